@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# greygate: one Makefile, objects under $(BUILD). The targets that people and scripts rely on:
+# all run demo check bench deps install deb fuzz lint clean. `make BUILD=dir` builds elsewhere.
+
+BUILD  ?= build
+PREFIX ?= /usr
+CC     ?= gcc
+CLANG  ?= clang
+VERSION := $(shell sed -n 's/^\([0-9][0-9.]*\).*/\1/p;T;q' CHANGES 2>/dev/null)
+ARCH   := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
+
+WARN   := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Werror
+CFLAGS ?= -O2 -g
+HARDEN ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+ALL_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) $(HARDEN) -D_GNU_SOURCE -DGREYGATE_VERSION='"$(VERSION)"' \
+	-Iinclude -I$(BUILD)/bpf -MMD -MP $(EXTRA_CFLAGS)
+LDFLAGS ?= -pie -Wl,-z,relro,-z,now
+LIBS   := -lxdp -lbpf -luring -llmdb -lconfuse -ljansson -lsodium -lpthread
+
+# What `make deps` installs; README says what each is for.
+BUILD_DEPS := gcc make clang llvm pkg-config bpftool libbpf-dev libxdp-dev liburing-dev liblmdb-dev \
+	libconfuse-dev libjansson-dev libsodium-dev linux-libc-dev libc6-dev
+TEST_DEPS  := libcmocka-dev iproute2 procps util-linux postfix postgrey swaks nftables xdp-tools tcpdump \
+	python3 mandoc sudo
+
+ROOMS   := core smtp policy store fastpath loop relay control config
+BPF_SRC := $(wildcard bpf/*.bpf.c)
+SKELS   := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
+LIB_SRC := $(foreach r,$(ROOMS),$(wildcard userspace/$(r)/*.c)) $(filter-out userspace/main.c,$(wildcard userspace/*.c))
+LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
+CLI_SRC := $(wildcard tools/*.c)
+CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
+UNIT    := $(patsubst %.c,$(BUILD)/%,$(wildcard selftests/unit/*/test_*.c))
+BPFTEST := $(patsubst %.c,$(BUILD)/%,$(wildcard selftests/bpf/test_*.c))
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard selftests/bench/*.c))
+HELPERS := $(patsubst %.c,$(BUILD)/%,$(wildcard selftests/system/*.c))
+BENCH_BPF := $(patsubst selftests/bench/%.bpf.c,$(BUILD)/selftests/bench/%.skel.h,$(wildcard selftests/bench/*.bpf.c))
+BENCHES := $(filter-out %.bpf,$(BENCHES))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all tests deps run demo check check-system bench install deb fuzz lint clean
+
+all: $(BUILD)/greygated $(BUILD)/greygate
+
+$(BUILD)/greygated: $(BUILD)/userspace/main.o $(BUILD)/libgreygate.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/greygate: $(CLI_OBJ) $(BUILD)/libgreygate.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/libgreygate.a: $(LIB_OBJ)
+	rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/%.o: %.c | $(SKELS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# ---- kernel programs ----
+
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) -target bpf -O2 -g -mcpu=v3 -Wall -Wextra -Werror -D__TARGET_ARCH_$(ARCH) -Iinclude \
+		-I/usr/include/$(shell uname -m)-linux-gnu -MMD -MP -MT $@ -c -o $@ $<
+
+$(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	PATH="$$PATH:/usr/sbin:/sbin" bpftool gen skeleton $< name $*_bpf > $@
+
+$(BUILD)/selftests/bench/%.bpf.o: selftests/bench/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) -target bpf -O2 -g -mcpu=v3 -Wall -Wextra -Werror -Iinclude -I. \
+		-I/usr/include/$(shell uname -m)-linux-gnu -MMD -MP -MT $@ -c -o $@ $<
+
+$(BUILD)/selftests/bench/%.skel.h: $(BUILD)/selftests/bench/%.bpf.o
+	PATH="$$PATH:/usr/sbin:/sbin" bpftool gen skeleton $< name $*_bpf > $@
+
+# ---- tests ----
+
+tests: all $(UNIT) $(BPFTEST) $(HELPERS)
+
+$(BUILD)/selftests/unit/%: selftests/unit/%.c $(BUILD)/libgreygate.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Iuserspace -I. $(LDFLAGS) -o $@ $< $(BUILD)/libgreygate.a $(LIBS) -lcmocka
+
+$(BUILD)/selftests/bpf/%: selftests/bpf/%.c $(BUILD)/libgreygate.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Iuserspace -I. $(LDFLAGS) -o $@ $< $(BUILD)/libgreygate.a $(LIBS) -lcmocka
+
+$(BUILD)/selftests/system/%: selftests/system/%.c $(BUILD)/libgreygate.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Iuserspace -I. $(LDFLAGS) -o $@ $< $(BUILD)/libgreygate.a $(LIBS)
+
+$(BUILD)/selftests/bench/%: selftests/bench/%.c $(BUILD)/libgreygate.a | $(BENCH_BPF)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -I$(BUILD)/selftests/bench -Iuserspace -I. $(LDFLAGS) -o $@ $< $(BUILD)/libgreygate.a $(LIBS)
+
+deps:
+	@selftests/deps $(BUILD_DEPS) $(TEST_DEPS)
+
+check: deps
+	$(MAKE) --no-print-directory tests
+	@BUILD=$(BUILD) selftests/run
+
+run: deps
+	$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) tools/run.sh $(CONFIG)
+
+demo: deps
+	$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) selftests/demo.sh
+
+bench: deps
+	$(MAKE) --no-print-directory all $(BENCHES)
+	@BUILD=$(BUILD) BENCH="$(BENCH)" selftests/bench/run.sh
+
+lint:
+	@selftests/lint
+
+clean:
+	rm -rf $(BUILD) run bench.json
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

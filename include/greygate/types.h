@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the kernel programs and userspace share: map keys, map values, counters. Types only.
+ *
+ * Every map is BTF-typed from these structs, so that `bpftool map dump pinned` prints names instead
+ * of hex: addresses are byte arrays in network order, verdicts are enums. Padding is hashed by the
+ * kernel as part of a key: zero every key before it is filled in.
+ *
+ * Times in map values are whole seconds of CLOCK_MONOTONIC, because that is the clock that a BPF
+ * program can read for three nanoseconds (bpf_ktime_get_coarse_ns). 0 in `expires` means never.
+ *
+ * A change of any layout here is a change of GG_SCHEMA: the pins of another schema live in another
+ * directory and are never reinterpreted.
+ */
+#ifndef GREYGATE_TYPES_H
+#define GREYGATE_TYPES_H
+
+#include <linux/types.h>
+
+#define GG_SCHEMA 1
+#define GG_MAGIC 0x67726579 /* "grey" */
+
+enum gg_verdict {
+	GG_UNKNOWN = 0,
+	GG_ALLOW = 1,
+	GG_DENY = 2,
+};
+
+/* What a deny entry asks for. `tarpit` has its number but is carried out like `stutter` where the
+ * kernel program in force cannot answer by itself. */
+enum gg_action {
+	GG_NO_ACTION = 0,
+	GG_REJECT = 1,   /* passed on: the daemon answers 5xx with a reason */
+	GG_STUTTER = 2,  /* passed on: the daemon answers slowly, then 5xx */
+	GG_TARPIT = 3,   /* held by the kernel */
+	GG_DROP_NEW = 4, /* new connections are dropped, open ones live on */
+	GG_DROP_ALL = 5, /* every packet is dropped: the one deliberate exception */
+};
+
+enum gg_origin {
+	GG_BY_NOBODY = 0,
+	GG_BY_OPERATOR = 1,
+	GG_BY_LEARNING = 2,
+	GG_BY_TRAP = 3,
+	GG_BY_IMPORT = 4,
+	GG_BY_LIMIT = 5,
+};
+
+enum gg_mode {
+	GG_MODE_RELAY = 0,
+	GG_MODE_HOST = 1,
+	GG_MODE_GATEWAY = 2,
+};
+
+struct gg_key4 {
+	__u8 addr[4];
+};
+
+struct gg_key6 {
+	__u8 addr[16];
+};
+
+struct gg_net4 {
+	__u32 prefixlen;
+	__u8 addr[4];
+};
+
+struct gg_net6 {
+	__u32 prefixlen;
+	__u8 addr[16];
+};
+
+/* Value of host4, host6, net4, net6. 48 bytes. */
+struct gg_entry {
+	enum gg_verdict verdict;
+	enum gg_action action;
+	enum gg_origin origin;
+	__u32 list;      /* id of the imported list, 0: none */
+	__u64 expires;   /* s, CLOCK_MONOTONIC; 0: never. Expired means absent */
+	__u64 last_seen; /* s, CLOCK_MONOTONIC; written by the kernel at most once a second */
+	__u64 hits;      /* new connections seen; racy, a figure for people */
+	__u64 added;     /* s, CLOCK_MONOTONIC */
+};
+
+/* Key of vip: a protected endpoint. IPv4 is written IPv4-mapped (::ffff:a.b.c.d). An entry with
+ * port 0 stands beside each address: it answers "is this address protected at all" for fragments,
+ * which carry no port. */
+struct gg_vip_key {
+	__u8 addr[16];
+	__u16 port; /* host order, so that a dump reads 25 */
+	__u16 zero;
+};
+
+struct gg_vip {
+	__u64 connections; /* SYNs to it that reached a verdict; racy */
+};
+
+#define GG_CONF_OPEN_WHEN_DOWN (1u << 0)
+
+/* Value of conf[0]: switches the programs read at run time. */
+struct gg_conf {
+	enum gg_mode mode;
+	__u32 flags;           /* GG_CONF_* */
+	__u32 heartbeat_limit; /* s; an older meta.heartbeat means the daemon is gone */
+	__u32 have_net4;       /* entries in net4/net6: 0 spares the trie walk */
+	__u32 have_net6;
+	__u32 zero;
+};
+
+/* Value of meta[0]: what created the pins. */
+struct gg_meta {
+	__u32 magic;
+	__u32 schema;
+	__u64 generation; /* starts of the daemon on these pins */
+	__u64 heartbeat;  /* s, CLOCK_MONOTONIC, written every second */
+	char build[32];
+};
+
+/* Slots of socks. */
+enum gg_sock {
+	GG_SOCK_DAEMON4 = 0,
+	GG_SOCK_DAEMON6 = 1,
+	GG_SOCK_MAX = 2,
+};
+
+/*
+ * Counters of the stats map, one u64 per CPU each: X(name, words). The name is the key in
+ * `greygate stats --json`; the words are its line in the manual.
+ */
+#define GG_STATS(X)                                                                                \
+	X(packets, "packets that reached the XDP program")                                         \
+	X(not_ours, "passed: not TCP to a protected endpoint")                                     \
+	X(short_packet, "passed: cut off before the headers end")                                  \
+	X(deep_headers, "passed: more VLAN tags or extension headers than the parser follows")     \
+	X(established, "passed: the tuple has a local connection")                                 \
+	X(stray, "passed: no SYN, no local connection")                                            \
+	X(unknown_syn, "passed: new connection of an unknown source")                              \
+	X(allow_syn, "passed: new connection of an allowed source")                                \
+	X(reject_syn, "passed to the daemon: new connection of a source with action reject")       \
+	X(stutter_syn, "passed to the daemon: new connection of a source with action stutter")     \
+	X(drop_new, "dropped: new connection of a source with action drop_new")                    \
+	X(drop_all, "dropped: any packet of a source with action drop_all")                        \
+	X(drop_fragment, "dropped: TCP fragment to a protected address")                           \
+	X(lookup_mta, "socket lookup: left to the mail server")                                    \
+	X(lookup_daemon, "socket lookup: given to the daemon")                                     \
+	X(lookup_drop, "socket lookup: refused")                                                   \
+	X(lookup_down, "socket lookup: daemon gone, when_down decided")                            \
+	X(event_lost, "edge events that found the ring full")
+
+enum gg_stat {
+#define X(name, words) GG_STAT_##name,
+	GG_STATS (X)
+#undef X
+		GG_STAT_MAX
+};
+
+/* Record of the events ring: edges only, never one per packet. */
+enum gg_event_kind {
+	GG_EVENT_FIRST_DROP = 1, /* first dropped connection of an entry */
+};
+
+struct gg_event {
+	enum gg_event_kind kind;
+	enum gg_action action;
+	__u64 time;    /* s, CLOCK_MONOTONIC */
+	__u8 addr[16]; /* IPv4 is IPv4-mapped */
+};
+
+#endif

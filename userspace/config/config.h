@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The configuration: one file, checked whole before any of it counts.
+ *
+ * schema.c holds one table of every key (section, name, kind, default, range, whether a reload may
+ * change it, its line in the manual); parsing, checking, `greygated -t`, the sample file and the
+ * manual's table come from it. A struct config is immutable once loaded; strings belong to it.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <greygate/types.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "../core/addr.h"
+#include "../core/log.h"
+#include "../fastpath/fastpath.h"
+#include "../policy/policy.h"
+
+struct config {
+	char *hostname;
+	enum gg_mode mode;
+	char **interfaces;
+	int interface_count;
+	enum fastpath_xdp xdp;
+	struct endpoint *listen;
+	int listen_count;
+	struct endpoint *protect;
+	int protect_count;
+	struct endpoint *backend;
+	int backend_count;
+	char *state_dir;
+	char *control;
+	char *bpffs;
+	uint32_t workers; /* 0: one per CPU */
+	char *user;
+	char *contact;
+	bool open_when_down;
+	enum log_format log;
+	uint64_t drain_time; /* ms */
+
+	struct {
+		uint64_t first, interval, deny_limit; /* ms */
+		uint32_t max_sessions;
+	} stutter;
+	struct {
+		enum policy_mode mode;
+		enum policy_match match;
+		uint64_t delay_clean, delay, delay_suspicious; /* ms */
+		uint32_t jitter;                               /* percent */
+		uint64_t window, keep;                         /* ms */
+		uint32_t promote_after;
+		uint32_t records;      /* most records in RAM */
+		struct prefix *exempt; /* sources that are never greylisted */
+		int exempt_count;
+	} greylist;
+	struct {
+		char **addresses;
+		int address_count;
+		uint64_t life, max; /* ms */
+		enum gg_action action;
+	} trap;
+	struct {
+		uint32_t sessions, per_source, recipients, line, commands, errors;
+		uint64_t message;                  /* bytes */
+		uint64_t state_time, session_time; /* ms */
+		uint32_t hosts, nets;              /* entries of the kernel's maps */
+		uint64_t store;                    /* bytes the store may grow to */
+	} limit;
+	struct {
+		bool xclient;     /* auto: when offered */
+		uint64_t timeout; /* ms */
+		uint32_t connections;
+	} upstream;
+};
+
+/* Reads and checks FILE. On failure returns -EINVAL (or -errno of open) and writes every complaint
+ * as "FILE:LINE: message" lines to err (at most err_size). */
+int config_load(const char *file, struct config **ret, char *err, size_t err_size);
+/* The same from text; `name` stands for the file in messages. */
+int config_parse(const char *name, const char *text, struct config **ret, char *err,
+		 size_t err_size);
+void config_free(struct config **c);
+
+/* NULL when `to` may replace `from` in a running daemon, else the first key that needs a restart.
+ */
+const char *config_needs_restart(const struct config *from, const struct config *to);
+
+/* Prints the sample file: every key with its default and its words. */
+void config_print_sample(FILE *f);
+
+/* Values as people write them; also for the CLI. 0 or -EINVAL. */
+int config_duration(const char *text, uint64_t *ret_ms); /* 500ms 10s 5m 24h 36d, 0 */
+int config_size(const char *text, uint64_t *ret_bytes);  /* 64k 10m 2g, plain bytes */
+/* "drop_new" and the like; GG_NO_ACTION for an unknown word. */
+enum gg_action config_action(const char *text);
+const char *config_action_text(enum gg_action a);
+
+#endif

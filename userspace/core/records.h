@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The greylist's memory: what is known of a triplet or a source, 32 bytes each, as typed cells of
+ * a struct table. The table is the truth while the daemon runs; the store follows behind it.
+ *
+ * Times are whole seconds of CLOCK_REALTIME (they outlive a reboot), good until 2106.
+ */
+#ifndef CORE_RECORDS_H
+#define CORE_RECORDS_H
+
+#include <assert.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "addr.h"
+#include "table.h"
+
+enum record_state {
+	RECORD_NONE = 0,
+	RECORD_GREY = 1,   /* triplet seen, not yet delivered */
+	RECORD_PASSED = 2, /* triplet delivered at least once */
+	RECORD_SOURCE = 3, /* per source address: how many distinct triplets of it passed */
+	RECORD_TRAP = 4,   /* a greytrap address (key: canonical address) */
+};
+
+/* Lies in cell.data. */
+struct record {
+	uint64_t tag;
+	uint32_t first;    /* s, first attempt */
+	uint32_t last;     /* s, latest attempt (grey) or delivery (passed) */
+	uint16_t attempts; /* saturates */
+	uint16_t passed;   /* deliveries (triplet), distinct passed triplets (source); saturates */
+	uint8_t state;     /* enum record_state */
+	uint8_t delay_class; /* enum policy_class at the first attempt */
+	uint8_t rung;        /* enum policy_rung of the identity */
+	uint8_t is4;         /* net holds an IPv4 address in its first four bytes */
+	uint8_t net[8]; /* source address (IPv4) or its /64 (IPv6): for forget, list and explain */
+};
+_Static_assert(sizeof(struct record) == sizeof(struct cell), "a record is a cell");
+
+static inline struct record record_of(const struct cell *c)
+{
+	struct record r;
+
+	memcpy(&r, c, sizeof(r));
+	return r;
+}
+
+static inline struct cell record_cell(const struct record *r)
+{
+	struct cell c;
+
+	memcpy(&c, r, sizeof(c));
+	return c;
+}
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the daemon counts. One block per worker, written by its owner only with plain relaxed
+ * stores, summed by whoever asks. X(name, words): the name is the key in `greygate stats --json`,
+ * the words its line for people and in the manual.
+ */
+#ifndef GREYGATE_COUNTERS_H
+#define GREYGATE_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define COUNTERS(X)                                                                                \
+	X(connections, "connections accepted")                                                     \
+	X(sessions, "sessions open now")                                                           \
+	X(stuttering, "sessions being stuttered now")                                              \
+	X(stutter_bytes, "bytes sent one at a time")                                               \
+	X(stutter_hangup, "clients that left while stuttered")                                     \
+	X(commands, "SMTP commands read")                                                          \
+	X(greylisted, "recipients deferred: first attempt")                                        \
+	X(early, "recipients deferred: retry before the delay was over")                           \
+	X(passed, "recipients let through by a mature or known triplet")                           \
+	X(allowed, "recipients let through: source allowed, exempt or mode off")                   \
+	X(learned, "recipients let through in learn mode that would have waited")                  \
+	X(denied, "sessions refused with 554: source denied")                                      \
+	X(trapped, "greytrap hits")                                                                \
+	X(promoted, "sources promoted")                                                            \
+	X(demoted, "sources demoted")                                                              \
+	X(relayed, "messages delivered to the mail server")                                        \
+	X(relayed_bytes, "bytes of messages delivered")                                            \
+	X(backend_refused, "replies 5xx of the mail server handed back")                           \
+	X(backend_deferred, "replies 4xx of the mail server handed back")                          \
+	X(backend_failed, "mail server not reached, lost or silent: answered 451")                 \
+	X(backend_open, "connections to the mail server open now")                                 \
+	X(limit_sessions, "connections refused with 421: limit sessions")                          \
+	X(limit_source, "connections refused with 421: limit per_source")                          \
+	X(limit_line, "lines longer than limit line")                                              \
+	X(limit_commands, "sessions ended by limit commands")                                      \
+	X(limit_errors, "sessions ended by limit errors")                                          \
+	X(limit_recipients, "recipients refused by limit recipients")                              \
+	X(limit_message, "messages refused by limit message")                                      \
+	X(limit_state_time, "sessions ended by limit state_time")                                  \
+	X(limit_session_time, "sessions ended by limit session_time")                              \
+	X(limit_stutter, "sessions not stuttered: stutter max_sessions")                           \
+	X(limit_backend, "deliveries put off: upstream connections")                               \
+	X(smuggling, "messages refused: bare CR, bare LF or NUL")                                  \
+	X(protocol_errors, "commands answered with a 5xx of ours")                                 \
+	X(records_evicted, "records that made room for newer ones")                                \
+	X(records_lost, "records the store could not take in time")                                \
+	X(queue_full, "ring or queue was full and work was put off")
+
+enum counter {
+#define X(name, words) COUNT_##name,
+	COUNTERS(X)
+#undef X
+		COUNT_MAX
+};
+
+struct counters {
+	_Alignas(64) _Atomic uint64_t value[COUNT_MAX];
+};
+
+static inline void counter_add(struct counters *c, enum counter which, int64_t n)
+{
+	uint64_t v = atomic_load_explicit(&c->value[which], memory_order_relaxed);
+
+	atomic_store_explicit(&c->value[which], v + (uint64_t)n, memory_order_relaxed);
+}
+
+#endif

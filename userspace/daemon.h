@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The daemon's shared state, built by main.c in this order and taken down in the reverse one:
+ * config, store, records and verdicts (loaded from the store), fast path, writer, workers, control.
+ *
+ * Workers and the control thread hold a pointer to it. Everything in it is either constant after
+ * start, safe from any thread by its own contract (records, verdicts, fastpath), or atomic.
+ */
+#ifndef GREYGATE_DAEMON_H
+#define GREYGATE_DAEMON_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "config/config.h"
+#include "core/table.h"
+#include "core/verdicts.h"
+#include "counters.h"
+#include "fastpath/fastpath.h"
+#include "core/hash.h"
+#include "policy/policy.h"
+#include "recent.h"
+#include "store/store.h"
+
+#define DAEMON_WORKERS 64
+
+struct worker;
+
+struct daemon {
+	_Atomic(const struct config *)
+		config;               /* replaced whole by daemon_reload; old ones live on */
+	const char *config_file;      /* NULL: built-in default, no reload */
+	const char *config_file_text; /* of the built-in default, else NULL */
+	uint8_t key[HASH_KEY];
+	struct table *records;
+	struct verdicts *verdicts;
+	struct fastpath *fastpath;   /* NULL: no kernel fast path */
+	char fastpath_why[200];      /* one line: what it got, or why there is none */
+	struct store *store;         /* NULL: the store could not be opened; RAM only */
+	struct store_writer *writer; /* NULL with store */
+	char store_why[300];         /* set when the store was set aside or could not be opened */
+	struct worker *workers[DAEMON_WORKERS];
+	int worker_count; /* producer numbers of the writer: 0..worker_count-1; control is
+			     worker_count */
+	struct counters *counters[DAEMON_WORKERS + 1];
+	struct recent *recent[DAEMON_WORKERS];
+	uint32_t started; /* s, CLOCK_REALTIME */
+	_Atomic bool draining;
+	_Atomic uint32_t
+		backend_caps; /* enum upstream_cap of the last greeting; 0: none seen yet */
+	pthread_mutex_t
+		verdict_lock; /* serialises writers of verdicts, fastpath and their store items */
+};
+
+/* CLOCK_REALTIME in s. */
+uint32_t daemon_now(void);
+uint64_t daemon_count(const struct daemon *d, enum counter which);
+
+/*
+ * One verdict, everywhere: RAM, kernel map, store queue of `producer`, log. Effective when it
+ * returns: the next SYN and the next accept see it. reason: words for people, may be "". 0,
+ * -ENOSPC. Any thread; `producer` is the caller's own number.
+ */
+int daemon_verdict_put(struct daemon *d, int producer, const struct prefix *p,
+		       const struct verdict_entry *e, const char *reason);
+int daemon_verdict_del(struct daemon *d, int producer, const struct prefix *p); /* -ENOENT */
+/* Forgets everything about a prefix: verdicts in it, records whose source lies in it. Returns how
+ * many. */
+size_t daemon_forget(struct daemon *d, int producer, const struct prefix *p);
+/* Greytrap addresses made at run time ("user@domain" or "@domain"). 0, -EEXIST, -ENOENT, -EINVAL.
+ */
+int daemon_trap_add(struct daemon *d, int producer, const char *mailbox);
+int daemon_trap_del(struct daemon *d, int producer, const char *mailbox);
+
+/* Policy settings of a config, with the installation's key. */
+struct policy_conf daemon_policy(const struct daemon *d, const struct config *c);
+
+/* Reads the config file again; a bad one changes nothing: -EINVAL and the complaints in err. */
+int daemon_reload(struct daemon *d, char *err, size_t err_size);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel half of greygate seen from the daemon: load, pin, attach, update, read back.
+ *
+ * Pins live under CONF.bpffs/v<GG_SCHEMA>/: the maps under their names, link_lookup for the socket
+ * lookup program. They and the attached programs outlive the process on purpose; fastpath_close
+ * leaves them, fastpath_detach removes them. Start builds everything before it attaches anything;
+ * when a step fails, what this start made is taken back and err names the thing, the cause and the
+ * mend.
+ *
+ * fastpath_open and fastpath_detach need CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN (or root); all
+ * other calls work on open descriptors and need nothing. Map calls are system calls of about a
+ * microsecond and may be made from any thread; one entry's writers are serialised by the caller.
+ */
+#ifndef FASTPATH_FASTPATH_H
+#define FASTPATH_FASTPATH_H
+
+#include <greygate/types.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../core/addr.h"
+#include "../core/verdicts.h"
+
+#define FASTPATH_INTERFACES 16
+
+enum fastpath_xdp { FASTPATH_AUTO, FASTPATH_NATIVE, FASTPATH_GENERIC, FASTPATH_OFF };
+
+struct fastpath_conf {
+	enum gg_mode mode;
+	enum fastpath_xdp xdp;
+	const char *bpffs; /* pins live in bpffs/v1 */
+	const char *interfaces[FASTPATH_INTERFACES];
+	int interface_count;
+	const struct endpoint *vips; /* protected endpoints; addresses of this host for relay */
+	int vip_count;
+	uint32_t hosts; /* max entries of host4 and host6 */
+	uint32_t nets;  /* of net4 and net6 */
+	bool open_when_down;
+	uint32_t heartbeat_limit; /* s */
+};
+
+/* How one interface got its program; for the log and status. */
+struct fastpath_attachment {
+	char interface[16];
+	const char *how;  /* "native" or "generic" */
+	const char *with; /* "dispatcher" or "alone" */
+	char why[160];
+};
+
+struct fastpath;
+
+int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char *err,
+		  size_t err_size);
+/* Closes descriptors; programs, maps and pins stay in force. */
+void fastpath_close(struct fastpath **fp);
+/* Removes every program, link and pin of this bpffs directory; interfaces are found by themselves.
+ * 0 also when there was nothing; report gets one line for each thing removed. */
+int fastpath_detach(const char *bpffs, void (*report)(const char *line, void *arg), void *arg,
+		    char *err, size_t err_size);
+
+int fastpath_attachments(const struct fastpath *fp, const struct fastpath_attachment **ret);
+bool fastpath_reused(const struct fastpath *fp); /* pins of an earlier start were taken over */
+
+/* Entries. e->expires is CLOCK_REALTIME s as everywhere in the daemon and is converted here. A
+ * length of 128 goes to host4/host6, a shorter one to net4/net6. -ENOSPC when the map is full. */
+int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdict_entry *e);
+int fastpath_del(struct fastpath *fp, const struct prefix *p); /* -ENOENT */
+int fastpath_get(struct fastpath *fp, const struct prefix *p, struct gg_entry *ret);
+/* Whether the kernel also holds what verdicts holds: puts what is missing, removes what is no
+ * longer there. At start, after load. Returns how many entries it changed, or -errno. */
+int fastpath_sync(struct fastpath *fp, struct verdicts *v, uint32_t now);
+
+/* Reads host4/host6/net4/net6 in batches and reports each allow or deny entry; last_seen in
+ * CLOCK_REALTIME s, 0 when never. One thread at a time. */
+typedef void (*fastpath_seen_fn)(const struct prefix *p, const struct gg_entry *e,
+				 uint32_t last_seen, void *arg);
+int fastpath_sweep(struct fastpath *fp, fastpath_seen_fn see, void *arg);
+
+/* Replaces the protected endpoints (vip): additions and removals one by one. */
+int fastpath_vips(struct fastpath *fp, const struct endpoint *vips, int n);
+/* Puts a listening socket into socks; fd stays the caller's. host mode. */
+int fastpath_listener(struct fastpath *fp, enum gg_sock slot, int fd);
+void fastpath_heartbeat(struct fastpath *fp);
+void fastpath_set_when_down(struct fastpath *fp, bool open);
+/* Sums the per-CPU counters. */
+int fastpath_stats(struct fastpath *fp, uint64_t ret[GG_STAT_MAX]);
+/* Events ring: readable descriptor, and a drain that calls see for each record. */
+int fastpath_events_fd(struct fastpath *fp);
+int fastpath_events(struct fastpath *fp, void (*see)(const struct gg_event *e, void *arg),
+		    void *arg);
+
+#endif

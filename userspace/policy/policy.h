@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The greylist decision: pure functions over an attempt, the records it meets, the settings and
+ * `now`. No I/O, no clock, no globals; any thread.
+ *
+ * One delivery attempt for one recipient goes through three steps, which the caller wires together:
+ *
+ *   policy_identities   what the attempt is known by, strongest first, each with the tag of its
+ * record policy_decide       those records (as found in the table) and the settings give a decision
+ *   policy_edit_*       table_edit_fn that write the attempt, or later the delivery, into the
+ * records
+ *
+ * A retry counts when any identity of the session met an earlier attempt for the same canonical
+ * sender and recipient. HELO is never part of an identity.
+ */
+#ifndef POLICY_POLICY_H
+#define POLICY_POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../core/addr.h"
+#include "../core/records.h"
+
+enum policy_mode { POLICY_ENFORCE, POLICY_LEARN, POLICY_OFF };
+
+enum policy_class { CLASS_EXEMPT, CLASS_CLEAN, CLASS_DEFAULT, CLASS_SUSPICIOUS, CLASS_MAX };
+
+/* Rungs of the identity ladder, strongest first. The SPF domain and the confirmed name stand above
+ * the network and will be numbered before it in order, not in value: values are stored. */
+enum policy_rung { RUNG_ADDRESS = 1, RUNG_NETWORK = 2, RUNG_NAME = 3, RUNG_SPF = 4 };
+#define POLICY_RUNGS 4
+
+enum policy_match { MATCH_NETWORK, MATCH_ADDRESS };
+
+enum policy_verdict { POLICY_PASS, POLICY_GREY };
+
+/* Stable words in log and CLI; policy_reason_text gives them. */
+enum policy_reason {
+	REASON_FIRST,  /* never seen: grey */
+	REASON_EARLY,  /* retry before the delay is over: grey */
+	REASON_LATE,   /* retry after the window: counts as first: grey */
+	REASON_MATURE, /* retry in the window: pass */
+	REASON_KNOWN,  /* triplet delivered before: pass */
+	REASON_LEARN,  /* mode learn: would have been grey: pass */
+	REASON_OFF,    /* mode off: pass */
+	REASON_EXEMPT, /* source or recipient exempt: pass */
+	REASON_MAX
+};
+
+struct policy_conf {
+	enum policy_mode mode;
+	enum policy_match match;
+	uint32_t delay[CLASS_MAX]; /* s */
+	uint32_t jitter;           /* percent, 0..50 */
+	uint32_t window;           /* s, from the first attempt */
+	uint32_t keep;             /* s, passed records, from the last delivery */
+	uint32_t promote_after;    /* distinct passed triplets; 0: never */
+	uint8_t key[16];           /* secret for tags and jitter */
+};
+
+struct policy_attempt {
+	struct addr src;
+	const char *sender;    /* reverse-path without brackets, "" for null */
+	const char *recipient; /* forward-path without brackets */
+	bool exempt;
+};
+
+struct policy_identity {
+	enum policy_rung rung;
+	uint64_t tag;
+};
+
+/* Fills ret[] strongest first, returns how many (1..POLICY_RUNGS). */
+int policy_identities(const struct policy_conf *c, const struct policy_attempt *a,
+		      struct policy_identity ret[POLICY_RUNGS]);
+
+/* Canonical form of a mailbox for tags: domain lower case, local part lower case. Cut at size. */
+void policy_canonical(const char *mailbox, char *ret, size_t size);
+/* Tag of the greytrap record of an address, or of its whole domain with "@domain". */
+uint64_t policy_trap_tag(const struct policy_conf *c, const char *mailbox);
+/* Tag of the record that counts the distinct passed triplets of a source address. */
+uint64_t policy_source_tag(const struct policy_conf *c, const struct addr *src);
+
+struct policy_decision {
+	enum policy_verdict verdict;
+	enum policy_reason reason;
+	enum policy_class delay_class;
+	enum policy_rung rung; /* identity that decided */
+	uint64_t tag;          /* its record; also the ticket */
+	uint32_t wait;         /* s until mature, 0 when passed */
+	uint32_t age;          /* s since the first attempt */
+};
+
+/* records[i] belongs to ids[i]; state RECORD_NONE where the table had none. */
+struct policy_decision policy_decide(const struct policy_conf *c, const struct policy_attempt *a,
+				     const struct policy_identity *ids,
+				     const struct record *records, int n, uint32_t now);
+
+/* Delay of a record: its class's delay with keyed jitter; the same for every retry. s */
+uint32_t policy_delay(const struct policy_conf *c, enum policy_class cl, uint64_t tag);
+
+/* Argument of the edits: what happened. */
+struct policy_edit {
+	const struct policy_conf *conf;
+	const struct policy_attempt *attempt;
+	enum policy_rung rung;
+	enum policy_class delay_class;
+	uint32_t now;
+	struct record after; /* out: the record as stored, for the store */
+	bool first_pass;     /* out of delivered: this triplet had not passed before */
+	bool promote;        /* out of source: the threshold is reached */
+};
+
+bool policy_edit_attempt(struct cell *cell, bool found,
+			 void *edit); /* grey attempt: insert or touch */
+bool policy_edit_delivered(struct cell *cell, bool found,
+			   void *edit);                             /* the message was delivered */
+bool policy_edit_source(struct cell *cell, bool found, void *edit); /* one more distinct triplet */
+
+/* Victim order of the record table: grey before passed, older before newer; traps and sources never
+ * before those. table_rank_fn; arg unused. */
+uint32_t policy_rank(const struct cell *cell, void *arg);
+/* When a record of this state is over. s */
+bool policy_expired(const struct policy_conf *c, const struct record *r, uint32_t now);
+
+const char *policy_reason_text(enum policy_reason r);
+const char *policy_class_text(enum policy_class c);
+const char *policy_rung_text(enum policy_rung r);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The client side of SMTP towards the mail server, as a pure state machine: bytes in, bytes and an
+ * act out. No I/O, no clock; a struct upstream belongs to one thread and one connection.
+ *
+ * Connecting, timing and message bytes are the caller's. The machine does the greeting (banner,
+ * EHLO or HELO, XCLIENT and EHLO again where it is offered and wanted), then one command at a time;
+ * the reply to each is collected whole and handed over verbatim. What isn't a reply (RFC 5321 4.2),
+ * or comes unasked, breaks the connection.
+ */
+#ifndef RELAY_UPSTREAM_H
+#define RELAY_UPSTREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../core/addr.h"
+
+#define UPSTREAM_REPLY 4096   /* longest reply; a longer one breaks the connection */
+#define UPSTREAM_COMMAND 1400 /* longest command we write */
+
+enum upstream_state {
+	UP_CONNECTING,
+	UP_BANNER,
+	UP_EHLO,
+	UP_HELO,
+	UP_XCLIENT,
+	UP_EHLO_AGAIN,
+	UP_IDLE,     /* between commands */
+	UP_COMMAND,  /* a command's reply is awaited */
+	UP_TEXT,     /* 354 was seen: the caller sends the message */
+	UP_TEXT_END, /* the message is out, its reply is awaited */
+	UP_BROKEN,
+	UP_STATE_MAX
+};
+
+enum upstream_cap {
+	UPSTREAM_PIPELINING = 1 << 0,
+	UPSTREAM_SIZE = 1 << 1,
+	UPSTREAM_8BITMIME = 1 << 2,
+	UPSTREAM_DSN = 1 << 3,
+	UPSTREAM_SMTPUTF8 = 1 << 4,
+	UPSTREAM_CHUNKING = 1 << 5,
+	UPSTREAM_STARTTLS = 1 << 6,
+	UPSTREAM_ENHANCED = 1 << 7,
+	UPSTREAM_XCLIENT = 1 << 8,
+	UPSTREAM_ESMTP = 1 << 9, /* answered EHLO at all */
+};
+
+enum upstream_xclient { /* attributes the backend listed */
+			XCLIENT_NAME = 1 << 0,
+			XCLIENT_ADDR = 1 << 1,
+			XCLIENT_PORT = 1 << 2,
+			XCLIENT_PROTO = 1 << 3,
+			XCLIENT_HELO = 1 << 4,
+			XCLIENT_LOGIN = 1 << 5,
+			XCLIENT_DESTADDR = 1 << 6,
+			XCLIENT_DESTPORT = 1 << 7,
+};
+
+/* Whom we speak for. The strings belong to the caller until the machine is UP_IDLE. */
+struct upstream_client {
+	const char *our_name; /* EHLO name when XCLIENT is not used */
+	const char *helo;     /* the client's own */
+	struct endpoint addr; /* the client's own */
+	bool esmtp;
+	bool use_xclient; /* when offered */
+};
+
+struct upstream {
+	uint8_t state; /* enum upstream_state */
+	uint32_t caps;
+	uint32_t xclient;
+	uint64_t size_limit; /* SIZE of the backend, 0: none named */
+	int code;            /* of the last whole reply */
+	size_t reply_len;
+	size_t line;                /* start of the reply line being read */
+	char reply[UPSTREAM_REPLY]; /* verbatim, CRLF included */
+};
+
+enum upstream_act {
+	UPSTREAM_MORE,        /* wait for more bytes */
+	UPSTREAM_SEND,        /* out has bytes to send */
+	UPSTREAM_READY,       /* the greeting is over: IDLE */
+	UPSTREAM_REPLY_READY, /* u->code, u->reply[0..reply_len) */
+	UPSTREAM_FAIL,        /* broken; upstream_why says why; close it */
+};
+
+struct upstream_out {
+	char buf[UPSTREAM_COMMAND];
+	size_t len;
+};
+
+void upstream_init(struct upstream *u);
+/* The connection stands: from UP_CONNECTING to UP_BANNER. */
+void upstream_connected(struct upstream *u);
+/* Takes what it can of buf, up to one act; returns bytes consumed. */
+size_t upstream_input(struct upstream *u, const struct upstream_client *c, const char *buf,
+		      size_t len, struct upstream_out *out, enum upstream_act *ret);
+
+/* Commands: only in UP_IDLE; params may be "". After DATA's 354 the state is UP_TEXT. */
+void upstream_mail(struct upstream *u, struct upstream_out *out, const char *path,
+		   const char *params);
+void upstream_rcpt(struct upstream *u, struct upstream_out *out, const char *path,
+		   const char *params);
+void upstream_data(struct upstream *u, struct upstream_out *out);
+void upstream_rset(struct upstream *u, struct upstream_out *out);
+void upstream_quit(struct upstream *u, struct upstream_out *out);
+/* The caller sent the last byte of the message (UP_TEXT to UP_TEXT_END). */
+void upstream_text_sent(struct upstream *u);
+
+/* Words for log and explain, after UPSTREAM_FAIL. */
+const char *upstream_why(const struct upstream *u);
+
+#endif
