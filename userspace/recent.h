@@ -8,6 +8,7 @@
 #define GREYGATE_RECENT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/addr.h"

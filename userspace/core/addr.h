@@ -52,15 +52,16 @@ struct prefix addr_network(const struct addr *a);
 struct prefix addr_host(const struct addr *a);
 /* First len bits of a; len as in struct prefix. */
 struct prefix addr_mask(const struct addr *a, uint8_t len);
+/* An IPv4 address lies in IPv4 prefixes only: ::/0 is all of IPv6, 0.0.0.0/0 all of IPv4. */
 bool prefix_holds(const struct prefix *p, const struct addr *a);
 
-/* "ADDR" or "ADDR/LEN", LEN as people write it (24 for an IPv4 /24). Bits right of LEN must be
- * zero: -EDOM names that case, other errors are -EINVAL. */
+/* "ADDR" or "ADDR/LEN", LEN as people write it (24 for an IPv4 /24, 120 for ::ffff:192.0.2.0).
+ * Bits right of LEN must be zero: -EDOM names that case, other errors are -EINVAL. */
 int prefix_parse(const char *text, struct prefix *ret);
 /* Prints "/LEN" only when it is not a single address. Returns buf. */
 const char *prefix_text(const struct prefix *p, char buf[PREFIX_TEXT]);
 
-/* "192.0.2.1:25" or "[2001:db8::1]:25". 0 or -EINVAL. */
+/* "192.0.2.1:25" or "[2001:db8::1]:25"; port 1..65535. 0 or -EINVAL. */
 int endpoint_parse(const char *text, struct endpoint *ret);
 const char *endpoint_text(const struct endpoint *e, char buf[ENDPOINT_TEXT]);
 

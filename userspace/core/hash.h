@@ -14,8 +14,10 @@
 
 /* Never 0. */
 uint64_t hash_bytes(const uint8_t key[HASH_KEY], const void *data, size_t len);
-/* Hash of several pieces with their lengths, so that ("ab","c") and ("a","bc") differ. The pieces
- * together may be at most HASH_PIECES_MAX bytes; what is beyond does not count. Never 0. */
+/* Hash of several pieces with their lengths, so that ("ab","c") and ("a","bc") differ. At most
+ * HASH_PIECES pieces, together at most HASH_PIECES_MAX bytes; bytes beyond do not count. Never 0.
+ */
+#define HASH_PIECES 16
 #define HASH_PIECES_MAX 1024
 struct hash_piece {
 	const void *data;

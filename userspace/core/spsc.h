@@ -20,7 +20,7 @@ void *spsc_slot(struct spsc *q);
 void spsc_push(struct spsc *q);
 
 /* Consumer: the i-th waiting item (0 is the oldest) or NULL; spsc_pop gives n of them back. */
-const void *spsc_peek(const struct spsc *q, size_t i);
+const void *spsc_peek(struct spsc *q, size_t i);
 void spsc_pop(struct spsc *q, size_t n);
 size_t spsc_waiting(const struct spsc *q); /* either thread */
 
