@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A mail server that misbehaves on request.
+
+backend.py ADDRESS,PORT DIRECTORY [--xclient] [STAGE=BEHAVIOUR]...
+
+STAGE: banner ehlo mail rcpt data text dot rset quit xclient (text: in the middle of a message)
+BEHAVIOUR: a reply of one's own ("450 4.2.0 busy", \\r\\n escapes understood), or
+  close      closes the connection instead of answering
+  reset      the same with a RST
+  hang       answers nothing any more
+  garbage    answers with something that is no SMTP reply
+  endless    answers with a reply that never ends
+  slow:N     (text) reads N KiB a second
+
+The behaviour is read from DIRECTORY/STAGE if that file is there, so that it can change while the
+server runs. Messages that were answered 250 lie in DIRECTORY/N.eml, those broken off in
+DIRECTORY/N.part; DIRECTORY/log has a line for each command.
+"""
+import codecs
+import itertools
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+
+args = sys.argv[3:]
+directory = sys.argv[2]
+xclient = "--xclient" in args
+table = dict(a.split("=", 1) for a in args if "=" in a)
+numbers = itertools.count(1)
+log = open(os.path.join(directory, "log"), "a", buffering=1)
+
+
+class Over(Exception):
+    pass
+
+
+def behaviour(stage):
+    try:
+        with open(os.path.join(directory, stage)) as f:
+            return f.read().strip()
+    except FileNotFoundError:
+        return table.get(stage)
+
+
+def act(sock, stage, reply):
+    how = behaviour(stage) or reply
+    if how == "close":
+        raise Over
+    if how == "reset":
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raise Over
+    if how == "hang":
+        while sock.recv(65536):
+            pass
+        raise Over
+    if how == "garbage":
+        sock.sendall(b"\x00\xff\x16\x03\x01 this is not SMTP\r\n")
+        return "garbage"
+    if how == "endless":
+        for _ in range(100000):
+            sock.sendall(b"250-more\r\n")
+        return how
+    sock.sendall(codecs.escape_decode(how.encode())[0] + b"\r\n")
+    return how
+
+
+def message(sock, f):
+    """Up to the lone dot; what comes after it would be pipelined past a reply: nobody may."""
+    how = behaviour("text")
+    tail = b"\r\n"
+    seen = 0
+    while True:
+        if how and how.startswith("slow:"):
+            time.sleep(0.05)
+            data = sock.recv(int(how[5:]) * 1024 // 20)
+        else:
+            data = sock.recv(65536)
+        if not data:
+            return False
+        seen += len(data)
+        f.write(data)
+        if how and not how.startswith("slow:"):
+            if seen > 20000 or (tail + data).endswith(b"\r\n.\r\n"):
+                act(sock, "text", "close")
+        tail = (tail + data)[-5:]
+        if tail == b"\r\n.\r\n":
+            return True
+
+
+def serve(sock):
+    f = sock.makefile("rb", buffering=0)
+    number = next(numbers)
+    base = os.path.join(directory, str(number))
+    name = base + ".part"
+    count = 0
+    try:
+        act(sock, "banner", "220 backend.example.net ESMTP")
+        while True:
+            line = f.readline()
+            if not line:
+                break
+            log.write("%d %s\n" % (number, line.decode("latin-1").rstrip()))
+            verb = line.split()[0].upper().decode("latin-1") if line.split() else ""
+            if verb == "EHLO":
+                offers = ["backend.example.net", "PIPELINING", "SIZE 104857600", "8BITMIME"]
+                if xclient:
+                    offers.append("XCLIENT NAME ADDR PORT PROTO HELO")
+                text = "\r\n".join("250-" + o for o in offers[:-1]) + "\r\n250 " + offers[-1]
+                act(sock, "ehlo", text)
+            elif verb == "HELO":
+                act(sock, "helo", "250 backend.example.net")
+            elif verb == "XCLIENT":
+                act(sock, "xclient", "220 backend.example.net ESMTP")
+            elif verb == "MAIL":
+                act(sock, "mail", "250 2.1.0 sender fine")
+            elif verb == "RCPT":
+                act(sock, "rcpt", "250 2.1.5 recipient fine")
+            elif verb == "DATA":
+                if not act(sock, "data", "354 go on").startswith("3"):
+                    continue
+                count += 1
+                with open(name, "wb") as out:
+                    whole = message(sock, out)
+                if not whole:
+                    break
+                if act(sock, "dot", "250 2.0.0 stored as %d" % number).startswith("2"):
+                    os.rename(name, "%s-%d.eml" % (base, count))
+            elif verb == "RSET":
+                act(sock, "rset", "250 2.0.0 ok")
+            elif verb == "QUIT":
+                act(sock, "quit", "221 2.0.0 bye")
+                break
+            else:
+                act(sock, "other", "500 5.5.1 what")
+    except (Over, OSError):
+        pass
+    log.write("%d <end>\n" % number)
+    sock.close()
+
+
+def main():
+    address, _, port = sys.argv[1].partition(",")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if behaviour("text"):
+        # Little room in the kernel, so that a slow reader is felt at once.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    listener.bind((address, int(port)))
+    listener.listen(256)
+    log.write("0 <listening>\n")
+    while True:
+        sock, _ = listener.accept()
+        threading.Thread(target=serve, args=(sock,), daemon=True).start()
+
+
+main()

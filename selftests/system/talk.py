@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""An SMTP client that does what it is told, byte by byte, and prints the conversation.
+
+talk.py SOURCE SERVER[,PORT] STEP...      SOURCE "" leaves the choice to the kernel
+
+Output: "C: " what was sent, "S: " a reply line, "T: name ms" a time. S: <eof>, <reset>, <timeout>
+say how a read ended, T: connect <refused> and the like how a connect did (exit code 2).
+
+A STEP is a command line (sent with CRLF; its whole reply is read) or one of
+  :send TEXT       bytes with \\r \\n \\0 \\xHH escapes, no reply read
+  :bytes TEXT      the same, a segment for each byte
+  :cut N TEXT      the same, in two segments, the first one N bytes long
+  :reply [N]       reads N replies (1)
+  :body FILE       message, dot-stuffed, CRLF, and the final dot; reads the reply ("-": a small one)
+  :part FILE       message without the final dot, no reply read
+  :fill MB         that many MB of message text, no dot
+  :dot             the final dot; reads the reply
+  :if CODE         goes on only if the last reply began with CODE, else straight to the last step
+  :map PIN ADDRESS VERDICT   polls a pinned map; T: map, ms since the last reply
+  :gone PIN ADDRESS          until there is no entry
+  :touch FILE  :await FILE  :sleep S
+  :quiet           from here on only replies and times are printed
+  :nobanner        (first step) does not read the banner
+  :eof             reads until the server closes
+  :reset :close    leaves with a RST, with a FIN
+"""
+import codecs
+import ctypes
+import ipaddress
+import os
+import socket
+import struct
+import sys
+import time
+
+LIMIT = float(os.environ.get("TALK_TIMEOUT", "30"))
+SMALL = "From: <a@example.org>\nSubject: hello\nMessage-Id: <%s@example.org>\n\nHello, world.\n.\n..\n"
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def unescape(text):
+    return codecs.escape_decode(text.encode())[0]
+
+
+def stuffed(data):
+    data = data.replace(b"\r\n", b"\n")
+    if not data.endswith(b"\n"):
+        data += b"\n"
+    data = data.replace(b"\n.", b"\n..")
+    if data.startswith(b"."):
+        data = b"." + data
+    return data.replace(b"\n", b"\r\n")
+
+
+class Gone(Exception):
+    pass
+
+
+class Talk:
+    def __init__(self, source, server):
+        address, _, port = server.partition(",")
+        self.buffer = b""
+        self.code = ""
+        self.replied = 0.0
+        self.quiet = False
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.sock = socket.socket(family, socket.SOCK_STREAM)
+        self.sock.settimeout(LIMIT)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if source:
+            self.sock.bind((source, 0))
+        self.started = time.monotonic()
+        try:
+            self.sock.connect((address, int(port or 25)))
+        except ConnectionRefusedError:
+            say("T: connect <refused>")
+            sys.exit(2)
+        except socket.timeout:
+            say("T: connect <timeout>")
+            sys.exit(2)
+        except OSError as error:
+            say("T: connect <%s>" % error)
+            sys.exit(2)
+
+    def read(self):
+        try:
+            data = self.sock.recv(65536)
+        except socket.timeout:
+            raise Gone("<timeout>")
+        except OSError:
+            raise Gone("<reset>")
+        if not data:
+            raise Gone("<eof>")
+        self.buffer += data
+
+    def line(self):
+        while b"\n" not in self.buffer:
+            self.read()
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return line.rstrip(b"\r").decode("latin-1")
+
+    def reply(self):
+        while True:
+            line = self.line()
+            say("S: " + line)
+            if line[3:4] != "-":
+                break
+        self.code = line[:3]
+        self.replied = time.monotonic()
+
+    def banner(self):
+        """Reads the greeting and tells how it came: a stutter is many reads of a byte or so."""
+        first = last = None
+        pieces = 0
+        while b"\n" not in self.buffer:
+            self.read()
+            last = time.monotonic()
+            first = first or last
+            pieces += 1
+        self.reply()
+        say("T: first %.1f" % ((first - self.started) * 1000))
+        say("T: banner %.1f" % ((last - first) * 1000))
+        say("T: whole %.1f" % ((last - self.started) * 1000))
+        say("T: pieces %d" % pieces)
+
+    def send(self, data):
+        try:
+            self.sock.sendall(data)
+        except socket.timeout:
+            raise Gone("<timeout>")
+        except OSError:
+            # What the server said before it closed is still to be read.
+            pass
+
+    def body(self, name):
+        if name == "-":
+            data = (SMALL % time.time_ns()).encode()
+        else:
+            with open(name, "rb") as f:
+                data = f.read()
+        self.send(stuffed(data))
+
+    def poll_map(self, pin, address, verdict):
+        lib = ctypes.CDLL("libbpf.so.1", use_errno=True)
+        fd = lib.bpf_obj_get(pin.encode())
+        if fd < 0:
+            say("T: map <no pin %s>" % pin)
+            sys.exit(3)
+        key = ipaddress.ip_address(address).packed
+        value = ctypes.create_string_buffer(256)
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            found = 0
+            if lib.bpf_map_lookup_elem(fd, key, value) == 0:
+                found = struct.unpack_from("=I", value.raw)[0]
+            if found == verdict:
+                say("T: map %.1f" % ((time.monotonic() - self.replied) * 1000))
+                return
+            time.sleep(0.0002)
+        say("T: map <never>")
+
+    def step(self, text):
+        word, _, rest = text.partition(" ")
+        if not text.startswith(":"):
+            if not self.quiet:
+                say("C: " + text)
+            self.send(text.encode("utf-8", "surrogateescape") + b"\r\n")
+            self.reply()
+        elif word == ":send":
+            self.send(unescape(rest))
+        elif word == ":bytes":
+            data = unescape(rest)
+            for i in range(len(data)):
+                self.send(data[i : i + 1])
+                time.sleep(0.002)
+        elif word == ":cut":
+            at, _, rest = rest.partition(" ")
+            data = unescape(rest)
+            self.send(data[: int(at)])
+            time.sleep(0.01)
+            self.send(data[int(at) :])
+        elif word == ":reply":
+            for _ in range(int(rest or 1)):
+                self.reply()
+        elif word == ":body":
+            self.body(rest)
+            self.send(b".\r\n")
+            self.reply()
+        elif word == ":part":
+            self.body(rest)
+        elif word == ":fill":
+            block = (b"x" * 76 + b"\r\n") * 13443
+            for _ in range(int(rest)):
+                self.send(block)
+        elif word == ":dot":
+            self.send(b".\r\n")
+            self.reply()
+        elif word == ":map":
+            pin, address, verdict = rest.split()
+            self.poll_map(pin, address, int(verdict))
+        elif word == ":gone":
+            pin, address = rest.split()
+            self.poll_map(pin, address, 0)
+        elif word == ":touch":
+            open(rest, "w").close()
+        elif word == ":await":
+            end = time.monotonic() + LIMIT
+            while not os.path.exists(rest):
+                if time.monotonic() > end:
+                    raise Gone("<nobody made %s>" % rest)
+                time.sleep(0.005)
+        elif word == ":sleep":
+            time.sleep(float(rest))
+        elif word == ":quiet":
+            self.quiet = True
+        elif word == ":eof":
+            while True:
+                self.reply()
+        elif word == ":reset":
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.sock.close()
+            sys.exit(0)
+        elif word == ":close":
+            self.sock.close()
+            sys.exit(0)
+        else:
+            sys.exit("talk.py: no such step: " + text)
+
+
+def main():
+    steps = sys.argv[3:]
+    talk = Talk(sys.argv[1], sys.argv[2])
+    try:
+        if steps[:1] == [":nobanner"]:
+            steps.pop(0)
+        else:
+            talk.banner()
+        while steps:
+            step = steps.pop(0)
+            if step.startswith(":if "):
+                if not talk.code.startswith(step[4:]):
+                    steps = steps[-1:]
+                continue
+            talk.step(step)
+    except Gone as end:
+        say("S: %s" % end)
+        say("T: end %.1f" % ((time.monotonic() - talk.started) * 1000))
+        return 1
+    return 0
+
+
+sys.exit(main())
