@@ -110,8 +110,6 @@ static char *put6(char *p, const uint8_t b[16])
 		}
 		if (i && i != best + best_len)
 			*p++ = ':';
-		else if (i && best < 0)
-			*p++ = ':';
 		p = put_hex(p, group[i]);
 	}
 	return p;

@@ -4,9 +4,10 @@
  *
  * Buckets of 256 bytes hold seven cells behind a sequence word and seven one-byte fingerprints; a
  * key may stand in either of two buckets, both derived from its 64-bit tag. Readers copy a cell and
- * check the sequence afterwards: they never wait and never write. A writer takes the sequence of
- * the one or two buckets it changes with a compare-and-swap for some tens of nanoseconds; there is
- * no other lock, no system call and no allocation after table_new.
+ * check the sequence afterwards: they never write, and look again only when a writer was storing
+ * cells into that very bucket. A writer holds its two buckets with a compare-and-swap on their
+ * sequence words for some tens of nanoseconds; there is no other lock and no allocation after
+ * table_new.
  *
  * Tags come from a keyed hash of the real key, so that nobody outside can aim at a bucket. Tag 0 is
  * reserved: use table_tag_fix on a computed one. Memory is one anonymous mapping, touched as it
@@ -31,7 +32,8 @@ struct table;
 /* How good a victim a cell is when both buckets are full: the highest rank goes, 0 never goes. */
 typedef uint32_t (*table_rank_fn)(const struct cell *c, void *arg);
 
-/* Room for at least `cells` cells at 85 % load. -ENOMEM, -EINVAL (0 cells). Freed by table_free. */
+/* Room for at least `cells` cells at 85 % load. rank NULL: nothing is ever evicted. -ENOMEM,
+ * -EINVAL (0 or more than 2^32 - 1 cells). */
 int table_new(size_t cells, table_rank_fn rank, void *rank_arg, struct table **ret);
 void table_free(struct table **t);
 
@@ -46,12 +48,14 @@ bool table_get(const struct table *t, uint64_t tag, struct cell *ret);
 /*
  * What an update does to a cell: `cell` is the current one or, when `found` is false, a zeroed one
  * with its tag set. Returning true stores it; false leaves the table as it was. Runs with the
- * bucket held: no calls out, no I/O.
+ * bucket held: no calls out (none to this table either), no I/O.
  */
 typedef bool (*table_edit_fn)(struct cell *cell, bool found, void *arg);
 
-/* Runs edit once on the cell with this tag. 0: done; -ENOSPC: a new cell found no room and no
- * victim; 1: done, and *ret_victim (if not NULL) holds the cell that had to go. Any thread. */
+/* Runs edit once on the cell with this tag. 0: done; -ENOSPC: edit ran, but a new cell found no
+ * room and no victim; 1: done, and *ret_victim (if not NULL) holds the cell that had to go. Any
+ * thread.
+ */
 int table_edit(struct table *t, uint64_t tag, table_edit_fn edit, void *arg,
 	       struct cell *ret_victim);
 
@@ -60,7 +64,8 @@ bool table_del(struct table *t, uint64_t tag, struct cell *ret_old);
 
 /* Walks buckets [*cursor, *cursor + buckets), calling see on a copy of each cell; a true answer
  * removes that cell if it still is the same. Moves *cursor; returns false when the end was reached
- * and *cursor is 0 again. Any thread; a cell that moves meanwhile may be missed, never seen half.
+ * and *cursor is 0 again. Any thread; a cell that moves meanwhile may be missed or seen twice,
+ * never seen half. Nothing is held while see runs. A table of n cells has about n / 6 buckets.
  */
 typedef bool (*table_see_fn)(const struct cell *c, void *arg);
 bool table_sweep(struct table *t, size_t *cursor, size_t buckets, table_see_fn see, void *arg);

@@ -38,9 +38,10 @@ bool verdicts_get(const struct verdicts *v, const struct prefix *p, uint32_t now
 /* Insert or replace. -ENOSPC when full (counted, said by the caller). */
 int verdicts_put(struct verdicts *v, const struct prefix *p, const struct verdict_entry *e);
 bool verdicts_del(struct verdicts *v, const struct prefix *p);
-size_t verdicts_count(const struct verdicts *v);
+size_t verdicts_count(const struct verdicts *v); /* expired ones until the next walk included */
 
-/* Calls see for every live entry; a true answer deletes it. Any thread, not on a session path. */
+/* Calls see for every live entry; a true answer deletes it. Expired ones are deleted on the way.
+ * Nothing is held while see runs. Any thread, not on a session path. */
 typedef bool (*verdicts_see_fn)(const struct prefix *p, const struct verdict_entry *e, void *arg);
 void verdicts_walk(struct verdicts *v, uint32_t now, verdicts_see_fn see, void *arg);
 

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Single addresses go straight to the table and meet no lock. Shorter prefixes are few and change
+ * seldom: their writers share a mutex, which keeps the count per length and the bitmap of lengths
+ * in use true, so that a lookup only asks for lengths that exist.
+ *
+ * Bugs and limits: expired entries keep their place until verdicts_walk comes by.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hash.h"
+#include "table.h"
+#include "verdicts.h"
+
+#define HOST 128
+
+/* One family's prefixes shorter than HOST. */
+struct lengths {
+	_Atomic uint64_t used[2]; /* bit n of the pair: length n exists */
+	uint32_t count[HOST];     /* under nets_lock */
+};
+
+struct verdicts {
+	struct table *table;
+	uint8_t key[HASH_KEY];
+	struct lengths lengths[2]; /* [1]: IPv4 */
+	pthread_mutex_t nets_lock;
+};
+
+/* cell.data. */
+struct packed {
+	struct addr addr;
+	uint32_t expires;
+	uint8_t len;
+	uint8_t verdict : 2, action : 3, origin : 3;
+	uint8_t list;
+	uint8_t repeats;
+};
+_Static_assert(sizeof(struct packed) == TABLE_CELL_DATA, "an entry is a cell");
+_Static_assert(GG_DENY < 1 << 2 && GG_DROP_ALL < 1 << 3 && GG_BY_LIMIT < 1 << 3, "fields fit");
+
+static uint64_t tag_of(const struct verdicts *v, const struct prefix *p)
+{
+	uint8_t buf[sizeof(p->addr) + 1];
+
+	memcpy(buf, &p->addr, sizeof(p->addr));
+	buf[sizeof(p->addr)] = p->len;
+	return hash_bytes(v->key, buf, sizeof(buf));
+}
+
+static struct packed pack(const struct prefix *p, const struct verdict_entry *e)
+{
+	return (struct packed){
+		.addr = p->addr,
+		.expires = e->expires,
+		.len = p->len,
+		.verdict = e->verdict & 3,
+		.action = e->action & 7,
+		.origin = e->origin & 7,
+		.list = e->list,
+		.repeats = e->repeats,
+	};
+}
+
+static struct packed packed_of(const struct cell *c)
+{
+	struct packed k;
+
+	memcpy(&k, c->data, sizeof(k));
+	return k;
+}
+
+static struct prefix packed_prefix(const struct packed *k)
+{
+	return (struct prefix){.addr = k->addr, .len = k->len};
+}
+
+static struct verdict_entry packed_entry(const struct packed *k)
+{
+	return (struct verdict_entry){
+		.verdict = k->verdict,
+		.action = k->action,
+		.origin = k->origin,
+		.list = k->list,
+		.repeats = k->repeats,
+		.expires = k->expires,
+	};
+}
+
+static bool packed_is(const struct packed *k, const struct prefix *p)
+{
+	return k->len == p->len && addr_eq(&k->addr, &p->addr);
+}
+
+static bool expired(const struct packed *k, uint32_t now)
+{
+	return k->expires && k->expires <= now;
+}
+
+int verdicts_new(size_t entries, const uint8_t key[16], struct verdicts **ret)
+{
+	struct verdicts *v = calloc(1, sizeof(*v));
+	int rc;
+
+	if (!v)
+		return -ENOMEM;
+	rc = table_new(entries, NULL, NULL, &v->table);
+	if (rc) {
+		free(v);
+		return rc;
+	}
+	memcpy(v->key, key, sizeof(v->key));
+	pthread_mutex_init(&v->nets_lock, NULL);
+	*ret = v;
+	return 0;
+}
+
+void verdicts_free(struct verdicts **v)
+{
+	if (*v) {
+		table_free(&(*v)->table);
+		pthread_mutex_destroy(&(*v)->nets_lock);
+		free(*v);
+	}
+	*v = NULL;
+}
+
+bool verdicts_get(const struct verdicts *v, const struct prefix *p, uint32_t now,
+		  struct verdict_entry *ret)
+{
+	struct packed k;
+	struct cell c;
+
+	if (!table_get(v->table, tag_of(v, p), &c))
+		return false;
+	k = packed_of(&c);
+	if (!packed_is(&k, p) || expired(&k, now))
+		return false;
+	if (ret)
+		*ret = packed_entry(&k);
+	return true;
+}
+
+bool verdicts_find(const struct verdicts *v, const struct addr *a, uint32_t now,
+		   struct verdict_entry *ret, struct prefix *ret_prefix)
+{
+	const struct lengths *l = &v->lengths[addr_is4(a)];
+	struct prefix p = addr_host(a);
+	bool found = verdicts_get(v, &p, now, ret);
+
+	for (int half = 1; half >= 0 && !found; half--) {
+		uint64_t used = atomic_load_explicit(&l->used[half], memory_order_acquire);
+
+		while (used && !found) {
+			int bit = 63 - __builtin_clzll(used);
+
+			used &= ~(UINT64_C(1) << bit);
+			p = addr_mask(a, (uint8_t)(64 * half + bit));
+			found = verdicts_get(v, &p, now, ret);
+		}
+	}
+	if (found && ret_prefix)
+		*ret_prefix = p;
+	return found;
+}
+
+/* The length of p is used once more (by = 1) or once less (-1). Under nets_lock. */
+static void lengths_count(struct verdicts *v, const struct prefix *p, int by)
+{
+	struct lengths *l = &v->lengths[addr_is4(&p->addr)];
+	uint64_t bit = UINT64_C(1) << p->len % 64;
+
+	l->count[p->len] += (uint32_t)by;
+	if (l->count[p->len])
+		atomic_fetch_or_explicit(&l->used[p->len / 64], bit, memory_order_release);
+	else
+		atomic_fetch_and_explicit(&l->used[p->len / 64], ~bit, memory_order_release);
+}
+
+struct put {
+	struct packed entry;
+	bool found;
+};
+
+static bool edit_put(struct cell *cell, bool found, void *arg)
+{
+	struct put *put = arg;
+
+	memcpy(cell->data, &put->entry, sizeof(put->entry));
+	put->found = found;
+	return true;
+}
+
+int verdicts_put(struct verdicts *v, const struct prefix *p, const struct verdict_entry *e)
+{
+	struct put put = {.entry = pack(p, e)};
+	int rc;
+
+	if (p->len >= HOST)
+		return table_edit(v->table, tag_of(v, p), edit_put, &put, NULL);
+	pthread_mutex_lock(&v->nets_lock);
+	/* Counted before it stands there: whoever finds it is told the length. */
+	lengths_count(v, p, 1);
+	rc = table_edit(v->table, tag_of(v, p), edit_put, &put, NULL);
+	if (rc || put.found)
+		lengths_count(v, p, -1);
+	pthread_mutex_unlock(&v->nets_lock);
+	return rc;
+}
+
+bool verdicts_del(struct verdicts *v, const struct prefix *p)
+{
+	bool removed;
+
+	if (p->len >= HOST)
+		return table_del(v->table, tag_of(v, p), NULL);
+	pthread_mutex_lock(&v->nets_lock);
+	removed = table_del(v->table, tag_of(v, p), NULL);
+	if (removed)
+		lengths_count(v, p, -1);
+	pthread_mutex_unlock(&v->nets_lock);
+	return removed;
+}
+
+size_t verdicts_count(const struct verdicts *v)
+{
+	return table_count(v->table);
+}
+
+struct walk {
+	struct verdicts *v;
+	uint32_t now;
+	verdicts_see_fn see;
+	void *arg;
+};
+
+static bool walk_cell(const struct cell *c, void *arg)
+{
+	struct walk *w = arg;
+	struct packed k = packed_of(c);
+	struct prefix p = packed_prefix(&k);
+	struct verdict_entry e = packed_entry(&k);
+	struct cell current;
+
+	if (!expired(&k, w->now) && !w->see(&p, &e, w->arg))
+		return false;
+	if (p.len >= HOST)
+		return true;
+	pthread_mutex_lock(&w->v->nets_lock);
+	if (table_get(w->v->table, c->tag, &current) && !memcmp(&current, c, sizeof(current))) {
+		table_del(w->v->table, c->tag, NULL);
+		lengths_count(w->v, &p, -1);
+	}
+	pthread_mutex_unlock(&w->v->nets_lock);
+	return false;
+}
+
+void verdicts_walk(struct verdicts *v, uint32_t now, verdicts_see_fn see, void *arg)
+{
+	struct walk w = {.v = v, .now = now, .see = see, .arg = arg};
+	size_t cursor = 0;
+
+	while (table_sweep(v->table, &cursor, 4096, walk_cell, &w))
+		;
+}
