@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * loadgen: first contacts with an SMTP server, as many as it takes.
+ *
+ * A closed loop of N connections, each from an address out of 127.0.0.0/8 and with a sender of its
+ * own: banner, EHLO, MAIL, RCPT, QUIT, one command at a time, every reply compared with the code it
+ * has to have. Prints one JSON object: sessions per second, latency of a whole session, and what
+ * did not go as it should.
+ *
+ * It shares the machine with what it measures, so it is built to cost little: one ring a thread,
+ * sends and receives of many connections go to the kernel in one call.
+ */
+#include <getopt.h>
+#include <liburing.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+
+#include "source.h"
+
+#define IN_SIZE 1024
+#define OUT_SIZE 128
+#define SUB 16 /* histogram cells per power of two: 6 % wide */
+#define CELLS (40 * SUB)
+#define STALLED_US 3000000
+#define THREADS 64
+
+enum step { BANNER, EHLO, MAIL, RCPT, QUIT, STEPS };
+enum phase { WARM_UP, MEASURE, STOP };
+
+struct conn {
+	int fd;
+	enum step step; /* whose reply is awaited */
+	uint32_t used;
+	uint64_t start; /* us */
+	char out[OUT_SIZE];
+	char in[IN_SIZE];
+};
+
+struct tally {
+	uint64_t sessions, wrong, failed, stalled;
+	uint64_t latency[CELLS];
+	char first_wrong[120];
+	int last_error; /* -errno of the last failure */
+};
+
+struct thread {
+	pthread_t id;
+	struct io_uring ring;
+	struct conn *conns;
+	unsigned int count;
+	uint32_t source, uses, addr;
+	uint64_t random;
+	struct tally tally;
+};
+
+static struct {
+	struct sockaddr_in target;
+	unsigned int connections, threads, per_source;
+	double warm_up, seconds;
+	uint32_t first_source;
+	int expect[STEPS];
+	int pid;
+	bool close_first;
+} opt = {
+	.connections = 256,
+	.threads = 1,
+	.per_source = 2,
+	.warm_up = 1,
+	.seconds = 5,
+	.expect = {220, 250, 250, 451, 221},
+};
+
+static _Atomic int phase;
+
+static const char *const step_name[STEPS] = {"banner", "EHLO", "MAIL", "RCPT", "QUIT"};
+
+static uint64_t random_next(uint64_t *s)
+{
+	*s ^= *s << 13;
+	*s ^= *s >> 7;
+	*s ^= *s << 17;
+	return *s;
+}
+
+static unsigned int cell_of(uint64_t us)
+{
+	unsigned int top, cell;
+
+	if (us < SUB)
+		return us;
+	top = 63 - __builtin_clzll(us);
+	cell = (top - 3) * SUB + ((us >> (top - 4)) & (SUB - 1));
+	return cell < CELLS ? cell : CELLS - 1;
+}
+
+/* Lower end of a cell, us. */
+static uint64_t cell_floor(unsigned int cell)
+{
+	unsigned int top = cell / SUB + 3;
+
+	return cell < SUB ? cell : (1ULL << top) + ((uint64_t)(cell % SUB) << (top - 4));
+}
+
+/* The code of the one complete reply in buf, 0 when more has to come, -1 when it is none. */
+static int reply_code(const char *buf, size_t len)
+{
+	const char *line = buf, *end = buf + len, *nl;
+	int code = 0, c;
+
+	while (line < end && (nl = memchr(line, '\n', end - line))) {
+		if (nl - line < 4 || nl[-1] != '\r')
+			return -1;
+		c = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
+		if (c < 200 || c > 599 || (code && c != code))
+			return -1;
+		code = c;
+		if (line[3] == ' ' || line[3] == '\r')
+			return nl + 1 == end ? code : -1;
+		if (line[3] != '-')
+			return -1;
+		line = nl + 1;
+	}
+	return len < IN_SIZE ? 0 : -1;
+}
+
+static struct io_uring_sqe *sqe_get(struct thread *t)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&t->ring);
+
+	while (!sqe) {
+		io_uring_submit(&t->ring);
+		sqe = io_uring_get_sqe(&t->ring);
+	}
+	return sqe;
+}
+
+static void await_reply(struct thread *t, struct conn *c)
+{
+	struct io_uring_sqe *sqe = sqe_get(t);
+
+	io_uring_prep_recv(sqe, c->fd, c->in + c->used, IN_SIZE - c->used, 0);
+	/* The answer to what was just sent is never there yet. */
+	sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+	io_uring_sqe_set_data(sqe, c);
+}
+
+static void conn_open(struct thread *t, struct conn *c)
+{
+	if (t->uses == 0) {
+		t->addr = source_next(&t->source, opt.threads);
+		t->uses = opt.per_source;
+	}
+	t->uses--;
+	c->step = BANNER;
+	c->used = 0;
+	c->start = clock_us();
+	c->fd = source_connect(t->addr, &opt.target);
+	if (c->fd < 0) {
+		struct io_uring_sqe *sqe = sqe_get(t);
+
+		t->tally.failed++;
+		t->tally.last_error = c->fd;
+		/* Tried again when the ring comes round, never in a loop here. */
+		io_uring_prep_nop(sqe);
+		io_uring_sqe_set_data(sqe, c);
+		return;
+	}
+	await_reply(t, c);
+}
+
+static void conn_again(struct thread *t, struct conn *c)
+{
+	close(c->fd);
+	conn_open(t, c);
+}
+
+/* A reverse-path that no normalisation folds into another one: syllables, no digits. */
+static size_t mail_command(struct thread *t, char *out)
+{
+	static const char head[] = "MAIL FROM:<", tail[] = ".example>\r\n";
+	uint64_t r = random_next(&t->random);
+	char *p = out + sizeof(head) - 1;
+	int i;
+
+	memcpy(out, head, sizeof(head) - 1);
+	for (i = 0; i < 9; i++, r >>= 7) {
+		if (i == 5)
+			*p++ = '@';
+		*p++ = "bdfgklmnprstvwxz"[r & 15];
+		*p++ = "aeiouaei"[r >> 4 & 7];
+	}
+	memcpy(p, tail, sizeof(tail) - 1);
+	return p - out + sizeof(tail) - 1;
+}
+
+static void send_command(struct thread *t, struct conn *c)
+{
+	static const char ehlo[] = "EHLO client.example\r\n";
+	static const char rcpt[] = "RCPT TO:<user@example.net>\r\n";
+	static const char quit[] = "QUIT\r\n";
+	struct io_uring_sqe *sqe = sqe_get(t);
+	const char *text = c->out;
+	size_t len = 0;
+
+	c->step++;
+	c->used = 0;
+	switch (c->step) {
+	case EHLO:
+		text = ehlo;
+		len = sizeof(ehlo) - 1;
+		break;
+	case MAIL:
+		len = mail_command(t, c->out);
+		break;
+	case RCPT:
+		text = rcpt;
+		len = sizeof(rcpt) - 1;
+		break;
+	default:
+		text = quit;
+		len = sizeof(quit) - 1;
+	}
+	io_uring_prep_send(sqe, c->fd, text, len, MSG_NOSIGNAL);
+	/* A send that fails is told by the receive that follows it. */
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	io_uring_sqe_set_data(sqe, NULL);
+	await_reply(t, c);
+}
+
+static void wrong_reply(struct thread *t, const struct conn *c)
+{
+	struct tally *y = &t->tally;
+	size_t n;
+
+	if (y->wrong++)
+		return;
+	n = snprintf(y->first_wrong, sizeof(y->first_wrong), "%s: ", step_name[c->step]);
+	for (size_t i = 0; i < c->used && n < sizeof(y->first_wrong) - 1; i++)
+		y->first_wrong[n++] = strchr("\"\\", c->in[i]) || c->in[i] < ' ' ? ' ' : c->in[i];
+	y->first_wrong[n] = '\0';
+}
+
+static void session_done(struct thread *t, const struct conn *c)
+{
+	/* A session counts where it ends; one that began in the warm-up has an honest length too.
+	 */
+	t->tally.sessions++;
+	t->tally.latency[cell_of(clock_us() - c->start)]++;
+}
+
+static void on_recv(struct thread *t, struct conn *c, int res)
+{
+	int code;
+
+	if (c->fd < 0) {
+		conn_open(t, c);
+		return;
+	}
+	if (res <= 0) {
+		t->tally.failed++;
+		t->tally.last_error = res ? res : -ECONNRESET;
+		conn_again(t, c);
+		return;
+	}
+	c->used += res;
+	code = reply_code(c->in, c->used);
+	if (code == 0) {
+		await_reply(t, c);
+	} else if (code != opt.expect[c->step]) {
+		wrong_reply(t, c);
+		conn_again(t, c);
+	} else if (c->step == QUIT || (c->step == RCPT && opt.close_first)) {
+		session_done(t, c);
+		conn_again(t, c);
+	} else {
+		send_command(t, c);
+	}
+}
+
+static void *thread_run(void *arg)
+{
+	struct thread *t = arg;
+	struct io_uring_cqe *cqe;
+	bool measuring = false;
+	uint64_t now;
+
+	for (unsigned int i = 0; i < t->count; i++)
+		conn_open(t, &t->conns[i]);
+	while (phase != STOP) {
+		struct __kernel_timespec tick = {.tv_nsec = 20000000};
+		unsigned int head, seen = 0;
+
+		if (!measuring && phase == MEASURE) {
+			memset(&t->tally, 0, sizeof(t->tally));
+			measuring = true;
+		}
+		io_uring_submit_and_wait_timeout(&t->ring, &cqe, 1, &tick, NULL);
+		io_uring_for_each_cqe(&t->ring, head, cqe)
+		{
+			seen++;
+			if (io_uring_cqe_get_data(cqe))
+				on_recv(t, io_uring_cqe_get_data(cqe), cqe->res);
+		}
+		io_uring_cq_advance(&t->ring, seen);
+	}
+	now = clock_us();
+	for (unsigned int i = 0; i < t->count; i++)
+		t->tally.stalled += now - t->conns[i].start > STALLED_US;
+	return NULL;
+}
+
+/* The ring is made by the thread that uses it: IORING_SETUP_SINGLE_ISSUER binds it to its maker. */
+static void *thread_main(void *arg)
+{
+	struct thread *t = arg;
+	struct io_uring_params p = {
+		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+			 IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL,
+		.cq_entries = 16384,
+	};
+	int err = io_uring_queue_init_params(4096, &t->ring, &p);
+
+	if (err) {
+		fprintf(stderr,
+			"loadgen: io_uring: %s (kernel 6.1 or newer is needed, "
+			"kernel.io_uring_disabled must be 0)\n",
+			strerror(-err));
+		exit(1);
+	}
+	thread_run(t);
+	io_uring_queue_exit(&t->ring);
+	return NULL;
+}
+
+static uint64_t percentile(const struct tally *y, double share)
+{
+	uint64_t seen = 0, want = (uint64_t)(y->sessions * share);
+
+	for (unsigned int i = 0; i < CELLS; i++) {
+		seen += y->latency[i];
+		if (seen > want)
+			return cell_floor(i);
+	}
+	return 0;
+}
+
+static double own_cpu(void)
+{
+	struct rusage r;
+
+	getrusage(RUSAGE_SELF, &r);
+	return r.ru_utime.tv_sec + r.ru_stime.tv_sec +
+	       (r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
+}
+
+static void sleep_s(double s)
+{
+	struct timespec ts = {.tv_sec = (time_t)s, .tv_nsec = (long)((s - (time_t)s) * 1e9)};
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, &ts) == EINTR)
+		;
+}
+
+static void tally_add(struct tally *to, const struct tally *from)
+{
+	to->sessions += from->sessions;
+	to->wrong += from->wrong;
+	to->failed += from->failed;
+	to->stalled += from->stalled;
+	for (unsigned int i = 0; i < CELLS; i++)
+		to->latency[i] += from->latency[i];
+	if (!to->first_wrong[0])
+		memcpy(to->first_wrong, from->first_wrong, sizeof(to->first_wrong));
+	if (from->last_error)
+		to->last_error = from->last_error;
+}
+
+static int measure(struct thread *threads)
+{
+	static struct tally sum;
+	double own, server, took;
+	uint64_t start;
+
+	for (unsigned int i = 0; i < opt.threads; i++)
+		if (pthread_create(&threads[i].id, NULL, thread_main, &threads[i])) {
+			fprintf(stderr, "loadgen: no thread\n");
+			return 1;
+		}
+	sleep_s(opt.warm_up);
+	own = own_cpu();
+	server = process_cpu(opt.pid);
+	start = clock_us();
+	phase = MEASURE;
+	sleep_s(opt.seconds);
+	took = (clock_us() - start) / 1e6;
+	phase = STOP;
+	own = own_cpu() - own;
+	server = process_cpu(opt.pid) - server;
+	for (unsigned int i = 0; i < opt.threads; i++) {
+		pthread_join(threads[i].id, NULL);
+		tally_add(&sum, &threads[i].tally);
+	}
+	printf("{\"sessions_s\": %.1f, \"sessions\": %llu, \"seconds\": %.2f, \"connections\": %u, "
+	       "\"wrong\": %llu, \"failed\": %llu, \"stalled\": %llu, \"p50_us\": %llu, "
+	       "\"p99_us\": %llu, \"cpu_client\": %.2f, \"cpu_server\": %.2f, "
+	       "\"first_wrong\": \"%s\", \"last_error\": \"%s\"}\n",
+	       sum.sessions / took, (unsigned long long)sum.sessions, took, opt.connections,
+	       (unsigned long long)sum.wrong, (unsigned long long)sum.failed,
+	       (unsigned long long)sum.stalled, (unsigned long long)percentile(&sum, 0.5),
+	       (unsigned long long)percentile(&sum, 0.99), own / took, server / took,
+	       sum.first_wrong, sum.last_error ? strerror(-sum.last_error) : "");
+	return sum.sessions ? 0 : 1;
+}
+
+static int usage(void)
+{
+	fprintf(stderr,
+		"usage: loadgen --target ADDR:PORT [--connections N] [--threads N] [--seconds S]\n"
+		"               [--warm-up S] [--expect CODE] [--per-source N] [--first-source N]\n"
+		"               [--pid SERVER] [--close-first]\n"
+		"  --expect        the reply RCPT has to get (451)\n"
+		"  --per-source    sessions from one client address before the next one's turn "
+		"(2)\n"
+		"  --first-source  where in 127.0.0.0/8 to begin (0)\n"
+		"  --pid           process whose CPU is reported as cpu_server, in cores\n"
+		"  --close-first   close after the reply to RCPT, without QUIT\n");
+	return 2;
+}
+
+static bool options_read(int argc, char **argv)
+{
+	static const struct option known[] = {
+		{"target", 1, NULL, 't'},
+		{"connections", 1, NULL, 'c'},
+		{"threads", 1, NULL, 'n'},
+		{"seconds", 1, NULL, 's'},
+		{"warm-up", 1, NULL, 'w'},
+		{"expect", 1, NULL, 'e'},
+		{"per-source", 1, NULL, 'p'},
+		{"first-source", 1, NULL, 'f'},
+		{"pid", 1, NULL, 'i'},
+		{"close-first", 0, NULL, 'q'},
+		{0},
+	};
+	bool target = false;
+	int o;
+
+	while ((o = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		switch (o) {
+		case 't':
+			target = source_target(optarg, &opt.target);
+			break;
+		case 'c':
+			opt.connections = strtoul(optarg, NULL, 10);
+			break;
+		case 'n':
+			opt.threads = strtoul(optarg, NULL, 10);
+			break;
+		case 's':
+			opt.seconds = strtod(optarg, NULL);
+			break;
+		case 'w':
+			opt.warm_up = strtod(optarg, NULL);
+			break;
+		case 'e':
+			opt.expect[RCPT] = atoi(optarg);
+			break;
+		case 'p':
+			opt.per_source = strtoul(optarg, NULL, 10);
+			break;
+		case 'f':
+			opt.first_source = strtoul(optarg, NULL, 10);
+			break;
+		case 'i':
+			opt.pid = atoi(optarg);
+			break;
+		case 'q':
+			opt.close_first = true;
+			break;
+		default:
+			return false;
+		}
+	}
+	return target && optind == argc && opt.threads >= 1 && opt.threads <= THREADS &&
+	       opt.connections >= opt.threads && opt.connections <= 16000 && opt.per_source &&
+	       opt.seconds > 0 && opt.warm_up >= 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct thread threads[THREADS];
+
+	if (!options_read(argc, argv))
+		return usage();
+	if (source_probe(&opt.target))
+		return 1;
+	for (unsigned int i = 0; i < opt.threads; i++) {
+		struct thread *t = &threads[i];
+
+		t->count = opt.connections / opt.threads + (i < opt.connections % opt.threads);
+		t->conns = calloc(t->count, sizeof(*t->conns));
+		if (!t->conns) {
+			fprintf(stderr, "loadgen: no memory for %u connections\n", t->count);
+			return 1;
+		}
+		t->source = opt.first_source + i;
+		t->random = clock_us() * 0x9e3779b97f4a7c15ULL + i + 1;
+	}
+	return measure(threads);
+}
