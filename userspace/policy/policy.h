@@ -5,18 +5,22 @@
  *
  * One delivery attempt for one recipient goes through three steps, which the caller wires together:
  *
- *   policy_identities   what the attempt is known by, strongest first, each with the tag of its
- * record policy_decide       those records (as found in the table) and the settings give a decision
- *   policy_edit_*       table_edit_fn that write the attempt, or later the delivery, into the
- * records
+ *   policy_identities   what the attempt is known by, strongest first, each with its record's tag
+ *   policy_decide       those records (as found in the table) and the settings give a decision
+ *   policy_edit_*       table_edit_fn that write the attempt, or later the delivery, into them
  *
  * A retry counts when any identity of the session met an earlier attempt for the same canonical
  * sender and recipient. HELO is never part of an identity.
+ *
+ * Ages are differences of 32-bit seconds, so they hold across the wrap of 2106, and a `now` before
+ * a record's time (the clock was set back) reads as age 0; the next attempt then starts the record
+ * anew from `now`, so no sender waits for the clock to catch up.
  */
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "../core/addr.h"
@@ -51,11 +55,11 @@ enum policy_reason {
 struct policy_conf {
 	enum policy_mode mode;
 	enum policy_match match;
-	uint32_t delay[CLASS_MAX]; /* s */
+	uint32_t delay[CLASS_MAX]; /* s; delay[CLASS_EXEMPT] is not asked */
 	uint32_t jitter;           /* percent, 0..50 */
 	uint32_t window;           /* s, from the first attempt */
 	uint32_t keep;             /* s, passed records, from the last delivery */
-	uint32_t promote_after;    /* distinct passed triplets; 0: never */
+	uint32_t promote_after;    /* distinct passed triplets, up to 65535; 0: never */
 	uint8_t key[16];           /* secret for tags and jitter */
 };
 
@@ -75,8 +79,13 @@ struct policy_identity {
 int policy_identities(const struct policy_conf *c, const struct policy_attempt *a,
 		      struct policy_identity ret[POLICY_RUNGS]);
 
-/* Canonical form of a mailbox for tags: domain lower case, local part lower case. Cut at size. */
+/* Canonical form of a mailbox for tags: the local part as its value (a quoted string without its
+ * quotes and backslashes, RFC 5321 4.1.2) and the domain, both in lower case. Cut at size >= 1. */
+#define POLICY_MAILBOX 324 /* local part 64, "@", domain 255, NUL, and slack */
 void policy_canonical(const char *mailbox, char *ret, size_t size);
+/* postmaster and abuse, at any domain or none: they must stay reachable for complaints about this
+ * very greylist (RFC 5321 4.5.1, RFC 2142) and are never deferred. */
+bool policy_recipient_exempt(const char *recipient);
 /* Tag of the greytrap record of an address, or of its whole domain with "@domain". */
 uint64_t policy_trap_tag(const struct policy_conf *c, const char *mailbox);
 /* Tag of the record that counts the distinct passed triplets of a source address. */
@@ -92,13 +101,19 @@ struct policy_decision {
 	uint32_t age;          /* s since the first attempt */
 };
 
-/* records[i] belongs to ids[i]; state RECORD_NONE where the table had none. */
+/* records[i] belongs to ids[i]; state RECORD_NONE where the table had none. The record that takes
+ * the attempt furthest decides. Without identities (n is 0) the attempt is a first one. */
 struct policy_decision policy_decide(const struct policy_conf *c, const struct policy_attempt *a,
 				     const struct policy_identity *ids,
 				     const struct record *records, int n, uint32_t now);
 
-/* Delay of a record: its class's delay with keyed jitter; the same for every retry. s */
+/* Delay of a record: its class's delay with keyed jitter; the same for every retry. At most half
+ * the window, or a long delay would lock its senders out for good. s */
 uint32_t policy_delay(const struct policy_conf *c, enum policy_class cl, uint64_t tag);
+
+/* A wait as a reply may tell it: whole minutes, rounded up, in steps of five from a quarter of an
+ * hour on; at least 1. */
+uint32_t policy_minutes(uint32_t wait);
 
 /* Argument of the edits: what happened. */
 struct policy_edit {
@@ -107,21 +122,31 @@ struct policy_edit {
 	enum policy_rung rung;
 	enum policy_class delay_class;
 	uint32_t now;
-	struct record after; /* out: the record as stored, for the store */
-	bool first_pass;     /* out of delivered: this triplet had not passed before */
-	bool promote;        /* out of source: the threshold is reached */
+	struct record before; /* out: the record as found, state RECORD_NONE if there was none */
+	struct record after;  /* out: the record as it stands now; both go to the store */
+	bool first_pass; /* out of delivered: a triplet that had not passed before, and counts */
+	bool promote;    /* out of source: the threshold is reached or passed */
 };
 
-bool policy_edit_attempt(struct cell *cell, bool found,
-			 void *edit); /* grey attempt: insert or touch */
-bool policy_edit_delivered(struct cell *cell, bool found,
-			   void *edit);                             /* the message was delivered */
-bool policy_edit_source(struct cell *cell, bool found, void *edit); /* one more distinct triplet */
+/* Grey attempt: inserts, touches, or starts anew a record that is over. A triplet that has passed
+ * is left as it is. */
+bool policy_edit_attempt(struct cell *cell, bool found, void *edit);
+/* The message was delivered: the triplet is passed from now on. */
+bool policy_edit_delivered(struct cell *cell, bool found, void *edit);
+/*
+ * One more distinct triplet of this source passed; for each first_pass, on policy_source_tag.
+ *
+ * A delivery counts towards promotion only if it proves a retry: never from the null sender (any
+ * bot can send bounces), never where exemption or a mode other than enforce let it through. Such
+ * an edit changes nothing and first_pass is never set.
+ */
+bool policy_edit_source(struct cell *cell, bool found, void *edit);
 
 /* Victim order of the record table: grey before passed, older before newer; traps and sources never
  * before those. table_rank_fn; arg unused. */
 uint32_t policy_rank(const struct cell *cell, void *arg);
-/* When a record of this state is over. s */
+/* Whether the record is over: grey ones after the window since the first attempt, passed and source
+ * ones after keep since the last delivery. Traps never are. */
 bool policy_expired(const struct policy_conf *c, const struct record *r, uint32_t now);
 
 const char *policy_reason_text(enum policy_reason r);

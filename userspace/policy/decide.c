@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The decision on one attempt. */
+#include "../core/hash.h"
+#include "policy.h"
+#include "since.h"
+
+/* How far each standing of a record takes an attempt; the furthest of all identities decides. */
+static const uint8_t reach[REASON_MAX] = {
+	[REASON_FIRST] = 0,  [REASON_LATE] = 1,  [REASON_EARLY] = 2,
+	[REASON_MATURE] = 3, [REASON_KNOWN] = 4,
+};
+
+uint32_t policy_delay(const struct policy_conf *c, enum policy_class cl, uint64_t tag)
+{
+	const uint8_t kind = 'j';
+	const struct hash_piece pieces[] = {{&kind, 1}, {&tag, sizeof(tag)}};
+	uint64_t delay, spread;
+
+	/* A class from a store of another day may be beyond the table. */
+	delay = c->delay[(unsigned int)cl < CLASS_MAX ? cl : CLASS_DEFAULT];
+	spread = delay * c->jitter / 100;
+	if (spread)
+		delay += hash_pieces(c->key, pieces, 2) % (2 * spread + 1) - spread;
+	return delay < c->window / 2 ? (uint32_t)delay : c->window / 2;
+}
+
+uint32_t policy_minutes(uint32_t wait)
+{
+	uint32_t minutes = wait / 60 + (wait % 60 != 0);
+
+	if (minutes >= 15)
+		minutes = (minutes + 4) / 5 * 5;
+	return minutes ? minutes : 1;
+}
+
+bool policy_expired(const struct policy_conf *c, const struct record *r, uint32_t now)
+{
+	switch (r->state) {
+	case RECORD_GREY:
+		return since(r->first, now) > c->window;
+	case RECORD_PASSED:
+	case RECORD_SOURCE:
+		return since(r->last, now) > c->keep;
+	case RECORD_TRAP:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* The class the evidence of this session speaks for. */
+static enum policy_class attempt_class(const struct policy_attempt *a)
+{
+	return a->exempt || policy_recipient_exempt(a->recipient) ? CLASS_EXEMPT : CLASS_DEFAULT;
+}
+
+/* What one identity alone would decide. */
+static struct policy_decision standing(const struct policy_conf *c, enum policy_class fresh,
+				       const struct policy_identity *id, const struct record *r,
+				       uint32_t now)
+{
+	struct policy_decision d = {
+		.verdict = POLICY_GREY,
+		.reason = REASON_FIRST,
+		.delay_class = fresh,
+		.rung = id->rung,
+		.tag = id->tag,
+	};
+	bool over = policy_expired(c, r, now);
+	uint32_t delay;
+
+	if (r->state == RECORD_PASSED && !over) {
+		d.verdict = POLICY_PASS;
+		d.reason = REASON_KNOWN;
+		d.delay_class = r->delay_class;
+		d.age = since(r->first, now);
+		return d;
+	}
+	if (r->state == RECORD_GREY) {
+		d.age = since(r->first, now);
+		d.reason = over ? REASON_LATE : REASON_EARLY;
+		if (!over)
+			d.delay_class = r->delay_class;
+	}
+	delay = policy_delay(c, d.delay_class, d.tag);
+	if (d.reason == REASON_EARLY && d.age >= delay) {
+		d.verdict = POLICY_PASS;
+		d.reason = REASON_MATURE;
+		return d;
+	}
+	d.wait = d.reason == REASON_EARLY ? delay - d.age : delay;
+	return d;
+}
+
+static bool better(const struct policy_decision *a, const struct policy_decision *b)
+{
+	if (reach[a->reason] != reach[b->reason])
+		return reach[a->reason] > reach[b->reason];
+	return a->wait < b->wait;
+}
+
+struct policy_decision policy_decide(const struct policy_conf *c, const struct policy_attempt *a,
+				     const struct policy_identity *ids,
+				     const struct record *records, int n, uint32_t now)
+{
+	static const struct policy_identity nobody;
+	static const struct record nothing;
+	enum policy_class fresh = attempt_class(a);
+	enum policy_class waiting = fresh == CLASS_EXEMPT ? CLASS_DEFAULT : fresh;
+	struct policy_decision best, d;
+
+	best = standing(c, waiting, n ? &ids[0] : &nobody, n ? &records[0] : &nothing, now);
+	for (int i = 1; i < n; i++) {
+		d = standing(c, waiting, &ids[i], &records[i], now);
+		if (better(&d, &best))
+			best = d;
+	}
+	if (c->mode == POLICY_OFF) {
+		best.reason = REASON_OFF;
+	} else if (fresh == CLASS_EXEMPT) {
+		best.reason = REASON_EXEMPT;
+		best.delay_class = CLASS_EXEMPT;
+	} else if (c->mode == POLICY_LEARN && best.verdict == POLICY_GREY) {
+		best.reason = REASON_LEARN;
+	} else {
+		return best;
+	}
+	best.verdict = POLICY_PASS;
+	best.wait = 0;
+	return best;
+}
