@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <assert.h>
+#include <endian.h>
 #include <sodium/crypto_shorthash_siphash24.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@ uint64_t hash_bytes(const uint8_t key[HASH_KEY], const void *data, size_t len)
 	uint64_t h;
 
 	crypto_shorthash_siphash24((unsigned char *)&h, data, len, key);
+	h = le64toh(h);
 	return h ? h : 1;
 }
 

@@ -280,7 +280,7 @@ void log_bool(struct log_line *l, const char *key, bool value)
 	put_plain(l, key, value ? "true" : "false", value ? 4 : 5, false);
 }
 
-void log_end(struct log_line *l)
+void log_close(struct log_line *l)
 {
 	if (l->cut) {
 		if (l->format == LOG_JSON)
@@ -291,6 +291,11 @@ void log_end(struct log_line *l)
 	if (l->format == LOG_JSON)
 		put(l, "}", 1);
 	put(l, "\n", 1);
+}
+
+void log_end(struct log_line *l)
+{
+	log_close(l);
 	log_out(l->text, l->len);
 }
 

@@ -4,11 +4,13 @@
  *
  * A thread that logs owns a sink, a byte ring that the log thread empties every 20 ms (at once when
  * half full). Writing an event never blocks, never allocates: when the ring is full the line is
- * dropped and counted, and the count is logged when there is room again. Before log_start, and in
- * threads without a sink, lines go straight to the file descriptor.
+ * dropped and counted, and the count is logged when there is room again. Before log_start, after
+ * log_stop and in threads without a sink, lines go straight to the file descriptor, which may block
+ * as any write does; such threads ignore or block SIGPIPE.
  *
  * Keys and events are the contract of the manual (greygated.8, LOG). Values are escaped (RFC 8259
- * 7), invalid UTF-8 becomes U+FFFD, strings longer than 512 bytes are cut with "...".
+ * 7), invalid UTF-8 becomes U+FFFD, strings longer than 512 bytes are cut with "...". A key that
+ * does not fit into LOG_LINE is left out and the line ends with "cut":true.
  */
 #ifndef CORE_LOG_H
 #define CORE_LOG_H
@@ -41,13 +43,15 @@ enum log_event {
 
 enum log_format { LOG_JSON, LOG_TEXT };
 
-/* fd stays the caller's. Starts the log thread. -errno. */
+/* fd stays the caller's; before log_start and after log_stop it is standard error. Starts the log
+ * thread. -EBUSY when it runs, -errno. */
 int log_start(int fd, enum log_format format);
-/* Flushes every sink and ends the thread. */
+/* Flushes every sink (a descriptor that stays blocked is given up after a second) and ends the
+ * thread. No other thread may be logging. */
 void log_stop(void);
 void log_set_format(enum log_format format);
 /* Gives the calling thread a sink of `bytes` (power of two, at least 64 KiB); it lives until
- * log_stop. */
+ * log_stop. -EINVAL, -ENOMEM, -EEXIST (has one), -ESRCH (before log_start), -ENOSPC (128 have). */
 int log_sink(size_t bytes);
 uint64_t log_dropped(void);
 

@@ -46,6 +46,7 @@ static struct {
 	_Atomic int fd;
 	_Atomic int wake; /* eventfd */
 	_Atomic bool stopping;
+	_Atomic int64_t stop_by;  /* ms, CLOCK_MONOTONIC; once stopping */
 	_Atomic unsigned int run; /* odd while the thread runs; a sink is good for one run */
 	_Atomic int sinks;
 	_Atomic(struct sink *) sink[SINKS];
@@ -76,20 +77,16 @@ static int64_t monotonic_ms(void)
 	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
 }
 
-/* Waits until fd takes bytes; gives up STOP_WAIT_MS after log_stop was called. */
+/* Waits until fd takes bytes; once log_stop was called, no longer than that allows. */
 static bool wait_writable(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLOUT};
-	int64_t stop_seen = 0;
 
 	for (;;) {
 		if (poll(&p, 1, DRAIN_MS) > 0)
 			return true;
-		if (!atomic_load_explicit(&out.stopping, memory_order_relaxed))
-			continue;
-		if (!stop_seen)
-			stop_seen = monotonic_ms();
-		if (monotonic_ms() - stop_seen > STOP_WAIT_MS)
+		if (atomic_load_explicit(&out.stopping, memory_order_acquire) &&
+		    monotonic_ms() > atomic_load_explicit(&out.stop_by, memory_order_relaxed))
 			return false;
 	}
 }
@@ -105,8 +102,8 @@ static ssize_t write_some(int fd, mode_t kind, const char *p, size_t n)
 	return write(fd, p, n);
 }
 
-/* All n bytes under fd_lock, or as many as the descriptor took before it failed: counts lines. */
-static void write_lines(const char *p, size_t n)
+/* Whole lines, n bytes, under fd_lock. Returns how many lines the descriptor did not take. */
+static uint64_t write_lines(const char *p, size_t n)
 {
 	int fd = atomic_load_explicit(&out.fd, memory_order_relaxed);
 	struct stat st;
@@ -132,8 +129,7 @@ static void write_lines(const char *p, size_t n)
 	}
 	for (; n; n--)
 		lost += *p++ == '\n';
-	if (lost)
-		atomic_fetch_add_explicit(&out.dropped, lost, memory_order_relaxed);
+	return lost;
 }
 
 /* ---- rings ---- */
@@ -185,6 +181,7 @@ static void sink_drain(struct sink *s)
 	size_t head = atomic_load_explicit(&s->head, memory_order_relaxed);
 	size_t n = atomic_load_explicit(&s->tail, memory_order_acquire) - head;
 	size_t at = head & (s->size - 1), first = s->size - at;
+	uint64_t lost;
 
 	atomic_store_explicit(&s->woken, false, memory_order_relaxed);
 	if (!n)
@@ -193,32 +190,41 @@ static void sink_drain(struct sink *s)
 		first = n;
 	/* The two halves of a line that wraps stay together under one hold of the descriptor. */
 	pthread_mutex_lock(&out.fd_lock);
-	write_lines(s->ring + at, first);
+	lost = write_lines(s->ring + at, first);
 	if (n > first)
-		write_lines(s->ring, n - first);
+		lost += write_lines(s->ring, n - first);
 	pthread_mutex_unlock(&out.fd_lock);
 	atomic_store_explicit(&s->head, head + n, memory_order_release);
+	atomic_fetch_add_explicit(&out.dropped, lost, memory_order_relaxed);
 }
 
 /* ---- the thread ---- */
 
+/* Says how many lines were lost since this was last said. The line itself does not count as one. */
+static void report_lost(void)
+{
+	uint64_t dropped = log_dropped();
+	struct log_line l;
+
+	if (dropped == out.reported)
+		return;
+	log_begin(&l, LOG_LIMIT);
+	log_str(&l, "reason", "log");
+	log_int(&l, "lost", (int64_t)(dropped - out.reported));
+	log_close(&l);
+	pthread_mutex_lock(&out.fd_lock);
+	if (!write_lines(l.text, l.len))
+		out.reported = dropped;
+	pthread_mutex_unlock(&out.fd_lock);
+}
+
 static void drain_all(void)
 {
 	int n = atomic_load_explicit(&out.sinks, memory_order_acquire);
-	uint64_t dropped;
 
 	for (int i = 0; i < n; i++)
 		sink_drain(atomic_load_explicit(&out.sink[i], memory_order_acquire));
-	dropped = log_dropped();
-	if (dropped != out.reported) {
-		struct log_line l;
-
-		log_begin(&l, LOG_LIMIT);
-		log_str(&l, "reason", "log");
-		log_int(&l, "lost", (int64_t)(dropped - out.reported));
-		log_end(&l);
-		out.reported = dropped;
-	}
+	report_lost();
 }
 
 static void *log_thread(void *arg)
@@ -275,6 +281,7 @@ void log_stop(void)
 	if (atomic_load(&out.run) & 1) {
 		int n = atomic_load(&out.sinks);
 
+		atomic_store(&out.stop_by, monotonic_ms() + STOP_WAIT_MS);
 		atomic_store(&out.stopping, true);
 		wake_thread();
 		pthread_join(out.thread, NULL);
@@ -316,7 +323,8 @@ int log_sink(size_t bytes)
 	} else {
 		s = aligned_alloc(64, sizeof(*s) + bytes);
 		if (s) {
-			memset(s, 0, sizeof(*s));
+			/* Touched now, not by the first lines. */
+			memset(s, 0, sizeof(*s) + bytes);
 			s->size = bytes;
 			atomic_store(&out.sink[n], s);
 			atomic_store_explicit(&out.sinks, n + 1, memory_order_release);
@@ -357,6 +365,6 @@ void log_out(const char *line, size_t n)
 		return;
 	}
 	pthread_mutex_lock(&out.fd_lock);
-	write_lines(line, n);
+	atomic_fetch_add_explicit(&out.dropped, write_lines(line, n), memory_order_relaxed);
 	pthread_mutex_unlock(&out.fd_lock);
 }

@@ -8,6 +8,8 @@
 #include "log.h"
 
 enum log_format log_out_format(void);
+/* Ends the line's text without bringing it out. */
+void log_close(struct log_line *l);
 /* One whole line with its newline; see log.h for what happens to it. Any thread. */
 void log_out(const char *line, size_t n);
 
