@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What greygate(1) can ask of a running daemon: the table of control commands over the daemon's
+ * state. Commands that change something run one at a time and are producer d->worker_count of the
+ * store writer.
+ */
+#ifndef GREYGATE_COMMANDS_H
+#define GREYGATE_COMMANDS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "control/control.h"
+#include "daemon.h"
+
+extern const struct control_command commands[];
+
+/* Binds the control socket that the configuration names, before privileges are dropped to uid and
+ * gid; control_start(*ret) once everything d points to stands. As control_open. */
+int commands_open(struct daemon *d, uid_t uid, gid_t gid, struct control **ret, char *err,
+		  size_t err_size);
+
+#endif

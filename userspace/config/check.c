@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What keys demand of each other. Every key by itself is in range when this runs. */
+#include <string.h>
+
+#include "schema.h"
+
+struct check {
+	const struct config *config;
+	const int *lines;
+	struct complaints *to;
+};
+
+static int line_of(const struct check *c, const char *section, const char *name)
+{
+	return c->lines[schema_find(section, name)];
+}
+
+/* A rule blames the later of the two keys it is about; a default has no line. */
+static int later(int a, int b)
+{
+	return a > b ? a : b;
+}
+
+static bool covers(const struct endpoint *wide, const struct endpoint *e)
+{
+	return wide->port == e->port &&
+	       (addr_eq(&wide->addr, &e->addr) ||
+		(addr_is_any(&wide->addr) && addr_is4(&wide->addr) == addr_is4(&e->addr)));
+}
+
+/* No endpoint of `key` may be one of `other`. */
+static void apart(const struct check *c, const char *key, const struct endpoint *list, int n,
+		  const char *other, const struct endpoint *others, int m, const char *mend)
+{
+	char text[ENDPOINT_TEXT], clash[ENDPOINT_TEXT];
+
+	for (int i = 0; i < n; i++) {
+		for (int j = 0; j < m; j++) {
+			if (covers(&list[i], &others[j]) || covers(&others[j], &list[i]))
+				complain(c->to, line_of(c, "", key), key, "%s is also %s %s; %s",
+					 endpoint_text(&list[i], text), other,
+					 endpoint_text(&others[j], clash), mend);
+		}
+	}
+}
+
+static void no_wildcard(const struct check *c, const char *key, const struct endpoint *list, int n)
+{
+	char text[ENDPOINT_TEXT];
+
+	for (int i = 0; i < n; i++) {
+		if (addr_is_any(&list[i].addr))
+			complain(c->to, line_of(c, "", key), key,
+				 "%s stands for every address; name the mail server's own",
+				 endpoint_text(&list[i], text));
+	}
+}
+
+static void check_mode(const struct check *c)
+{
+	const struct config *f = c->config;
+	int line = line_of(c, "", "mode");
+	bool host = f->mode == GG_MODE_HOST;
+
+	if (!f->listen_count)
+		complain(c->to, line, "listen", "mode %s needs it; for example listen = {\"%s\"}",
+			 host ? "host" : "relay", host ? "127.0.0.1:2525" : "0.0.0.0:25");
+	if (!f->backend_count)
+		complain(c->to, line, "backend",
+			 "mode %s needs it: the mail server that gets the mail; for example "
+			 "backend = {\"127.0.0.1:%d\"}",
+			 host ? "host" : "relay", host ? 25 : 10025);
+	if (host && !f->protect_count)
+		complain(c->to, line, "protect",
+			 "mode host needs it: what is guarded; for example protect = "
+			 "{\"192.0.2.25:25\"}");
+	if (!host && f->protect_count)
+		complain(c->to, line_of(c, "", "protect"), "protect",
+			 "has no effect in mode relay; take it away or set mode = host");
+	no_wildcard(c, "backend", f->backend, f->backend_count);
+	no_wildcard(c, "protect", f->protect, f->protect_count);
+	apart(c, "listen", f->listen, f->listen_count, "in protect as", f->protect,
+	      f->protect_count,
+	      "the mail server listens there; choose another port, such as 127.0.0.1:2525");
+	apart(c, "backend", f->backend, f->backend_count, "in listen as", f->listen,
+	      f->listen_count,
+	      "the daemon would send mail to itself; name the mail server's endpoint");
+}
+
+static void check_times(const struct check *c)
+{
+	const struct config *f = c->config;
+	uint64_t longest = f->greylist.delay_suspicious;
+
+	if (f->stutter.first && f->stutter.first < f->stutter.interval)
+		complain(c->to,
+			 later(line_of(c, "stutter", "first"), line_of(c, "stutter", "interval")),
+			 "stutter.first",
+			 "shorter than stutter.interval, so that no byte would be drawn out; "
+			 "allowed is 0 or stutter.interval and more");
+	if (f->stutter.first >= f->limit.session_time)
+		complain(c->to,
+			 later(line_of(c, "stutter", "first"), line_of(c, "limit", "session_time")),
+			 "stutter.first",
+			 "not shorter than limit.session_time: every session would end before its "
+			 "banner");
+	if (f->stutter.deny_limit > f->limit.session_time)
+		complain(c->to,
+			 later(line_of(c, "stutter", "deny_limit"),
+			       line_of(c, "limit", "session_time")),
+			 "stutter.deny_limit",
+			 "longer than limit.session_time, which ends the session before");
+	if (f->greylist.delay_clean > f->greylist.delay)
+		complain(c->to,
+			 later(line_of(c, "greylist", "delay_clean"),
+			       line_of(c, "greylist", "delay")),
+			 "greylist.delay_clean", "longer than greylist.delay");
+	if (f->greylist.delay > f->greylist.delay_suspicious)
+		complain(c->to,
+			 later(line_of(c, "greylist", "delay"),
+			       line_of(c, "greylist", "delay_suspicious")),
+			 "greylist.delay", "longer than greylist.delay_suspicious");
+	longest += longest * f->greylist.jitter / 100;
+	if (longest >= f->greylist.window)
+		complain(
+			c->to,
+			later(line_of(c, "greylist", "window"),
+			      line_of(c, "greylist", "delay_suspicious")),
+			"greylist.window",
+			"not longer than greylist.delay_suspicious with its jitter: no retry could "
+			"ever count");
+	if (f->greylist.window > f->greylist.keep)
+		complain(c->to,
+			 later(line_of(c, "greylist", "window"), line_of(c, "greylist", "keep")),
+			 "greylist.keep", "shorter than greylist.window");
+	if (f->trap.life > f->trap.max)
+		complain(c->to, later(line_of(c, "trap", "life"), line_of(c, "trap", "max")),
+			 "trap.max", "shorter than trap.life");
+}
+
+void check_config(const struct config *c, const int *lines, struct complaints *to)
+{
+	struct check check = {c, lines, to};
+
+	check_mode(&check);
+	check_times(&check);
+}

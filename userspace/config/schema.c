@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "schema.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct word modes[] = {
+	{"relay", GG_MODE_RELAY, NULL},
+	{"host", GG_MODE_HOST, NULL},
+	{"gateway", GG_MODE_GATEWAY, "gateway mode is not in this version"},
+	{NULL, 0, NULL},
+};
+static const struct word xdp[] = {
+	{"auto", FASTPATH_AUTO, NULL},
+	{"native", FASTPATH_NATIVE, NULL},
+	{"generic", FASTPATH_GENERIC, NULL},
+	{"off", FASTPATH_OFF, NULL},
+	{NULL, 0, NULL},
+};
+static const struct word down[] = {{"open", 1, NULL}, {"closed", 0, NULL}, {NULL, 0, NULL}};
+static const struct word logs[] = {
+	{"json", LOG_JSON, NULL}, {"text", LOG_TEXT, NULL}, {NULL, 0, NULL}};
+static const struct word policies[] = {
+	{"enforce", POLICY_ENFORCE, NULL},
+	{"learn", POLICY_LEARN, NULL},
+	{"off", POLICY_OFF, NULL},
+	{NULL, 0, NULL},
+};
+static const struct word matches[] = {
+	{"network", MATCH_NETWORK, NULL}, {"address", MATCH_ADDRESS, NULL}, {NULL, 0, NULL}};
+static const struct word xclient[] = {{"auto", 1, NULL}, {"no", 0, NULL}, {NULL, 0, NULL}};
+
+#define AT(field) .offset = offsetof(struct config, field)
+#define LIST(field, n) .offset = offsetof(struct config, field), .count = offsetof(struct config, n)
+#define MS 1ull
+#define SECOND 1000ull
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define KIB 1024ull
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+/* clang-format off */
+const struct schema_key schema[] = {
+{ "", "hostname", KIND_HOSTNAME, KEY_RELOAD, AT(hostname), .example = "mx1.example.net",
+  .manual = "Name in the banner and in EHLO. Default: the name of this machine." },
+{ "", "mode", KIND_WORD, 0, AT(mode), .def = "relay", .words = modes,
+  .manual = "relay: greygate is the mail exchanger and hands mail on. host: it guards a mail server on the same machine." },
+{ "", "interfaces", KIND_INTERFACES, 0, LIST(interfaces, interface_count), .max = FASTPATH_INTERFACES, .example = "eth0",
+  .manual = "Interfaces that get the XDP program. Empty: none; the daemon decides everything itself." },
+{ "", "xdp", KIND_WORD, 0, AT(xdp), .def = "auto", .words = xdp,
+  .manual = "How the XDP program is attached: auto tries native, then generic." },
+{ "", "listen", KIND_ENDPOINTS, KEY_SAMPLE, LIST(listen, listen_count), .max = 16, .example = "127.0.0.1:2525",
+  .manual = "Where the daemon listens. In host mode not what the mail server owns, for example 127.0.0.1:2525 and [::1]:2525." },
+{ "", "protect", KIND_ENDPOINTS, KEY_RELOAD, LIST(protect, protect_count), .max = 256, .example = "192.0.2.25:25",
+  .manual = "host mode: the mail server's endpoints that are guarded." },
+{ "", "backend", KIND_ENDPOINTS, KEY_RELOAD | KEY_SAMPLE, LIST(backend, backend_count), .max = 16, .example = "127.0.0.1:10025",
+  .manual = "The mail server that gets the mail; more than one are tried in order." },
+{ "", "state_dir", KIND_PATH, 0, AT(state_dir), .def = "/var/lib/greygate", .max = 4000,
+  .manual = "Directory of the store. Never on a network file system." },
+{ "", "control", KIND_PATH, 0, AT(control), .def = "/run/greygate/control.sock", .max = 107,
+  .manual = "Unix socket of greygate(1)." },
+{ "", "bpffs", KIND_PATH, 0, AT(bpffs), .def = "/sys/fs/bpf/greygate", .max = 4000,
+  .manual = "Directory on a BPF file system where maps and links are pinned, under v1." },
+{ "", "workers", KIND_NUMBER, 0, AT(workers), .def = "0", .max = 64,
+  .manual = "Worker threads. 0: one per CPU." },
+{ "", "user", KIND_TEXT, 0, AT(user), .def = "greygate", .min = 1, .max = 31,
+  .manual = "Account the daemon changes to once it is set up." },
+{ "", "contact", KIND_MAILBOX, KEY_RELOAD, AT(contact), .example = "postmaster@example.net",
+  .manual = "Address named in every refusal. Default: postmaster at hostname." },
+{ "", "when_down", KIND_FLAG, KEY_RELOAD, AT(open_when_down), .def = "open", .words = down,
+  .manual = "host mode, when the daemon is gone: open leaves new connections to the mail server, closed refuses them." },
+{ "", "log", KIND_WORD, KEY_RELOAD, AT(log), .def = "json", .words = logs,
+  .manual = "Form of the log lines." },
+{ "", "drain_time", KIND_DURATION, KEY_RELOAD, AT(drain_time), .def = "30s", .max = HOUR,
+  .manual = "How long open sessions may go on after SIGTERM." },
+
+{ "stutter", "first", KIND_DURATION, KEY_RELOAD, AT(stutter.first), .def = "10s", .max = 10 * MINUTE,
+  .manual = "How long the banner is drawn out for a stranger. 0: not at all." },
+{ "stutter", "interval", KIND_DURATION, KEY_RELOAD, AT(stutter.interval), .def = "1s", .min = 10 * MS, .max = MINUTE,
+  .manual = "Time between two bytes while stuttering." },
+{ "stutter", "deny_limit", KIND_DURATION, KEY_RELOAD, AT(stutter.deny_limit), .def = "400s", .max = HOUR,
+  .manual = "How long a denied source with action stutter is held." },
+{ "stutter", "max_sessions", KIND_NUMBER, KEY_RELOAD, AT(stutter.max_sessions), .def = "100000", .max = 10000000,
+  .manual = "Sessions stuttered at once; more than that are answered without delay." },
+
+{ "greylist", "mode", KIND_WORD, KEY_RELOAD, AT(greylist.mode), .def = "enforce", .words = policies,
+  .manual = "enforce: greylist. learn: only note what would have waited. off: neither." },
+{ "greylist", "match", KIND_WORD, KEY_RELOAD, AT(greylist.match), .def = "network", .words = matches,
+  .manual = "A retry counts from the same network (/24 of IPv4, /64 of IPv6) or only from the same address." },
+{ "greylist", "delay_clean", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(greylist.delay_clean), .def = "60s", .max = DAY,
+  .manual = "Delay of a source that looks good." },
+{ "greylist", "delay", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(greylist.delay), .def = "300s", .max = DAY,
+  .manual = "Delay of a source nothing is known of." },
+{ "greylist", "delay_suspicious", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(greylist.delay_suspicious), .def = "900s", .max = DAY,
+  .manual = "Delay of a source that looks bad." },
+{ "greylist", "jitter", KIND_NUMBER, KEY_RELOAD, AT(greylist.jitter), .def = "20", .max = 50,
+  .manual = "Percent by which a delay is longer or shorter, fixed for each triplet by a secret." },
+{ "greylist", "window", KIND_DURATION, KEY_SECONDS, AT(greylist.window), .def = "24h", .min = MINUTE, .max = 30 * DAY,
+  .manual = "A retry counts until this long after the first attempt." },
+{ "greylist", "keep", KIND_DURATION, KEY_SECONDS, AT(greylist.keep), .def = "36d", .min = HOUR, .max = 3650 * DAY,
+  .manual = "How long a passed triplet or a learned source is kept after its last use." },
+{ "greylist", "promote_after", KIND_NUMBER, KEY_RELOAD, AT(greylist.promote_after), .def = "2", .max = 65535,
+  .manual = "Distinct passed triplets after which a source is allowed as a whole. 0: never." },
+{ "greylist", "records", KIND_NUMBER, 0, AT(greylist.records), .def = "1m", .min = 1000, .max = 1000000000,
+  .manual = "Records held in memory, 32 bytes each; the oldest grey one makes room." },
+{ "greylist", "exempt", KIND_PREFIXES, KEY_RELOAD, LIST(greylist.exempt, greylist.exempt_count), .max = 4096, .example = "10.0.0.0/8",
+  .manual = "Sources that are never greylisted." },
+
+{ "trap", "addresses", KIND_TRAPS, KEY_RELOAD, LIST(trap.addresses, trap.address_count), .max = 65536, .example = "old@example.net",
+  .manual = "Greytrap addresses, user@domain or @domain for all of a domain. Who sends to one is denied." },
+{ "trap", "life", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(trap.life), .def = "24h", .min = MINUTE, .max = 365 * DAY,
+  .manual = "How long the first hit denies a source; each further one doubles it and starts the clock again." },
+{ "trap", "max", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(trap.max), .def = "30d", .min = MINUTE, .max = 3650 * DAY,
+  .manual = "Longest denial by traps." },
+{ "trap", "action", KIND_WORD, KEY_RELOAD, AT(trap.action), .def = "stutter", .words = value_actions,
+  .manual = "What happens to a trapped source." },
+
+{ "limit", "sessions", KIND_NUMBER, 0, AT(limit.sessions), .def = "200000", .min = 16, .max = 10000000,
+  .manual = "Sessions open at once; the next one gets 421." },
+{ "limit", "per_source", KIND_NUMBER, KEY_RELOAD, AT(limit.per_source), .def = "50", .min = 1, .max = 10000000,
+  .manual = "Sessions of one address open at once." },
+{ "limit", "recipients", KIND_NUMBER, KEY_RELOAD, AT(limit.recipients), .def = "100", .min = 1, .max = 10000,
+  .manual = "Recipients of one message." },
+{ "limit", "line", KIND_NUMBER, 0, AT(limit.line), .def = "2048", .min = 512, .max = 8192,
+  .manual = "Bytes of one command line, CRLF included." },
+{ "limit", "commands", KIND_NUMBER, KEY_RELOAD, AT(limit.commands), .def = "100", .min = 10, .max = 1000000,
+  .manual = "Commands of one session." },
+{ "limit", "errors", KIND_NUMBER, KEY_RELOAD, AT(limit.errors), .def = "10", .min = 1, .max = 1000,
+  .manual = "Errors of one session." },
+{ "limit", "message", KIND_SIZE, KEY_RELOAD, AT(limit.message), .def = "50m", .min = 64 * KIB, .max = 16 * GIB,
+  .manual = "Bytes of one message; announced as SIZE." },
+{ "limit", "state_time", KIND_DURATION, KEY_RELOAD, AT(limit.state_time), .def = "300s", .min = SECOND, .max = HOUR,
+  .manual = "Longest wait for the client's next line." },
+{ "limit", "session_time", KIND_DURATION, KEY_RELOAD, AT(limit.session_time), .def = "900s", .min = 10 * SECOND, .max = DAY,
+  .manual = "Longest session." },
+{ "limit", "hosts", KIND_NUMBER, 0, AT(limit.hosts), .def = "1m", .min = 1000, .max = 16000000,
+  .manual = "Addresses in each of the kernel's maps host4 and host6." },
+{ "limit", "nets", KIND_NUMBER, 0, AT(limit.nets), .def = "100k", .min = 100, .max = 16000000,
+  .manual = "Prefixes in each of the kernel's maps net4 and net6." },
+{ "limit", "store", KIND_SIZE, 0, AT(limit.store), .def = "4g", .min = 16 * MIB, .max = 1024 * GIB,
+  .manual = "Size the store may grow to on disk." },
+
+{ "upstream", "xclient", KIND_FLAG, KEY_RELOAD, AT(upstream.xclient), .def = "auto", .words = xclient,
+  .manual = "auto: tell the mail server the client's address with XCLIENT when it offers that." },
+{ "upstream", "timeout", KIND_DURATION, KEY_RELOAD, AT(upstream.timeout), .def = "30s", .min = SECOND, .max = 10 * MINUTE,
+  .manual = "Longest wait for the mail server, per reply." },
+{ "upstream", "connections", KIND_NUMBER, 0, AT(upstream.connections), .def = "500", .min = 1, .max = 1000000,
+  .manual = "Connections to the mail server open at once." },
+};
+/* clang-format on */
+
+const int schema_count = sizeof(schema) / sizeof(schema[0]);
+_Static_assert(sizeof(schema) / sizeof(schema[0]) <= SCHEMA_MAX, "SCHEMA_MAX");
+
+int schema_find(const char *section, const char *name)
+{
+	for (int i = 0; i < schema_count; i++) {
+		if (!strcmp(schema[i].section, section) && !strcmp(schema[i].name, name))
+			return i;
+	}
+	return -1;
+}
+
+/* Rows of a section stand together, so a section begins where the name changes. */
+const char *schema_section(int n)
+{
+	const char *last = "";
+
+	for (int i = 0; i < schema_count; i++) {
+		if (strcmp(schema[i].section, last) && n-- == 0)
+			return schema[i].section;
+		last = schema[i].section;
+	}
+	return NULL;
+}
+
+const char *schema_name(const struct schema_key *k, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s%s%s", k->section, *k->section ? "." : "", k->name);
+	return buf;
+}
+
+/* The i-th candidate of schema_near and schema_known. */
+static const char *candidate(const char *section, int i)
+{
+	if (!section)
+		return schema_section(i);
+	for (int k = 0; k < schema_count; k++) {
+		if (!strcmp(schema[k].section, section) && i-- == 0)
+			return schema[k].name;
+	}
+	return NULL;
+}
+
+/* Levenshtein distance of two short words. */
+static int distance(const char *a, const char *b)
+{
+	int row[40], n = (int)strlen(b);
+
+	if (n >= 40)
+		return 40;
+	for (int j = 0; j <= n; j++)
+		row[j] = j;
+	for (int i = 1; a[i - 1]; i++) {
+		int diagonal = row[0];
+
+		row[0] = i;
+		for (int j = 1; j <= n; j++) {
+			int up = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
+
+			if (up + 1 < best)
+				best = up + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+			diagonal = up;
+		}
+	}
+	return row[n];
+}
+
+const char *schema_near(const char *section, const char *name)
+{
+	const char *near = NULL, *known;
+	int best = 3;
+
+	for (int i = 0; (known = candidate(section, i)); i++) {
+		int d = distance(name, known);
+
+		if (d < best && d < (int)strlen(known)) {
+			best = d;
+			near = known;
+		}
+	}
+	return near;
+}
+
+const char *schema_known(const char *section, char *buf, size_t size)
+{
+	const char *known;
+	size_t len = 0;
+
+	*buf = 0;
+	for (int i = 0; (known = candidate(section, i)) && len < size; i++)
+		len += (size_t)snprintf(buf + len, size - len, "%s%s", i ? ", " : "", known);
+	return buf;
+}
+
+/* Words of the manual as comment lines of at most 80 columns. */
+static void print_words(FILE *f, const char *indent, const char *words)
+{
+	int column = 0;
+
+	while (*words) {
+		int n = (int)strcspn(words, " ");
+
+		if (!column || column + 1 + n > 80)
+			column = fprintf(f, "%s%s#", column ? "\n" : "", indent) - (column ? 1 : 0);
+		column += fprintf(f, " %.*s", n, words);
+		words += n;
+		words += strspn(words, " ");
+	}
+	fputc('\n', f);
+}
+
+void config_print_sample(FILE *f)
+{
+	char allowed[200], value[200];
+	const char *section = "";
+
+	fputs("# greygate.conf: every key with its default; see greygate.conf(5).\n"
+	      "# Check a change with: greygated -t -c FILE\n",
+	      f);
+	for (int i = 0; i < schema_count; i++) {
+		const struct schema_key *k = &schema[i];
+		const char *indent = *k->section ? "\t" : "";
+		bool sets = k->def || k->flags & KEY_SAMPLE;
+
+		if (strcmp(k->section, section)) {
+			fprintf(f, "%s\n%s {\n", *section ? "}\n" : "", k->section);
+			section = k->section;
+		} else {
+			fputc('\n', f);
+		}
+		print_words(f, indent, k->manual);
+		print_words(f, indent, kind_allowed(k, allowed, sizeof(allowed)));
+		fprintf(f, "%s%s%s = %s\n", indent, sets ? "" : "#", k->name,
+			kind_spelling(k, k->def ? k->def : k->example, value, sizeof(value)));
+	}
+	if (*section)
+		fputs("}\n", f);
+}

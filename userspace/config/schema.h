@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The table of every key, and what is made of it. A new key is one row of schema.c and one field of
+ * struct config.
+ */
+#ifndef CONFIG_SCHEMA_H
+#define CONFIG_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "value.h"
+
+enum kind_id {
+	KIND_TEXT,     /* char * */
+	KIND_HOSTNAME, /* char *, RFC 5321 domain */
+	KIND_PATH,     /* char *, absolute */
+	KIND_MAILBOX,  /* char *, user@domain */
+	KIND_WORD,     /* enum (int) */
+	KIND_FLAG,     /* bool, written as one of two words */
+	KIND_NUMBER,   /* uint32_t */
+	KIND_DURATION, /* uint64_t ms */
+	KIND_SIZE,     /* uint64_t bytes */
+	/* Lists: a pointer at offset, an int at count. min and max limit how many. */
+	KIND_INTERFACES, /* char ** */
+	KIND_ENDPOINTS,  /* struct endpoint * */
+	KIND_PREFIXES,   /* struct prefix * */
+	KIND_TRAPS,      /* char **, user@domain or @domain */
+	KIND_MAX
+};
+
+enum schema_flags {
+	KEY_RELOAD = 1 << 0,  /* a reload may change it */
+	KEY_SECONDS = 1 << 1, /* counted in whole seconds */
+	KEY_SAMPLE = 1 << 2,  /* the sample file sets it: there is no default to work with */
+};
+
+struct schema_key {
+	const char *section; /* "": top level */
+	const char *name;
+	enum kind_id kind;
+	unsigned flags; /* enum schema_flags */
+	size_t offset, count;
+	const char *def; /* as in a file; NULL: none, see words */
+	uint64_t min, max;
+	const struct word *words;
+	const char *example; /* where def is NULL */
+	const char *manual;
+};
+
+extern const struct schema_key schema[];
+extern const int schema_count;
+#define SCHEMA_MAX 80 /* rows of a table beside schema[] */
+
+static inline void *schema_field(const struct config *c, const struct schema_key *k)
+{
+	return (char *)c + k->offset;
+}
+
+static inline int *schema_list_count(const struct config *c, const struct schema_key *k)
+{
+	return (int *)((char *)c + k->count);
+}
+
+/* Row number, or -1. */
+int schema_find(const char *section, const char *name);
+/* The n-th section in table order ("" is none of them), or NULL. */
+const char *schema_section(int n);
+/* "stutter.first", or the name alone at top level. */
+const char *schema_name(const struct schema_key *k, char *buf, size_t size);
+/* The known word most like `name`, or NULL when none is near: among the keys of `section`, or with
+ * section NULL among the sections. */
+const char *schema_near(const char *section, const char *name);
+/* Known keys of a section ("": top level), or with NULL the sections: "a, b, c". */
+const char *schema_known(const char *section, char *buf, size_t size);
+
+/* ---- kinds ---- */
+
+#define KIND_WHY 320
+
+/* Reads one value (of a list: one element, which is appended). On -EINVAL why says what is wrong
+ * and what is allowed, and the field is as it was. -ENOMEM. */
+int kind_read(const struct schema_key *k, struct config *c, const char *text, char why[KIND_WHY]);
+bool kind_is_list(enum kind_id kind);
+bool kind_equal(const struct schema_key *k, const struct config *a, const struct config *b);
+/* Frees what the field holds and leaves it empty. */
+void kind_free(const struct schema_key *k, struct config *c);
+/* "a duration from 1s to 10m": for complaints and the manual. Returns buf. */
+const char *kind_allowed(const struct schema_key *k, char *buf, size_t size);
+/* How a value is spelled in a file: with quotes and braces where they are needed. Returns buf. */
+const char *kind_spelling(const struct schema_key *k, const char *text, char *buf, size_t size);
+
+/* ---- complaints: "FILE:LINE: KEY: words" lines in a fixed buffer ---- */
+
+struct complaints {
+	const char *file;
+	char *buf;
+	size_t size, len;
+	int count;
+};
+
+/* line 0: the file as a whole, printed as line 1. key may be NULL. */
+void complain(struct complaints *c, int line, const char *key, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* ---- the two checks around libconfuse ---- */
+
+/* Before it: blanks comments and unknown sections in text (same length, same lines) and complains
+ * about strings and braces left open and sections given twice. True: text may be parsed. */
+bool scan_text(char *text, struct complaints *to);
+/* After it: what keys demand of each other. lines[row] is where a key was set, 0: default. */
+void check_config(const struct config *c, const int *lines, struct complaints *to);
+
+#endif

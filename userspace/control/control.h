@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The control socket: a unix stream socket that speaks JSON lines.
+ *
+ * A request is one object on one line, {"command":"list","args":{...}}; args may be left out. The
+ * answer is any number of {"row":{...}} lines and then exactly one closing line, {"done":true,...}
+ * or {"error":"what is wrong","mend":"what to do"}. A client may send the next request when it has
+ * read the closing line, or before; they are carried out in order.
+ *
+ * Every client has a thread of its own, at most CONTROL_CLIENTS; a further one is answered with an
+ * error and closed. Rows are written as they come, so an answer of any length needs no memory; a
+ * reader that keeps us waiting for CONTROL_STALL in one answer is dropped. A line longer than
+ * CONTROL_LINE, or one that is not such an object, gets an error.
+ *
+ * Who may speak: root, the daemon's user, and members of its group (SO_PEERCRED, SO_PEERGROUPS).
+ */
+#ifndef CONTROL_CONTROL_H
+#define CONTROL_CONTROL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define CONTROL_CLIENTS 16
+#define CONTROL_LINE 65536  /* bytes of a request, newline included */
+#define CONTROL_IDLE 600000 /* ms without a request before a client is dropped */
+#define CONTROL_STALL 10000 /* ms that one answer may wait for its reader */
+
+struct control;
+struct control_reply;
+
+/* Carries out one command, in the client's thread; several may run at once. args is an object.
+ * 0: done; else control_fail was called and its value is returned. */
+typedef int (*control_fn)(struct control_reply *r, json_t *args, void *context);
+
+struct control_command {
+	const char *name; /* NULL ends the table */
+	control_fn fn;
+	const char *words; /* what it does, for `help` */
+};
+
+struct control_conf {
+	const char *path;
+	uid_t uid; /* the daemon's, after it dropped its privileges */
+	gid_t gid;
+	const struct control_command *commands;
+	void *context; /* handed to every command */
+	int stall;     /* ms; 0: CONTROL_STALL */
+};
+
+/* Binds the socket: its directory is made (0755) when it is missing, the socket of a dead daemon
+ * replaced. -EADDRINUSE when a daemon answers on it; on every failure err names the thing, the
+ * cause and the mend. With the privileges that the path needs. path must outlive the control. */
+int control_open(const struct control_conf *conf, struct control **ret, char *err, size_t err_size);
+/* Starts to answer. -errno. */
+int control_start(struct control *c);
+/* Ends every client, joins the threads, removes the socket. */
+void control_close(struct control **c);
+
+/* ---- for commands ---- */
+
+/* Writes one row; takes the reference. false: the client is gone, stop. A NULL row counts as out of
+ * memory. */
+bool control_row(struct control_reply *r, json_t *row);
+/* The closing line's object, to be filled with what the command found. Belongs to the reply. */
+json_t *control_summary(struct control_reply *r);
+/* The closing line is an error. mend may be NULL. Returns -EINVAL. */
+int control_fail(struct control_reply *r, const char *mend, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* An argument as text, or NULL when it is missing or no string. */
+const char *control_text(const json_t *args, const char *name);
+
+#endif
