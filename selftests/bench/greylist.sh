@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Row greylist: first contacts a second, each answered 4xx at RCPT. greygated (no stutter, store and log on
+# disk), the do-nothing responder and Postfix with postgrey take turns under the same load, each started
+# afresh every time. One JSON object a run to $raw. run.sh calls it, in namespaces of its own.
+set -u
+. selftests/bench/servers.sh
+repetitions=${REPETITIONS:-3}
+connections=${CONNECTIONS:-64}
+
+one() { # server repetition expected-code
+	local result
+	result=$("$BUILD/selftests/bench/loadgen" --target "$(eval echo "\$${1}_address")" --expect "$3" \
+		--connections "$connections" --threads "$(nproc)" --warm-up 1 --seconds "${SECONDS_EACH:-5}" \
+		--first-source $(($2 * 1000000)) --pid "$cpu_pid") || fail "the load generator failed at $1"
+	echo "{\"row\": \"greylist\", \"server\": \"$1\", \"repetition\": $2, \"result\": $result}" >>"$raw"
+	echo "  $1 $2: $(sed 's/.*"sessions_s": \([0-9]*\).*/\1/' <<<"$result") sessions/s"
+}
+
+ip link set lo up
+# Closed connections stay in TIME_WAIT for a minute; none of the servers is to pay for another's.
+sysctl -qw net.ipv4.tcp_max_tw_buckets=20000 net.core.somaxconn=4096
+for ((n = 1; n <= repetitions; n++)); do
+	greygated_start "first = 0s"
+	one greygated "$n" 451
+	greygated_stop
+	stored=$(du -sk "$work/greygated/state" | cut -f1)
+	[ "$stored" -gt 100 ] || fail "greygated stored nothing: $stored kB in its state_dir"
+	responder_start
+	one responder "$n" 451
+	responder_stop
+	postfix_start 200
+	one postfix "$n" 450
+	postfix_stop
+done

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Turns what the rows wrote into the table of targets and bench.json.
+
+usage: report.py WORKDIR BENCH.JSON
+
+WORKDIR/raw has one JSON object a line (greylist, stutter), WORKDIR/xdp those of the xdp program.
+"""
+import datetime
+import json
+import os
+import platform
+import statistics
+import sys
+
+GREYLIST_PEERS = (("responder", "bare responder", 0.8), ("postfix", "Postfix+postgrey", 8))
+# The peer's name in the xdp program's output, in words, and the least ratio; None: for information.
+XDP_PEERS = (("nftables", "nftables set", 2.5), ("xdp_filter", "xdp-filter", None),
+             ("xdp_drop", "bare XDP_DROP", None))
+
+
+def objects(path):
+    """Every JSON object of a file, whatever stands between them."""
+    if not os.path.exists(path):
+        return []
+    text, at, found = open(path).read().strip(), 0, []
+    while at < len(text):
+        value, at = json.JSONDecoder().raw_decode(text, at)
+        found.append(value)
+        while at < len(text) and text[at].isspace():
+            at += 1
+    return found
+
+
+def number(value, digits=0):
+    return f"{value:,.{digits}f}".replace(",", " ")
+
+
+class Table:
+    """Lines of 80 columns: what, ours, the peer's, ratio, target, met."""
+
+    def __init__(self):
+        self.lines, self.rows = [], []
+
+    def add(self, what, ours, peer=None, ratio=None, target="", met=None, digits=0):
+        self.rows.append({"row": what, "ours": ours, "peer": peer, "ratio": ratio,
+                          "target": target, "met": met})
+        self.lines.append(f"{what:<37}{number(ours, digits):>10}"
+                          f"{'' if peer is None else number(peer, digits):>11}"
+                          f"{'' if ratio is None else f'{ratio:.2f}':>8}{target:>9}"
+                          f"{'' if met is None else 'yes' if met else 'NO':>5}")
+
+    def note(self, text):
+        self.lines.append("  " + text)
+
+    def show(self):
+        print(f"\n{'':<37}{'ours':>10}{'peer':>11}{'ratio':>8}{'target':>9}{'met':>5}")
+        print("\n".join(self.lines))
+
+
+def greylist(raw, table):
+    runs = [o for o in raw if o["row"] == "greylist"]
+    rate = {}
+    for run in runs:
+        rate.setdefault(run["server"], []).append(run["result"])
+        for trouble in ("wrong", "failed", "stalled"):
+            if run["result"][trouble]:
+                table.note(f"{run['server']} {run['repetition']}: {run['result'][trouble]} {trouble} "
+                           f"of {run['result']['sessions']} sessions "
+                           f"({run['result']['first_wrong'] or run['result']['last_error']})")
+    if "greygated" not in rate:
+        return
+    median = {s: statistics.median(r["sessions_s"] for r in rate[s]) for s in rate}
+    for name, words, least in GREYLIST_PEERS:
+        if name in median:
+            ratio = median["greygated"] / median[name]
+            table.add(f"greylist sessions/s, {words}", median["greygated"], median[name], ratio,
+                      f">= {least}", ratio >= least)
+    for name in rate:
+        mid = {k: statistics.median(r[k] for r in rate[name])
+               for k in ("p50_us", "p99_us", "cpu_server", "cpu_client", "sessions_s")}
+        line = f"{name}: session p50 {mid['p50_us'] / 1000:.1f} ms, p99 {mid['p99_us'] / 1000:.1f} ms"
+        if mid["cpu_server"]:
+            line += f", {mid['cpu_server'] / mid['sessions_s'] * 1e6:.0f} us of CPU a session"
+        table.note(line)
+
+
+def stutter(raw, table):
+    parts = [o for o in raw if o["row"] == "stutter"]
+    events = {o["result"]["event"]: o["result"] for o in parts if "result" in o}
+    if "held" not in events or "done" not in events:
+        return
+    held, done, wanted = events["held"], events["done"], parts[0]["wanted"]
+    said = next((o["status"] for o in parts if "status" in o), {})
+    table.add("stuttering sessions at 1 byte/s", done["on_pace"], None, None, f">= {wanted}",
+              done["on_pace"] >= wanted)
+    table.add("  bytes/s received", done["bytes_s"], None, None, f"~ {wanted}",
+              abs(done["bytes_s"] / wanted - 1) < 0.02)
+    own = held["rss_delta_kb"] * 1024 / max(held["sessions"], 1)
+    table.add("  our bytes a session (RSS growth)", own, None, None, "<= 256", own <= 256)
+    table.add("  cores used by the daemon", done["cpu_server"], None, None, "< 1",
+              done["cpu_server"] < 1, digits=2)
+    table.note(f"kernel: {held['slab_delta_kb'] * 1024 / max(held['sessions'], 1):.0f} bytes of slab a "
+               f"session, the client's socket included")
+    if "session_bytes" in said:
+        table.note(f"greygated counts {said['session_bytes']} bytes a stuttering session")
+    for trouble in ("refused", "closed", "wrong"):
+        if done[trouble]:
+            table.note(f"{done[trouble]} sessions {trouble}")
+
+
+def xdp(found, table):
+    for o in found:
+        ours = o.get("greygate")
+        for name, words, least in XDP_PEERS:
+            peer = o.get(name)
+            if ours and peer:
+                ratio = ours / peer
+                table.add(f"XDP deny Mpps, {words}", ours / 1e6, peer / 1e6, ratio,
+                          f">= {least}" if least else "", ratio >= least if least else None, digits=2)
+
+
+def main():
+    work, path = sys.argv[1:]
+    raw, xdp_raw = objects(os.path.join(work, "raw")), objects(os.path.join(work, "xdp"))
+    table = Table()
+    greylist(raw, table)
+    stutter(raw, table)
+    xdp(xdp_raw, table)
+    if not table.rows:
+        print("bench: no row was measured", file=sys.stderr)
+        return 1
+    table.show()
+    result = {"machine": {"cpus": os.cpu_count(), "kernel": platform.release(),
+                          "arch": platform.machine(),
+                          "date": datetime.datetime.now(datetime.timezone.utc).isoformat("T", "seconds")},
+              "table": table.rows, "raw": raw + [{"row": "xdp", "result": o} for o in xdp_raw]}
+    with open(path, "w") as f:
+        json.dump(result, f, indent=1)
+        f.write("\n")
+    print(f"\nfigures: {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

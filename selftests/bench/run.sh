@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# make bench: measures each row, prints the table of targets, writes bench.json. BENCH=name for one row.
+# Every row has network and process namespaces of its own: whatever it starts ends with it. Exit 0 when
+# everything asked for was measured, whether or not it met its target; 1 when a row could not run.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+rows="greylist stutter xdp"
+BUILD=$(realpath "${BUILD:-build}")
+failed=0
+export BUILD work raw
+
+case " $rows " in
+*" ${BENCH:-xdp} "*) rows=${BENCH:-$rows} ;;
+*) echo "bench: no row \"$BENCH\"; the rows are: $rows" >&2; exit 1 ;;
+esac
+if [ "$(id -u)" != 0 ]; then
+	echo "bench: namespaces and XDP need root: sudo make bench" >&2
+	exit 1
+fi
+# Where every user may pass, since the servers drop their privileges, and on a real disk.
+work=$(mktemp -d /var/tmp/greygate-bench.XXXXXX) && chmod 755 "$work" || exit 1
+raw=$work/raw
+: >"$raw"
+child=
+cleanup() {
+	[ -z "$child" ] || kill -9 "$child" 2>/dev/null
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+
+busy() { # percent of the machine that others use
+	local a b
+	read -r -a a </proc/stat; sleep 1; read -r -a b </proc/stat
+	local idle=$((b[4] + b[5] - a[4] - a[5])) all=0 i
+	for i in 1 2 3 4 5 6 7 8; do all=$((all + b[i] - a[i])); done
+	echo $((100 - 100 * idle / all))
+}
+
+needs() { # row: prints the programs that are not there
+	local p
+	case $1 in
+	greylist) set -- "$BUILD/greygated" "$BUILD/selftests/bench/loadgen" "$BUILD/selftests/bench/responder" \
+		postfix postgrey ;;
+	stutter) set -- "$BUILD/greygated" "$BUILD/greygate" "$BUILD/selftests/bench/hold" ;;
+	xdp) set -- "$BUILD/selftests/bench/xdp" nft xdp-filter ;;
+	esac
+	for p; do command -v "$p" >/dev/null || echo " $p"; done
+}
+
+PATH=$PATH:/usr/sbin:/sbin
+[ "$(stat -f -c %T "$work")" != tmpfs ] || echo "bench: /var/tmp is in RAM: the durable store costs nothing here"
+echo "bench: $(nproc) CPUs, Linux $(uname -r), others use $(busy) % of the machine"
+for row in $rows; do
+	missing=$(needs "$row" | tr -d '\n')
+	if [ -n "$missing" ]; then
+		echo "$row: not measured, missing:$missing (make deps; make)" >&2
+		failed=1
+		continue
+	fi
+	echo "$row:"
+	case $row in
+	xdp) set -- "$BUILD/selftests/bench/xdp" ;;
+	*) set -- "selftests/bench/$row.sh" ;;
+	esac
+	if [ "$row" = xdp ]; then exec 4>"$work/xdp"; else exec 4>&1; fi
+	timeout 300 unshare --net --pid --fork --kill-child --mount-proc "$@" >&4 &
+	child=$!
+	wait $child
+	rc=$?
+	child=
+	if [ $rc != 0 ]; then
+		echo "$row: could not be measured (exit code $rc)" >&2
+		failed=1
+	fi
+done
+python3 selftests/bench/report.py "$work" bench.json || failed=1
+exit $failed
