@@ -75,10 +75,12 @@ struct gg_entry {
 	enum gg_verdict verdict;
 	enum gg_action action;
 	enum gg_origin origin;
-	__u32 list;      /* id of the imported list, 0: none */
+	__u16 list;      /* id of the imported list, 0: none */
+	__u16 length;    /* of the prefix: 32 or 128 for a host. Leads from an expired prefix to the
+			    next shorter one */
 	__u64 expires;   /* s, CLOCK_MONOTONIC; 0: never. Expired means absent */
 	__u64 last_seen; /* s, CLOCK_MONOTONIC; written by the kernel at most once a second */
-	__u64 hits;      /* new connections seen; racy, a figure for people */
+	__u64 hits;      /* new connections (drop_all: packets) seen; racy, a figure for people */
 	__u64 added;     /* s, CLOCK_MONOTONIC */
 };
 
@@ -92,7 +94,7 @@ struct gg_vip_key {
 };
 
 struct gg_vip {
-	__u64 connections; /* SYNs to it that reached a verdict; racy */
+	__u64 connections; /* new connections to it that were not dropped; racy */
 };
 
 #define GG_CONF_OPEN_WHEN_DOWN (1u << 0)
@@ -101,7 +103,7 @@ struct gg_vip {
 struct gg_conf {
 	enum gg_mode mode;
 	__u32 flags;           /* GG_CONF_* */
-	__u32 heartbeat_limit; /* s; an older meta.heartbeat means the daemon is gone */
+	__u32 heartbeat_limit; /* s; an older meta.heartbeat: the daemon is gone. 0: not watched */
 	__u32 have_net4;       /* entries in net4/net6: 0 spares the trie walk */
 	__u32 have_net6;
 	__u32 zero;
@@ -132,8 +134,8 @@ enum gg_sock {
 	X(not_ours, "passed: not TCP to a protected endpoint")                                     \
 	X(short_packet, "passed: cut off before the headers end")                                  \
 	X(deep_headers, "passed: more VLAN tags or extension headers than the parser follows")     \
-	X(established, "passed: the tuple has a local connection")                                 \
-	X(stray, "passed: no SYN, no local connection")                                            \
+	X(not_new, "passed: no new connection (not a SYN, or SYN and ACK)")                        \
+	X(established, "passed: SYN of a source with action drop_new, on a local connection")      \
 	X(unknown_syn, "passed: new connection of an unknown source")                              \
 	X(allow_syn, "passed: new connection of an allowed source")                                \
 	X(reject_syn, "passed to the daemon: new connection of a source with action reject")       \

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The verdict on a packet or a connection to a protected endpoint: facts in, decision out.
+ *
+ * Pure, and the only place that knows what an action means in the kernel. The XDP program asks it
+ * per packet, the socket lookup program per new connection, the tests in userspace. Each caller
+ * gathers the facts its own way and carries the decision out its own way: in XDP both GG_TO_MTA and
+ * GG_TO_DAEMON are XDP_PASS.
+ */
+#ifndef BPF_CLASSIFY_H
+#define BPF_CLASSIFY_H
+
+#include <stdbool.h>
+
+#include <greygate/types.h>
+
+enum gg_kind {
+	GG_KIND_NEW,      /* SYN without ACK */
+	GG_KIND_OTHER,    /* any other TCP segment */
+	GG_KIND_FRAGMENT, /* piece of a TCP segment: its ports can't be trusted to be there */
+};
+
+struct gg_facts {
+	enum gg_kind kind;
+	enum gg_verdict verdict; /* of the entry in force; GG_UNKNOWN when there is none */
+	enum gg_action action;
+	bool connected; /* a local socket that doesn't listen holds the tuple; see gg_asks_sockets
+			 */
+	bool self;      /* from an address to the same address: this host talks to itself */
+};
+
+enum gg_route {
+	GG_TO_MTA,    /* left alone */
+	GG_TO_DAEMON, /* to the daemon's listener, where there is a choice */
+	GG_TO_NOBODY, /* dropped */
+};
+
+struct gg_decision {
+	enum gg_route route;
+	enum gg_stat cause;
+};
+
+/* Whether `connected` can change the decision; else asking the socket table is wasted. */
+static inline bool gg_asks_sockets(const struct gg_facts *f)
+{
+	return f->kind == GG_KIND_NEW && f->verdict == GG_DENY && f->action == GG_DROP_NEW;
+}
+
+static inline struct gg_decision gg_decide(enum gg_route route, enum gg_stat cause)
+{
+	struct gg_decision d = {route, cause};
+
+	return d;
+}
+
+static inline struct gg_decision gg_classify(const struct gg_facts *f)
+{
+	if (f->verdict == GG_DENY && f->action == GG_DROP_ALL)
+		return gg_decide(GG_TO_NOBODY, GG_STAT_drop_all);
+
+	/* Nobody could judge the later pieces of a segment, and SMTP has no need of them: TCP
+	 * respects the path MTU. Whoever fragments TCP wants to get past a filter. */
+	if (f->kind == GG_KIND_FRAGMENT)
+		return gg_decide(GG_TO_NOBODY, GG_STAT_drop_fragment);
+
+	/* Open connections live on whatever the lists say; a stray segment earns its RST from the
+	 * stack. */
+	if (f->kind == GG_KIND_OTHER)
+		return gg_decide(GG_TO_MTA, GG_STAT_not_new);
+
+	if (f->verdict == GG_ALLOW)
+		return gg_decide(GG_TO_MTA, GG_STAT_allow_syn);
+
+	if (f->verdict != GG_DENY)
+		return gg_decide(f->self ? GG_TO_MTA : GG_TO_DAEMON, GG_STAT_unknown_syn);
+
+	switch (f->action) {
+	case GG_DROP_NEW:
+		/* The tuple is taken: a retransmitted SYN of a handshake under way, or a TIME_WAIT
+		 * that only its owner can judge. */
+		if (f->connected)
+			return gg_decide(GG_TO_MTA, GG_STAT_established);
+		return gg_decide(GG_TO_NOBODY, GG_STAT_drop_new);
+	case GG_STUTTER:
+	case GG_TARPIT:
+		return gg_decide(GG_TO_DAEMON, GG_STAT_stutter_syn);
+	default:
+		/* Also what this version doesn't know: the daemon can say why, a drop can't. */
+		return gg_decide(GG_TO_DAEMON, GG_STAT_reject_syn);
+	}
+}
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which entry is in force for an address, and the marks a new connection leaves on it.
+ *
+ * The most specific entry wins: the exact address, then prefixes from long to short. An expired
+ * entry is absent; userspace sweeps it away later.
+ */
+#ifndef BPF_LISTS_H
+#define BPF_LISTS_H
+
+#include "classify.h"
+#include "maps.h"
+
+#define NSEC 1000000000ull
+
+/* Prefixes nested in each other whose inner ones have expired, and that wait for the sweep. */
+#define LISTS_EXPIRED 4
+
+/* Comparing in nanoseconds spares a division per packet. */
+static __always_inline bool in_force(const struct gg_entry *e, __u64 now)
+{
+	return !e->expires || e->expires * NSEC > now;
+}
+
+static __always_inline struct gg_entry *find_net4(const __u8 addr[4], __u64 now)
+{
+	struct gg_net4 key = {.prefixlen = 32};
+	struct gg_entry *e;
+	int i;
+
+	__builtin_memcpy(key.addr, addr, 4);
+	for (i = 0; i < LISTS_EXPIRED; i++) {
+		e = bpf_map_lookup_elem(&net4, &key);
+		if (!e || in_force(e, now))
+			return e;
+		key.prefixlen = (__u32)e->length - 1;
+		if (key.prefixlen >= 32)
+			break;
+	}
+	return NULL;
+}
+
+static __always_inline struct gg_entry *find_net6(const __u8 addr[16], __u64 now)
+{
+	struct gg_net6 key = {.prefixlen = 128};
+	struct gg_entry *e;
+	int i;
+
+	__builtin_memcpy(key.addr, addr, 16);
+	for (i = 0; i < LISTS_EXPIRED; i++) {
+		e = bpf_map_lookup_elem(&net6, &key);
+		if (!e || in_force(e, now))
+			return e;
+		key.prefixlen = (__u32)e->length - 1;
+		if (key.prefixlen >= 128)
+			break;
+	}
+	return NULL;
+}
+
+/* addr as in struct packet: IPv4-mapped for IPv4. now: ns. */
+static __always_inline struct gg_entry *find_entry(const struct gg_conf *conf, const __u8 *addr,
+						   bool is4, __u64 now)
+{
+	struct gg_entry *e;
+
+	if (is4) {
+		e = bpf_map_lookup_elem(&host4, addr + 12);
+		if (e && in_force(e, now))
+			return e;
+		return conf->have_net4 ? find_net4(addr + 12, now) : NULL;
+	}
+	e = bpf_map_lookup_elem(&host6, addr);
+	if (e && in_force(e, now))
+		return e;
+	return conf->have_net6 ? find_net6(addr, now) : NULL;
+}
+
+/* last_seen at most once a second: many CPUs may see the same source. */
+static __always_inline void mark_entry(struct gg_entry *e, __u64 now)
+{
+	if (now >= (e->last_seen + 1) * NSEC)
+		e->last_seen = now / NSEC;
+	e->hits++;
+}
+
+static __always_inline void report_first_drop(const struct gg_entry *e, const __u8 *addr, __u64 now)
+{
+	struct gg_event *event;
+
+	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	if (!event) {
+		count(GG_STAT_event_lost);
+		return;
+	}
+	event->kind = GG_EVENT_FIRST_DROP;
+	event->action = e->action;
+	event->time = now / NSEC;
+	__builtin_memcpy(event->addr, addr, 16);
+	bpf_ringbuf_submit(event, 0);
+}
+
+#endif

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The socket lookup program, host mode: the mail server owns the endpoint, the daemon listens
+ * elsewhere, and each new connection goes to the one the verdict names.
+ *
+ * Runs after the kernel found no connected socket, so open connections never come here. It runs
+ * once per connection, or twice (SYN, last ACK of the handshake) while SYN cookies are in use.
+ */
+#include "lists.h"
+#include "maps.h"
+
+#include <bpf/bpf_endian.h>
+#include <linux/in.h>
+
+#define AF_INET 2 /* linux/socket.h */
+
+static __always_inline bool is_asking(void)
+{
+	__u32 zero = 0;
+	const __u32 *busy = bpf_map_lookup_elem(&asking, &zero);
+
+	return busy && *busy;
+}
+
+static __always_inline bool daemon_alive(const struct gg_conf *switches, __u64 now)
+{
+	__u32 zero = 0;
+	const struct gg_meta *m = bpf_map_lookup_elem(&meta, &zero);
+
+	if (!switches->heartbeat_limit)
+		return true;
+	/* A second of grace: the heartbeat is in whole seconds. */
+	return m && (m->heartbeat + switches->heartbeat_limit + 1) * NSEC > now;
+}
+
+/* SK_PASS with the daemon's socket selected; without one, what when_down says. */
+static __always_inline int give_to_daemon(struct bpf_sk_lookup *ctx, const struct gg_conf *switches,
+					  __u64 now)
+{
+	__u32 slot = ctx->family == AF_INET ? GG_SOCK_DAEMON4 : GG_SOCK_DAEMON6;
+	struct bpf_sock *sk;
+	int err = -1;
+
+	if (daemon_alive(switches, now)) {
+		sk = bpf_map_lookup_elem(&socks, &slot);
+		if (sk) {
+			/* No flags: the socket's reuseport group picks the worker. */
+			err = bpf_sk_assign(ctx, sk, 0);
+			bpf_sk_release(sk);
+		}
+	}
+	if (!err) {
+		count(GG_STAT_lookup_daemon);
+		return SK_PASS;
+	}
+	count(GG_STAT_lookup_down);
+	return switches->flags & GG_CONF_OPEN_WHEN_DOWN ? SK_PASS : SK_DROP;
+}
+
+static __always_inline void read_addresses(struct bpf_sk_lookup *ctx, struct gg_vip_key *local,
+					   __u8 remote[16])
+{
+	__u32 *to = (__u32 *)local->addr, *from = (__u32 *)remote;
+	__u32 to4 = ctx->local_ip4, from4 = ctx->remote_ip4;
+
+	/* Read before the branch, or clang merges the loads of both branches into one through a
+	 * changed ctx pointer, which the verifier refuses. */
+	barrier_var(to4);
+	barrier_var(from4);
+	if (ctx->family == AF_INET) {
+		to[2] = from[2] = bpf_htonl(0xffff);
+		to[3] = to4;
+		from[3] = from4;
+	} else {
+		to[0] = ctx->local_ip6[0];
+		to[1] = ctx->local_ip6[1];
+		to[2] = ctx->local_ip6[2];
+		to[3] = ctx->local_ip6[3];
+		from[0] = ctx->remote_ip6[0];
+		from[1] = ctx->remote_ip6[1];
+		from[2] = ctx->remote_ip6[2];
+		from[3] = ctx->remote_ip6[3];
+	}
+	local->port = ctx->local_port;
+}
+
+static __always_inline bool same_address(const __u8 a[16], const __u8 b[16])
+{
+	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
+
+	return x[0] == y[0] && x[1] == y[1];
+}
+
+SEC("sk_lookup")
+int greygate_lookup(struct bpf_sk_lookup *ctx)
+{
+	__u8 remote[16] __attribute__((aligned(8))) = {};
+	struct gg_vip_key local __attribute__((aligned(8))) = {};
+	struct gg_facts facts = {.kind = GG_KIND_NEW};
+	const struct gg_conf *switches;
+	struct gg_vip *endpoint;
+	struct gg_entry *entry;
+	__u32 zero = 0;
+	__u64 now;
+
+	if (ctx->protocol != IPPROTO_TCP || is_asking())
+		return SK_PASS;
+	read_addresses(ctx, &local, remote);
+	endpoint = bpf_map_lookup_elem(&vip, &local);
+	switches = bpf_map_lookup_elem(&conf, &zero);
+	if (!endpoint || !switches)
+		return SK_PASS;
+
+	now = bpf_ktime_get_coarse_ns();
+	entry = find_entry(switches, remote, ctx->family == AF_INET, now);
+	if (entry) {
+		facts.verdict = entry->verdict;
+		facts.action = entry->action;
+		mark_entry(entry, now);
+	}
+	facts.self = same_address(local.addr, remote);
+
+	switch (gg_classify(&facts).route) {
+	case GG_TO_NOBODY:
+		count(GG_STAT_lookup_drop);
+		return SK_DROP;
+	case GG_TO_DAEMON:
+		endpoint->connections++;
+		return give_to_daemon(ctx, switches, now);
+	default:
+		endpoint->connections++;
+		count(GG_STAT_lookup_mta);
+		return SK_PASS;
+	}
+}
+
+char LICENSE[] SEC("license") = "GPL";

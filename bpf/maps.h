@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The maps, shared by all programs through their pins. Sizes of host and net maps are set by
+ * userspace before load; the figures here are what a bare `bpftool prog load` gets.
+ */
+#ifndef BPF_MAPS_H
+#define BPF_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include <greygate/types.h>
+
+/* Exact addresses, allow and deny in one map: one lookup, no contradiction possible. Memory is paid
+ * as it fills. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 20);
+	__type(key, struct gg_key4);
+	__type(value, struct gg_entry);
+} host4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 20);
+	__type(key, struct gg_key6);
+	__type(value, struct gg_entry);
+} host6 SEC(".maps");
+
+/* Real prefixes only: a trie walk costs several hash lookups. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 17);
+	__type(key, struct gg_net4);
+	__type(value, struct gg_entry);
+} net4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 17);
+	__type(key, struct gg_net6);
+	__type(value, struct gg_entry);
+} net6 SEC(".maps");
+
+/* Protected endpoints. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct gg_vip_key);
+	__type(value, struct gg_vip);
+} vip SEC(".maps");
+
+/* Counters by enum gg_stat. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, GG_STAT_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} stats SEC(".maps");
+
+/* struct gg_event. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} events SEC(".maps");
+
+/* Switches the programs read at run time. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct gg_conf);
+} conf SEC(".maps");
+
+/* What created the pins, and the daemon's heartbeat. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct gg_meta);
+} meta SEC(".maps");
+
+/* The daemon's listeners, by enum gg_sock. A socket that closes leaves by itself. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, GG_SOCK_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} socks SEC(".maps");
+
+/* Set while the XDP program asks the socket table on this CPU: that question runs the socket lookup
+ * program too, which must then not count, drop or choose. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} asking SEC(".maps");
+
+/* No atomics: the programs run with bottom halves off, so one CPU is in one of them at a time. */
+static __always_inline void count(enum gg_stat which)
+{
+	__u32 key = which;
+	__u64 *n = bpf_map_lookup_elem(&stats, &key);
+
+	if (n)
+		(*n)++;
+}
+
+#endif

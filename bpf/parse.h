@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From frame to what the verdict needs: addresses, ports, kind of packet.
+ *
+ * Ethernet with up to two VLAN tags, IPv4 with options, IPv6 with up to six extension headers, TCP.
+ * Reads the bytes between data and end and nothing else; every step is bounded. A frame that ends
+ * early or goes deeper than this is passed on, not dropped: the stack parses all of it.
+ */
+#ifndef BPF_PARSE_H
+#define BPF_PARSE_H
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <bpf/bpf_endian.h>
+#include <stdbool.h>
+
+#include "classify.h"
+
+#define PARSE_VLAN_TAGS 2
+#define PARSE_EXTENSIONS 6
+
+enum parse_result {
+	PARSE_TCP,   /* packet is filled in */
+	PARSE_OTHER, /* not TCP over IP */
+	PARSE_SHORT, /* cut off, or lengths that contradict each other */
+	PARSE_DEEP,  /* more tags or headers than are followed */
+};
+
+/* Addresses are IPv4-mapped for IPv4, so that one vip key serves both families. `to` ends in port 0
+ * for a fragment: that is the key of its address's marker. */
+struct packet {
+	struct gg_vip_key to;
+	__u8 from[16];
+	__be16 from_port;
+	bool is4;
+	enum gg_kind kind;
+};
+
+struct vlan_tag {
+	__be16 tci;
+	__be16 proto;
+};
+
+struct extension {
+	__u8 next;
+	__u8 len;
+};
+
+struct fragment_header {
+	__u8 next;
+	__u8 reserved;
+	__be16 offset;
+	__be32 id;
+};
+
+/* Points *ret at `size` bytes at pos if they are all there. */
+#define PARSE_TAKE(ret, pos, end, size) ((ret) = (pos), (void *)(ret) + (size) <= (end))
+
+static __always_inline enum parse_result parse_tcp(void *pos, void *end, struct packet *ret)
+{
+	struct tcphdr *tcp;
+
+	if (!PARSE_TAKE(tcp, pos, end, sizeof(*tcp)))
+		return PARSE_SHORT;
+	ret->to.port = bpf_ntohs(tcp->dest);
+	ret->from_port = tcp->source;
+	ret->kind = tcp->syn && !tcp->ack ? GG_KIND_NEW : GG_KIND_OTHER;
+	return PARSE_TCP;
+}
+
+static __always_inline enum parse_result parse_ip4(void *pos, void *end, struct packet *ret)
+{
+	const __be16 fragment = bpf_htons(0x3fff); /* more fragments, offset */
+	struct iphdr *ip;
+	__u32 header, total;
+
+	if (!PARSE_TAKE(ip, pos, end, sizeof(*ip)))
+		return PARSE_SHORT;
+	if (ip->version != 4 || ip->protocol != IPPROTO_TCP)
+		return PARSE_OTHER;
+	header = ip->ihl * 4;
+	total = bpf_ntohs(ip->tot_len);
+	if (header < sizeof(*ip) || total < header)
+		return PARSE_SHORT;
+
+	ret->is4 = true;
+	ret->from[10] = ret->from[11] = ret->to.addr[10] = ret->to.addr[11] = 0xff;
+	__builtin_memcpy(ret->from + 12, &ip->saddr, 4);
+	__builtin_memcpy(ret->to.addr + 12, &ip->daddr, 4);
+	if (ip->frag_off & fragment) {
+		ret->kind = GG_KIND_FRAGMENT;
+		return PARSE_TCP;
+	}
+	if (total < header + sizeof(struct tcphdr))
+		return PARSE_SHORT;
+	return parse_tcp(pos + header, end, ret);
+}
+
+static __always_inline enum parse_result parse_ip6(void *pos, void *end, struct packet *ret)
+{
+	struct fragment_header *piece;
+	struct extension *ext;
+	struct ipv6hdr *ip;
+	bool fragment = false;
+	__u8 next;
+	int i;
+
+	if (!PARSE_TAKE(ip, pos, end, sizeof(*ip)))
+		return PARSE_SHORT;
+	if (ip->version != 6)
+		return PARSE_OTHER;
+	__builtin_memcpy(ret->from, &ip->saddr, 16);
+	__builtin_memcpy(ret->to.addr, &ip->daddr, 16);
+	next = ip->nexthdr;
+	pos += sizeof(*ip);
+
+	for (i = 0; i <= PARSE_EXTENSIONS; i++) {
+		if (next == IPPROTO_TCP) {
+			if (!fragment)
+				return parse_tcp(pos, end, ret);
+			ret->kind = GG_KIND_FRAGMENT;
+			return PARSE_TCP;
+		}
+		switch (next) {
+		case IPPROTO_HOPOPTS:
+		case IPPROTO_ROUTING:
+		case IPPROTO_DSTOPTS:
+		case IPPROTO_MH:
+			if (!PARSE_TAKE(ext, pos, end, sizeof(*ext)))
+				return PARSE_SHORT;
+			next = ext->next;
+			pos += (ext->len + 1) * 8;
+			break;
+		case IPPROTO_AH:
+			if (!PARSE_TAKE(ext, pos, end, sizeof(*ext)))
+				return PARSE_SHORT;
+			next = ext->next;
+			pos += (ext->len + 2) * 4;
+			break;
+		case IPPROTO_FRAGMENT:
+			if (!PARSE_TAKE(piece, pos, end, sizeof(*piece)))
+				return PARSE_SHORT;
+			/* Offset 0 and no more to come (RFC 6946): whole after all. */
+			if (piece->offset & bpf_htons(0xfff9))
+				fragment = true;
+			/* What follows in a later piece is payload; only the protocol is known. */
+			if (piece->offset & bpf_htons(0xfff8) && piece->next != IPPROTO_TCP)
+				return PARSE_OTHER;
+			next = piece->next;
+			pos += sizeof(*piece);
+			break;
+		default:
+			return PARSE_OTHER;
+		}
+	}
+	return PARSE_DEEP;
+}
+
+/* *ret must be zeroed; it is meaningful only after PARSE_TCP. */
+static __always_inline enum parse_result parse_frame(void *data, void *end, struct packet *ret)
+{
+	struct vlan_tag *tag;
+	struct ethhdr *eth;
+	void *pos = data;
+	__be16 proto;
+	int i;
+
+	if (!PARSE_TAKE(eth, pos, end, sizeof(*eth)))
+		return PARSE_SHORT;
+	proto = eth->h_proto;
+	pos += sizeof(*eth);
+
+#pragma unroll
+	for (i = 0; i <= PARSE_VLAN_TAGS; i++) {
+		if (proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD))
+			break;
+		if (i == PARSE_VLAN_TAGS)
+			return PARSE_DEEP;
+		if (!PARSE_TAKE(tag, pos, end, sizeof(*tag)))
+			return PARSE_SHORT;
+		proto = tag->proto;
+		pos += sizeof(*tag);
+	}
+
+	if (proto == bpf_htons(ETH_P_IP))
+		return parse_ip4(pos, end, ret);
+	if (proto == bpf_htons(ETH_P_IPV6))
+		return parse_ip6(pos, end, ret);
+	return PARSE_OTHER;
+}
+
+#endif

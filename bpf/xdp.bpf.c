@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The XDP program: drops what the lists say is to be dropped, before the stack has paid for it.
+ *
+ * Order: parse; protected endpoint?; entry in force for the source; verdict. Nothing else is ever
+ * judged, and a frame is never changed. Headers must lie in the first buffer of a multi-buffer
+ * frame; where they don't, the frame passes.
+ */
+#include "lists.h"
+#include "maps.h"
+#include "parse.h"
+
+#include <xdp/xdp_helpers.h>
+
+/* Early in a dispatcher, and others run only after what passes here. */
+struct {
+	__uint(priority, 10);
+	__uint(XDP_PASS, 1);
+} XDP_RUN_CONFIG(greygate_xdp);
+
+#define TCP_LISTEN 10 /* net/tcp_states.h */
+
+/* Whether a socket that doesn't listen holds the tuple: open, in handshake or in TIME_WAIT. */
+static __always_inline bool is_connected(struct xdp_md *ctx, const struct packet *p)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *sk;
+	__u32 zero = 0, size;
+	bool found;
+	__u32 *busy;
+
+	busy = bpf_map_lookup_elem(&asking, &zero);
+	if (!busy)
+		return false;
+	if (p->is4) {
+		__builtin_memcpy(&tuple.ipv4.saddr, p->from + 12, 4);
+		__builtin_memcpy(&tuple.ipv4.daddr, p->to.addr + 12, 4);
+		tuple.ipv4.sport = p->from_port;
+		tuple.ipv4.dport = bpf_htons(p->to.port);
+		size = sizeof(tuple.ipv4);
+	} else {
+		__builtin_memcpy(tuple.ipv6.saddr, p->from, 16);
+		__builtin_memcpy(tuple.ipv6.daddr, p->to.addr, 16);
+		tuple.ipv6.sport = p->from_port;
+		tuple.ipv6.dport = bpf_htons(p->to.port);
+		size = sizeof(tuple.ipv6);
+	}
+	*busy = 1;
+	sk = bpf_skc_lookup_tcp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	*busy = 0;
+	if (!sk)
+		return false;
+	found = sk->state != TCP_LISTEN;
+	bpf_sk_release(sk);
+	return found;
+}
+
+static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
+{
+	struct gg_facts facts = {.kind = p->kind};
+	const struct gg_conf *switches;
+	struct gg_decision decision;
+	struct gg_entry *entry;
+	struct gg_vip *endpoint;
+	bool dropped, decided;
+	__u32 zero = 0;
+	__u64 now;
+
+	endpoint = bpf_map_lookup_elem(&vip, &p->to);
+	switches = bpf_map_lookup_elem(&conf, &zero);
+	if (!endpoint || !switches) {
+		count(GG_STAT_not_ours);
+		return XDP_PASS;
+	}
+
+	now = bpf_ktime_get_coarse_ns();
+	entry = find_entry(switches, p->from, p->is4, now);
+	if (entry) {
+		facts.verdict = entry->verdict;
+		facts.action = entry->action;
+	}
+	if (gg_asks_sockets(&facts))
+		facts.connected = is_connected(ctx, p);
+	decision = gg_classify(&facts);
+	count(decision.cause);
+
+	dropped = decision.route == GG_TO_NOBODY;
+	/* In host mode a connection that passes is marked where its listener is chosen. */
+	decided = dropped ||
+		  (p->kind == GG_KIND_NEW && !facts.connected && switches->mode != GG_MODE_HOST);
+	if (entry && decided && decision.cause != GG_STAT_drop_fragment) {
+		if (dropped && !entry->hits)
+			report_first_drop(entry, p->from, now);
+		mark_entry(entry, now);
+	}
+	if (!dropped && decided)
+		endpoint->connections++;
+	return dropped ? XDP_DROP : XDP_PASS;
+}
+
+SEC("xdp.frags")
+int greygate_xdp(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
+	struct packet packet = {};
+
+	count(GG_STAT_packets);
+	switch (parse_frame(data, end, &packet)) {
+	case PARSE_TCP:
+		return judge(ctx, &packet);
+	case PARSE_OTHER:
+		count(GG_STAT_not_ours);
+		return XDP_PASS;
+	case PARSE_SHORT:
+		count(GG_STAT_short_packet);
+		return XDP_PASS;
+	case PARSE_DEEP:
+		count(GG_STAT_deep_headers);
+		return XDP_PASS;
+	}
+	return XDP_PASS;
+}
+
+char LICENSE[] SEC("license") = "GPL";
