@@ -20,16 +20,22 @@ one() { # server repetition expected-code
 ip link set lo up
 # Closed connections stay in TIME_WAIT for a minute; none of the servers is to pay for another's.
 sysctl -qw net.ipv4.tcp_max_tw_buckets=20000 net.core.somaxconn=4096
-for ((n = 1; n <= repetitions; n++)); do
+turn_greygated() { # repetition
+	local stored
 	greygated_start "first = 0s"
-	one greygated "$n" 451
+	one greygated "$1" 451
 	greygated_stop
 	stored=$(du -sk "$work/greygated/state" | cut -f1)
 	[ "$stored" -gt 100 ] || fail "greygated stored nothing: $stored kB in its state_dir"
-	responder_start
-	one responder "$n" 451
-	responder_stop
-	postfix_start 200
-	one postfix "$n" 450
-	postfix_stop
+}
+
+turn_responder() { responder_start; one responder "$1" 451; responder_stop; }
+
+turn_postfix() { postfix_start 200; one postfix "$1" 450; postfix_stop; }
+
+# Whoever follows whom may matter: the order moves on by one every time.
+order=(greygated responder postfix)
+for ((n = 1; n <= repetitions; n++)); do
+	for server in "${order[@]}"; do "turn_$server" "$n"; done
+	order=("${order[@]:1}" "${order[0]}")
 done
