@@ -5,13 +5,13 @@
 # afresh every time. One JSON object a run to $raw. run.sh calls it, in namespaces of its own.
 set -u
 . selftests/bench/servers.sh
-repetitions=${REPETITIONS:-3}
+repetitions=${REPETITIONS:-5}
 connections=${CONNECTIONS:-64}
 
 one() { # server repetition expected-code
-	local result
-	result=$("$BUILD/selftests/bench/loadgen" --target "$(eval echo "\$${1}_address")" --expect "$3" \
-		--connections "$connections" --threads "$(nproc)" --warm-up 1 --seconds "${SECONDS_EACH:-5}" \
+	local result address=${1}_address
+	result=$("$BUILD/selftests/bench/loadgen" --target "${!address}" --expect "$3" \
+		--connections "$connections" --threads "$(nproc)" --warm-up 1 --seconds "${SECONDS_EACH:-3}" \
 		--first-source $(($2 * 1000000)) --pid "$cpu_pid") || fail "the load generator failed at $1"
 	echo "{\"row\": \"greylist\", \"server\": \"$1\", \"repetition\": $2, \"result\": $result}" >>"$raw"
 	echo "  $1 $2: $(sed 's/.*"sessions_s": \([0-9]*\).*/\1/' <<<"$result") sessions/s"
@@ -20,6 +20,7 @@ one() { # server repetition expected-code
 ip link set lo up
 # Closed connections stay in TIME_WAIT for a minute; none of the servers is to pay for another's.
 sysctl -qw net.ipv4.tcp_max_tw_buckets=20000 net.core.somaxconn=4096
+
 turn_greygated() { # repetition
 	local stored
 	greygated_start "first = 0s"
