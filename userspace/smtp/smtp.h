@@ -7,11 +7,13 @@
  * run of message bytes) and says in the step what is to be done. What was not consumed stays with
  * the caller and comes again at the front of the next call, so pipelined commands are answered one
  * by one and none is swallowed (RFC 2920). The caller's buffer must hold limits.line bytes at
- * least.
+ * least. A step that needs more may have consumed some: the rest of a line or message that nobody
+ * gets. A CR at the end of the bytes is never consumed before its LF is there.
  *
  * Line ends are CRLF and nothing else: a bare CR, a bare LF or a NUL in a command is a syntax
- * error (500 5.5.2, the line is dropped); in a message it refuses the message (550 5.6.11) and the
- * byte never reaches the caller's step. Only CRLF "." CRLF ends a message.
+ * error (500 5.5.2, at once; what follows up to the next CRLF is dropped with it, so that one line
+ * gets one reply); in a message it refuses the message (550 5.6.11) and the byte never reaches the
+ * caller's step. Only CRLF "." CRLF ends a message.
  */
 #ifndef SMTP_SMTP_H
 #define SMTP_SMTP_H
@@ -47,9 +49,9 @@ struct smtp_conf {
 	const char *hostname;
 	const char *contact;
 	size_t line;         /* longest command line with CRLF, 512..8192 */
-	uint32_t commands;   /* per session; 0: no limit */
-	uint32_t errors;     /* per session, then 421 */
-	uint32_t recipients; /* per transaction, then 452 4.5.3 */
+	uint32_t commands;   /* per session, the next one gets 421; 0: no limit */
+	uint32_t errors;     /* 5xx of the machine; the last one is followed by 421; 0: no limit */
+	uint32_t recipients; /* asked for per transaction, then 452 4.5.3; 0: no limit */
 	uint64_t message;    /* bytes; announced as SIZE; 0: no limit, SIZE not announced */
 	bool eightbit;       /* 8BITMIME is offered */
 };
@@ -66,16 +68,16 @@ enum smtp_body { SMTP_7BIT, SMTP_8BITMIME };
 struct smtp {
 	uint8_t state; /* enum smtp_state */
 	bool esmtp;
-	bool skip_line;  /* inside a line that was too long */
+	bool skip_line;  /* inside a line that was refused before its end */
 	uint8_t eod;     /* state of the end-of-data scanner */
 	uint8_t discard; /* enum smtp_reply to give at the end of SMTP_DISCARD */
 	uint8_t body;    /* enum smtp_body */
-	uint16_t errors;
+	uint32_t errors;
 	uint32_t commands;
 	uint32_t recipients; /* accepted in this transaction */
-	uint32_t offered;    /* RCPT commands in this transaction */
+	uint32_t offered;    /* RCPT commands of this transaction that were asked about */
 	uint64_t size;       /* SIZE= of MAIL, 0: none */
-	uint64_t received;   /* message bytes so far */
+	uint64_t received;   /* message bytes so far, as RFC 1870 counts: without stuffed dots */
 	struct smtp_path reverse;
 	struct smtp_path forward;      /* of the RCPT under decision */
 	char mail_params[SMTP_PARAMS]; /* as they came, to be replayed */
@@ -90,17 +92,35 @@ enum smtp_act {
 	SMTP_ASK_DATA,  /* DATA with accepted recipients: reply and smtp_data_done */
 	SMTP_TEXT,      /* step.data are message bytes, fit for the backend as they are */
 	SMTP_TEXT_END,  /* the last piece, CRLF "." CRLF included: reply and smtp_text_done */
-	SMTP_TEXT_BAD,  /* message refused (reply comes by itself at its end): drop the backend's
-			   copy */
-	SMTP_RESET,     /* answered; a transaction with accepted recipients or MAIL was dropped */
+	SMTP_TEXT_BAD,  /* message refused: drop the backend's copy; the reply and SMTP_RESET come
+			   by themselves at its end */
+	SMTP_RESET,     /* answered; a transaction (MAIL at least) was dropped */
 	SMTP_HANGUP,    /* answered (221, 421): send what is in out, then close */
+};
+
+enum smtp_verb {
+	VERB_HELO,
+	VERB_EHLO,
+	VERB_MAIL,
+	VERB_RCPT,
+	VERB_DATA,
+	VERB_RSET,
+	VERB_NOOP,
+	VERB_VRFY,
+	VERB_HELP,
+	VERB_QUIT,
+	VERB_FOREIGN, /* defined for SMTP somewhere, not implemented here: 502 */
+	VERB_UNKNOWN,
+	VERB_MAX
 };
 
 struct smtp_step {
 	enum smtp_act act;
 	const char *data; /* points into the caller's bytes */
 	size_t len;
-	int verb; /* enum smtp_verb of the command, for log and counters; -1: none */
+	int verb;  /* enum smtp_verb of the command, for log and counters; -1: none */
+	int reply; /* enum smtp_reply of the machine's (last) reply in out, or of the one to come
+		      after SMTP_TEXT_BAD; -1: none */
 };
 
 /* Our own replies: code, enhanced code, text. The table in reply.c is also the manual's. */
@@ -108,23 +128,25 @@ enum smtp_reply {
 	REPLY_BANNER,
 	REPLY_BYE,
 	REPLY_HELO,
-	REPLY_OK,                /* 250 2.0.0 */
-	REPLY_MAIL_OK,           /* 250 2.1.0 */
-	REPLY_RCPT_OK,           /* 250 2.1.5 */
-	REPLY_VRFY,              /* 252 2.1.5 */
-	REPLY_HELP,              /* 214 2.0.0 */
-	REPLY_GREYLISTED,        /* 451 4.7.1, with minutes, ticket, contact */
-	REPLY_SERVICE_DOWN,      /* 421 4.3.2 draining or full */
-	REPLY_TIMEOUT,           /* 421 4.4.2 */
-	REPLY_TOO_MANY_ERRORS,   /* 421 4.7.0 */
-	REPLY_TOO_MANY_COMMANDS, /* 421 4.7.0 */
-	REPLY_UNKNOWN,           /* 500 5.5.1 */
-	REPLY_LINE_TOO_LONG,     /* 500 5.5.2 */
-	REPLY_BAD_LINE,          /* 500 5.5.2 NUL, bare CR, bare LF, 8-bit */
-	REPLY_SYNTAX,            /* 501 5.5.4 */
-	REPLY_BAD_PATH,          /* 501 5.1.7 or 5.1.3 by text */
-	REPLY_BAD_RECIPIENT,
-	REPLY_BAD_HELO,
+	REPLY_EHLO,
+	REPLY_OK,                  /* 250 2.0.0 */
+	REPLY_MAIL_OK,             /* 250 2.1.0 */
+	REPLY_RCPT_OK,             /* 250 2.1.5 */
+	REPLY_VRFY,                /* 252 2.1.5 */
+	REPLY_HELP,                /* 214 2.0.0 */
+	REPLY_GREYLISTED,          /* 451 4.7.1, with minutes, ticket, contact */
+	REPLY_SERVICE_DOWN,        /* 421 4.3.2 draining or full */
+	REPLY_TIMEOUT,             /* 421 4.4.2 */
+	REPLY_TOO_MANY_ERRORS,     /* 421 4.7.0 */
+	REPLY_TOO_MANY_COMMANDS,   /* 421 4.7.0 */
+	REPLY_UNKNOWN,             /* 500 5.5.1 */
+	REPLY_NOT_IMPLEMENTED,     /* 502 5.5.1 */
+	REPLY_LINE_TOO_LONG,       /* 500 5.5.2 */
+	REPLY_BAD_LINE,            /* 500 5.5.2 NUL, bare CR, bare LF, 8-bit */
+	REPLY_SYNTAX,              /* 501 5.5.4 */
+	REPLY_BAD_PATH,            /* 501 5.1.7 */
+	REPLY_BAD_RECIPIENT,       /* 501 5.1.3 */
+	REPLY_BAD_HELO,            /* 501 5.5.4 */
 	REPLY_SEQUENCE,            /* 503 5.5.1 */
 	REPLY_BAD_PARAM,           /* 555 5.5.4 */
 	REPLY_TOO_MANY_RECIPIENTS, /* 452 4.5.3 */
@@ -138,29 +160,43 @@ enum smtp_reply {
 	REPLY_MAX
 };
 
-/* What a reply's text may name; unused fields stay zero. */
+/* What a reply's text may name; unused fields stay zero. Long ones are cut and what isn't
+ * printable ASCII becomes '?', so that a reply is one line of at most 512 bytes. */
 struct smtp_reply_args {
 	uint32_t minutes;
 	const char *ticket;
 	const char *reason;
 };
 
+/* A row of the manual's table of replies. */
+struct smtp_reply_row {
+	int code;
+	const char *status; /* enhanced status code (RFC 3463), NULL: none */
+	const char *text;   /* with {hostname} {contact} {minutes} {ticket} {reason} */
+	const char *when;   /* words: when it is sent */
+};
+
 void smtp_init(struct smtp *s);
+const char *smtp_verb_name(enum smtp_verb v);
 /* Takes one unit; returns how many bytes it consumed. */
 size_t smtp_input(struct smtp *s, const struct smtp_conf *c, const char *buf, size_t len,
 		  struct smtp_out *out, struct smtp_step *ret);
 
-/* Ends of the asks. The reply's bytes were put into out by the caller. */
+/* Ends of the asks, each before the next smtp_input. The reply's bytes were put into out by the
+ * caller. A refused DATA leaves the transaction as it was, like any refused command. */
 void smtp_rcpt_done(struct smtp *s, bool accepted);
 void smtp_data_done(struct smtp *s, bool accepted); /* true: 354 was sent */
 void smtp_text_done(struct smtp *s);                /* end of data was answered: back to READY */
-/* The message can't be delivered any more: the rest is discarded and `reply` given at its end. */
+/* The message can't be delivered any more: the rest is discarded and `reply` given at its end,
+ * with SMTP_RESET. Before SMTP_TEXT_END only; a message that is discarded already keeps its reason.
+ */
 void smtp_text_fail(struct smtp *s, enum smtp_reply reply);
 
 /* Appends a reply of ours. args may be NULL. */
 void smtp_reply(struct smtp_out *out, const struct smtp_conf *c, enum smtp_reply r,
 		const struct smtp_reply_args *args);
 int smtp_reply_code(enum smtp_reply r);
+const struct smtp_reply_row *smtp_reply_row(enum smtp_reply r);
 
 /* ---- address grammar, used by the machine and by the config ---- */
 
@@ -169,7 +205,8 @@ enum smtp_path_kind { SMTP_REVERSE, SMTP_FORWARD };
  * the null path (reverse only), <Postmaster> without domain (forward only). Returns bytes read, or
  * -EINVAL. */
 int smtp_path_parse(const char *text, size_t len, enum smtp_path_kind kind, struct smtp_path *ret);
-/* A domain or address literal as HELO and EHLO take it. */
+/* A domain or address literal as HELO and EHLO take it: underscores, which many host names carry
+ * against the grammar, are let through here and nowhere else. */
 bool smtp_domain_ok(const char *text, size_t len);
 
 #endif

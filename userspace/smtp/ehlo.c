@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "ehlo.h"
+#include "reply.h"
+
+static bool has_message_limit(const struct smtp_conf *c)
+{
+	return c->message != 0;
+}
+
+static bool has_eightbit(const struct smtp_conf *c)
+{
+	return c->eightbit;
+}
+
+static uint64_t message_limit(const struct smtp_conf *c)
+{
+	return c->message;
+}
+
+static const struct {
+	const char *name;
+	bool (*offered)(const struct smtp_conf *c);   /* NULL: always */
+	uint64_t (*value)(const struct smtp_conf *c); /* NULL: the keyword has none */
+} keywords[EHLO_KEYWORD_MAX] = {
+	[EHLO_PIPELINING] = {"PIPELINING", NULL, NULL},
+	[EHLO_SIZE] = {"SIZE", has_message_limit, message_limit},
+	[EHLO_8BITMIME] = {"8BITMIME", has_eightbit, NULL},
+	[EHLO_ENHANCED] = {"ENHANCEDSTATUSCODES", NULL, NULL},
+	[EHLO_HELP] = {"HELP", NULL, NULL},
+};
+
+bool ehlo_offers(const struct smtp_conf *c, enum ehlo_keyword k)
+{
+	return !keywords[k].offered || keywords[k].offered(c);
+}
+
+void ehlo_reply(struct smtp_out *out, const struct smtp_conf *c)
+{
+	char text[SMTP_REPLY_MAX], greeting[REPLY_LINE];
+	size_t len, last = 0;
+
+	reply_text(greeting, c, REPLY_EHLO, NULL);
+	len = snprintf(text, sizeof(text), "250-%s\r\n", greeting);
+	for (int k = 0; k < EHLO_KEYWORD_MAX; k++) {
+		if (!ehlo_offers(c, k))
+			continue;
+		last = len;
+		len += snprintf(text + len, sizeof(text) - len, "250-%s", keywords[k].name);
+		if (keywords[k].value)
+			len += snprintf(text + len, sizeof(text) - len, " %" PRIu64,
+					keywords[k].value(c));
+		len += snprintf(text + len, sizeof(text) - len, "\r\n");
+	}
+	text[last + 3] = ' ';
+	reply_append(out, text, len);
+}

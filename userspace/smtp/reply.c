@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Every reply of our own. The backend's replies are handed back verbatim and never pass here.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ehlo.h"
+#include "reply.h"
+
+static const struct smtp_reply_row rows[REPLY_MAX] = {
+	[REPLY_BANNER] = {220, NULL, "{hostname} ESMTP", "a connection was accepted"},
+	[REPLY_BYE] = {221, "2.0.0", "{hostname} Bye", "QUIT"},
+	[REPLY_HELO] = {250, NULL, "{hostname}", "HELO"},
+	[REPLY_EHLO] = {250, NULL, "{hostname}", "EHLO; a line for each service extension follows"},
+	[REPLY_OK] = {250, "2.0.0", "Ok", "RSET, NOOP"},
+	[REPLY_MAIL_OK] = {250, "2.1.0", "Sender ok", "MAIL FROM was taken"},
+	[REPLY_RCPT_OK] = {250, "2.1.5", "Recipient ok",
+			   "RCPT TO was taken and the mail server is asked later"},
+	[REPLY_VRFY] = {252, "2.1.5", "Not verified here; send the message and see", "VRFY"},
+	[REPLY_HELP] = {214, "2.0.0", "Commands: HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT",
+			"HELP"},
+	[REPLY_GREYLISTED] = {451, "4.7.1",
+			      "Greylisted, please retry in {minutes} (ticket {ticket}; {contact})",
+			      "the sender is not known yet, or came back before the wait was over"},
+	[REPLY_SERVICE_DOWN] = {421, "4.3.2",
+				"{hostname} Service not available, please retry later",
+				"draining for a stop, or full"},
+	[REPLY_TIMEOUT] = {421, "4.4.2", "{hostname} Timeout, closing the connection",
+			   "state_time or session_time is over"},
+	[REPLY_TOO_MANY_ERRORS] = {421, "4.7.0",
+				   "{hostname} Too many errors, closing the connection",
+				   "after the last error that the limit allows"},
+	[REPLY_TOO_MANY_COMMANDS] = {421, "4.7.0",
+				     "{hostname} Too many commands, closing the connection",
+				     "the first command beyond the limit"},
+	[REPLY_UNKNOWN] = {500, "5.5.1", "Command not recognized", "a verb that SMTP doesn't know"},
+	[REPLY_NOT_IMPLEMENTED] = {502, "5.5.1", "Command not implemented",
+				   "a verb of SMTP or of an extension that is not offered"},
+	[REPLY_LINE_TOO_LONG] = {500, "5.5.2", "Line too long", "a command line beyond the limit"},
+	[REPLY_BAD_LINE] = {500, "5.5.2",
+			    "Bad byte in the line: commands are ASCII and end with CRLF",
+			    "a command line with a NUL, a bare CR, a bare LF or an 8-bit byte"},
+	[REPLY_SYNTAX] = {501, "5.5.4", "Syntax error in the arguments",
+			  "arguments that are missing, superfluous or malformed"},
+	[REPLY_BAD_PATH] = {501, "5.1.7", "Bad sender address, write MAIL FROM:<user@example.org>",
+			    "a reverse-path that RFC 5321 does not allow"},
+	[REPLY_BAD_RECIPIENT] = {501, "5.1.3",
+				 "Bad recipient address, write RCPT TO:<user@example.org>",
+				 "a forward-path that RFC 5321 does not allow"},
+	[REPLY_BAD_HELO] = {501, "5.5.4", "Say a domain name or an address literal",
+			    "HELO or EHLO with anything else"},
+	[REPLY_SEQUENCE] = {503, "5.5.1", "Bad sequence of commands",
+			    "MAIL before EHLO or within a transaction, RCPT or DATA before MAIL"},
+	[REPLY_BAD_PARAM] = {555, "5.5.4", "Parameter not recognized or not implemented",
+			     "a parameter of MAIL or RCPT that was not offered, or any after HELO"},
+	[REPLY_TOO_MANY_RECIPIENTS] = {452, "4.5.3",
+				       "Too many recipients, send the rest in another transaction",
+				       "RCPT beyond the limit of a transaction"},
+	[REPLY_TOO_BIG] = {552, "5.3.4", "Message too big",
+			   "SIZE beyond the limit, or the end of a message that was"},
+	[REPLY_BARE_BYTE] = {550, "5.6.11", "Message refused: bare CR, bare LF or NUL in it",
+			     "the end of a message with such a byte"},
+	[REPLY_NO_VALID_RECIPIENTS] = {554, "5.5.1", "No valid recipients",
+				       "DATA without an accepted recipient"},
+	[REPLY_BACKEND_DOWN] = {451, "4.4.1", "Mail server not reachable, please retry ({contact})",
+				"the mail server could not be reached or did not greet"},
+	[REPLY_BACKEND_LOST] = {451, "4.4.2",
+				"Connection to the mail server lost, please retry ({contact})",
+				"the mail server closed, fell silent or answered garbage"},
+	[REPLY_BACKEND_BUSY] = {451, "4.3.2", "Mail server busy, please retry ({contact})",
+				"every connection to the mail server is in use"},
+	[REPLY_DENIED] = {554, "5.7.1", "{reason} (ticket {ticket}; {contact})",
+			  "the source is on a deny list or in the trap"},
+};
+
+/*
+ * The fields of a text. Each has a length that it is cut to, chosen so that no text can outgrow a
+ * reply line, and a word that stands for it when nobody filled it in.
+ */
+enum field { FIELD_HOSTNAME, FIELD_CONTACT, FIELD_MINUTES, FIELD_TICKET, FIELD_REASON, FIELD_MAX };
+
+static const struct {
+	const char *name;
+	size_t max;
+	const char *otherwise;
+} fields[FIELD_MAX] = {
+	[FIELD_HOSTNAME] = {"{hostname}", 255, "localhost"},
+	[FIELD_CONTACT] = {"{contact}", 120, "postmaster"},
+	[FIELD_MINUTES] = {"{minutes}", 24, ""},
+	[FIELD_TICKET] = {"{ticket}", 32, "none"},
+	[FIELD_REASON] = {"{reason}", 280, "Refused"},
+};
+
+static size_t put_value(char *buf, const char *value, size_t max)
+{
+	size_t len = 0;
+
+	for (; len < max && value[len]; len++)
+		buf[len] = value[len] >= ' ' && value[len] <= '~' ? value[len] : '?';
+	return len;
+}
+
+size_t reply_text(char buf[REPLY_LINE], const struct smtp_conf *c, enum smtp_reply r,
+		  const struct smtp_reply_args *args)
+{
+	static const struct smtp_reply_args none;
+	const struct smtp_reply_args *a = args ? args : &none;
+	char minutes[24];
+	const char *const values[FIELD_MAX] = {
+		[FIELD_HOSTNAME] = c->hostname, [FIELD_CONTACT] = c->contact,
+		[FIELD_MINUTES] = minutes,      [FIELD_TICKET] = a->ticket,
+		[FIELD_REASON] = a->reason,
+	};
+	const char *text = rows[r].text;
+	size_t len = 0;
+
+	snprintf(minutes, sizeof(minutes), "%u minute%s", a->minutes, a->minutes == 1 ? "" : "s");
+	while (*text) {
+		int f = 0;
+
+		while (f < FIELD_MAX &&
+		       (*text != '{' || strncmp(text, fields[f].name, strlen(fields[f].name)) != 0))
+			f++;
+		if (f == FIELD_MAX) {
+			buf[len++] = *text++;
+			continue;
+		}
+		len += put_value(buf + len,
+				 values[f] && *values[f] ? values[f] : fields[f].otherwise,
+				 fields[f].max);
+		text += strlen(fields[f].name);
+	}
+	buf[len] = '\0';
+	return len;
+}
+
+void reply_append(struct smtp_out *out, const char *text, size_t len)
+{
+	assert(out->cap - out->len >= len);
+	memcpy(out->buf + out->len, text, len);
+	out->len += len;
+}
+
+void smtp_reply(struct smtp_out *out, const struct smtp_conf *c, enum smtp_reply r,
+		const struct smtp_reply_args *args)
+{
+	char text[REPLY_LINE], line[REPLY_LINE + 16];
+	const struct smtp_reply_row *row = &rows[r];
+	int len;
+
+	if (r == REPLY_EHLO) {
+		ehlo_reply(out, c);
+		return;
+	}
+	reply_text(text, c, r, args);
+	len = snprintf(line, sizeof(line), "%d %s%s%s\r\n", row->code,
+		       row->status ? row->status : "", row->status ? " " : "", text);
+	reply_append(out, line, (size_t)len);
+}
+
+int smtp_reply_code(enum smtp_reply r)
+{
+	return rows[r].code;
+}
+
+const struct smtp_reply_row *smtp_reply_row(enum smtp_reply r)
+{
+	return &rows[r];
+}

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The SMTP server's state machine. `moves` says what each verb does in each state in which commands
+ * are read, `intakes` what bytes are in each state; enter() is the only place where the state
+ * changes.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "command.h"
+#include "endofdata.h"
+
+/* One call of smtp_input, on its way through the machine. */
+struct turn {
+	struct smtp *s;
+	const struct smtp_conf *c;
+	struct command cmd;
+	struct smtp_out *out;
+	struct smtp_step *step;
+};
+
+static void enter(struct smtp *s, enum smtp_state state)
+{
+	if (state == SMTP_READY) {
+		s->recipients = s->offered = 0;
+		s->size = s->received = 0;
+		s->body = SMTP_7BIT;
+		s->reverse = s->forward = (struct smtp_path){0};
+		s->mail_params[0] = s->rcpt_params[0] = '\0';
+	} else if (state == SMTP_BODY) {
+		s->eod = EOD_LINE;
+		s->received = 0;
+	}
+	s->state = state;
+}
+
+static void hang_up(struct turn *t, enum smtp_reply r)
+{
+	smtp_reply(t->out, t->c, r, NULL);
+	t->step->act = SMTP_HANGUP;
+	t->step->reply = r;
+	enter(t->s, SMTP_CLOSED);
+}
+
+static void answer_as(struct turn *t, enum smtp_reply r, enum smtp_act act)
+{
+	smtp_reply(t->out, t->c, r, NULL);
+	t->step->act = act;
+	t->step->reply = r;
+	if (smtp_reply_code(r) < 500)
+		return;
+	t->s->errors++;
+	if (t->c->errors && t->s->errors >= t->c->errors)
+		hang_up(t, REPLY_TOO_MANY_ERRORS);
+}
+
+static void answer(struct turn *t, enum smtp_reply r)
+{
+	answer_as(t, r, SMTP_REPLIED);
+}
+
+/* ---- what the verbs do ---- */
+
+static void sequence(struct turn *t)
+{
+	answer(t, REPLY_SEQUENCE);
+}
+
+static void unknown(struct turn *t)
+{
+	answer(t, REPLY_UNKNOWN);
+}
+
+static void foreign(struct turn *t)
+{
+	answer(t, REPLY_NOT_IMPLEMENTED);
+}
+
+/* A greeting within a transaction ends it (RFC 5321 4.1.4); a malformed one changes nothing. */
+static void greet(struct turn *t)
+{
+	struct smtp *s = t->s;
+	enum smtp_act act = s->state >= SMTP_MAIL ? SMTP_RESET : SMTP_REPLIED;
+
+	if (t->cmd.arg_len > SMTP_DOMAIN || !smtp_domain_ok(t->cmd.arg, t->cmd.arg_len)) {
+		answer(t, REPLY_BAD_HELO);
+		return;
+	}
+	memcpy(s->helo, t->cmd.arg, t->cmd.arg_len);
+	s->helo[t->cmd.arg_len] = '\0';
+	s->esmtp = t->cmd.verb == VERB_EHLO;
+	enter(s, SMTP_READY);
+	answer_as(t, s->esmtp ? REPLY_EHLO : REPLY_HELO, act);
+}
+
+static void reset(struct turn *t)
+{
+	enum smtp_act act = t->s->state >= SMTP_MAIL ? SMTP_RESET : SMTP_REPLIED;
+
+	if (act == SMTP_RESET)
+		enter(t->s, SMTP_READY);
+	answer_as(t, REPLY_OK, act);
+}
+
+/*
+ * "FROM:<path> parameters" or "TO:<path> parameters". White space after the colon is against the
+ * grammar, but many clients write it and it can't be misread. Returns REPLY_OK or the refusal.
+ */
+static enum smtp_reply envelope(const struct turn *t, const char *label, enum smtp_path_kind kind,
+				struct smtp_path *ret_path, struct command_params *ret_params)
+{
+	const char *p = t->cmd.arg, *end = p + t->cmd.arg_len;
+	size_t label_len = strlen(label);
+	int n;
+
+	if ((size_t)(end - p) < label_len || strncasecmp(p, label, label_len) != 0)
+		return REPLY_SYNTAX;
+	p += label_len;
+	while (p < end && *p == ' ')
+		p++;
+	n = smtp_path_parse(p, end - p, kind, ret_path);
+	if (n < 0)
+		return kind == SMTP_REVERSE ? REPLY_BAD_PATH : REPLY_BAD_RECIPIENT;
+	p += n;
+	if (p < end && *p != ' ')
+		return REPLY_SYNTAX;
+	return command_params(t->c, t->s->esmtp, kind, p, end - p, ret_params);
+}
+
+static void mail(struct turn *t)
+{
+	struct smtp *s = t->s;
+	struct command_params params;
+	struct smtp_path path;
+	enum smtp_reply r = envelope(t, "FROM:", SMTP_REVERSE, &path, &params);
+
+	if (r != REPLY_OK) {
+		answer(t, r);
+		return;
+	}
+	s->reverse = path;
+	s->size = params.size;
+	s->body = params.body;
+	memcpy(s->mail_params, params.text, sizeof(s->mail_params));
+	enter(s, SMTP_MAIL);
+	answer(t, REPLY_MAIL_OK);
+}
+
+static void rcpt(struct turn *t)
+{
+	struct smtp *s = t->s;
+	struct command_params params;
+	struct smtp_path path;
+	enum smtp_reply r = envelope(t, "TO:", SMTP_FORWARD, &path, &params);
+
+	if (r == REPLY_OK && t->c->recipients && s->offered >= t->c->recipients)
+		r = REPLY_TOO_MANY_RECIPIENTS;
+	if (r != REPLY_OK) {
+		answer(t, r);
+		return;
+	}
+	s->offered++;
+	s->forward = path;
+	memcpy(s->rcpt_params, params.text, sizeof(s->rcpt_params));
+	t->step->act = SMTP_ASK_RCPT;
+}
+
+static void data(struct turn *t)
+{
+	t->step->act = SMTP_ASK_DATA;
+}
+
+static void data_for_nobody(struct turn *t)
+{
+	answer(t, REPLY_NO_VALID_RECIPIENTS);
+}
+
+static void noop(struct turn *t)
+{
+	answer(t, REPLY_OK);
+}
+
+static void vrfy(struct turn *t)
+{
+	answer(t, REPLY_VRFY);
+}
+
+static void help(struct turn *t)
+{
+	answer(t, REPLY_HELP);
+}
+
+static void quit(struct turn *t)
+{
+	hang_up(t, REPLY_BYE);
+}
+
+typedef void (*move_fn)(struct turn *t);
+
+static const move_fn moves[VERB_MAX][SMTP_RCPT + 1] = {
+	/*               START     READY     MAIL             RCPT */
+	[VERB_HELO] = {greet, greet, greet, greet},
+	[VERB_EHLO] = {greet, greet, greet, greet},
+	[VERB_MAIL] = {sequence, mail, sequence, sequence},
+	[VERB_RCPT] = {sequence, sequence, rcpt, rcpt},
+	[VERB_DATA] = {sequence, sequence, data_for_nobody, data},
+	[VERB_RSET] = {reset, reset, reset, reset},
+	[VERB_NOOP] = {noop, noop, noop, noop},
+	[VERB_VRFY] = {vrfy, vrfy, vrfy, vrfy},
+	[VERB_HELP] = {help, help, help, help},
+	[VERB_QUIT] = {quit, quit, quit, quit},
+	[VERB_FOREIGN] = {foreign, foreign, foreign, foreign},
+	[VERB_UNKNOWN] = {unknown, unknown, unknown, unknown},
+};
+
+/* ---- what bytes are, by state ---- */
+
+static void obey(struct turn *t, const char *line, size_t len)
+{
+	if (!command_split(line, len, &t->cmd)) {
+		answer(t, REPLY_BAD_LINE);
+		return;
+	}
+	t->step->verb = t->cmd.verb;
+	if (!command_arg_ok(&t->cmd))
+		answer(t, REPLY_SYNTAX);
+	else
+		moves[t->cmd.verb][t->s->state](t);
+}
+
+static size_t take_line(struct turn *t, const char *buf, size_t len)
+{
+	struct smtp *s = t->s;
+	enum command_line kind;
+	size_t skipped = 0, line;
+
+	if (s->skip_line) {
+		bool done;
+
+		skipped = command_skip(buf, len, &done);
+		if (!done)
+			return skipped;
+		s->skip_line = false;
+	}
+	buf += skipped;
+	kind = command_line(buf, len - skipped, t->c->line, &line);
+	if (kind == LINE_MORE)
+		return skipped;
+	s->skip_line = kind != LINE_WHOLE;
+	if (t->c->commands && ++s->commands > t->c->commands)
+		hang_up(t, REPLY_TOO_MANY_COMMANDS);
+	else if (kind == LINE_WHOLE)
+		obey(t, buf, line - 2);
+	else
+		answer(t, kind == LINE_LONG ? REPLY_LINE_TOO_LONG : REPLY_BAD_LINE);
+	return skipped + line;
+}
+
+static void refuse_text(struct turn *t, enum smtp_reply r)
+{
+	t->step->act = SMTP_TEXT_BAD;
+	t->step->reply = r;
+	t->s->discard = r;
+	enter(t->s, SMTP_DISCARD);
+}
+
+static size_t take_text(struct turn *t, const char *buf, size_t len)
+{
+	struct smtp *s = t->s;
+	struct eod_run run;
+	enum eod_verdict verdict = eod_scan(&s->eod, buf, len, &run);
+
+	if (verdict == EOD_BAD && run.len == 0) {
+		s->eod = EOD_TEXT;
+		refuse_text(t, REPLY_BARE_BYTE);
+		return 1;
+	}
+	if (run.len == 0)
+		return 0;
+	s->received += run.content;
+	if (t->c->message && s->received > t->c->message) {
+		refuse_text(t, REPLY_TOO_BIG);
+		if (verdict != EOD_END)
+			return run.len;
+		/* The end has its own step, which brings the reply. */
+		s->eod = EOD_LINE;
+		return run.len - strlen(".\r\n");
+	}
+	t->step->act = verdict == EOD_END ? SMTP_TEXT_END : SMTP_TEXT;
+	t->step->data = buf;
+	t->step->len = run.len;
+	return run.len;
+}
+
+static size_t discard_text(struct turn *t, const char *buf, size_t len)
+{
+	struct smtp *s = t->s;
+	enum eod_verdict verdict;
+	struct eod_run run;
+	size_t taken = 0;
+
+	do {
+		verdict = eod_scan(&s->eod, buf + taken, len - taken, &run);
+		taken += run.len;
+		if (verdict == EOD_BAD) {
+			s->eod = EOD_TEXT;
+			taken++;
+		}
+	} while (verdict == EOD_BAD);
+	if (verdict == EOD_END) {
+		enter(s, SMTP_READY);
+		answer_as(t, s->discard, SMTP_RESET);
+	}
+	return taken;
+}
+
+static size_t take_nothing(struct turn *t, const char *buf, size_t len)
+{
+	(void)t, (void)buf;
+	return len;
+}
+
+typedef size_t (*intake_fn)(struct turn *t, const char *buf, size_t len);
+
+static const intake_fn intakes[SMTP_STATE_MAX] = {
+	[SMTP_START] = take_line,     [SMTP_READY] = take_line, [SMTP_MAIL] = take_line,
+	[SMTP_RCPT] = take_line,      [SMTP_BODY] = take_text,  [SMTP_DISCARD] = discard_text,
+	[SMTP_CLOSED] = take_nothing,
+};
+
+size_t smtp_input(struct smtp *s, const struct smtp_conf *c, const char *buf, size_t len,
+		  struct smtp_out *out, struct smtp_step *ret)
+{
+	struct turn t = {.s = s, .c = c, .out = out, .step = ret};
+
+	*ret = (struct smtp_step){.act = SMTP_NEED_MORE, .verb = -1, .reply = -1};
+	return intakes[s->state](&t, buf, len);
+}
+
+void smtp_init(struct smtp *s)
+{
+	*s = (struct smtp){.state = SMTP_START};
+}
+
+void smtp_rcpt_done(struct smtp *s, bool accepted)
+{
+	if (!accepted)
+		return;
+	s->recipients++;
+	enter(s, SMTP_RCPT);
+}
+
+void smtp_data_done(struct smtp *s, bool accepted)
+{
+	if (accepted)
+		enter(s, SMTP_BODY);
+}
+
+void smtp_text_done(struct smtp *s)
+{
+	enter(s, SMTP_READY);
+}
+
+void smtp_text_fail(struct smtp *s, enum smtp_reply reply)
+{
+	if (s->state != SMTP_BODY)
+		return;
+	s->discard = (uint8_t)reply;
+	enter(s, SMTP_DISCARD);
+}
