@@ -5,8 +5,10 @@
  *
  * Connecting, timing and message bytes are the caller's. The machine does the greeting (banner,
  * EHLO or HELO, XCLIENT and EHLO again where it is offered and wanted), then one command at a time;
- * the reply to each is collected whole and handed over verbatim. What isn't a reply (RFC 5321 4.2),
- * or comes unasked, breaks the connection.
+ * the reply to each is collected whole and handed over verbatim (an LF without its CR gets one).
+ * What isn't a reply (RFC 5321 4.2), or comes unasked, breaks the connection. So does a reply 421,
+ * after it was delivered to the command in flight: the state then is UP_BROKEN already, as it is
+ * after the reply to QUIT.
  */
 #ifndef RELAY_UPSTREAM_H
 #define RELAY_UPSTREAM_H
@@ -17,7 +19,8 @@
 
 #include "../core/addr.h"
 
-#define UPSTREAM_REPLY 4096   /* longest reply; a longer one breaks the connection */
+#define UPSTREAM_REPLY 4096   /* longest reply and a NUL; a longer one breaks the connection */
+#define UPSTREAM_LINE 1024    /* longest line of it, CRLF included: twice what RFC 5321 allows */
 #define UPSTREAM_COMMAND 1400 /* longest command we write */
 
 enum upstream_state {
@@ -61,22 +64,26 @@ enum upstream_xclient { /* attributes the backend listed */
 
 /* Whom we speak for. The strings belong to the caller until the machine is UP_IDLE. */
 struct upstream_client {
-	const char *our_name; /* EHLO name when XCLIENT is not used */
-	const char *helo;     /* the client's own */
+	const char
+		*our_name; /* EHLO name of the first greeting, and the only one without XCLIENT */
+	const char *helo;  /* the client's own, as smtp_domain_ok let it through */
 	struct endpoint addr; /* the client's own */
 	bool esmtp;
 	bool use_xclient; /* when offered */
 };
 
 struct upstream {
-	uint8_t state; /* enum upstream_state */
+	uint8_t state;   /* enum upstream_state */
+	uint8_t command; /* which one's reply is awaited */
+	uint8_t why;     /* what broke it */
 	uint32_t caps;
-	uint32_t xclient;
+	uint32_t xclient; /* attributes the backend listed; 0 also after it refused the command */
 	uint64_t size_limit; /* SIZE of the backend, 0: none named */
 	int code;            /* of the last whole reply */
 	size_t reply_len;
 	size_t line;                /* start of the reply line being read */
-	char reply[UPSTREAM_REPLY]; /* verbatim, CRLF included */
+	char reply[UPSTREAM_REPLY]; /* verbatim, CRLF included; also what there is of the reply
+				       that broke the connection */
 };
 
 enum upstream_act {
@@ -95,11 +102,14 @@ struct upstream_out {
 void upstream_init(struct upstream *u);
 /* The connection stands: from UP_CONNECTING to UP_BANNER. */
 void upstream_connected(struct upstream *u);
-/* Takes what it can of buf, up to one act; returns bytes consumed. */
+/* Takes what it can of buf, up to one act; returns bytes consumed. out is emptied first. Once
+ * broken it takes everything and fails again. */
 size_t upstream_input(struct upstream *u, const struct upstream_client *c, const char *buf,
 		      size_t len, struct upstream_out *out, enum upstream_act *ret);
 
-/* Commands: only in UP_IDLE; params may be "". After DATA's 354 the state is UP_TEXT. */
+/* Commands: only in UP_IDLE; they replace what is in out. Path (without brackets) and params (may
+ * be "") are those of the client's own command, checked by the caller's grammar. After DATA's 354
+ * the state is UP_TEXT. */
 void upstream_mail(struct upstream *u, struct upstream_out *out, const char *path,
 		   const char *params);
 void upstream_rcpt(struct upstream *u, struct upstream_out *out, const char *path,
@@ -107,10 +117,16 @@ void upstream_rcpt(struct upstream *u, struct upstream_out *out, const char *pat
 void upstream_data(struct upstream *u, struct upstream_out *out);
 void upstream_rset(struct upstream *u, struct upstream_out *out);
 void upstream_quit(struct upstream *u, struct upstream_out *out);
+/*
+ * What of a client's MAIL parameters this backend can be told: SIZE= and BODY=7BIT are left out
+ * where it doesn't know them, the rest stays as it is. Never longer than `params`. 0; -EOPNOTSUPP:
+ * BODY=8BITMIME, and the backend can't; -ENOSPC: `size` is too small. *ret untouched on failure.
+ */
+int upstream_mail_params(const struct upstream *u, const char *params, char *ret, size_t size);
 /* The caller sent the last byte of the message (UP_TEXT to UP_TEXT_END). */
 void upstream_text_sent(struct upstream *u);
 
-/* Words for log and explain, after UPSTREAM_FAIL. */
+/* Words for log and explain, once the state is UP_BROKEN; u->reply may say more. */
 const char *upstream_why(const struct upstream *u);
 
 #endif

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The machine towards the mail server. `turns` says what a whole reply means in each state in which
+ * one is awaited; in every other state any byte of the backend is unasked and breaks the
+ * connection.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "answer.h"
+#include "greeting.h"
+
+enum up_command { UP_MAIL, UP_RCPT, UP_DATA, UP_RSET, UP_QUIT };
+
+enum why {
+	WHY_NOTHING,
+	WHY_GARBAGE,
+	WHY_LONG,
+	WHY_UNASKED,
+	WHY_BANNER,
+	WHY_EHLO,
+	WHY_HELO,
+	WHY_XCLIENT,
+	WHY_EHLO_AGAIN,
+	WHY_WRONG_CODE,
+	WHY_CLOSING,
+	WHY_QUIT,
+	WHY_MAX
+};
+
+static const char *const words[WHY_MAX] = {
+	[WHY_NOTHING] = "not broken",
+	[WHY_GARBAGE] = "mail server sent something that is no SMTP reply",
+	[WHY_LONG] = "mail server sent a reply that is too long",
+	[WHY_UNASKED] = "mail server spoke without being asked",
+	[WHY_BANNER] = "mail server refused the connection in its banner",
+	[WHY_EHLO] = "mail server answered EHLO with neither yes nor no",
+	[WHY_HELO] = "mail server refused EHLO and HELO",
+	[WHY_XCLIENT] = "mail server answered XCLIENT with neither yes nor no",
+	[WHY_EHLO_AGAIN] = "mail server refused the client's EHLO name after XCLIENT",
+	[WHY_WRONG_CODE] = "mail server sent a reply code that does not belong to the command",
+	[WHY_CLOSING] = "mail server is closing the connection (421)",
+	[WHY_QUIT] = "mail server said good-bye",
+};
+
+static enum upstream_act fail(struct upstream *u, enum why why)
+{
+	u->state = UP_BROKEN;
+	u->why = why;
+	return UPSTREAM_FAIL;
+}
+
+__attribute__((format(printf, 2, 3))) static void say(struct upstream_out *out, const char *format,
+						      ...)
+{
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vsnprintf(out->buf, sizeof(out->buf), format, args);
+	va_end(args);
+	/* The callers' grammar keeps names, paths and parameters far below this. */
+	assert(len >= 0 && (size_t)len < sizeof(out->buf));
+	out->len = (size_t)len;
+}
+
+static enum upstream_act ask(struct upstream *u, enum upstream_state state)
+{
+	u->state = state;
+	answer_begin(u);
+	return UPSTREAM_SEND;
+}
+
+static enum upstream_act ready(struct upstream *u)
+{
+	u->state = UP_IDLE;
+	return UPSTREAM_READY;
+}
+
+/* ---- what a reply means ---- */
+
+typedef enum upstream_act (*turn_fn)(struct upstream *u, const struct upstream_client *c,
+				     struct upstream_out *out);
+
+static enum upstream_act banner(struct upstream *u, const struct upstream_client *c,
+				struct upstream_out *out)
+{
+	if (u->code != 220)
+		return fail(u, u->code == 421 ? WHY_CLOSING : WHY_BANNER);
+	say(out, "EHLO %s\r\n", c->our_name);
+	return ask(u, UP_EHLO);
+}
+
+static enum upstream_act ehlo(struct upstream *u, const struct upstream_client *c,
+			      struct upstream_out *out)
+{
+	char xclient[GREETING_XCLIENT + 1];
+
+	if (u->code / 100 == 5) {
+		say(out, "HELO %s\r\n", c->our_name);
+		return ask(u, UP_HELO);
+	}
+	if (u->code / 100 != 2)
+		return fail(u, u->code == 421 ? WHY_CLOSING : WHY_EHLO);
+	greeting_learn(u);
+	if (!c->use_xclient || !greeting_xclient(u, c, xclient))
+		return ready(u);
+	say(out, "%s", xclient);
+	return ask(u, UP_XCLIENT);
+}
+
+static enum upstream_act helo(struct upstream *u, const struct upstream_client *c,
+			      struct upstream_out *out)
+{
+	(void)c, (void)out;
+	if (u->code / 100 != 2)
+		return fail(u, u->code == 421 ? WHY_CLOSING : WHY_HELO);
+	return ready(u);
+}
+
+/* XCLIENT is an extra: a backend that offers but then refuses it still takes mail. */
+static enum upstream_act xclient(struct upstream *u, const struct upstream_client *c,
+				 struct upstream_out *out)
+{
+	if (u->code / 100 == 5) {
+		u->xclient = 0;
+		return ready(u);
+	}
+	if (u->code != 220)
+		return fail(u, u->code == 421 ? WHY_CLOSING : WHY_XCLIENT);
+	say(out, "EHLO %s\r\n", c->helo && *c->helo ? c->helo : c->our_name);
+	return ask(u, UP_EHLO_AGAIN);
+}
+
+static enum upstream_act ehlo_again(struct upstream *u, const struct upstream_client *c,
+				    struct upstream_out *out)
+{
+	(void)c, (void)out;
+	if (u->code / 100 != 2)
+		return fail(u, u->code == 421 ? WHY_CLOSING : WHY_EHLO_AGAIN);
+	greeting_learn(u);
+	return ready(u);
+}
+
+static enum upstream_act deliver(struct upstream *u, enum upstream_state next)
+{
+	u->state = next;
+	if (u->code == 421)
+		fail(u, WHY_CLOSING);
+	return UPSTREAM_REPLY_READY;
+}
+
+/* A 2xx to DATA would leave both sides with another idea of where the message is; a 3xx belongs to
+ * DATA alone. */
+static enum upstream_act command(struct upstream *u, const struct upstream_client *c,
+				 struct upstream_out *out)
+{
+	int class = u->code / 100;
+
+	(void)c, (void)out;
+	if (u->command == UP_DATA && u->code == 354)
+		return deliver(u, UP_TEXT);
+	if (class == 3 || (u->command == UP_DATA && class == 2))
+		return fail(u, WHY_WRONG_CODE);
+	if (u->command == UP_QUIT) {
+		fail(u, WHY_QUIT);
+		return UPSTREAM_REPLY_READY;
+	}
+	return deliver(u, UP_IDLE);
+}
+
+static enum upstream_act text_end(struct upstream *u, const struct upstream_client *c,
+				  struct upstream_out *out)
+{
+	(void)c, (void)out;
+	if (u->code / 100 == 3)
+		return fail(u, WHY_WRONG_CODE);
+	return deliver(u, UP_IDLE);
+}
+
+/* In UP_IDLE and UP_TEXT nothing is due. A server that gives up says 421 there: worth its own
+ * words, and the reply is kept for them. */
+static enum upstream_act unasked(struct upstream *u, const struct upstream_client *c,
+				 struct upstream_out *out)
+{
+	(void)c, (void)out;
+	return fail(u, u->code == 421 ? WHY_CLOSING : WHY_UNASKED);
+}
+
+static const turn_fn turns[UP_STATE_MAX] = {
+	[UP_CONNECTING] = unasked, [UP_BANNER] = banner,   [UP_EHLO] = ehlo,
+	[UP_HELO] = helo,          [UP_XCLIENT] = xclient, [UP_EHLO_AGAIN] = ehlo_again,
+	[UP_IDLE] = unasked,       [UP_COMMAND] = command, [UP_TEXT] = unasked,
+	[UP_TEXT_END] = text_end,  [UP_BROKEN] = NULL,
+};
+
+size_t upstream_input(struct upstream *u, const struct upstream_client *c, const char *buf,
+		      size_t len, struct upstream_out *out, enum upstream_act *ret)
+{
+	enum answer answer;
+	size_t taken;
+
+	out->len = 0;
+	*ret = u->state == UP_BROKEN ? UPSTREAM_FAIL : UPSTREAM_MORE;
+	if (u->state == UP_BROKEN || !len)
+		return len;
+	if (turns[u->state] == unasked)
+		answer_begin(u);
+	taken = answer_take(u, buf, len, &answer);
+	if (answer == ANSWER_WHOLE || turns[u->state] == unasked)
+		*ret = turns[u->state](u, c, out);
+	else if (answer != ANSWER_MORE)
+		*ret = fail(u, answer == ANSWER_LONG ? WHY_LONG : WHY_GARBAGE);
+	return taken;
+}
+
+void upstream_init(struct upstream *u)
+{
+	u->state = UP_CONNECTING;
+	u->command = 0;
+	u->why = WHY_NOTHING;
+	u->caps = u->xclient = 0;
+	u->size_limit = 0;
+	answer_begin(u);
+}
+
+void upstream_connected(struct upstream *u)
+{
+	assert(u->state == UP_CONNECTING);
+	u->state = UP_BANNER;
+}
+
+/* ---- commands ---- */
+
+static void begin(struct upstream *u, enum up_command which)
+{
+	assert(u->state == UP_IDLE);
+	u->command = which;
+	ask(u, UP_COMMAND);
+}
+
+void upstream_mail(struct upstream *u, struct upstream_out *out, const char *path,
+		   const char *params)
+{
+	begin(u, UP_MAIL);
+	say(out, "MAIL FROM:<%s>%s%s\r\n", path, *params ? " " : "", params);
+}
+
+void upstream_rcpt(struct upstream *u, struct upstream_out *out, const char *path,
+		   const char *params)
+{
+	begin(u, UP_RCPT);
+	say(out, "RCPT TO:<%s>%s%s\r\n", path, *params ? " " : "", params);
+}
+
+void upstream_data(struct upstream *u, struct upstream_out *out)
+{
+	begin(u, UP_DATA);
+	say(out, "DATA\r\n");
+}
+
+void upstream_rset(struct upstream *u, struct upstream_out *out)
+{
+	begin(u, UP_RSET);
+	say(out, "RSET\r\n");
+}
+
+void upstream_quit(struct upstream *u, struct upstream_out *out)
+{
+	begin(u, UP_QUIT);
+	say(out, "QUIT\r\n");
+}
+
+void upstream_text_sent(struct upstream *u)
+{
+	assert(u->state == UP_TEXT);
+	answer_begin(u);
+	u->state = UP_TEXT_END;
+}
+
+/* What a backend without the extension need not hear (0), or would have to (-EOPNOTSUPP). */
+static const struct {
+	const char *word;
+	bool prefix; /* the word goes on with a value */
+	enum upstream_cap needs;
+	int without;
+} translations[] = {
+	{"SIZE=", true, UPSTREAM_SIZE, 0},
+	{"BODY=7BIT", false, UPSTREAM_8BITMIME, 0},
+	{"BODY=8BITMIME", false, UPSTREAM_8BITMIME, -EOPNOTSUPP},
+};
+
+/* 1: the word goes to the backend; 0: it is left out; or a negative errno. */
+static int translate(const struct upstream *u, const char *word, size_t len)
+{
+	for (size_t i = 0; i < sizeof(translations) / sizeof(translations[0]); i++) {
+		size_t n = strlen(translations[i].word);
+
+		if (len < n || (len > n && !translations[i].prefix) ||
+		    strncasecmp(word, translations[i].word, n) != 0)
+			continue;
+		return u->caps & translations[i].needs ? 1 : translations[i].without;
+	}
+	return 1;
+}
+
+int upstream_mail_params(const struct upstream *u, const char *params, char *ret, size_t size)
+{
+	char text[UPSTREAM_COMMAND];
+	size_t filled = 0;
+
+	for (const char *p = params; *p;) {
+		size_t len = strcspn(p, " ");
+		int n = len ? translate(u, p, len) : 0;
+
+		if (n < 0)
+			return n;
+		if (n) {
+			if (filled + len + 2 > sizeof(text))
+				return -ENOSPC;
+			if (filled)
+				text[filled++] = ' ';
+			memcpy(text + filled, p, len);
+			filled += len;
+		}
+		p += len + (p[len] == ' ');
+	}
+	if (filled >= size)
+		return -ENOSPC;
+	memcpy(ret, text, filled);
+	ret[filled] = '\0';
+	return 0;
+}
+
+const char *upstream_why(const struct upstream *u)
+{
+	return words[u->why];
+}
