@@ -83,12 +83,12 @@ def greylist(raw, table):
     for name in rate:
         mid = {k: statistics.median(r[k] for r in rate[name])
                for k in ("p50_us", "p99_us", "cpu_server")}
-        line = f"{name}: session p50 {mid['p50_us'] / 1000:.1f} ms, p99 {mid['p99_us'] / 1000:.1f} ms"
+        line = f"{name}: p50 {mid['p50_us'] / 1000:.1f} ms, p99 {mid['p99_us'] / 1000:.1f} ms"
         if mid["cpu_server"]:
             cost = [(r["cpu_server"] + r["cpu_client"]) / r["sessions_s"] * 1e6 for r in rate[name]]
             own = [r["cpu_server"] / r["sessions_s"] * 1e6 for r in rate[name]]
-            line += (f", CPU a session {statistics.median(own):.0f} us, "
-                     f"with the client's {statistics.median(cost):.0f} us")
+            line += (f"; CPU a session {statistics.median(own):.0f} us, "
+                     f"with client {statistics.median(cost):.0f} us")
         table.note(line)
 
 
