@@ -197,6 +197,18 @@ static void cell_clear(struct bucket *b, int i)
 	cell_store(b, i, 0, &(struct cell){0});
 }
 
+/* From one of its buckets to the other, both held. It stands there before it is gone here: a reader
+ * that met neither has looked there too early and finds that bucket's version changed. */
+static void cell_move(struct bucket *from, int i, struct bucket *to, int k)
+{
+	uint64_t prints = atomic_load_explicit(&from->prints, memory_order_relaxed);
+	struct cell c;
+
+	cell_load(from, i, &c);
+	cell_store(to, k, print_at(prints, i), &c);
+	cell_clear(from, i);
+}
+
 /* A free cell in the emptier of the two buckets, which are held. */
 static bool find_room(const struct place *p, struct bucket **ret_b, int *ret_i)
 {
@@ -236,13 +248,8 @@ static bool make_room(const struct table *t, const struct place *p, struct bucke
 		if (!bucket_try(to))
 			continue;
 		i = free_cell(atomic_load_explicit(&to->prints, memory_order_relaxed));
-		if (i >= 0) {
-			/* Both marked before either changes: a reader that looks for this cell
-			 * sees it in one of the two or finds a version moved. */
-			bucket_change(from);
-			cell_store(to, i, other.print, &c);
-			cell_clear(from, k / 2);
-		}
+		if (i >= 0)
+			cell_move(from, k / 2, to, i);
 		bucket_release(to);
 		if (i < 0)
 			continue;
