@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * explain: everything that is known of an address, or of the refusal a ticket stands for, and what
+ * would change it. Rows of kind verdict, source, record and decision; the closing object says what
+ * the answer comes to.
+ */
+#include <string.h>
+
+#include "commands_show.h"
+#include "core/ticket.h"
+
+#define DECISIONS 20 /* newest of each worker that are shown */
+
+struct explain {
+	struct daemon *d;
+	struct control_reply *r;
+	struct policy_conf policy;
+	struct addr addr; /* what it is about, once known */
+	bool have_addr;
+	uint64_t tag; /* of the ticket; 0: an address was asked for */
+	int decisions, rows;
+	bool gone;
+};
+
+static void emit(struct explain *e, const char *kind, json_t *row)
+{
+	if (row)
+		json_object_set_new(row, "kind", json_string(kind));
+	if (!e->gone)
+		e->gone = !control_row(e->r, row);
+	else
+		json_decref(row);
+	e->rows++;
+}
+
+static bool on_decision(const struct recent_entry *entry, void *arg)
+{
+	struct explain *e = arg;
+
+	if (e->tag ? entry->ticket != e->tag : !addr_eq(&entry->src, &e->addr))
+		return true;
+	if (e->tag && !e->have_addr) {
+		e->addr = entry->src;
+		e->have_addr = true;
+	}
+	emit(e, "decision", row_decision(entry));
+	return ++e->decisions < DECISIONS && !e->gone;
+}
+
+static void explain_decisions(struct explain *e)
+{
+	for (int i = 0; i < e->d->worker_count && !e->gone; i++) {
+		e->decisions = 0;
+		recent_walk(e->d->recent[i], on_decision, e);
+	}
+}
+
+static void on_record(const struct found_record *f, void *arg)
+{
+	struct explain *e = arg;
+
+	/* An IPv6 record outside the store knows its /64 only: not an address to explain. */
+	if (e->tag && !e->have_addr && f->source && f->source->len == 128) {
+		e->addr = f->source->addr;
+		e->have_addr = true;
+	}
+	emit(e, "record", row_record(&e->policy, f->rec, f->source, f->from, f->to));
+}
+
+static int explain_records(struct explain *e)
+{
+	const struct record_filter filter = {.tag = e->tag, .addr = e->tag ? NULL : &e->addr};
+
+	return records_each(e->d, e->r, &filter, on_record, e);
+}
+
+static void mend(struct explain *e, const char *before, const char *what, const char *after)
+{
+	json_t *s = control_summary(e->r), *array = json_object_get(s, "mend");
+
+	if (!array) {
+		array = json_array();
+		json_object_set_new(s, "mend", array);
+	}
+	json_array_append_new(array, json_sprintf("%s %s%s", before, what, after));
+}
+
+/* What holds for the address now: "verdict" of the closing object. */
+static int explain_verdict(struct explain *e)
+{
+	const struct config *c = atomic_load(&e->d->config);
+	char prefix[PREFIX_TEXT], addr[ADDR_TEXT];
+	const char *outcome = e->policy.mode == POLICY_ENFORCE ? "grey" : "pass";
+	const struct reason *why;
+	struct verdict_entry v;
+	struct reasons reasons;
+	struct record source;
+	struct prefix p;
+	struct cell cell;
+	int rc;
+
+	addr_text(&e->addr, addr);
+	json_object_set_new(control_summary(e->r), "address", json_string(addr));
+	if (verdicts_find(e->d->verdicts, &e->addr, daemon_now(), &v, &p)) {
+		rc = reasons_load(e->d, e->r, &reasons);
+		if (rc)
+			return rc;
+		why = reasons_find(&reasons, &p);
+		emit(e, "verdict",
+		     row_verdict(e->d, &p, &v, why ? why->text : NULL, why ? why->added : 0));
+		reasons_free(&reasons);
+		prefix_text(&p, prefix);
+		outcome = v.verdict == GG_ALLOW ? "allow" : "deny";
+		mend(e, "greygate forget", prefix, "");
+		mend(e, v.verdict == GG_ALLOW ? "greygate deny" : "greygate allow", addr, "");
+	} else {
+		for (int i = 0; i < c->greylist.exempt_count; i++) {
+			if (!prefix_holds(&c->greylist.exempt[i], &e->addr))
+				continue;
+			outcome = "exempt";
+			mend(e, "take", prefix_text(&c->greylist.exempt[i], prefix),
+			     " out of greylist.exempt");
+			break;
+		}
+		mend(e, "greygate allow", addr, "");
+		mend(e, "greygate deny", addr, "");
+	}
+	if (table_get(e->d->records, policy_source_tag(&e->policy, &e->addr), &cell)) {
+		source = record_of(&cell);
+		p = addr_host(&e->addr);
+		if (!policy_expired(&e->policy, &source, daemon_now()))
+			emit(e, "source", row_record(&e->policy, &source, &p, NULL, NULL));
+	}
+	json_object_set_new(control_summary(e->r), "verdict", json_string(outcome));
+	json_object_set_new(control_summary(e->r), "promote_after",
+			    json_integer(e->policy.promote_after));
+	return 0;
+}
+
+int show_explain(struct control_reply *r, json_t *args, void *daemon)
+{
+	const char *what = control_text(args, "what");
+	struct daemon *d = daemon;
+	struct explain e = {.d = d, .r = r};
+	char ticket[TICKET_TEXT];
+	int rc;
+
+	if (!what)
+		return control_fail(r, "name an address or a ticket", "nothing to explain");
+	e.policy = daemon_policy(d, atomic_load(&d->config));
+	e.have_addr = addr_parse(what, &e.addr) == 0;
+	if (!e.have_addr && (ticket_parse(what, &e.tag) || !e.tag))
+		return control_fail(r,
+				    "an address such as 192.0.2.7, or the 13 characters of a "
+				    "ticket",
+				    "\"%.60s\" is neither an address nor a ticket", what);
+	if (e.tag)
+		json_object_set_new(control_summary(r), "ticket",
+				    json_string(ticket_text(e.tag, ticket)));
+	explain_decisions(&e);
+	rc = explain_records(&e);
+	if (!rc && e.tag && !e.rows)
+		return control_fail(r,
+				    "its record may have expired or been forgotten; the log has "
+				    "the decision under the same ticket",
+				    "nothing is known of ticket %.60s", what);
+	if (!rc && e.have_addr)
+		rc = explain_verdict(&e);
+	return rc;
+}

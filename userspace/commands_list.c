@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* list, trap list and export: what is known, row by row. */
+#include <string.h>
+
+#include "commands_show.h"
+
+struct listing {
+	struct daemon *d;
+	struct control_reply *r;
+	struct policy_conf policy;
+	struct reasons reasons;
+	enum gg_verdict verdict; /* GG_UNKNOWN: any */
+	enum gg_origin origin;   /* GG_BY_NOBODY: any */
+	const char *kind;        /* export names the kind of each row */
+	json_int_t count;
+	bool gone; /* the reader left: the rest of a walk is idle */
+};
+
+static void emit(struct listing *l, const char *kind, json_t *row)
+{
+	if (row && l->kind)
+		json_object_set_new(row, "kind", json_string(kind));
+	l->gone = !control_row(l->r, row);
+	l->count++;
+}
+
+static bool on_verdict(const struct prefix *p, const struct verdict_entry *e, void *arg)
+{
+	struct listing *l = arg;
+	const struct reason *why;
+
+	if (l->gone || (l->verdict && e->verdict != l->verdict) ||
+	    (l->origin && e->origin != l->origin))
+		return false;
+	why = reasons_find(&l->reasons, p);
+	emit(l, "verdict", row_verdict(l->d, p, e, why ? why->text : NULL, why ? why->added : 0));
+	return false;
+}
+
+static void on_record(const struct found_record *f, void *arg)
+{
+	struct listing *l = arg;
+
+	if (!l->gone)
+		emit(l, "record", row_record(&l->policy, f->rec, f->source, f->from, f->to));
+}
+
+static int list_verdicts(struct listing *l)
+{
+	int rc = reasons_load(l->d, l->r, &l->reasons);
+
+	if (rc)
+		return rc;
+	verdicts_walk(l->d->verdicts, daemon_now(), on_verdict, l);
+	reasons_free(&l->reasons);
+	return 0;
+}
+
+static int list_records(struct listing *l, enum record_state state)
+{
+	const struct record_filter filter = {.state = (uint8_t)state};
+
+	return records_each(l->d, l->r, &filter, on_record, l);
+}
+
+static const struct {
+	const char *name;
+	enum record_state state; /* RECORD_NONE: verdicts are listed */
+	enum gg_verdict verdict;
+	enum gg_origin origin;
+} lists[] = {
+	{"allow", RECORD_NONE, GG_ALLOW, GG_BY_NOBODY},
+	{"deny", RECORD_NONE, GG_DENY, GG_BY_NOBODY},
+	{"grey", RECORD_GREY, GG_UNKNOWN, GG_BY_NOBODY},
+	{"passed", RECORD_PASSED, GG_UNKNOWN, GG_BY_NOBODY},
+	{"trap", RECORD_NONE, GG_DENY, GG_BY_TRAP},
+	{"learned", RECORD_NONE, GG_ALLOW, GG_BY_LEARNING},
+};
+
+static void begin(struct listing *l, struct control_reply *r, struct daemon *d)
+{
+	*l = (struct listing){.d = d, .r = r};
+	l->policy = daemon_policy(d, atomic_load(&d->config));
+}
+
+int show_list(struct control_reply *r, json_t *args, void *daemon)
+{
+	const char *what = control_text(args, "what");
+	struct listing l;
+	int rc;
+
+	begin(&l, r, daemon);
+	for (size_t i = 0; what && i < sizeof(lists) / sizeof(lists[0]); i++) {
+		if (strcmp(lists[i].name, what))
+			continue;
+		l.verdict = lists[i].verdict;
+		l.origin = lists[i].origin;
+		rc = lists[i].state ? list_records(&l, lists[i].state) : list_verdicts(&l);
+		json_object_set_new(control_summary(r), "count", json_integer(l.count));
+		return rc;
+	}
+	return control_fail(r, "one of allow, deny, grey, passed, trap, learned",
+			    "there is no list \"%.60s\"", what ? what : "");
+}
+
+static void on_trap(const char *address, uint32_t added, void *arg)
+{
+	struct listing *l = arg;
+
+	if (!l->gone)
+		emit(l, "trap",
+		     json_pack("{s:o, s:s, s:I}", "address", row_text(address), "origin",
+			       "operator", "since", (json_int_t)added));
+}
+
+static int list_traps(struct listing *l)
+{
+	const struct config *c = atomic_load(&l->d->config);
+
+	for (int i = 0; i < c->trap.address_count && !l->gone; i++)
+		emit(l, "trap",
+		     json_pack("{s:o, s:s}", "address", row_text(c->trap.addresses[i]), "origin",
+			       "config"));
+	return traps_each(l->d, l->r, on_trap, l);
+}
+
+int show_traps(struct control_reply *r, json_t *args, void *daemon)
+{
+	struct listing l;
+	int rc;
+
+	(void)args;
+	begin(&l, r, daemon);
+	rc = list_traps(&l);
+	json_object_set_new(control_summary(r), "count", json_integer(l.count));
+	return rc;
+}
+
+int show_export(struct control_reply *r, json_t *args, void *daemon)
+{
+	struct listing l;
+	int rc;
+
+	(void)args;
+	begin(&l, r, daemon);
+	l.kind = "export";
+	emit(&l, "greygate",
+	     json_pack("{s:s, s:I}", "version", GREYGATE_VERSION, "time",
+		       (json_int_t)daemon_now()));
+	rc = list_verdicts(&l);
+	if (!rc)
+		rc = list_traps(&l);
+	if (!rc)
+		rc = list_records(&l, RECORD_NONE);
+	if (!rc)
+		rc = list_records(&l, RECORD_SOURCE);
+	json_object_set_new(control_summary(r), "count", json_integer(l.count));
+	return rc;
+}

@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "commands_rows.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/ticket.h"
+
+#define LAG 5         /* s that the store may be behind RAM */
+#define BUCKETS 1024  /* of the table at a time */
+#define REASONS 65536 /* verdicts whose words are read */
+#define TURN 30       /* s to wait for another listing; longer than CONTROL_STALL */
+
+/* store->walk has room for one reader beside the writer. */
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+
+/* A walk of the store with its turn taken and its failure told. */
+static int walk_store(struct daemon *d, struct control_reply *r, enum store_kind kind,
+		      store_see_fn see, void *arg)
+{
+	const struct store_ops *const *store = (const void *)d->store;
+	struct timespec until;
+	int rc;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += TURN;
+	if (pthread_mutex_timedlock(&turn, &until))
+		return control_fail(r, "try again", "another listing is being read");
+	rc = (*store)->walk(d->store, kind, RECORD_NONE, see, arg);
+	pthread_mutex_unlock(&turn);
+	if (rc)
+		return control_fail(r, "see greygate status", "the store cannot be read: %s",
+				    strerror(-rc));
+	return 0;
+}
+
+bool store_healthy(const struct daemon *d)
+{
+	struct store_stats stats;
+
+	if (!d->store || !d->writer)
+		return false;
+	store_writer_stats(d->writer, &stats);
+	return !stats.failing;
+}
+
+/* ---- rows ---- */
+
+json_t *row_text(const char *text)
+{
+	json_t *s = json_string(text);
+	char clean[512];
+	size_t n = 0;
+
+	if (s)
+		return s;
+	for (; *text && n < sizeof(clean) - 1; text++)
+		clean[n++] = (char)((unsigned char)*text < 0x80 ? *text : '?');
+	clean[n] = 0;
+	return json_string(clean);
+}
+
+static void set_time(json_t *row, const char *key, uint64_t t)
+{
+	json_object_set_new(row, key, t ? json_integer((json_int_t)t) : json_null());
+}
+
+bool row_kernel(const struct daemon *d, const struct prefix *p, struct gg_entry *ret)
+{
+	struct timespec mono;
+	uint64_t shift;
+
+	if (!d->fastpath || fastpath_get(d->fastpath, p, ret))
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	shift = daemon_now() - (uint64_t)mono.tv_sec;
+	ret->expires += ret->expires ? shift : 0;
+	ret->last_seen += ret->last_seen ? shift : 0;
+	ret->added += ret->added ? shift : 0;
+	return true;
+}
+
+static const char *origin_text(enum gg_origin o)
+{
+	static const char *const words[] = {"nobody", "operator", "learned",
+					    "trap",   "import",   "limit"};
+
+	return (size_t)o < sizeof(words) / sizeof(words[0]) ? words[o] : "unknown";
+}
+
+json_t *row_verdict(const struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
+		    const char *reason, uint32_t added)
+{
+	char text[PREFIX_TEXT];
+	struct gg_entry kernel;
+	json_t *row = json_object();
+
+	json_object_set_new(row, "prefix", json_string(prefix_text(p, text)));
+	json_object_set_new(row, "verdict", json_string(e->verdict == GG_ALLOW ? "allow" : "deny"));
+	if (e->verdict == GG_DENY)
+		json_object_set_new(row, "action", json_string(config_action_text(e->action)));
+	json_object_set_new(row, "origin", json_string(origin_text(e->origin)));
+	if (e->repeats)
+		json_object_set_new(row, "hits_trap", json_integer(e->repeats));
+	set_time(row, "expires", e->expires);
+	if (reason && *reason)
+		json_object_set_new(row, "reason", row_text(reason));
+	if (row_kernel(d, p, &kernel)) {
+		if (!added)
+			added = (uint32_t)kernel.added;
+		json_object_set_new(row, "kernel", json_true());
+		set_time(row, "last_seen", kernel.last_seen);
+		json_object_set_new(row, "hits", json_integer((json_int_t)kernel.hits));
+	} else {
+		json_object_set_new(row, "kernel", json_false());
+	}
+	set_time(row, "since", added);
+	return row;
+}
+
+/* What a record remembers of its source: the address, or for IPv6 its /64. */
+static void record_net(const struct record *r, char text[PREFIX_TEXT])
+{
+	struct prefix p = {.len = 128};
+
+	if (r->is4) {
+		p.addr.b[10] = p.addr.b[11] = 0xff;
+		memcpy(p.addr.b + 12, r->net, 4);
+	} else {
+		p.len = 64;
+		memcpy(p.addr.b, r->net, 8);
+	}
+	prefix_text(&p, text);
+}
+
+static const char *state_text(const struct record *r)
+{
+	return r->state == RECORD_PASSED ? "passed" : r->state == RECORD_GREY ? "grey" : "source";
+}
+
+json_t *row_record(const struct policy_conf *c, const struct record *r, const struct prefix *source,
+		   const char *from, const char *to)
+{
+	char net[PREFIX_TEXT], ticket[TICKET_TEXT];
+	json_t *row = json_object();
+
+	if (source)
+		prefix_text(source, net);
+	else
+		record_net(r, net);
+	json_object_set_new(row, "state", json_string(state_text(r)));
+	json_object_set_new(row, "source", json_string(net));
+	if (from)
+		json_object_set_new(row, "from", row_text(from));
+	if (to)
+		json_object_set_new(row, "to", row_text(to));
+	set_time(row, "first", r->first);
+	set_time(row, "last", r->last);
+	if (r->state == RECORD_SOURCE) {
+		json_object_set_new(row, "triplets", json_integer(r->passed));
+		set_time(row, "until", (uint64_t)r->last + c->keep);
+		return row;
+	}
+	json_object_set_new(row, "attempts", json_integer(r->attempts));
+	json_object_set_new(row, "passed", json_integer(r->passed));
+	json_object_set_new(row, "class", json_string(policy_class_text(r->delay_class)));
+	json_object_set_new(row, "identity", json_string(policy_rung_text(r->rung)));
+	json_object_set_new(row, "ticket", json_string(ticket_text(r->tag, ticket)));
+	if (r->state == RECORD_GREY) {
+		set_time(row, "ready",
+			 (uint64_t)r->first + policy_delay(c, r->delay_class, r->tag));
+		set_time(row, "until", (uint64_t)r->first + c->window);
+	} else {
+		set_time(row, "until", (uint64_t)r->last + c->keep);
+	}
+	return row;
+}
+
+json_t *row_decision(const struct recent_entry *e)
+{
+	char addr[ADDR_TEXT], ticket[TICKET_TEXT];
+	json_t *row = json_object();
+
+	set_time(row, "time", e->time);
+	json_object_set_new(row, "src", json_string(addr_text(&e->src, addr)));
+	json_object_set_new(row, "verdict", row_text(e->verdict));
+	json_object_set_new(row, "reason", row_text(e->reason));
+	json_object_set_new(row, "helo", row_text(e->helo));
+	json_object_set_new(row, "from", row_text(e->from));
+	json_object_set_new(row, "to", row_text(e->to));
+	json_object_set_new(row, "wait_s", json_integer(e->wait));
+	json_object_set_new(row, "age_s", json_integer(e->age));
+	if (e->ticket)
+		json_object_set_new(row, "ticket", json_string(ticket_text(e->ticket, ticket)));
+	return row;
+}
+
+/* ---- records ---- */
+
+struct walk {
+	struct daemon *d;
+	const struct record_filter *filter;
+	struct policy_conf policy;
+	uint32_t now, since; /* records used since then may not have reached the store */
+	uint64_t *seen;      /* tags among those that the store had */
+	size_t count, room;
+	bool no_memory;
+	found_record_fn see;
+	void *arg;
+};
+
+static bool record_wanted(const struct walk *w, const struct record *r)
+{
+	const struct record_filter *f = w->filter;
+
+	if (f->tag && r->tag != f->tag)
+		return false;
+	if (f->state ? r->state != f->state : r->state != RECORD_GREY && r->state != RECORD_PASSED)
+		return false;
+	if (f->addr && (addr_is4(f->addr) ? !r->is4 || memcmp(r->net, f->addr->b + 12, 4)
+					  : r->is4 || memcmp(r->net, f->addr->b, 8)))
+		return false;
+	return !policy_expired(&w->policy, r, w->now);
+}
+
+static bool remember(struct walk *w, uint64_t tag)
+{
+	if (w->count == w->room) {
+		size_t room = w->room ? w->room * 2 : 256;
+		uint64_t *grown = realloc(w->seen, room * sizeof(*grown));
+
+		if (!grown) {
+			w->no_memory = true;
+			return false;
+		}
+		w->seen = grown;
+		w->room = room;
+	}
+	w->seen[w->count++] = tag;
+	return true;
+}
+
+static bool on_stored(const struct store_item *item, void *arg)
+{
+	struct walk *w = arg;
+	struct found_record f = {.source = &item->prefix, .from = item->text};
+	struct cell cell;
+	struct record r;
+
+	if ((w->filter->tag && item->rec.tag != w->filter->tag) ||
+	    !table_get(w->d->records, item->rec.tag, &cell))
+		return true;
+	r = record_of(&cell);
+	/* A record that changed its state since is young: the sweep of RAM finds it, once. */
+	if (r.state != item->rec.state || !record_wanted(w, &r))
+		return true;
+	if (r.last >= w->since && !remember(w, r.tag))
+		return false;
+	f.rec = &r;
+	f.to = item->text + strnlen(item->text, STORE_TEXT - 1) + 1;
+	if (r.state == RECORD_SOURCE)
+		f.from = f.to = NULL;
+	w->see(&f, w->arg);
+	return true;
+}
+
+static int by_tag(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+struct words {
+	uint64_t tag;
+	struct recent_entry entry;
+	bool found;
+};
+
+static bool same_ticket(const struct recent_entry *e, void *arg)
+{
+	struct words *w = arg;
+
+	if (e->ticket != w->tag)
+		return true;
+	w->entry = *e;
+	w->found = true;
+	return false;
+}
+
+/* A record too young for the store: the last decisions know its words. */
+static void young(struct walk *w, const struct record *r)
+{
+	struct words words = {.tag = r->tag};
+	struct found_record f = {.rec = r};
+	struct prefix source;
+
+	for (int i = 0; i < w->d->worker_count && w->since && !words.found; i++)
+		recent_walk(w->d->recent[i], same_ticket, &words);
+	if (words.found) {
+		source = addr_host(&words.entry.src);
+		f.source = &source;
+		f.from = words.entry.from;
+		f.to = words.entry.to;
+	}
+	w->see(&f, w->arg);
+}
+
+static bool on_cell(const struct cell *cell, void *arg)
+{
+	struct walk *w = arg;
+	struct record r = record_of(cell);
+
+	if (r.last >= w->since && record_wanted(w, &r) &&
+	    (!w->count || !bsearch(&r.tag, w->seen, w->count, sizeof(r.tag), by_tag)))
+		young(w, &r);
+	return false;
+}
+
+int records_each(struct daemon *d, struct control_reply *r, const struct record_filter *filter,
+		 found_record_fn see, void *arg)
+{
+	struct walk w = {.d = d, .filter = filter, .see = see, .arg = arg, .now = daemon_now()};
+	size_t cursor = 0;
+	int rc = 0;
+
+	w.policy = daemon_policy(d, atomic_load(&d->config));
+	if (store_healthy(d)) {
+		w.since = w.now - LAG;
+		rc = walk_store(d, r, STORE_RECORD, on_stored, &w);
+	}
+	if (!rc && w.no_memory)
+		rc = control_fail(r, NULL, "out of memory");
+	qsort(w.seen, w.count, sizeof(*w.seen), by_tag);
+	while (!rc && table_sweep(d->records, &cursor, BUCKETS, on_cell, &w))
+		;
+	free(w.seen);
+	return rc;
+}
+
+/* ---- reasons ---- */
+
+struct load {
+	struct reasons *to;
+	size_t room;
+};
+
+static bool on_reason(const struct store_item *item, void *arg)
+{
+	struct load *l = arg;
+	struct reason *grown;
+
+	if (l->to->count == REASONS)
+		return false;
+	if (l->to->count == l->room) {
+		l->room = l->room ? l->room * 2 : 64;
+		grown = realloc(l->to->list, l->room * sizeof(*grown));
+		if (!grown)
+			return false;
+		l->to->list = grown;
+	}
+	grown = &l->to->list[l->to->count++];
+	grown->prefix = item->prefix;
+	grown->added = item->added;
+	memcpy(grown->text, item->text, STORE_TEXT);
+	grown->text[STORE_TEXT - 1] = 0;
+	return true;
+}
+
+static int by_prefix(const void *a, const void *b)
+{
+	const struct prefix *x = a, *y = b;
+	int rc = memcmp(x->addr.b, y->addr.b, sizeof(x->addr.b));
+
+	return rc ? rc : x->len - y->len;
+}
+
+/* The writer commits every 50 ms: what was said before this command is in after that. */
+static void settle(void)
+{
+	const struct timespec pause = {.tv_nsec = 100000000};
+
+	nanosleep(&pause, NULL);
+}
+
+int reasons_load(struct daemon *d, struct control_reply *r, struct reasons *ret)
+{
+	struct load l = {.to = ret};
+	int rc;
+
+	*ret = (struct reasons){0};
+	if (!store_healthy(d))
+		return 0;
+	settle();
+	rc = walk_store(d, r, STORE_VERDICT, on_reason, &l);
+	if (rc) {
+		reasons_free(ret);
+		return rc;
+	}
+	qsort(ret->list, ret->count, sizeof(*ret->list), by_prefix);
+	return 0;
+}
+
+void reasons_free(struct reasons *rs)
+{
+	free(rs->list);
+	*rs = (struct reasons){0};
+}
+
+const struct reason *reasons_find(const struct reasons *rs, const struct prefix *p)
+{
+	/* The prefix is the first member, so a prefix is key enough. */
+	return rs->count ? bsearch(p, rs->list, rs->count, sizeof(*rs->list), by_prefix) : NULL;
+}
+
+/* ---- traps ---- */
+
+struct trap_walk {
+	found_trap_fn see;
+	void *arg;
+};
+
+static bool on_trap(const struct store_item *item, void *arg)
+{
+	const struct trap_walk *w = arg;
+
+	w->see(item->text, item->added, w->arg);
+	return true;
+}
+
+int traps_each(struct daemon *d, struct control_reply *r, found_trap_fn see, void *arg)
+{
+	struct trap_walk w = {see, arg};
+
+	if (!d->store)
+		return 0;
+	settle();
+	return walk_store(d, r, STORE_TRAP, on_trap, &w);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rows of the control commands: what a verdict, a record or a decision looks like in JSON. The
+ * keys are named in greygate(1). Times are seconds since 1970.
+ */
+#ifndef GREYGATE_COMMANDS_ROWS_H
+#define GREYGATE_COMMANDS_ROWS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "control/control.h"
+#include "daemon.h"
+
+/* Text of a client or an operator as a JSON string; bytes that are no UTF-8 become "?". */
+json_t *row_text(const char *text);
+/* What the kernel's map says of a prefix, times converted: true and *ret. */
+bool row_kernel(const struct daemon *d, const struct prefix *p, struct gg_entry *ret);
+json_t *row_verdict(const struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
+		    const char *reason, uint32_t added);
+/* source: full address if known, else NULL; from and to may be NULL. */
+json_t *row_record(const struct policy_conf *c, const struct record *r, const struct prefix *source,
+		   const char *from, const char *to);
+json_t *row_decision(const struct recent_entry *e);
+
+/* ---- walks over what is known ---- */
+
+struct record_filter {
+	uint8_t state;           /* enum record_state; RECORD_NONE: grey and passed */
+	uint64_t tag;            /* 0: any */
+	const struct addr *addr; /* NULL: any */
+};
+struct found_record {
+	const struct record *rec;
+	const struct prefix *source; /* NULL: only rec->net is known */
+	const char *from, *to;       /* NULL: not known */
+};
+typedef void (*found_record_fn)(const struct found_record *f, void *arg);
+
+/* Every live record that matches, each once: the store gives the words, RAM has the last say. A
+ * control_fail was made when it is not 0. */
+int records_each(struct daemon *d, struct control_reply *r, const struct record_filter *filter,
+		 found_record_fn see, void *arg);
+
+/* The words the store keeps beside verdicts, for as many of them as fit. */
+struct reason {
+	struct prefix prefix;
+	uint32_t added;
+	char text[STORE_TEXT];
+};
+struct reasons {
+	struct reason *list;
+	size_t count;
+};
+int reasons_load(struct daemon *d, struct control_reply *r, struct reasons *ret);
+void reasons_free(struct reasons *rs);
+/* NULL: none. */
+const struct reason *reasons_find(const struct reasons *rs, const struct prefix *p);
+
+/* Greytrap addresses made at run time, from the store. */
+typedef void (*found_trap_fn)(const char *address, uint32_t added, void *arg);
+int traps_each(struct daemon *d, struct control_reply *r, found_trap_fn see, void *arg);
+
+/* Whether the store can be asked. */
+bool store_healthy(const struct daemon *d);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Control commands that only look. */
+#ifndef GREYGATE_COMMANDS_SHOW_H
+#define GREYGATE_COMMANDS_SHOW_H
+
+#include "commands_rows.h"
+
+int show_status(struct control_reply *r, json_t *args, void *daemon);
+int show_stats(struct control_reply *r, json_t *args, void *daemon);
+int show_list(struct control_reply *r, json_t *args, void *daemon);
+int show_traps(struct control_reply *r, json_t *args, void *daemon);
+int show_export(struct control_reply *r, json_t *args, void *daemon);
+int show_explain(struct control_reply *r, json_t *args, void *daemon);
+
+/* args.prefix, or a control_fail. */
+int args_prefix(struct control_reply *r, const json_t *args, struct prefix *ret);
+
+#endif

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* status and stats: figures and what the daemon runs on. */
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "commands_show.h"
+#include "core/log.h"
+#include "relay/upstream.h"
+
+static const char *const counter_names[] = {
+#define X(name, words) #name,
+	COUNTERS(X)
+#undef X
+};
+
+static const char *const kernel_names[] = {
+#define X(name, words) #name,
+	GG_STATS (X)
+#undef X
+};
+
+static void set_int(json_t *to, const char *key, uint64_t value)
+{
+	json_object_set_new(to, key, json_integer((json_int_t)value));
+}
+
+static json_t *endpoints(const struct endpoint *list, int n)
+{
+	json_t *array = json_array();
+	char text[ENDPOINT_TEXT];
+
+	for (int i = 0; i < n; i++)
+		json_array_append_new(array, json_string(endpoint_text(&list[i], text)));
+	return array;
+}
+
+static json_t *store_figures(struct daemon *d)
+{
+	struct store_stats s;
+	json_t *o = json_object();
+
+	json_object_set_new(o, "open", json_boolean(d->store && d->writer));
+	if (!d->store || !d->writer)
+		return o;
+	store_writer_stats(d->writer, &s);
+	json_object_set_new(o, "failing", json_boolean(s.failing));
+	set_int(o, "grey", s.records[RECORD_GREY]);
+	set_int(o, "passed", s.records[RECORD_PASSED]);
+	set_int(o, "sources", s.records[RECORD_SOURCE]);
+	set_int(o, "verdicts", s.verdicts);
+	set_int(o, "traps", s.traps);
+	set_int(o, "bytes", s.bytes);
+	set_int(o, "map_bytes", s.map_bytes);
+	set_int(o, "commits", s.commits);
+	set_int(o, "items", s.items);
+	set_int(o, "grown", s.grown);
+	set_int(o, "errors", s.errors);
+	set_int(o, "lost", s.lost);
+	set_int(o, "commit_us_max", s.commit_us_max);
+	return o;
+}
+
+static json_t *kernel(struct daemon *d)
+{
+	const struct fastpath_attachment *list;
+	json_t *o = json_object(), *interfaces = json_array();
+	int n = d->fastpath ? fastpath_attachments(d->fastpath, &list) : 0;
+
+	json_object_set_new(o, "loaded", json_boolean(d->fastpath));
+	json_object_set_new(o, "why", row_text(d->fastpath_why));
+	if (d->fastpath)
+		json_object_set_new(o, "reused", json_boolean(fastpath_reused(d->fastpath)));
+	for (int i = 0; i < n; i++)
+		json_array_append_new(interfaces,
+				      json_pack("{s:s, s:s, s:s, s:o}", "interface",
+						list[i].interface, "how", list[i].how, "with",
+						list[i].with, "why", row_text(list[i].why)));
+	json_object_set_new(o, "interfaces", interfaces);
+	return o;
+}
+
+static json_t *backend_offers(const struct daemon *d)
+{
+	static const struct {
+		uint32_t cap;
+		const char *name;
+	} caps[] = {
+		{UPSTREAM_PIPELINING, "PIPELINING"}, {UPSTREAM_SIZE, "SIZE"},
+		{UPSTREAM_8BITMIME, "8BITMIME"},     {UPSTREAM_DSN, "DSN"},
+		{UPSTREAM_SMTPUTF8, "SMTPUTF8"},     {UPSTREAM_CHUNKING, "CHUNKING"},
+		{UPSTREAM_STARTTLS, "STARTTLS"},     {UPSTREAM_ENHANCED, "ENHANCEDSTATUSCODES"},
+		{UPSTREAM_XCLIENT, "XCLIENT"},
+	};
+	uint32_t seen = atomic_load(&d->backend_caps);
+	json_t *array;
+
+	if (!seen)
+		return json_null();
+	array = json_array();
+	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
+		if (seen & caps[i].cap)
+			json_array_append_new(array, json_string(caps[i].name));
+	}
+	return array;
+}
+
+/* What an operator should know before anything else. */
+static json_t *problems(struct daemon *d, const struct config *c)
+{
+	json_t *array = json_array();
+	struct store_stats s;
+
+	if (d->store_why[0])
+		json_array_append_new(array, row_text(d->store_why));
+	if (d->writer) {
+		store_writer_stats(d->writer, &s);
+		if (s.failing)
+			json_array_append_new(
+				array, json_string("store: the last group could not be written; "
+						   "verdicts and records are only in memory"));
+	}
+	if (!d->fastpath && (c->interface_count || c->mode == GG_MODE_HOST))
+		json_array_append_new(array, json_sprintf("kernel: %s", d->fastpath_why));
+	if (table_count(d->records) > table_capacity(d->records) / 100 * 95)
+		json_array_append_new(array,
+				      json_string("records: memory is full, old grey records make "
+						  "room; raise greylist.records"));
+	if (log_dropped())
+		json_array_append_new(array, json_sprintf("log: %llu lines were dropped",
+							  (unsigned long long)log_dropped()));
+	return array;
+}
+
+int show_status(struct control_reply *r, json_t *args, void *daemon)
+{
+	struct daemon *d = daemon;
+	const struct config *c = atomic_load(&d->config);
+	json_t *s = control_summary(r);
+
+	(void)args;
+	json_object_set_new(s, "version", json_string(GREYGATE_VERSION));
+	json_object_set_new(s, "mode", json_string(c->mode == GG_MODE_HOST ? "host" : "relay"));
+	set_int(s, "pid", (uint64_t)getpid());
+	set_int(s, "started", d->started);
+	set_int(s, "uptime_s", daemon_now() - d->started);
+	json_object_set_new(s, "draining", json_boolean(atomic_load(&d->draining)));
+	json_object_set_new(s, "config", d->config_file ? row_text(d->config_file) : json_null());
+	set_int(s, "workers", (uint64_t)d->worker_count);
+	set_int(s, "sessions", daemon_count(d, COUNT_sessions));
+	set_int(s, "sessions_max", c->limit.sessions);
+	set_int(s, "stuttering", daemon_count(d, COUNT_stuttering));
+	json_object_set_new(s, "listen", endpoints(c->listen, c->listen_count));
+	json_object_set_new(s, "protect", endpoints(c->protect, c->protect_count));
+	json_object_set_new(s, "backend", endpoints(c->backend, c->backend_count));
+	json_object_set_new(s, "backend_offers", backend_offers(d));
+	json_object_set_new(s, "kernel", kernel(d));
+	set_int(s, "records", table_count(d->records));
+	set_int(s, "records_max", table_capacity(d->records));
+	set_int(s, "verdicts", verdicts_count(d->verdicts));
+	json_object_set_new(s, "store", store_figures(d));
+	json_object_set_new(s, "problems", problems(d, c));
+	return 0;
+}
+
+int show_stats(struct control_reply *r, json_t *args, void *daemon)
+{
+	struct daemon *d = daemon;
+	json_t *s = control_summary(r);
+	uint64_t kernel_stats[GG_STAT_MAX];
+
+	(void)args;
+	for (int i = 0; i < COUNT_MAX; i++)
+		set_int(s, counter_names[i], daemon_count(d, (enum counter)i));
+	if (d->fastpath && !fastpath_stats(d->fastpath, kernel_stats)) {
+		for (int i = 0; i < GG_STAT_MAX; i++)
+			set_int(s, kernel_names[i], kernel_stats[i]);
+	}
+	json_object_set_new(s, "store", store_figures(d));
+	return 0;
+}
