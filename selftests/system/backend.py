@@ -67,39 +67,59 @@ def act(sock, stage, reply):
     return how
 
 
-def message(sock, f):
-    """Up to the lone dot; what comes after it would be pipelined past a reply: nobody may."""
-    how = behaviour("text")
-    tail = b"\r\n"
-    seen = 0
-    while True:
-        if how and how.startswith("slow:"):
-            time.sleep(0.05)
-            data = sock.recv(int(how[5:]) * 1024 // 20)
-        else:
-            data = sock.recv(65536)
-        if not data:
-            return False
-        seen += len(data)
-        f.write(data)
-        if how and not how.startswith("slow:"):
-            if seen > 20000 or (tail + data).endswith(b"\r\n.\r\n"):
-                act(sock, "text", "close")
-        tail = (tail + data)[-5:]
-        if tail == b"\r\n.\r\n":
-            return True
+class Reader:
+    """Lines, and messages up to their lone dot; what follows it stays for the next line."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.rest = b""
+
+    def fill(self, size=65536):
+        data = self.sock.recv(size)
+        self.rest += data
+        return bool(data)
+
+    def line(self):
+        while b"\n" not in self.rest:
+            if not self.fill():
+                return b""
+        line, self.rest = self.rest.split(b"\n", 1)
+        return line + b"\n"
+
+    def message(self, out):
+        how = behaviour("text")
+        slow = how and how.startswith("slow:")
+        self.rest = b"\r\n" + self.rest
+        first, seen = 2, 0
+        while True:
+            end = self.rest.find(b"\r\n.\r\n")
+            keep = len(self.rest) - 4 if end < 0 else end + 5
+            if keep > 0:
+                out.write(self.rest[first:keep])
+                seen += keep
+                first = 0
+                self.rest = self.rest[keep:]
+            if how and not slow and (seen > 20000 or end >= 0):
+                act(self.sock, "text", "close")
+                how = None
+            if end >= 0:
+                return True
+            if slow:
+                time.sleep(0.05)
+            if not self.fill(int(how[5:]) * 1024 // 20 if slow else 65536):
+                return False
 
 
 def serve(sock):
-    f = sock.makefile("rb", buffering=0)
+    reader = Reader(sock)
     number = next(numbers)
     base = os.path.join(directory, str(number))
     name = base + ".part"
-    count = 0
+    count = recipients = 0
     try:
         act(sock, "banner", "220 backend.example.net ESMTP")
         while True:
-            line = f.readline()
+            line = reader.line()
             if not line:
                 break
             log.write("%d %s\n" % (number, line.decode("latin-1").rstrip()))
@@ -116,14 +136,16 @@ def serve(sock):
                 act(sock, "xclient", "220 backend.example.net ESMTP")
             elif verb == "MAIL":
                 act(sock, "mail", "250 2.1.0 sender fine")
+                recipients = 0
             elif verb == "RCPT":
-                act(sock, "rcpt", "250 2.1.5 recipient fine")
+                recipients += act(sock, "rcpt", "250 2.1.5 recipient fine").startswith("2")
             elif verb == "DATA":
-                if not act(sock, "data", "354 go on").startswith("3"):
+                reply = "354 go on" if recipients else "554 5.5.1 no recipients"
+                if not act(sock, "data", reply).startswith("3"):
                     continue
                 count += 1
                 with open(name, "wb") as out:
-                    whole = message(sock, out)
+                    whole = reader.message(out)
                 if not whole:
                     break
                 if act(sock, "dot", "250 2.0.0 stored as %d" % number).startswith("2"):
@@ -146,9 +168,8 @@ def main():
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if behaviour("text"):
-        # Little room in the kernel, so that a slow reader is felt at once.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    # Little room in the kernel, so that a slow reader is felt at once.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 131072)
     listener.bind((address, int(port)))
     listener.listen(256)
     log.write("0 <listening>\n")

@@ -218,7 +218,7 @@ talk() { on client $PYTHON "$HERE/talk.py" "$@"; }
 attempt() {
 	local source=$1 server=$2 sender=$3 recipient=$4; shift 4
 	talk "$source" "$server" 'EHLO client.example.org' "MAIL FROM:<$sender>" "RCPT TO:<$recipient>" \
-		':if 250' DATA ':body -' "$@" QUIT
+		':if 250' DATA ':if 354' ':body -' "$@" QUIT
 }
 stamp() { sed -n "s/^T: $1 //p"; } # a time that talk printed
 
@@ -242,7 +242,7 @@ postfix_new() {
 		myhostname = $name.example.net
 		mydestination =
 		mynetworks = 127.0.0.0/8 [::1]/128
-		inet_interfaces = all
+		inet_interfaces = ${inet_interfaces:-all}
 		inet_protocols = all
 		disable_dns_lookups = yes
 		smtp_host_lookup = native
@@ -254,7 +254,7 @@ postfix_new() {
 		message_size_limit = 104857600
 		mailbox_size_limit = 0
 		virtual_mailbox_limit = 0
-		virtual_mailbox_domains = example.net
+		virtual_mailbox_domains = ${mailbox_domains-example.net}
 		virtual_mailbox_maps = regexp:$d/etc/users
 		virtual_mailbox_base = $d
 		virtual_uid_maps = static:$(id -u nobody)
@@ -272,6 +272,7 @@ postfix_new() {
 		rewrite unix - - n - - trivial-rewrite
 		bounce unix - - n - 0 bounce
 		defer unix - - n - 0 bounce
+		trace unix - - n - 0 bounce
 		verify unix - - n - 1 verify
 		proxymap unix - - n - - proxymap
 		smtp unix - - n - - smtp

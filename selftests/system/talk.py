@@ -18,6 +18,7 @@ A STEP is a command line (sent with CRLF; its whole reply is read) or one of
   :if CODE         goes on only if the last reply began with CODE, else straight to the last step
   :map PIN ADDRESS VERDICT   polls a pinned map; T: map, ms since the last reply
   :gone PIN ADDRESS          until there is no entry
+  :kill PID        SIGKILL, at once after the last reply
   :touch FILE  :await FILE  :sleep S
   :quiet           from here on only replies and times are printed
   :nobanner        (first step) does not read the banner
@@ -28,6 +29,7 @@ import codecs
 import ctypes
 import ipaddress
 import os
+import signal
 import socket
 import struct
 import sys
@@ -204,6 +206,8 @@ class Talk:
         elif word == ":gone":
             pin, address = rest.split()
             self.poll_map(pin, address, 0)
+        elif word == ":kill":
+            os.kill(int(rest), signal.SIGKILL)
         elif word == ":touch":
             open(rest, "w").close()
         elif word == ":await":

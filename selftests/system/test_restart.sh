@@ -1,0 +1,187 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Starting, stopping, dying and reloading: nothing that was answered is forgotten, nothing half-made is
+# left behind, a bad configuration changes nothing.
+# shellcheck source=selftests/system/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+net_up || bail "network namespaces"
+B=$T/backend
+mkdir "$B"
+on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$B" 2>"$T/backend.log" &
+export TALK_TIMEOUT=15
+SRC=192.0.2.7 OTHER=203.0.113.7
+conf() {
+	greylist="delay = ${1:-1s}  delay_clean = ${1:-1s}  delay_suspicious = ${1:-1s}  jitter = 0  promote_after = 50"
+	gate_conf
+}
+clean() { # what an interface and the pins look like when greygate never was there
+	! ip -n gate link show g0 | grep -q xdp && [ -z "$(find "$T/bpf" -type f)" ]
+}
+
+# ---- starts that fail: one line that names the thing and the mend, nothing left ----
+conf
+fails() { # name regex command...
+	local name=$1 regex=$2 rc; shift 2
+	timeout 10 "$@" >"$T/fail.out" 2>"$T/fail.err"
+	rc=$?
+	is "$name: exit code 1" $rc 1
+	is "$name: one line" "$(wc -l <"$T/fail.err")" 1
+	like "$name: names it" "$(cat "$T/fail.err")" "$regex"
+	like "$name: nothing on standard output" "$(cat "$T/fail.out")" '^$'
+	check "$name: nothing is attached or pinned" clean
+}
+start_with() { # sed expression for the configuration
+	sed "$1" "$T/greygate.conf" >"$T/other.conf"
+	on gate "$BUILD/greygated" -c "$T/other.conf" -f
+}
+capless() { # capabilities...
+	on gate setpriv --bounding-set "$1" --inh-caps "$1" "$BUILD/greygated" -c "$T/greygate.conf" -f
+}
+on gate $PYTHON -c 'import socket, sys, time
+s = socket.create_server((sys.argv[1], 25)); time.sleep(60)' $GATE4 &
+squatter=$!
+wait_for 5 sh -c "nsenter --net=/run/netns/gate ss -Hltn | grep -q ':25 '"
+sed -i "s/^listen = .*/listen = {\"$GATE4:25\", \"[::]:25\"}/" "$T/greygate.conf"
+fails "port in use" "$GATE4:25.*(in use|other program|another)" start_with ''
+kill $squatter; wait $squatter 2>/dev/null
+fails "no such interface" 'nosuch0' start_with 's/^interfaces = .*/interfaces = {"nosuch0"}/'
+fails "unknown user" 'nosuchuser' start_with 's/^user = .*/user = "nosuchuser"/'
+mkdir "$T/readonly" && mount -t tmpfs -o ro greygate-ro "$T/readonly"
+fails "unwritable state directory" "$T/readonly" start_with "s:^state_dir = .*:state_dir = \"$T/readonly/state\":"
+fails "a file as state directory" "$T/greygate.conf" start_with "s:^state_dir = .*:state_dir = \"$T/greygate.conf\":"
+mkdir "$T/nobpf"
+fails "no bpffs" "$T/nobpf.*(bpffs|mount)" start_with "s:^bpffs = .*:bpffs = \"$T/nobpf/greygate\":"
+fails "missing capability BPF" '(CAP_|capabilit|privilege|root)' capless -bpf,-sys_admin,-perfmon
+fails "missing capability NET_ADMIN" '(CAP_|capabilit|privilege|root)' capless -net_admin,-sys_admin
+fails "missing capability NET_BIND_SERVICE" ':25.*(CAP_NET_BIND_SERVICE|capabilit|privilege|root)' capless -net_bind_service
+fails "a control socket nobody can make" "$T/readonly" start_with "s:^control = .*:control = \"$T/readonly/c.sock\":"
+fails "no such configuration" "$T/none.conf" on gate "$BUILD/greygated" -c "$T/none.conf" -f
+fails "a bad value" "other\.conf:[0-9]+: .*sideways" start_with 's/^mode = .*/mode = sideways/'
+fails "a bad address" "other\.conf:[0-9]+: .*300\.1\.2\.3" start_with 's/^backend = .*/backend = {"300.1.2.3:25"}/'
+sed 's/^contact/kontact/' "$T/greygate.conf" >"$T/other.conf"
+refuse "-t refuses an unknown key" "$BUILD/greygated" -t -c "$T/other.conf"
+like "-t says FILE:LINE" "$("$BUILD/greygated" -t -c "$T/other.conf" 2>&1)" 'other\.conf:[0-9]+: .*kontact'
+check "-t takes a good file" "$BUILD/greygated" -t -c "$T/greygate.conf"
+
+conf
+gate_start || bail "greygated starts"
+pass "after all that it starts"
+like "the program is on the interface" "$(ip -n gate link show g0)" 'xdp'
+fails_second() { timeout 10 on gate "$BUILD/greygated" -c "$T/greygate.conf" -f; }
+if fails_second >/dev/null 2>"$T/fail.err"; then
+	fail "a second daemon with the same configuration is refused"
+else
+	like "a second daemon with the same configuration is refused" "$(wc -l <"$T/fail.err")" '^1$'
+fi
+check "and the first one lives on" gg status
+
+# ---- kill -9: records and verdicts ----
+grey() { # sender...: first attempts, one session
+	local s steps=()
+	for s in "$@"; do steps+=("MAIL FROM:<$s@sender.example>" 'RCPT TO:<user1@example.net>' RSET); done
+	talk $SRC $GATE4 'EHLO client.example.org' "${steps[@]}" QUIT
+}
+out=$(grey one s1 s2 s3 s4 s5 s6 s7 s8 s9 s10)
+is "eleven first attempts" "$(grep -c '^S: 451 4.7.1 Greylisted' <<<"$out")" 11
+gg allow $OTHER >/dev/null
+sleep 1.2
+gate_kill
+like "kill -9: the program stays on the interface" "$(ip -n gate link show g0)" 'xdp'
+check "kill -9: verdicts stay in the map" map_is $OTHER GG_ALLOW
+check "restart" gate_start
+check "restart: verdicts are taken over" map_is $OTHER GG_ALLOW
+like "restart: the CLI lists them" "$(gg list allow)" "$OTHER"
+like "restart: an allowed source is served at once" \
+	"$(attempt $OTHER $GATE4 any@sender.example user2@example.net)" '^S: 250 2\.0\.0 stored'
+like "restart: an attempt from before counts, the retry passes" \
+	"$(attempt $SRC $GATE4 one@sender.example user1@example.net)" '^S: 250 2\.0\.0 stored'
+kept=0
+for n in 1 2 3 4 5 6 7 8 9 10; do
+	out=$(attempt $SRC $GATE4 s$n@sender.example user1@example.net ":kill $gate_pid")
+	wait "$gate_pid" 2>/dev/null
+	grep -q '^S: 250 2\.0\.0 stored' <<<"$out" || { note "retry $n: $out"; continue; }
+	gate_start || break
+	at=$(log_size)
+	attempt $SRC $GATE4 s$n@sender.example user1@example.net >"$T/again"
+	if log_wait "+$at" event=decision from=s$n@sender.example verdict=pass reason=known; then
+		kept=$((kept + 1))
+	else
+		note "$(cat "$T/again")" "$(tail -c "+$at" "$T/gate.log" | grep decision)"
+	fi
+done
+is "a passed triplet answered 250 and then kill -9: remembered, ten times of ten" $kept 10
+
+# ---- reload ----
+grow() { sed -n 's/.*"wait_s": *\([0-9]*\).*/\1/p' | tail -n 1; }
+wait_of() { # sender: wait_s of a first attempt
+	local at; at=$(log_size)
+	grey "$1" >/dev/null
+	log_wait "+$at" event=decision from="$1@sender.example"
+	logged "+$at" event=decision from="$1@sender.example" | grow
+}
+between "delay = 1s is in force" "$(wait_of r1)" 0 1
+conf 500s
+at=$(log_size)
+kill -HUP "$gate_pid"
+check "SIGHUP is logged" log_wait "+$at" event=reload
+between "SIGHUP applies a changed delay" "$(wait_of r2)" 490 500
+conf 700s
+check "greygate reload" gg reload
+between "greygate reload applies a changed delay" "$(wait_of r3)" 690 700
+cp "$T/greygate.conf" "$T/good.conf"
+for broken in 's/^mode = .*/mode = sideways/' 's/^greylist { .*/greylist { delay = 900s  dely = 1s }/' \
+	's/^contact/kontact/' 's/^limit { .*/limit { line = 7 }/' 's/^stutter { /stutter { {/'; do
+	sed -e "$broken" -e 's/delay = 700s/delay = 900s/' "$T/good.conf" >"$T/greygate.conf"
+	refuse "reload of '$broken' is refused" gg reload
+	like "reload of '$broken' says FILE:LINE" "$(gg reload 2>&1)" 'greygate\.conf:[0-9]+: '
+done
+at=$(log_size)
+kill -HUP "$gate_pid"
+check "SIGHUP with a broken file is logged" log_wait "+$at"
+wait_for 3 sh -c "tail -c +$at '$T/gate.log' | grep -q 'greygate.conf:[0-9]*: '"
+like "SIGHUP with a broken file says FILE:LINE" "$(tail -c "+$at" "$T/gate.log")" 'greygate\.conf:[0-9]+: '
+between "a broken file changes nothing" "$(wait_of r4)" 690 700
+sed 's/^mode = .*/mode = host/; s/^protect = .*/protect = {"192.0.2.25:25"}/' "$T/good.conf" >"$T/greygate.conf"
+out=$(gg reload 2>&1)
+like "a key that needs a restart is named" "$out" '(mode|protect).*restart|restart.*(mode|protect)'
+cp "$T/good.conf" "$T/greygate.conf"
+check "the good file again" gg reload
+
+# ---- SIGTERM ----
+rm -f "$T/in" "$T/go"
+talk $OTHER $GATE4 'EHLO client.example.org' 'MAIL FROM:<drain@sender.example>' \
+	'RCPT TO:<user2@example.net>' DATA ":part $T/good.conf" ":touch $T/in" ":await $T/go" :dot QUIT \
+	>"$T/drain" &
+job=$!
+wait_for 5 test -e "$T/in"
+kill -TERM "$gate_pid"
+refused() { TALK_TIMEOUT=2 talk $SRC $GATE4 'EHLO client.example.org' QUIT | grep -qE '^S: 421 4\.3\.2|<refused>|<timeout>'; }
+check "draining: new connections are refused" wait_for 3 refused
+refuse "draining: the daemon waits for the session in DATA" gone "$gate_pid"
+touch "$T/go"
+wait $job
+like "draining: the session in DATA is finished" "$(cat "$T/drain")" '^S: 250 2\.0\.0 stored'
+check "drained: it ends" wait_for 6 gone "$gate_pid"
+wait "$gate_pid"
+is "drained: exit code 0" $? 0
+like "stop event" "$(logged event=stop)" stop
+drain_time=1s; conf
+gate_start || fail "starts again"
+talk $OTHER $GATE4 'EHLO client.example.org' 'MAIL FROM:<drain@sender.example>' \
+	'RCPT TO:<user2@example.net>' DATA ":part $T/good.conf" ":touch $T/in2" :reply >"$T/drain" &
+job=$!
+wait_for 5 test -e "$T/in2"
+gate_stop 8; is "drain_time ends it: exit code 0" $? 0
+wait $job
+like "drain_time ends it: the session is told or closed" "$(cat "$T/drain")" '^S: (421|451|<eof>|<reset>)'
+
+# ---- a store that is broken is set aside ----
+find "$T/state" -name '*.mdb' ! -name 'lock*' -exec sh -c 'head -c 65536 /dev/urandom >"$1"' _ {} \;
+at=$(log_size)
+check "starts with a corrupt store" gate_start
+like "says so" "$(tail -c "+$((at + 1))" "$T/gate.log"; gg status)" '(set aside|corrupt)'
+like "and serves" "$(grey fresh)" '^S: 451 4\.7\.1 Greylisted'
+gate_stop; is "and ends well" $? 0
+check "detach leaves nothing" "$BUILD/greygate" -c "$T/greygate.conf" detach
+check "really nothing" clean
