@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The XDP program on an interface.
+ *
+ * A free interface, and one that libxdp's dispatcher already shares, is libxdp's: the program goes
+ * into a dispatcher where the kernel has freplace programs, alone where not. A program of ours that
+ * an earlier start left alone is replaced in one step (XDP_FLAGS_REPLACE), so that no packet meets
+ * an interface without verdicts. A program of somebody else is an error that names it.
+ */
+#include "internal.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <xdp/libxdp.h>
+#include <xdp.skel.h>
+
+enum owner { OWNER_OTHER, OWNER_US, OWNER_GONE, OWNER_ALIVE };
+
+/* Heartbeats older than this come from a daemon that is gone, s. */
+#define ALIVE_LIMIT 10
+
+/* Another greygate, by its meta map: one whose daemon is gone leaves its place. */
+static enum owner owner_by_meta(int map_fd)
+{
+	struct gg_meta m;
+	__u32 zero = 0;
+
+	if (bpf_map_lookup_elem(map_fd, &zero, &m) || m.magic != GG_MAGIC)
+		return OWNER_OTHER;
+	return m.heartbeat + ALIVE_LIMIT > entries_now() ? OWNER_ALIVE : OWNER_GONE;
+}
+
+static enum owner owner_of(int prog_fd, const struct pins_ids *own, struct bpf_prog_info *ret)
+{
+	struct bpf_prog_info info = {};
+	struct bpf_map_info map;
+	enum owner owner = OWNER_OTHER;
+	__u32 ids[2 * MAP_COUNT], i, size;
+	int j, fd;
+
+	size = sizeof(info);
+	info.map_ids = (__u64)(unsigned long)ids;
+	info.nr_map_ids = sizeof(ids) / sizeof(ids[0]);
+	if (bpf_obj_get_info_by_fd(prog_fd, &info, &size))
+		return OWNER_OTHER;
+	if (ret)
+		*ret = info;
+	for (i = 0; i < info.nr_map_ids && i < sizeof(ids) / sizeof(ids[0]); i++) {
+		for (j = 0; j < own->count; j++)
+			if (own->ids[j] == ids[i])
+				return OWNER_US;
+		fd = bpf_map_get_fd_by_id(ids[i]);
+		if (fd < 0)
+			continue;
+		size = sizeof(map);
+		memset(&map, 0, sizeof(map));
+		if (!bpf_obj_get_info_by_fd(fd, &map, &size) &&
+		    !strcmp(map.name, map_names[MAP_META]) &&
+		    map.value_size == sizeof(struct gg_meta))
+			owner = owner_by_meta(fd);
+		close(fd);
+	}
+	return owner;
+}
+
+static const char *mode_text(uint32_t flags)
+{
+	return flags & XDP_FLAGS_SKB_MODE ? "generic" : "native";
+}
+
+/* What stands on an interface. */
+struct standing {
+	int fd;         /* its program when that stands alone, else -1 */
+	uint32_t flags; /* its mode */
+	enum owner owner;
+	struct bpf_prog_info info;
+	bool dispatched; /* a dispatcher of libxdp */
+};
+
+static int look(int ifindex, const struct pins_ids *own, struct standing *ret)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	struct xdp_multiprog *multi;
+	int code;
+
+	*ret = (struct standing){.fd = -1};
+	code = bpf_xdp_query(ifindex, 0, &query);
+	if (code)
+		return code;
+	if (!query.prog_id)
+		return 0;
+	ret->flags =
+		query.attach_mode == XDP_ATTACHED_SKB ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+	multi = xdp_multiprog__get_from_ifindex(ifindex);
+	if (!libxdp_get_error(multi)) {
+		ret->dispatched = !xdp_multiprog__is_legacy(multi);
+		xdp_multiprog__close(multi);
+	}
+	if (ret->dispatched)
+		return 0;
+	ret->fd = bpf_prog_get_fd_by_id(query.prog_id);
+	if (ret->fd < 0)
+		return -errno;
+	ret->owner = owner_of(ret->fd, own, &ret->info);
+	return 0;
+}
+
+static int open_program(const int maps[MAP_COUNT], struct xdp_bpf **ret)
+{
+	struct xdp_bpf *skel = xdp_bpf__open();
+	int code;
+
+	if (!skel)
+		return -errno;
+	code = maps_use(skel->obj, maps);
+	if (code) {
+		xdp_bpf__destroy(skel);
+		return code;
+	}
+	*ret = skel;
+	return 0;
+}
+
+/* The program doesn't read meta; bound to it all the same, it can be recognised wherever it is. */
+static int sign_program(int prog_fd, const int maps[MAP_COUNT])
+{
+	return bpf_prog_bind_map(prog_fd, maps[MAP_META], NULL);
+}
+
+/* One try in one mode; a failed one leaves nothing, and an object that can't be tried again. */
+static int attach_shared(int ifindex, uint32_t flags, const int maps[MAP_COUNT], struct attach *a)
+{
+	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .prog_name = "greygate_xdp");
+	struct xdp_program *program;
+	struct xdp_bpf *skel;
+	int code;
+
+	code = open_program(maps, &skel);
+	if (code)
+		return code;
+	opts.obj = skel->obj;
+	program = xdp_program__create(&opts);
+	code = libxdp_get_error(program);
+	if (!code) {
+		code = xdp_program__attach(
+			program, ifindex,
+			flags == XDP_FLAGS_SKB_MODE ? XDP_MODE_SKB : XDP_MODE_NATIVE, 0);
+		if (!code) {
+			sign_program(xdp_program__fd(program), maps);
+			a->program = program;
+			a->skel = skel;
+			a->flags = flags;
+			return 0;
+		}
+		xdp_program__close(program);
+	}
+	xdp_bpf__destroy(skel);
+	return code;
+}
+
+/* On a free interface, or beside others in a dispatcher. */
+static int attach_free(const char *name, enum fastpath_xdp mode, const struct standing *there,
+		       const int maps[MAP_COUNT], struct attach *a, struct fastpath_attachment *how,
+		       char *err, size_t err_size)
+{
+	const uint32_t tries[] = {XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE};
+	char native_refused[80] = "";
+	struct standing now;
+	size_t i;
+	int code = -EINVAL;
+
+	for (i = 0; i < 2; i++) {
+		if (mode == FASTPATH_NATIVE && tries[i] != XDP_FLAGS_DRV_MODE)
+			continue;
+		if (mode == FASTPATH_GENERIC && tries[i] != XDP_FLAGS_SKB_MODE)
+			continue;
+		if (mode == FASTPATH_AUTO && there->dispatched && tries[i] != there->flags)
+			continue;
+		words_forget();
+		code = attach_shared(a->ifindex, tries[i], maps, a);
+		if (!code)
+			break;
+		if (!i)
+			snprintf(native_refused, sizeof(native_refused), "%s", words_reason(code));
+	}
+	if (code)
+		return words_fail(
+			err, err_size, code,
+			"interface %s: XDP program not accepted (%s): %s; try xdp = generic, "
+			"or xdp = off",
+			name, mode == FASTPATH_NATIVE ? "native" : "generic", words_reason(code));
+	look(a->ifindex, &(struct pins_ids){}, &now);
+	if (now.fd >= 0)
+		close(now.fd);
+	a->dispatched = now.dispatched;
+	how->how = mode_text(a->flags);
+	how->with = a->dispatched ? "dispatcher" : "alone";
+	snprintf(how->why, sizeof(how->why), "%s%s%s", native_refused[0] ? "native refused: " : "",
+		 native_refused, native_refused[0] ? "; " : "");
+	snprintf(how->why + strlen(how->why), sizeof(how->why) - strlen(how->why), "%s",
+		 a->dispatched ? "other XDP programs can share the interface"
+			       : "this kernel lets no dispatcher share the interface (freplace)");
+	return 0;
+}
+
+/* In place of a program of ours that stands alone. */
+static int attach_replace(const char *name, enum fastpath_xdp mode, struct standing *there,
+			  const int maps[MAP_COUNT], struct attach *a,
+			  struct fastpath_attachment *how, char *err, size_t err_size)
+{
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = there->fd);
+	uint32_t wanted = mode == FASTPATH_NATIVE    ? XDP_FLAGS_DRV_MODE
+			  : mode == FASTPATH_GENERIC ? XDP_FLAGS_SKB_MODE
+						     : there->flags;
+	int code, fd;
+
+	code = open_program(maps, &a->skel);
+	if (!code)
+		code = xdp_bpf__load(a->skel);
+	if (code)
+		return words_fail(err, err_size, code, "XDP program: %s", words_reason(code));
+	fd = bpf_program__fd(a->skel->progs.greygate_xdp);
+	sign_program(fd, maps);
+	a->flags = wanted;
+	if (wanted == there->flags) {
+		code = bpf_xdp_attach(a->ifindex, fd, wanted, &opts);
+	} else {
+		/* The kernel has no step from one mode to the other. */
+		code = bpf_xdp_detach(a->ifindex, there->flags, &opts);
+		if (!code)
+			code = bpf_xdp_attach(a->ifindex, fd, wanted, NULL);
+		if (code)
+			bpf_xdp_attach(a->ifindex, there->fd, there->flags, NULL);
+	}
+	if (code)
+		return words_fail(
+			err, err_size, code,
+			"interface %s: XDP program not accepted (%s): %s; try xdp = generic, "
+			"or xdp = off",
+			name, mode_text(wanted), words_reason(code));
+	a->old_fd = there->fd;
+	a->old_flags = there->flags;
+	there->fd = -1;
+	how->how = mode_text(wanted);
+	how->with = "alone";
+	snprintf(how->why, sizeof(how->why), "%s",
+		 wanted == a->old_flags
+			 ? "replaced the program of an earlier start in one step, in its mode"
+			 : "the mode changed: replaced the program of an earlier start");
+	return 0;
+}
+
+int attach_interface(const char *name, enum fastpath_xdp mode, const int maps[MAP_COUNT],
+		     const struct pins_ids *own, struct attach *ret,
+		     struct fastpath_attachment *ret_how, char *err, size_t err_size)
+{
+	struct fastpath_attachment how = {};
+	struct attach a = {.ifindex = if_nametoindex(name), .old_fd = -1};
+	struct standing there;
+	int code;
+
+	words_forget();
+	snprintf(how.interface, sizeof(how.interface), "%s", name);
+	code = look(a.ifindex, own, &there);
+	if (code)
+		return words_fail(err, err_size, code,
+				  "interface %s: cannot be asked for its XDP "
+				  "program: %s",
+				  name, words_reason(code));
+	if (there.fd >= 0 && there.owner == OWNER_OTHER)
+		code = words_fail(
+			err, err_size, -EBUSY,
+			"interface %s: XDP program %s (id %u) of somebody else is attached and "
+			"can't share; remove it (ip link set dev %s xdp off) or take %s out "
+			"of interfaces",
+			name, there.info.name, there.info.id, name, name);
+	else if (there.fd >= 0 && there.owner == OWNER_ALIVE)
+		code = words_fail(
+			err, err_size, -EBUSY,
+			"interface %s: another greygated with a bpffs of its own is at work "
+			"there (program id %u); stop that one, or take %s out of interfaces",
+			name, there.info.id, name);
+	else if (there.fd >= 0)
+		code = attach_replace(name, mode, &there, maps, &a, &how, err, err_size);
+	else
+		code = attach_free(name, mode, &there, maps, &a, &how, err, err_size);
+	if (there.fd >= 0)
+		close(there.fd);
+	if (code) {
+		xdp_bpf__destroy(a.skel);
+		return code;
+	}
+	*ret = a;
+	*ret_how = how;
+	return 0;
+}
+
+static void attach_free_objects(struct attach *a)
+{
+	xdp_program__close(a->program);
+	xdp_bpf__destroy(a->skel);
+	if (a->old_fd >= 0)
+		close(a->old_fd);
+	a->program = NULL;
+	a->skel = NULL;
+	a->old_fd = -1;
+}
+
+void attach_undo(struct attach *a)
+{
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts);
+
+	opts.old_prog_fd = a->skel ? bpf_program__fd(a->skel->progs.greygate_xdp) : -1;
+	if (a->program) {
+		xdp_program__detach(a->program, a->ifindex,
+				    a->flags == XDP_FLAGS_SKB_MODE ? XDP_MODE_SKB : XDP_MODE_NATIVE,
+				    0);
+	} else if (a->old_fd >= 0 && a->old_flags == a->flags) {
+		bpf_xdp_attach(a->ifindex, a->old_fd, a->flags, &opts);
+	} else if (a->old_fd >= 0) {
+		bpf_xdp_detach(a->ifindex, a->flags, &opts);
+		bpf_xdp_attach(a->ifindex, a->old_fd, a->old_flags, NULL);
+	}
+	attach_free_objects(a);
+}
+
+/* Programs of ours in the interface's dispatcher, other than `keep`. */
+static int clear_dispatcher(int ifindex, uint32_t flags, const struct pins_ids *own, bool orphans,
+			    uint32_t keep)
+{
+	struct xdp_multiprog *multi = xdp_multiprog__get_from_ifindex(ifindex);
+	struct xdp_program *program = NULL, *ours[16];
+	int count = 0, i;
+	enum owner owner;
+
+	if (libxdp_get_error(multi))
+		return 0;
+	while ((program = xdp_multiprog__next_prog(program, multi)) && count < 16) {
+		owner = owner_of(xdp_program__fd(program), own, NULL);
+		if (xdp_program__id(program) != keep &&
+		    (owner == OWNER_US || (owner == OWNER_GONE && orphans)))
+			ours[count++] = program;
+	}
+	for (i = 0; i < count; i++)
+		xdp_program__detach(ours[i], ifindex,
+				    flags == XDP_FLAGS_SKB_MODE ? XDP_MODE_SKB : XDP_MODE_NATIVE,
+				    0);
+	xdp_multiprog__close(multi);
+	return count;
+}
+
+void attach_commit(struct attach *a, const struct pins_ids *own)
+{
+	if (a->dispatched)
+		clear_dispatcher(a->ifindex, a->flags, own, false, xdp_program__id(a->program));
+	attach_free_objects(a);
+}
+
+static bool holds(const int *list, int n, int value)
+{
+	while (n--)
+		if (list[n] == value)
+			return true;
+	return false;
+}
+
+int attach_clear(const struct pins_ids *own, bool orphans, const int *keep, int keep_count,
+		 void (*report)(const char *line, void *arg), void *arg)
+{
+	struct if_nameindex *all = if_nameindex(), *i;
+	struct standing there;
+	char line[128];
+	int cleared = 0;
+
+	for (i = all; i && i->if_index; i++) {
+		LIBBPF_OPTS(bpf_xdp_attach_opts, opts);
+		int removed = 0;
+
+		if (holds(keep, keep_count, i->if_index) || look(i->if_index, own, &there))
+			continue;
+		opts.old_prog_fd = there.fd;
+		if (there.dispatched)
+			removed = clear_dispatcher(i->if_index, there.flags, own, orphans, 0);
+		else if (there.fd >= 0 &&
+			 (there.owner == OWNER_US || (there.owner == OWNER_GONE && orphans)))
+			removed = !bpf_xdp_detach(i->if_index, there.flags, &opts);
+		if (there.fd >= 0)
+			close(there.fd);
+		if (!removed)
+			continue;
+		cleared++;
+		snprintf(line, sizeof(line), "%s: XDP program (%s, %s) detached", i->if_name,
+			 mode_text(there.flags), there.dispatched ? "dispatcher" : "alone");
+		if (report)
+			report(line, arg);
+	}
+	if (all)
+		if_freenameindex(all);
+	return cleared;
+}

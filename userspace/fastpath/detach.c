@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Removes every program, link and pin, of whatever schema and however much of a start there is.
+ */
+#include "internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct detach {
+	void (*report)(const char *line, void *arg);
+	void *arg;
+};
+
+static void say(const struct detach *d, const char *line)
+{
+	if (d->report)
+		d->report(line, d->arg);
+}
+
+/* Pin directories are v1, v1.new, v2, ...; the bpffs directory may hold other people's things. */
+static bool is_pin_dir(const char *name)
+{
+	size_t digits;
+
+	if (name[0] != 'v')
+		return false;
+	digits = strspn(name + 1, "0123456789");
+	return digits && (!name[1 + digits] || !strcmp(name + 1 + digits, ".new"));
+}
+
+static int detach_dir(const struct detach *d, const char *dir, char *err, size_t err_size)
+{
+	char line[PINS_PATH + 64];
+	int removed;
+
+	if (lookup_detach(dir))
+		say(d, "socket lookup program detached");
+	removed = pins_remove(dir);
+	if (removed < 0)
+		return words_fail(err, err_size, removed, "pins %s: cannot be removed: %s", dir,
+				  strerror(-removed));
+	snprintf(line, sizeof(line), "%s: %d pins removed", dir, removed);
+	say(d, line);
+	return 0;
+}
+
+static int detach_dirs(const struct detach *d, const char *bpffs, char *err, size_t err_size)
+{
+	char dir[PINS_PATH];
+	struct dirent *entry;
+	DIR *all;
+	int code = 0;
+
+	all = opendir(bpffs);
+	if (!all)
+		return words_fail(err, err_size, -errno, "bpffs %s: %s", bpffs, strerror(errno));
+	while (!code && (entry = readdir(all)))
+		if (is_pin_dir(entry->d_name) && !pins_path(dir, bpffs, entry->d_name))
+			code = detach_dir(d, dir, err, err_size);
+	closedir(all);
+	return code;
+}
+
+int fastpath_detach(const char *bpffs, void (*report)(const char *line, void *arg), void *arg,
+		    char *err, size_t err_size)
+{
+	const struct detach d = {report, arg};
+	struct pins_ids own = {};
+	int lock = -1, code;
+
+	words_mute();
+	code = probe_capabilities(err, err_size);
+	if (code)
+		return code;
+	if (!access(bpffs, F_OK)) {
+		code = pins_lock(bpffs, false, &lock, err, err_size);
+		if (code)
+			return code;
+		pins_own(bpffs, &own);
+	}
+	/* Programs first: while pins exist, a second try finds what is left. */
+	attach_clear(&own, !own.count, NULL, 0, report, arg);
+	if (lock >= 0) {
+		code = detach_dirs(&d, bpffs, err, err_size);
+		/* Fails, and should, where the directory is a mount point or holds more. */
+		rmdir(bpffs);
+		close(lock);
+	}
+	return code;
+}

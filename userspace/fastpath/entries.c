@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One address or prefix in the kernel maps.
+ */
+#include "internal.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+union key {
+	struct gg_key4 host4;
+	struct gg_key6 host6;
+	struct gg_net4 net4;
+	struct gg_net6 net6;
+};
+
+static int64_t clock_s(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec;
+}
+
+uint64_t entries_now(void)
+{
+	return clock_s(CLOCK_MONOTONIC);
+}
+
+int64_t entries_offset(void)
+{
+	return clock_s(CLOCK_REALTIME) - clock_s(CLOCK_MONOTONIC);
+}
+
+/* Which map holds the prefix, and under which key. */
+static enum map_id locate(const struct prefix *p, union key *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (p->len >= 96 && addr_is4(&p->addr)) {
+		if (p->len == 128) {
+			memcpy(ret->host4.addr, p->addr.b + 12, 4);
+			return MAP_HOST4;
+		}
+		ret->net4.prefixlen = p->len - 96;
+		memcpy(ret->net4.addr, p->addr.b + 12, 4);
+		return MAP_NET4;
+	}
+	if (p->len == 128) {
+		memcpy(ret->host6.addr, p->addr.b, 16);
+		return MAP_HOST6;
+	}
+	ret->net6.prefixlen = p->len;
+	memcpy(ret->net6.addr, p->addr.b, 16);
+	return MAP_NET6;
+}
+
+static struct prefix prefix4(const uint8_t addr[4], uint8_t len)
+{
+	struct prefix p = {.len = len + 96};
+
+	p.addr.b[10] = p.addr.b[11] = 0xff;
+	memcpy(p.addr.b + 12, addr, 4);
+	return p;
+}
+
+struct prefix entries_prefix(enum map_id id, const void *key)
+{
+	const struct gg_net4 *net4 = key;
+	const struct gg_net6 *net6 = key;
+	struct prefix p = {.len = 128};
+
+	switch (id) {
+	case MAP_HOST4:
+		return prefix4(key, 32);
+	case MAP_NET4:
+		return prefix4(net4->addr, net4->prefixlen);
+	case MAP_NET6:
+		p.len = net6->prefixlen;
+		memcpy(p.addr.b, net6->addr, 16);
+		return p;
+	default:
+		memcpy(p.addr.b, key, 16);
+		return p;
+	}
+}
+
+/* A trie answers with whatever holds the key; only the very prefix counts here. */
+static int find_exact(struct fastpath *fp, const struct prefix *p, enum map_id id,
+		      const union key *key, struct gg_entry *ret)
+{
+	if (bpf_map_lookup_elem(fp->maps[id], key, ret))
+		return -errno;
+	if (id == MAP_NET4 && ret->length != p->len - 96)
+		return -ENOENT;
+	if (id == MAP_NET6 && ret->length != p->len)
+		return -ENOENT;
+	return 0;
+}
+
+static int change_nets(struct fastpath *fp, enum map_id id, int by)
+{
+	if (id == MAP_NET4)
+		fp->switches.have_net4 += by;
+	else if (id == MAP_NET6)
+		fp->switches.have_net6 += by;
+	else
+		return 0;
+	return switches_write(fp);
+}
+
+static int count_batch(const void *keys, const void *values, uint32_t n, void *arg)
+{
+	(void)keys;
+	(void)values;
+	*(uint32_t *)arg += n;
+	return 0;
+}
+
+int entries_count_nets(struct fastpath *fp)
+{
+	uint32_t four = 0, six = 0;
+	int code;
+
+	code = walk_map(fp->maps[MAP_NET4], count_batch, &four);
+	if (!code)
+		code = walk_map(fp->maps[MAP_NET6], count_batch, &six);
+	if (code)
+		return code;
+	fp->switches.have_net4 = four;
+	fp->switches.have_net6 = six;
+	return 0;
+}
+
+static uint64_t to_monotonic(uint32_t expires)
+{
+	int64_t s = (int64_t)expires - entries_offset();
+
+	if (!expires)
+		return 0;
+	return s > 0 ? s : 1;
+}
+
+int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdict_entry *e)
+{
+	struct gg_entry old, entry = {
+				     .verdict = e->verdict,
+				     .action = e->action,
+				     .origin = e->origin,
+				     .list = e->list,
+				     .expires = to_monotonic(e->expires),
+				     .added = entries_now(),
+			     };
+	union key key;
+	enum map_id id = locate(p, &key);
+	bool known;
+	int code;
+
+	entry.length = id == MAP_NET4 || id == MAP_HOST4 ? p->len - 96 : p->len;
+	pthread_mutex_lock(&fp->lock);
+	known = !find_exact(fp, p, id, &key, &old);
+	if (known && old.verdict == entry.verdict && old.action == entry.action) {
+		entry.hits = old.hits;
+		entry.last_seen = old.last_seen;
+		entry.added = old.added;
+	}
+	code = bpf_map_update_elem(fp->maps[id], &key, &entry, BPF_ANY) ? -errno : 0;
+	if (!code && !known)
+		code = change_nets(fp, id, 1);
+	pthread_mutex_unlock(&fp->lock);
+	/* A full hash says E2BIG, a full trie ENOSPC. */
+	return code == -E2BIG ? -ENOSPC : code;
+}
+
+static int delete_locked(struct fastpath *fp, enum map_id id, const union key *key)
+{
+	if (bpf_map_delete_elem(fp->maps[id], key))
+		return -errno;
+	return change_nets(fp, id, -1);
+}
+
+int fastpath_del(struct fastpath *fp, const struct prefix *p)
+{
+	union key key;
+	enum map_id id = locate(p, &key);
+	int code;
+
+	pthread_mutex_lock(&fp->lock);
+	code = delete_locked(fp, id, &key);
+	pthread_mutex_unlock(&fp->lock);
+	return code;
+}
+
+int entries_expire(struct fastpath *fp, const struct prefix *p, uint64_t since)
+{
+	struct gg_entry e;
+	union key key;
+	enum map_id id = locate(p, &key);
+	int code;
+
+	pthread_mutex_lock(&fp->lock);
+	code = find_exact(fp, p, id, &key, &e);
+	if (!code && e.expires && e.expires < since)
+		code = delete_locked(fp, id, &key);
+	pthread_mutex_unlock(&fp->lock);
+	return code;
+}
+
+int fastpath_get(struct fastpath *fp, const struct prefix *p, struct gg_entry *ret)
+{
+	struct gg_entry e;
+	union key key;
+	enum map_id id = locate(p, &key);
+	int code = find_exact(fp, p, id, &key, &e);
+
+	if (!code)
+		*ret = e;
+	return code;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of this room share. Functions that take err write one line to it when they fail:
+ * the thing, the cause, the mend.
+ */
+#ifndef FASTPATH_INTERNAL_H
+#define FASTPATH_INTERNAL_H
+
+#include "fastpath.h"
+
+#include <limits.h>
+#include <pthread.h>
+
+#define PINS_PATH 256
+#define PINS_NAME 32 /* longest name below it, with its slash */
+
+enum map_id {
+	MAP_HOST4,
+	MAP_HOST6,
+	MAP_NET4,
+	MAP_NET6,
+	MAP_VIP,
+	MAP_STATS,
+	MAP_EVENTS,
+	MAP_CONF,
+	MAP_META,
+	MAP_SOCKS,
+	MAP_ASKING,
+	MAP_COUNT
+};
+
+/* Pin and object name of each map. */
+extern const char *const map_names[MAP_COUNT];
+
+struct ring_buffer;
+
+struct fastpath {
+	char dir[PINS_PATH];
+	int lock_fd;
+	int maps[MAP_COUNT];
+	bool reused;
+	struct fastpath_attachment attachments[FASTPATH_INTERFACES];
+	int attachment_count;
+	struct ring_buffer *ring;
+	void (*see_event)(const struct gg_event *e, void *arg);
+	void *see_arg;
+	pthread_mutex_t lock; /* entries' writers, conf and meta */
+	struct gg_conf switches;
+	struct gg_meta meta;
+};
+
+/* ---- words.c ---- */
+
+/* Prints to err and returns code. */
+int words_fail(char *err, size_t err_size, int code, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* From now on libbpf and libxdp say nothing; the most telling line since words_forget is kept. */
+void words_mute(void);
+void words_forget(void);
+/* The line kept, or what the code means when there is none. */
+const char *words_reason(int code);
+
+/* ---- probe.c ---- */
+
+int probe_capabilities(char *err, size_t err_size);
+int probe_kernel(const struct fastpath_conf *conf, char *err, size_t err_size);
+int probe_interfaces(const struct fastpath_conf *conf, char *err, size_t err_size);
+
+/* ---- pins.c ---- */
+
+/* Opens and locks bpffs, made if need be (create). -ENOENT without create: there is none. */
+int pins_lock(const char *bpffs, bool create, int *ret_fd, char *err, size_t err_size);
+/* dir/name; -ENAMETOOLONG. */
+int pins_path(char ret[PINS_PATH], const char *dir, const char *name);
+/* The directory of this schema, or the one it is built in. */
+int pins_dir(char ret[PINS_PATH], const char *bpffs, bool building);
+/* Removes a directory of pins; returns how many pins went, or -errno. Absent: 0. */
+int pins_remove(const char *dir);
+/* What is built takes the place of what is in force, which then stands where it was built. */
+int pins_swap(const char *bpffs, bool *ret_had_old);
+/* Ids of the meta maps pinned here, in force or not: programs that use one are ours. */
+struct pins_ids {
+	uint32_t ids[8];
+	int count;
+};
+void pins_own(const char *bpffs, struct pins_ids *ret);
+
+/* ---- maps.c ---- */
+
+struct bpf_object;
+
+struct maps_result {
+	bool reused;         /* all of the pinned maps are in use as they are */
+	struct gg_meta meta; /* of the pins found; zero without */
+};
+
+/* Opens what is pinned in dir and fits, creates the rest, carries entries over. Fills maps[]. */
+int maps_take(const struct fastpath_conf *conf, const char *dir, int maps[MAP_COUNT],
+	      struct maps_result *ret, char *err, size_t err_size);
+int maps_pin(const int maps[MAP_COUNT], const char *dir, char *err, size_t err_size);
+void maps_close(int maps[MAP_COUNT]);
+/* Makes an object that is open, not loaded, use these maps. */
+int maps_use(struct bpf_object *obj, const int maps[MAP_COUNT]);
+
+/* ---- attach.c ---- */
+
+struct xdp_bpf;
+struct xdp_program;
+
+/* One interface during a start: what was there, what this start put there. */
+struct attach {
+	int ifindex;
+	int old_fd;         /* the program replaced, -1: none */
+	uint32_t old_flags; /* its mode */
+	struct xdp_bpf *skel;
+	struct xdp_program *program; /* attached through libxdp */
+	uint32_t flags;              /* mode of ours when it stands alone */
+	bool dispatched;
+};
+
+/* Puts the program on an interface, over what an earlier start left there. */
+int attach_interface(const char *name, enum fastpath_xdp mode, const int maps[MAP_COUNT],
+		     const struct pins_ids *own, struct attach *ret,
+		     struct fastpath_attachment *ret_how, char *err, size_t err_size);
+void attach_undo(struct attach *a);
+/* Ends a start: drops what a dispatcher still holds of an earlier one. */
+void attach_commit(struct attach *a, const struct pins_ids *own);
+/* Takes our programs off every interface but the kept ones; says each. Returns how many. orphans:
+ * also those of another bpffs whose daemon is gone. */
+int attach_clear(const struct pins_ids *own, bool orphans, const int *keep, int keep_count,
+		 void (*report)(const char *line, void *arg), void *arg);
+
+/* ---- lookup.c ---- */
+
+struct lookup {
+	int link_fd;
+	int old_prog_fd;     /* what the link ran before, -1: the link is new */
+	char pin[PINS_PATH]; /* made by this start, "": none */
+};
+
+#define LOOKUP_PIN "link_lookup"
+
+/* Loads the program over maps and puts it in force; the link is the one pinned in dir when it fits,
+ * and is pinned in pin_dir. */
+int lookup_attach(const int maps[MAP_COUNT], const char *dir, const char *pin_dir,
+		  struct lookup *ret, char *err, size_t err_size);
+void lookup_undo(struct lookup *l);
+void lookup_close(struct lookup *l);
+/* Ends the link pinned in dir; true if there was one. */
+bool lookup_detach(const char *dir);
+
+/* ---- walk.c ---- */
+
+/* A batch of n keys and values. Other than 0 ends the walk. */
+typedef int (*walk_fn)(const void *keys, const void *values, uint32_t n, void *arg);
+int walk_map(int fd, walk_fn see, void *arg);
+
+/* ---- entries.c ---- */
+
+/* CLOCK_REALTIME minus CLOCK_MONOTONIC, s. */
+int64_t entries_offset(void);
+uint64_t entries_now(void); /* s, CLOCK_MONOTONIC */
+/* The prefix that a key of map id stands for. */
+struct prefix entries_prefix(enum map_id id, const void *key);
+/* Deletes it if it has been expired since before `since` (s, CLOCK_MONOTONIC). */
+int entries_expire(struct fastpath *fp, const struct prefix *p, uint64_t since);
+/* Counts what net4 and net6 hold and tells the programs. */
+int entries_count_nets(struct fastpath *fp);
+
+/* ---- switches.c ---- */
+
+/* Writes fp->switches to conf. With fp->lock held, or before others know fp. */
+int switches_write(struct fastpath *fp);
+int switches_write_meta(struct fastpath *fp);
+
+#endif

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The maps of a start: taken over from the pins of an earlier one where they fit, created where
+ * not, entries carried over when only the size differs.
+ */
+#include "internal.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <xdp.skel.h>
+
+const char *const map_names[MAP_COUNT] = {
+	[MAP_HOST4] = "host4", [MAP_HOST6] = "host6", [MAP_NET4] = "net4",     [MAP_NET6] = "net6",
+	[MAP_VIP] = "vip",     [MAP_STATS] = "stats", [MAP_EVENTS] = "events", [MAP_CONF] = "conf",
+	[MAP_META] = "meta",   [MAP_SOCKS] = "socks", [MAP_ASKING] = "asking",
+};
+
+/* Maps that hold what was learned; the others are written by every start. */
+static bool is_carried(enum map_id id)
+{
+	return id <= MAP_NET6;
+}
+
+/* Maps that a set built anew must not share with the set in force: writing them would change what
+ * the programs of the earlier start do before this one is sure to succeed. */
+static bool is_switch(enum map_id id)
+{
+	return id == MAP_VIP || id == MAP_CONF || id == MAP_META || id == MAP_SOCKS;
+}
+
+struct old_maps {
+	int fds[MAP_COUNT]; /* -1: not there */
+	struct bpf_map_info info[MAP_COUNT];
+};
+
+static void open_old(const char *dir, struct old_maps *old)
+{
+	char path[PINS_PATH];
+	__u32 size;
+	int i;
+
+	for (i = 0; i < MAP_COUNT; i++) {
+		size = sizeof(old->info[i]);
+		old->fds[i] = pins_path(path, dir, map_names[i]) ? -1 : bpf_obj_get(path);
+		if (old->fds[i] < 0)
+			continue;
+		if (bpf_obj_get_info_by_fd(old->fds[i], &old->info[i], &size)) {
+			close(old->fds[i]);
+			old->fds[i] = -1;
+		}
+	}
+}
+
+/* Whether the pins are a set that this version made or could have made. */
+static bool read_meta(const struct old_maps *old, struct gg_meta *ret)
+{
+	struct gg_meta m;
+	__u32 zero = 0;
+
+	if (old->fds[MAP_META] < 0 || old->info[MAP_META].value_size != sizeof(m) ||
+	    bpf_map_lookup_elem(old->fds[MAP_META], &zero, &m) || m.magic != GG_MAGIC ||
+	    m.schema != GG_SCHEMA)
+		return false;
+	*ret = m;
+	return true;
+}
+
+static bool same_layout(const struct bpf_map *map, const struct bpf_map_info *info)
+{
+	return bpf_map__type(map) == info->type && bpf_map__key_size(map) == info->key_size &&
+	       bpf_map__value_size(map) == info->value_size &&
+	       bpf_map__map_flags(map) == info->map_flags;
+}
+
+static void set_sizes(struct xdp_bpf *skel, const struct fastpath_conf *conf)
+{
+	if (conf->hosts) {
+		bpf_map__set_max_entries(skel->maps.host4, conf->hosts);
+		bpf_map__set_max_entries(skel->maps.host6, conf->hosts);
+	}
+	if (conf->nets) {
+		bpf_map__set_max_entries(skel->maps.net4, conf->nets);
+		bpf_map__set_max_entries(skel->maps.net6, conf->nets);
+	}
+}
+
+struct copy {
+	int to;
+	__u32 key_size, value_size;
+};
+
+static int copy_batch(const void *keys, const void *values, uint32_t n, void *arg)
+{
+	const struct copy *c = arg;
+	__u32 i, done = n;
+
+	if (!bpf_map_update_batch(c->to, keys, values, &done, NULL))
+		return 0;
+	/* The new map is smaller than what the old one holds, or memory is short: what fits is
+	 * kept, the daemon's comparison with its own verdicts says the rest. */
+	for (i = done; i < n; i++)
+		bpf_map_update_elem(c->to, (const char *)keys + (size_t)i * c->key_size,
+				    (const char *)values + (size_t)i * c->value_size, BPF_ANY);
+	return 0;
+}
+
+/* Settles for each map whether the old one is used; true when all of them are. */
+static bool settle(struct xdp_bpf *skel, const struct old_maps *old, bool known, bool fits[])
+{
+	struct bpf_map *map;
+	bool all = known;
+	int i;
+
+	for (i = 0; i < MAP_COUNT; i++) {
+		map = bpf_object__find_map_by_name(skel->obj, map_names[i]);
+		fits[i] = known && old->fds[i] >= 0 && same_layout(map, &old->info[i]) &&
+			  bpf_map__max_entries(map) == old->info[i].max_entries;
+		all = all && fits[i];
+	}
+	for (i = 0; i < MAP_COUNT && !all; i++)
+		fits[i] = fits[i] && !is_switch(i);
+	return all;
+}
+
+static int create(struct xdp_bpf *skel, const struct old_maps *old, const bool fits[],
+		  int maps[MAP_COUNT], char *err, size_t err_size)
+{
+	struct bpf_map *map;
+	int i, code;
+
+	bpf_program__set_autoload(skel->progs.greygate_xdp, false);
+	for (i = 0; i < MAP_COUNT; i++) {
+		map = bpf_object__find_map_by_name(skel->obj, map_names[i]);
+		if (fits[i] && bpf_map__reuse_fd(map, old->fds[i]))
+			return words_fail(err, err_size, -EINVAL,
+					  "map %s: cannot be taken over: %s", map_names[i],
+					  words_reason(EINVAL));
+	}
+	code = xdp_bpf__load(skel);
+	if (code)
+		return words_fail(
+			err, err_size, code,
+			"maps: cannot be created: %s; lower limit hosts and nets if memory "
+			"is short",
+			words_reason(code));
+	for (i = 0; i < MAP_COUNT; i++) {
+		map = bpf_object__find_map_by_name(skel->obj, map_names[i]);
+		maps[i] = fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 3);
+		if (maps[i] < 0)
+			return words_fail(err, err_size, -errno, "map %s: %s; raise LimitNOFILE",
+					  map_names[i], strerror(errno));
+	}
+	return 0;
+}
+
+int maps_take(const struct fastpath_conf *conf, const char *dir, int maps[MAP_COUNT],
+	      struct maps_result *ret, char *err, size_t err_size)
+{
+	struct old_maps old;
+	struct gg_meta meta = {};
+	bool fits[MAP_COUNT], known, all;
+	struct xdp_bpf *skel;
+	int i, code;
+
+	open_old(dir, &old);
+	known = read_meta(&old, &meta);
+	skel = xdp_bpf__open();
+	if (!skel) {
+		code = words_fail(err, err_size, -errno, "maps: %s", words_reason(errno));
+		goto out;
+	}
+	set_sizes(skel, conf);
+	all = settle(skel, &old, known, fits);
+	code = create(skel, &old, fits, maps, err, err_size);
+	if (code)
+		goto out;
+	for (i = 0; i < MAP_COUNT; i++) {
+		struct copy copy = {maps[i], old.info[i].key_size, old.info[i].value_size};
+		const struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, map_names[i]);
+
+		if (known && !fits[i] && is_carried(i) && old.fds[i] >= 0 &&
+		    same_layout(map, &old.info[i]))
+			walk_map(old.fds[i], copy_batch, &copy);
+	}
+	ret->reused = all;
+	ret->meta = meta;
+out:
+	xdp_bpf__destroy(skel);
+	maps_close(old.fds);
+	return code;
+}
+
+int maps_pin(const int maps[MAP_COUNT], const char *dir, char *err, size_t err_size)
+{
+	char path[PINS_PATH];
+	int i;
+
+	for (i = 0; i < MAP_COUNT; i++)
+		if (pins_path(path, dir, map_names[i]) || bpf_obj_pin(maps[i], path))
+			return words_fail(err, err_size, -errno, "pin %s/%s: %s", dir, map_names[i],
+					  strerror(errno));
+	return 0;
+}
+
+void maps_close(int maps[MAP_COUNT])
+{
+	int i;
+
+	for (i = 0; i < MAP_COUNT; i++) {
+		if (maps[i] >= 0)
+			close(maps[i]);
+		maps[i] = -1;
+	}
+}
+
+int maps_use(struct bpf_object *obj, const int maps[MAP_COUNT])
+{
+	struct bpf_map *map;
+	int i, code;
+
+	for (i = 0; i < MAP_COUNT; i++) {
+		map = bpf_object__find_map_by_name(obj, map_names[i]);
+		code = map ? bpf_map__reuse_fd(map, maps[i]) : -ENOENT;
+		if (code)
+			return code;
+	}
+	return 0;
+}

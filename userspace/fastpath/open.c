@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A start: build everything aside, put it in force, then let go of what was there before.
+ */
+#include "internal.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What this start has made and a failure takes back. */
+struct start {
+	const struct fastpath_conf *conf;
+	struct pins_ids own;
+	char used[PINS_PATH], built[PINS_PATH];
+	struct attach attach[FASTPATH_INTERFACES];
+	int attached;
+	struct lookup lookup;
+	bool has_lookup;
+	bool building; /* built exists */
+};
+
+static int build(struct fastpath *fp, struct start *s, char *err, size_t err_size)
+{
+	struct maps_result taken;
+	int code;
+
+	code = maps_take(s->conf, s->used, fp->maps, &taken, err, err_size);
+	if (code)
+		return code;
+	fp->reused = taken.meta.magic == GG_MAGIC;
+	fp->meta = (struct gg_meta){
+		.magic = GG_MAGIC,
+		.schema = GG_SCHEMA,
+		.generation = taken.meta.generation + 1,
+		.heartbeat = entries_now(),
+	};
+	snprintf(fp->meta.build, sizeof(fp->meta.build), "%s", GREYGATE_VERSION);
+	fp->switches = (struct gg_conf){
+		.mode = s->conf->mode,
+		.flags = s->conf->open_when_down ? GG_CONF_OPEN_WHEN_DOWN : 0,
+		.heartbeat_limit = s->conf->heartbeat_limit,
+	};
+	s->building = !taken.reused;
+	if (!s->building)
+		return 0;
+	if (mkdir(s->built, 0755))
+		return words_fail(err, err_size, -errno, "pins %s: %s", s->built, strerror(errno));
+	return maps_pin(fp->maps, s->built, err, err_size);
+}
+
+/* Writes what the programs read. Maps taken over as they are get it only when all is attached:
+ * until then they belong to the programs of the earlier start. */
+static int fill(struct fastpath *fp, const struct start *s, char *err, size_t err_size)
+{
+	int code;
+
+	code = entries_count_nets(fp);
+	if (!code)
+		code = switches_write(fp);
+	if (!code)
+		code = switches_write_meta(fp);
+	if (!code)
+		code = fastpath_vips(fp, s->conf->vips, s->conf->vip_count);
+	if (code)
+		return words_fail(err, err_size, code,
+				  "maps: cannot be filled: %s (%d protected endpoints)",
+				  strerror(-code), s->conf->vip_count);
+	return 0;
+}
+
+static int attach_all(struct fastpath *fp, struct start *s, char *err, size_t err_size)
+{
+	const struct fastpath_conf *conf = s->conf;
+	int i, code;
+
+	for (i = 0; i < conf->interface_count && conf->xdp != FASTPATH_OFF; i++) {
+		code = attach_interface(conf->interfaces[i], conf->xdp, fp->maps, &s->own,
+					&s->attach[i], &fp->attachments[i], err, err_size);
+		if (code)
+			return code;
+		fp->attachment_count = s->attached = i + 1;
+	}
+	if (conf->mode != GG_MODE_HOST)
+		return 0;
+	code = lookup_attach(fp->maps, s->used, s->building ? s->built : s->used, &s->lookup, err,
+			     err_size);
+	s->has_lookup = !code;
+	return code;
+}
+
+static int see_record(void *ctx, void *data, size_t size)
+{
+	struct fastpath *fp = ctx;
+
+	if (size >= sizeof(struct gg_event) && fp->see_event)
+		fp->see_event(data, fp->see_arg);
+	return 0;
+}
+
+static void take_back(struct start *s)
+{
+	if (s->has_lookup)
+		lookup_undo(&s->lookup);
+	while (s->attached > 0)
+		attach_undo(&s->attach[--s->attached]);
+	if (s->building)
+		pins_remove(s->built);
+	/* Succeeds when this start made it. */
+	rmdir(s->conf->bpffs);
+}
+
+/* Everything is in force: what is left of earlier starts goes. */
+static void finish(struct start *s)
+{
+	int keep[FASTPATH_INTERFACES], i;
+
+	for (i = 0; i < s->attached; i++) {
+		keep[i] = s->attach[i].ifindex;
+		attach_commit(&s->attach[i], &s->own);
+	}
+	attach_clear(&s->own, false, keep, s->attached, NULL, NULL);
+	if (s->has_lookup)
+		lookup_close(&s->lookup);
+	else if (!lookup_detach(s->used))
+		lookup_detach(s->built);
+	/* After the swap the former pins stand where this start built; a link that is in use has
+	 * its second pin in the new place. */
+	if (s->building)
+		pins_remove(s->built);
+}
+
+static int start(struct fastpath *fp, struct start *s, char *err, size_t err_size)
+{
+	bool had_old;
+	int code;
+
+	pins_own(fp->dir, &s->own);
+	pins_remove(s->built);
+	code = build(fp, s, err, err_size);
+	if (code)
+		return code;
+	fp->ring = ring_buffer__new(fp->maps[MAP_EVENTS], see_record, fp, NULL);
+	if (!fp->ring)
+		return words_fail(err, err_size, -errno, "events ring: %s", strerror(errno));
+	if (s->building) {
+		code = fill(fp, s, err, err_size);
+		if (code)
+			return code;
+	}
+	code = attach_all(fp, s, err, err_size);
+	if (code)
+		return code;
+	if (!s->building)
+		return fill(fp, s, err, err_size);
+	code = pins_swap(fp->dir, &had_old);
+	if (code)
+		return words_fail(err, err_size, code, "pins %s: cannot be put in place: %s",
+				  s->used, strerror(-code));
+	return 0;
+}
+
+int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char *err,
+		  size_t err_size)
+{
+	struct start s = {.conf = conf};
+	struct fastpath *fp;
+	int code, i;
+
+	words_mute();
+	code = probe_capabilities(err, err_size);
+	if (!code)
+		code = probe_interfaces(conf, err, err_size);
+	if (!code)
+		code = probe_kernel(conf, err, err_size);
+	if (code)
+		return code;
+	fp = calloc(1, sizeof(*fp));
+	if (!fp)
+		return words_fail(err, err_size, -ENOMEM, "fast path: out of memory");
+	for (i = 0; i < MAP_COUNT; i++)
+		fp->maps[i] = -1;
+	fp->lock_fd = -1;
+	pthread_mutex_init(&fp->lock, NULL);
+
+	code = pins_lock(conf->bpffs, true, &fp->lock_fd, err, err_size);
+	if (!code) {
+		snprintf(fp->dir, sizeof(fp->dir), "%s", conf->bpffs);
+		pins_dir(s.used, fp->dir, false);
+		pins_dir(s.built, fp->dir, true);
+		code = start(fp, &s, err, err_size);
+		if (code)
+			take_back(&s);
+		else
+			finish(&s);
+	}
+	if (code) {
+		fp->meta.magic = 0;
+		fastpath_close(&fp);
+		return code;
+	}
+	*ret = fp;
+	return 0;
+}
+
+void fastpath_close(struct fastpath **fpp)
+{
+	struct fastpath *fp = *fpp;
+
+	if (!fp)
+		return;
+	*fpp = NULL;
+	/* A daemon that leaves says so: what is in force acts as when_down says at once, and
+	 * another start need not wait for the heartbeat to grow old. */
+	if (fp->meta.magic) {
+		fp->meta.heartbeat = 0;
+		switches_write_meta(fp);
+	}
+	ring_buffer__free(fp->ring);
+	maps_close(fp->maps);
+	if (fp->lock_fd >= 0)
+		close(fp->lock_fd);
+	pthread_mutex_destroy(&fp->lock);
+	free(fp);
+}
+
+int fastpath_attachments(const struct fastpath *fp, const struct fastpath_attachment **ret)
+{
+	*ret = fp->attachments;
+	return fp->attachment_count;
+}
+
+bool fastpath_reused(const struct fastpath *fp)
+{
+	return fp->reused;
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The pin directory: who works on it, what is in force, what is being built.
+ */
+#include "internal.h"
+
+#include <bpf/bpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+int pins_path(char ret[PINS_PATH], const char *dir, const char *name)
+{
+	int n = snprintf(ret, PINS_PATH, "%s/%s", dir, name);
+
+	return n < PINS_PATH ? 0 : -ENAMETOOLONG;
+}
+
+int pins_dir(char ret[PINS_PATH], const char *bpffs, bool building)
+{
+	int n = snprintf(ret, PINS_PATH, "%s/v%d%s", bpffs, GG_SCHEMA, building ? ".new" : "");
+
+	return n < PINS_PATH - PINS_NAME ? 0 : -ENAMETOOLONG;
+}
+
+/* The directory that a bpf file system would have to be mounted on. */
+static void parent_of(char ret[PINS_PATH], const char *path)
+{
+	char *slash;
+
+	snprintf(ret, PINS_PATH, "%s", path);
+	slash = strrchr(ret, '/');
+	if (slash && slash != ret)
+		*slash = '\0';
+}
+
+static int make_dir(const char *bpffs, char *err, size_t err_size)
+{
+	char parent[PINS_PATH];
+	struct statfs fs;
+
+	parent_of(parent, bpffs);
+	if (!mkdir(bpffs, 0755) || errno == EEXIST) {
+		if (!statfs(bpffs, &fs) && fs.f_type == BPF_FS_MAGIC)
+			return 0;
+		/* Fails, and should, when somebody else keeps files there. */
+		rmdir(bpffs);
+		return words_fail(err, err_size, -ENODEV,
+				  "bpffs %s: no bpf file system is mounted there; mount one: "
+				  "mount -t bpf bpf %s",
+				  bpffs, parent);
+	}
+	if (errno == ENOENT)
+		return words_fail(err, err_size, -ENOENT,
+				  "bpffs %s: %s does not exist; mount a bpf file system: "
+				  "mkdir -p %s && mount -t bpf bpf %s",
+				  bpffs, parent, parent, parent);
+	/* sysfs without a bpf file system on its mount point answers so. */
+	if (errno == EPERM && !statfs(parent, &fs) && fs.f_type != BPF_FS_MAGIC)
+		return words_fail(err, err_size, -ENODEV,
+				  "bpffs %s: no bpf file system is mounted there; mount one: "
+				  "mount -t bpf bpf %s",
+				  bpffs, parent);
+	return words_fail(err, err_size, -errno,
+			  "bpffs %s: cannot make the directory: %s; start greygated as root", bpffs,
+			  strerror(errno));
+}
+
+int pins_lock(const char *bpffs, bool create, int *ret_fd, char *err, size_t err_size)
+{
+	struct stat locked, there;
+	char probe[PINS_PATH];
+	int fd, code;
+
+	if (pins_dir(probe, bpffs, true))
+		return words_fail(err, err_size, -ENAMETOOLONG,
+				  "bpffs %.40s...: the path is too long; %d bytes at most", bpffs,
+				  PINS_PATH - 2 * PINS_NAME);
+	for (;;) {
+		code = create ? make_dir(bpffs, err, err_size) : 0;
+		if (code)
+			return code;
+		fd = open(bpffs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0)
+			return words_fail(err, err_size, -errno, "bpffs %s: %s", bpffs,
+					  strerror(errno));
+		if (flock(fd, LOCK_EX | LOCK_NB)) {
+			close(fd);
+			return words_fail(
+				err, err_size, -EBUSY,
+				"bpffs %s: a running greygated works on it; stop that one "
+				"first, or give this one a bpffs of its own",
+				bpffs);
+		}
+		/* A detach may have removed the directory between open and flock. */
+		if (!fstat(fd, &locked) && !stat(bpffs, &there) && locked.st_ino == there.st_ino) {
+			*ret_fd = fd;
+			return 0;
+		}
+		close(fd);
+		if (!create)
+			return words_fail(err, err_size, -ENOENT, "bpffs %s: gone", bpffs);
+	}
+}
+
+int pins_remove(const char *dir)
+{
+	char path[PINS_PATH];
+	struct dirent *entry;
+	int removed = 0;
+	DIR *d;
+
+	d = opendir(dir);
+	if (!d)
+		return errno == ENOENT ? 0 : -errno;
+	while ((entry = readdir(d))) {
+		if (entry->d_name[0] == '.' || pins_path(path, dir, entry->d_name))
+			continue;
+		if (!unlink(path))
+			removed++;
+	}
+	closedir(d);
+	return rmdir(dir) ? -errno : removed;
+}
+
+int pins_swap(const char *bpffs, bool *ret_had_old)
+{
+	char built[PINS_PATH], used[PINS_PATH];
+
+	if (pins_dir(built, bpffs, true) || pins_dir(used, bpffs, false))
+		return -ENAMETOOLONG;
+	if (!renameat2(AT_FDCWD, built, AT_FDCWD, used, RENAME_EXCHANGE)) {
+		*ret_had_old = true;
+		return 0;
+	}
+	if (errno != ENOENT)
+		return -errno;
+	if (rename(built, used))
+		return -errno;
+	*ret_had_old = false;
+	return 0;
+}
+
+void pins_own(const char *bpffs, struct pins_ids *ret)
+{
+	char path[PINS_PATH], dir[PINS_PATH];
+	struct bpf_map_info info = {};
+	struct dirent *entry;
+	__u32 size;
+	DIR *d;
+	int fd;
+
+	ret->count = 0;
+	d = opendir(bpffs);
+	if (!d)
+		return;
+	while ((entry = readdir(d)) && ret->count < (int)(sizeof(ret->ids) / sizeof(ret->ids[0]))) {
+		if (entry->d_name[0] != 'v' || pins_path(dir, bpffs, entry->d_name) ||
+		    pins_path(path, dir, map_names[MAP_META]))
+			continue;
+		fd = bpf_obj_get(path);
+		if (fd < 0)
+			continue;
+		size = sizeof(info);
+		if (!bpf_obj_get_info_by_fd(fd, &info, &size))
+			ret->ids[ret->count++] = info.id;
+		close(fd);
+	}
+	closedir(d);
+}

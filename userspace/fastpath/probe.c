@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What a start needs of the process, the kernel and the machine, asked before anything is made, so
+ * that the answer names the missing thing and not the call that failed for want of it.
+ */
+#include "internal.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/capability.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#define OLDEST_KERNEL "6.1"
+
+static bool has_capability(const struct __user_cap_data_struct caps[2], int cap)
+{
+	return caps[CAP_TO_INDEX(cap)].effective & CAP_TO_MASK(cap);
+}
+
+int probe_capabilities(char *err, size_t err_size)
+{
+	static const struct {
+		int number;
+		const char *name;
+	} needed[] = {
+		{CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},
+		{CAP_NET_ADMIN, "CAP_NET_ADMIN"},
+		{CAP_BPF, "CAP_BPF"},
+	};
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct caps[2] = {};
+	size_t i;
+
+	if (syscall(SYS_capget, &head, caps))
+		return words_fail(err, err_size, -errno, "capabilities: %s", strerror(errno));
+	for (i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		if (!has_capability(caps, needed[i].number))
+			return words_fail(
+				err, err_size, -EPERM,
+				"missing capability %s: the kernel fast path needs root, or "
+				"CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN",
+				needed[i].name);
+	return 0;
+}
+
+enum feature_kind { FEATURE_PROGRAM, FEATURE_MAP, FEATURE_HELPER };
+
+static const struct feature {
+	const char *name;
+	enum feature_kind kind;
+	int program; /* enum bpf_prog_type */
+	int number;  /* enum bpf_map_type, enum bpf_func_id */
+	bool lookup; /* only for socket lookup */
+	bool xdp;    /* only for XDP */
+} features[] = {
+	{"XDP programs", FEATURE_PROGRAM, BPF_PROG_TYPE_XDP, 0, false, true},
+	{"socket lookup programs", FEATURE_PROGRAM, BPF_PROG_TYPE_SK_LOOKUP, 0, true, false},
+	{"LPM tries", FEATURE_MAP, 0, BPF_MAP_TYPE_LPM_TRIE, false, false},
+	{"BPF ring buffers", FEATURE_MAP, 0, BPF_MAP_TYPE_RINGBUF, false, false},
+	{"socket maps", FEATURE_MAP, 0, BPF_MAP_TYPE_SOCKMAP, false, false},
+	{"bpf_skc_lookup_tcp in XDP", FEATURE_HELPER, BPF_PROG_TYPE_XDP, BPF_FUNC_skc_lookup_tcp,
+	 false, true},
+	{"bpf_ktime_get_coarse_ns in XDP", FEATURE_HELPER, BPF_PROG_TYPE_XDP,
+	 BPF_FUNC_ktime_get_coarse_ns, false, true},
+	{"bpf_ktime_get_coarse_ns in socket lookup", FEATURE_HELPER, BPF_PROG_TYPE_SK_LOOKUP,
+	 BPF_FUNC_ktime_get_coarse_ns, true, false},
+};
+
+static bool has_feature(const struct feature *f)
+{
+	switch (f->kind) {
+	case FEATURE_PROGRAM:
+		return libbpf_probe_bpf_prog_type(f->program, NULL) == 1;
+	case FEATURE_MAP:
+		return libbpf_probe_bpf_map_type(f->number, NULL) == 1;
+	case FEATURE_HELPER:
+		return libbpf_probe_bpf_helper(f->program, f->number, NULL) == 1;
+	}
+	return false;
+}
+
+int probe_kernel(const struct fastpath_conf *conf, char *err, size_t err_size)
+{
+	bool xdp = conf->xdp != FASTPATH_OFF && conf->interface_count > 0;
+	bool lookup = conf->mode == GG_MODE_HOST;
+	struct utsname name;
+	size_t i;
+
+	for (i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
+		if ((features[i].xdp && !xdp) || (features[i].lookup && !lookup))
+			continue;
+		if (has_feature(&features[i]))
+			continue;
+		uname(&name);
+		return words_fail(err, err_size, -EOPNOTSUPP,
+				  "kernel %s gives no %s: use Linux " OLDEST_KERNEL
+				  " or newer with CONFIG_BPF_SYSCALL, CONFIG_BPF_JIT and "
+				  "CONFIG_XDP_SOCKETS%s",
+				  name.release, features[i].name,
+				  features[i].xdp ? ", or set xdp = off" : "");
+	}
+	return 0;
+}
+
+int probe_interfaces(const struct fastpath_conf *conf, char *err, size_t err_size)
+{
+	int i;
+
+	if (conf->xdp == FASTPATH_OFF)
+		return 0;
+	if (conf->interface_count > FASTPATH_INTERFACES)
+		return words_fail(err, err_size, -E2BIG,
+				  "interfaces: %d named, at most %d can get the XDP program",
+				  conf->interface_count, FASTPATH_INTERFACES);
+	for (i = 0; i < conf->interface_count; i++)
+		if (!if_nametoindex(conf->interfaces[i]))
+			return words_fail(
+				err, err_size, -ENODEV,
+				"interface %s: there is none of that name; `ip link` lists "
+				"them, the key is interfaces",
+				conf->interfaces[i]);
+	return 0;
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What steers the programs while they run: protected endpoints, listeners, heartbeat, when_down.
+ */
+#include "internal.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int switches_write(struct fastpath *fp)
+{
+	__u32 zero = 0;
+
+	return bpf_map_update_elem(fp->maps[MAP_CONF], &zero, &fp->switches, BPF_ANY) ? -errno : 0;
+}
+
+int switches_write_meta(struct fastpath *fp)
+{
+	__u32 zero = 0;
+
+	return bpf_map_update_elem(fp->maps[MAP_META], &zero, &fp->meta, BPF_ANY) ? -errno : 0;
+}
+
+static struct gg_vip_key vip_key(const struct endpoint *e, bool marker)
+{
+	struct gg_vip_key key = {.port = marker ? 0 : e->port};
+
+	memcpy(key.addr, e->addr.b, sizeof(key.addr));
+	return key;
+}
+
+struct vip_walk {
+	const struct endpoint *vips;
+	int n;
+	struct gg_vip_key *gone;
+	size_t gone_count, room;
+	bool failed;
+};
+
+static bool is_wanted(const struct vip_walk *w, const struct gg_vip_key *key)
+{
+	int i;
+
+	for (i = 0; i < w->n; i++)
+		if (!memcmp(key->addr, w->vips[i].addr.b, sizeof(key->addr)) &&
+		    (!key->port || key->port == w->vips[i].port))
+			return true;
+	return false;
+}
+
+static int vip_batch(const void *keys, const void *values, uint32_t n, void *arg)
+{
+	const struct gg_vip_key *key = keys;
+	struct vip_walk *w = arg;
+	struct gg_vip_key *gone;
+	uint32_t i;
+
+	(void)values;
+	gone = realloc(w->gone, (w->gone_count + n) * sizeof(*gone));
+	if (!gone) {
+		w->failed = true;
+		return -ENOMEM;
+	}
+	w->gone = gone;
+	for (i = 0; i < n; i++)
+		if (!is_wanted(w, &key[i]))
+			w->gone[w->gone_count++] = key[i];
+	return 0;
+}
+
+static int add_vip(struct fastpath *fp, const struct gg_vip_key *key)
+{
+	const struct gg_vip fresh = {};
+
+	if (!bpf_map_update_elem(fp->maps[MAP_VIP], key, &fresh, BPF_NOEXIST) || errno == EEXIST)
+		return 0;
+	return errno == E2BIG ? -ENOSPC : -errno;
+}
+
+int fastpath_vips(struct fastpath *fp, const struct endpoint *vips, int n)
+{
+	struct vip_walk w = {.vips = vips, .n = n};
+	struct gg_vip_key key;
+	size_t gone;
+	int i, code;
+
+	code = walk_map(fp->maps[MAP_VIP], vip_batch, &w);
+	if (!code && w.failed)
+		code = -ENOMEM;
+	for (gone = 0; gone < w.gone_count && !code; gone++)
+		bpf_map_delete_elem(fp->maps[MAP_VIP], &w.gone[gone]);
+	free(w.gone);
+	for (i = 0; i < n && !code; i++) {
+		key = vip_key(&vips[i], false);
+		code = add_vip(fp, &key);
+		key = vip_key(&vips[i], true);
+		if (!code)
+			code = add_vip(fp, &key);
+	}
+	return code;
+}
+
+int fastpath_listener(struct fastpath *fp, enum gg_sock slot, int fd)
+{
+	__u64 value = fd;
+	__u32 key = slot;
+
+	return bpf_map_update_elem(fp->maps[MAP_SOCKS], &key, &value, BPF_ANY) ? -errno : 0;
+}
+
+void fastpath_heartbeat(struct fastpath *fp)
+{
+	pthread_mutex_lock(&fp->lock);
+	fp->meta.heartbeat = entries_now();
+	switches_write_meta(fp);
+	pthread_mutex_unlock(&fp->lock);
+}
+
+void fastpath_set_when_down(struct fastpath *fp, bool open)
+{
+	pthread_mutex_lock(&fp->lock);
+	fp->switches.flags &= ~GG_CONF_OPEN_WHEN_DOWN;
+	if (open)
+		fp->switches.flags |= GG_CONF_OPEN_WHEN_DOWN;
+	switches_write(fp);
+	pthread_mutex_unlock(&fp->lock);
+}
