@@ -61,7 +61,7 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *ret)
 	int row = schema_find(section_of(cfg), opt->name);
 	const struct schema_key *k = &schema[row];
 	char why[KIND_WHY], name[80];
-	bool more = kind_is_list(k->kind) && opt->nvalues > 0;
+	bool more = kind_is_list(k->kind) && opt->nvalues > 1; /* this value is counted */
 	int rc;
 
 	schema_name(k, name, sizeof(name));
@@ -86,7 +86,7 @@ static int on_unknown(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *ret)
 	char known[400], name[90];
 
 	*(const char **)ret = text;
-	if (opt->nvalues)
+	if (opt->nvalues > 1)
 		return 0; /* the rest of a list */
 	snprintf(name, sizeof(name), "%s%s%s", section, *section ? "." : "", opt->name);
 	complain(&now.complaints, cfg->line, name, "unknown key%s%s; known here are %s",

@@ -267,7 +267,7 @@ static void print_words(FILE *f, const char *indent, const char *words)
 
 void config_print_sample(FILE *f)
 {
-	char allowed[200], value[200];
+	char allowed[200], line[220], value[200];
 	const char *section = "";
 
 	fputs("# greygate.conf: every key with its default; see greygate.conf(5).\n"
@@ -285,7 +285,9 @@ void config_print_sample(FILE *f)
 			fputc('\n', f);
 		}
 		print_words(f, indent, k->manual);
-		print_words(f, indent, kind_allowed(k, allowed, sizeof(allowed)));
+		snprintf(line, sizeof(line), "Allowed: %s",
+			 kind_allowed(k, allowed, sizeof(allowed)));
+		print_words(f, indent, line);
 		fprintf(f, "%s%s%s = %s\n", indent, sets ? "" : "#", k->name,
 			kind_spelling(k, k->def ? k->def : k->example, value, sizeof(value)));
 	}
