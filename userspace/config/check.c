@@ -87,10 +87,37 @@ static void check_mode(const struct check *c)
 	      "the daemon would send mail to itself; name the mail server's endpoint");
 }
 
+/* What is wrong when `longer` is not longer than `shorter`; `words` tells it. */
+struct order {
+	const char *section, *shorter;
+	const char *other, *longer;
+	bool equal; /* may be equal */
+	bool both;  /* only when both are set: the default of the other does no harm */
+	const char *words;
+};
+
+static const struct order orders[] = {
+	{"stutter", "first", "limit", "session_time", false, false,
+	 "not shorter than limit.session_time: every session would end in its banner"},
+	{"stutter", "deny_limit", "limit", "session_time", true, true,
+	 "longer than limit.session_time, which ends the session before"},
+	{"greylist", "delay_clean", "greylist", "delay", true, true, "longer than greylist.delay"},
+	{"greylist", "delay", "greylist", "delay_suspicious", true, true,
+	 "longer than greylist.delay_suspicious"},
+	{"greylist", "delay_clean", "greylist", "window", false, true,
+	 "not shorter than greylist.window: no retry could ever count"},
+	{"greylist", "delay", "greylist", "window", false, false,
+	 "not shorter than greylist.window: no retry could ever count"},
+	{"greylist", "delay_suspicious", "greylist", "window", false, true,
+	 "not shorter than greylist.window: no retry could ever count"},
+	{"greylist", "window", "greylist", "keep", true, true, "longer than greylist.keep"},
+	{"trap", "life", "trap", "max", true, false, "longer than trap.max"},
+};
+
 static void check_times(const struct check *c)
 {
 	const struct config *f = c->config;
-	uint64_t longest = f->greylist.delay_suspicious;
+	char name[80];
 
 	if (f->stutter.first && f->stutter.first < f->stutter.interval)
 		complain(c->to,
@@ -98,44 +125,19 @@ static void check_times(const struct check *c)
 			 "stutter.first",
 			 "shorter than stutter.interval, so that no byte would be drawn out; "
 			 "allowed is 0 or stutter.interval and more");
-	if (f->stutter.first >= f->limit.session_time)
-		complain(c->to,
-			 later(line_of(c, "stutter", "first"), line_of(c, "limit", "session_time")),
-			 "stutter.first",
-			 "not shorter than limit.session_time: every session would end before its "
-			 "banner");
-	if (f->stutter.deny_limit > f->limit.session_time)
-		complain(c->to,
-			 later(line_of(c, "stutter", "deny_limit"),
-			       line_of(c, "limit", "session_time")),
-			 "stutter.deny_limit",
-			 "longer than limit.session_time, which ends the session before");
-	if (f->greylist.delay_clean > f->greylist.delay)
-		complain(c->to,
-			 later(line_of(c, "greylist", "delay_clean"),
-			       line_of(c, "greylist", "delay")),
-			 "greylist.delay_clean", "longer than greylist.delay");
-	if (f->greylist.delay > f->greylist.delay_suspicious)
-		complain(c->to,
-			 later(line_of(c, "greylist", "delay"),
-			       line_of(c, "greylist", "delay_suspicious")),
-			 "greylist.delay", "longer than greylist.delay_suspicious");
-	longest += longest * f->greylist.jitter / 100;
-	if (longest >= f->greylist.window)
-		complain(
-			c->to,
-			later(line_of(c, "greylist", "window"),
-			      line_of(c, "greylist", "delay_suspicious")),
-			"greylist.window",
-			"not longer than greylist.delay_suspicious with its jitter: no retry could "
-			"ever count");
-	if (f->greylist.window > f->greylist.keep)
-		complain(c->to,
-			 later(line_of(c, "greylist", "window"), line_of(c, "greylist", "keep")),
-			 "greylist.keep", "shorter than greylist.window");
-	if (f->trap.life > f->trap.max)
-		complain(c->to, later(line_of(c, "trap", "life"), line_of(c, "trap", "max")),
-			 "trap.max", "shorter than trap.life");
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+		const struct order *o = &orders[i];
+		int row = schema_find(o->section, o->shorter);
+		int other = schema_find(o->other, o->longer);
+		uint64_t less = *(uint64_t *)schema_field(f, &schema[row]);
+		uint64_t more = *(uint64_t *)schema_field(f, &schema[other]);
+
+		if (less < more || (o->equal && less == more) ||
+		    (o->both && (!c->lines[row] || !c->lines[other])))
+			continue;
+		complain(c->to, later(c->lines[row], c->lines[other]),
+			 schema_name(&schema[row], name, sizeof(name)), "%s", o->words);
+	}
 }
 
 void check_config(const struct config *c, const int *lines, struct complaints *to)
