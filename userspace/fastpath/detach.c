@@ -21,7 +21,7 @@ static void say(const struct detach *d, const char *line)
 		d->report(line, d->arg);
 }
 
-/* Pin directories are v1, v1.new, v2, ...; the bpffs directory may hold other people's things. */
+/* Pin directories are v1, v1-new, v2, ...; the bpffs directory may hold other people's things. */
 static bool is_pin_dir(const char *name)
 {
 	size_t digits;
@@ -29,7 +29,7 @@ static bool is_pin_dir(const char *name)
 	if (name[0] != 'v')
 		return false;
 	digits = strspn(name + 1, "0123456789");
-	return digits && (!name[1 + digits] || !strcmp(name + 1 + digits, ".new"));
+	return digits && (!name[1 + digits] || !strcmp(name + 1 + digits, "-new"));
 }
 
 static int detach_dir(const struct detach *d, const char *dir, char *err, size_t err_size)

@@ -25,52 +25,38 @@ int pins_path(char ret[PINS_PATH], const char *dir, const char *name)
 
 int pins_dir(char ret[PINS_PATH], const char *bpffs, bool building)
 {
-	int n = snprintf(ret, PINS_PATH, "%s/v%d%s", bpffs, GG_SCHEMA, building ? ".new" : "");
+	int n = snprintf(ret, PINS_PATH, "%s/v%d%s", bpffs, GG_SCHEMA, building ? "-new" : "");
 
 	return n < PINS_PATH - PINS_NAME ? 0 : -ENAMETOOLONG;
 }
 
-/* The directory that a bpf file system would have to be mounted on. */
-static void parent_of(char ret[PINS_PATH], const char *path)
-{
-	char *slash;
-
-	snprintf(ret, PINS_PATH, "%s", path);
-	slash = strrchr(ret, '/');
-	if (slash && slash != ret)
-		*slash = '\0';
-}
-
 static int make_dir(const char *bpffs, char *err, size_t err_size)
 {
-	char parent[PINS_PATH];
+	const char *name = strrchr(bpffs, '/');
 	struct statfs fs;
+	int made = mkdir(bpffs, 0755) ? -errno : 0;
 
-	parent_of(parent, bpffs);
-	if (!mkdir(bpffs, 0755) || errno == EEXIST) {
+	if (!made || made == -EEXIST) {
 		if (!statfs(bpffs, &fs) && fs.f_type == BPF_FS_MAGIC)
 			return 0;
-		/* Fails, and should, when somebody else keeps files there. */
-		rmdir(bpffs);
-		return words_fail(err, err_size, -ENODEV,
-				  "bpffs %s: no bpf file system is mounted there; mount one: "
-				  "mount -t bpf bpf %s",
-				  bpffs, parent);
+		if (!made)
+			rmdir(bpffs);
+		made = -ENODEV;
 	}
-	if (errno == ENOENT)
-		return words_fail(err, err_size, -ENOENT,
-				  "bpffs %s: %s does not exist; mount a bpf file system: "
-				  "mkdir -p %s && mount -t bpf bpf %s",
-				  bpffs, parent, parent, parent);
-	/* sysfs without a bpf file system on its mount point answers so. */
-	if (errno == EPERM && !statfs(parent, &fs) && fs.f_type != BPF_FS_MAGIC)
-		return words_fail(err, err_size, -ENODEV,
-				  "bpffs %s: no bpf file system is mounted there; mount one: "
-				  "mount -t bpf bpf %s",
-				  bpffs, parent);
-	return words_fail(err, err_size, -errno,
-			  "bpffs %s: cannot make the directory: %s; start greygated as root", bpffs,
-			  strerror(errno));
+	/* A bpf file system reserves dots; sysfs allows no directory at all. */
+	if (made == -EPERM && name && strchr(name, '.'))
+		return words_fail(err, err_size, -EINVAL,
+				  "bpffs %s: a bpf file system allows no dot in a name; choose "
+				  "another",
+				  bpffs);
+	if (made == -ENODEV || made == -ENOENT || made == -EPERM)
+		return words_fail(
+			err, err_size, made,
+			"bpffs %s: no bpf file system is mounted there; mount one (mount -t "
+			"bpf bpf /sys/fs/bpf) and let bpffs name a directory in it",
+			bpffs);
+	return words_fail(err, err_size, made, "bpffs %s: the directory cannot be made: %s", bpffs,
+			  strerror(-made));
 }
 
 int pins_lock(const char *bpffs, bool create, int *ret_fd, char *err, size_t err_size)
