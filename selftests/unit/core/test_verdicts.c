@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "core/verdicts.h"
+#include "selftests/unit/random.h"
+
+#define NOW 1000000u
+
+static const uint8_t key[16] = "secret of a test";
+
+static struct verdicts *some(size_t entries)
+{
+	struct verdicts *v = NULL;
+
+	assert_int_equal(verdicts_new(entries, key, &v), 0);
+	return v;
+}
+
+static struct prefix prefix(const char *text)
+{
+	struct prefix p = {0};
+
+	if (prefix_parse(text, &p))
+		fail_msg("%s", text);
+	return p;
+}
+
+static int put(struct verdicts *v, const char *text, uint8_t list, uint32_t expires)
+{
+	struct verdict_entry e = {.verdict = GG_DENY, .list = list, .expires = expires};
+	struct prefix p = prefix(text);
+
+	return verdicts_put(v, &p, &e);
+}
+
+static bool del(struct verdicts *v, const char *text)
+{
+	struct prefix p = prefix(text);
+
+	return verdicts_del(v, &p);
+}
+
+/* List number of the entry that answers for an address; -1: none. */
+static int asked(const struct verdicts *v, const char *text, uint32_t now)
+{
+	struct verdict_entry e;
+	struct prefix where, p = prefix(text);
+
+	if (!verdicts_find(v, &p.addr, now, &e, &where))
+		return -1;
+	assert_true(prefix_holds(&where, &p.addr));
+	return e.list;
+}
+
+static void every_field_comes_back(void **state)
+{
+	struct verdicts *v = some(1000);
+
+	(void)state;
+	for (int verdict = 0; verdict <= GG_DENY; verdict++)
+		for (int action = 0; action <= GG_DROP_ALL; action++)
+			for (int origin = 0; origin <= GG_BY_LIMIT; origin++) {
+				struct verdict_entry e = {
+					.verdict = (enum gg_verdict)verdict,
+					.action = (enum gg_action)action,
+					.origin = (enum gg_origin)origin,
+					.list = (uint8_t)(255 - origin),
+					.repeats = (uint8_t)(250 + action),
+					.expires = NOW + 1 + (uint32_t)verdict,
+				};
+				struct prefix p = prefix("2001:db8::/33"), where;
+				struct verdict_entry got;
+
+				assert_int_equal(verdicts_put(v, &p, &e), 0);
+				assert_true(verdicts_get(v, &p, NOW, &got));
+				assert_int_equal(got.verdict, e.verdict);
+				assert_int_equal(got.action, e.action);
+				assert_int_equal(got.origin, e.origin);
+				assert_int_equal(got.list, e.list);
+				assert_int_equal(got.repeats, e.repeats);
+				assert_int_equal(got.expires, e.expires);
+				assert_true(verdicts_find(v, &p.addr, NOW, NULL, &where));
+				assert_memory_equal(&where, &p, sizeof(p));
+				assert_true(verdicts_find(v, &p.addr, NOW, NULL, NULL));
+			}
+	assert_int_equal(verdicts_count(v), 1);
+	verdicts_free(&v);
+	assert_null(v);
+}
+
+static void the_most_specific_entry_answers(void **state)
+{
+	struct verdicts *v = some(100);
+
+	(void)state;
+	assert_int_equal(asked(v, "192.0.2.7", NOW), -1);
+	assert_int_equal(put(v, "0.0.0.0/0", 1, 0), 0);
+	assert_int_equal(put(v, "192.0.0.0/16", 2, 0), 0);
+	assert_int_equal(put(v, "192.0.2.0/24", 3, 0), 0);
+	assert_int_equal(put(v, "192.0.2.7", 4, 0), 0);
+	assert_int_equal(put(v, "::/0", 5, 0), 0);
+	assert_int_equal(put(v, "2001:db8::/64", 6, 0), 0);
+	assert_int_equal(put(v, "2001:db8::/127", 7, 0), 0);
+	assert_int_equal(put(v, "2001:db8::1", 8, 0), 0);
+	assert_int_equal(verdicts_count(v), 8);
+
+	assert_int_equal(asked(v, "192.0.2.7", NOW), 4);
+	assert_int_equal(asked(v, "192.0.2.8", NOW), 3);
+	assert_int_equal(asked(v, "192.0.3.7", NOW), 2);
+	assert_int_equal(asked(v, "10.0.0.1", NOW), 1);
+	assert_int_equal(asked(v, "2001:db8::1", NOW), 8);
+	assert_int_equal(asked(v, "2001:db8::", NOW), 7);
+	assert_int_equal(asked(v, "2001:db8::2", NOW), 6);
+	assert_int_equal(asked(v, "2001:db8:0:1::", NOW), 5);
+
+	/* Taken away one by one, the next wider one answers. */
+	assert_true(del(v, "192.0.2.7"));
+	assert_int_equal(asked(v, "192.0.2.7", NOW), 3);
+	assert_true(del(v, "192.0.2.0/24"));
+	assert_false(del(v, "192.0.2.0/24"));
+	assert_int_equal(asked(v, "192.0.2.7", NOW), 2);
+	assert_true(del(v, "192.0.0.0/16"));
+	assert_true(del(v, "0.0.0.0/0"));
+	/* All of IPv6 is not all of IPv4. */
+	assert_int_equal(asked(v, "192.0.2.7", NOW), -1);
+	assert_int_equal(asked(v, "2001:db8:0:1::", NOW), 5);
+	verdicts_free(&v);
+}
+
+static void an_expired_entry_is_absent(void **state)
+{
+	struct verdicts *v = some(100);
+	struct prefix p = prefix("192.0.2.7");
+
+	(void)state;
+	assert_int_equal(put(v, "192.0.2.7", 1, NOW), 0);
+	assert_int_equal(put(v, "192.0.2.0/24", 2, NOW + 10), 0);
+	assert_int_equal(put(v, "192.0.0.0/16", 3, 0), 0);
+	assert_int_equal(asked(v, "192.0.2.7", NOW - 1), 1);
+	assert_true(verdicts_get(v, &p, NOW - 1, NULL));
+	assert_false(verdicts_get(v, &p, NOW, NULL));
+	assert_int_equal(asked(v, "192.0.2.7", NOW), 2);
+	assert_int_equal(asked(v, "192.0.2.7", NOW + 9), 2);
+	assert_int_equal(asked(v, "192.0.2.7", NOW + 10), 3);
+	assert_int_equal(asked(v, "192.0.2.7", UINT32_MAX), 3);
+	/* Replaced, it lives again. */
+	assert_int_equal(put(v, "192.0.2.7", 4, 0), 0);
+	assert_int_equal(asked(v, "192.0.2.7", NOW + 10), 4);
+	assert_int_equal(verdicts_count(v), 3);
+	verdicts_free(&v);
+}
+
+static void every_length_of_both_families_is_found(void **state)
+{
+	uint64_t rnd = 1;
+
+	(void)state;
+	for (int is4 = 0; is4 < 2; is4++) {
+		struct verdicts *v = some(200);
+		struct prefix all = prefix(is4 ? "203.0.113.77" : "2001:db8:ffff::a5a5");
+
+		for (int len = is4 ? 96 : 0; len <= 128; len++) {
+			struct prefix p = addr_mask(&all.addr, (uint8_t)len), where;
+			struct verdict_entry e = {.verdict = GG_ALLOW, .list = (uint8_t)len}, got;
+
+			assert_int_equal(verdicts_put(v, &p, &e), 0);
+			assert_true(verdicts_find(v, &all.addr, NOW, &got, &where));
+			assert_int_equal(got.list, len);
+			assert_int_equal(where.len, len);
+		}
+		/* Taken away in any order, the longest left answers. */
+		for (int left = is4 ? 33 : 129; left; left--) {
+			struct prefix where, p;
+
+			assert_true(verdicts_find(v, &all.addr, NOW, NULL, &where));
+			do
+				p = addr_mask(&all.addr, (uint8_t)random_below(&rnd, 129));
+			while (!verdicts_get(v, &p, NOW, NULL));
+			assert_true(p.len <= where.len);
+			assert_true(verdicts_del(v, &p));
+		}
+		assert_false(verdicts_find(v, &all.addr, NOW, NULL, NULL));
+		assert_int_equal(verdicts_count(v), 0);
+		verdicts_free(&v);
+	}
+}
+
+#define MODEL 400
+
+struct model {
+	struct prefix p;
+	struct verdict_entry e;
+	bool there;
+};
+
+static struct prefix random_prefix(uint64_t *rnd)
+{
+	struct prefix all = prefix(random_below(rnd, 2) ? "10.0.0.0" : "2001:db8::");
+	uint8_t shortest = addr_is4(&all.addr) ? 96 : 0;
+
+	/* Few bits vary, so that prefixes lie in each other. */
+	all.addr.b[15] = (uint8_t)random_below(rnd, 4);
+	all.addr.b[14] = (uint8_t)(random_below(rnd, 2) * 0x80);
+	if (random_below(rnd, 3) == 0)
+		return all;
+	return addr_mask(&all.addr, (uint8_t)(shortest + random_below(rnd, 129u - shortest)));
+}
+
+static const struct model *model_find(const struct model *m, int n, const struct addr *a,
+				      uint32_t now)
+{
+	const struct model *best = NULL;
+
+	for (int i = 0; i < n; i++)
+		if (m[i].there && prefix_holds(&m[i].p, a) &&
+		    (!m[i].e.expires || m[i].e.expires > now) &&
+		    (!best || m[i].p.len > best->p.len))
+			best = &m[i];
+	return best;
+}
+
+static struct model *model_of(struct model *m, int *n, const struct prefix *p)
+{
+	for (int i = 0; i < *n; i++)
+		if (m[i].p.len == p->len && addr_eq(&m[i].p.addr, &p->addr))
+			return &m[i];
+	assert_true(*n < MODEL);
+	m[*n] = (struct model){.p = *p};
+	return &m[(*n)++];
+}
+
+static void random_work_agrees_with_a_plain_list(void **state)
+{
+	static struct model m[MODEL];
+	struct verdicts *v = some(MODEL);
+	uint64_t rnd = 9;
+	int n = 0;
+
+	(void)state;
+	for (int step = 0; step < 60000; step++) {
+		struct prefix p = random_prefix(&rnd), where;
+		struct model *known = model_of(m, &n, &p);
+		uint32_t op = random_below(&rnd, 10);
+
+		if (op < 2) {
+			known->e = (struct verdict_entry){
+				.verdict = GG_DENY,
+				.list = (uint8_t)step,
+				.expires = random_below(&rnd, 2) * (NOW + random_below(&rnd, 3)),
+			};
+			known->there = true;
+			assert_int_equal(verdicts_put(v, &p, &known->e), 0);
+		} else if (op < 4) {
+			assert_int_equal(verdicts_del(v, &p), known->there);
+			known->there = false;
+		} else {
+			uint32_t now = NOW + random_below(&rnd, 4) - 1;
+			const struct model *best = model_find(m, n, &p.addr, now);
+			struct verdict_entry e;
+
+			assert_int_equal(verdicts_find(v, &p.addr, now, &e, &where), best != NULL);
+			if (best) {
+				assert_int_equal(e.list, best->e.list);
+				assert_int_equal(where.len, best->p.len);
+			}
+		}
+	}
+	verdicts_free(&v);
+}
+
+struct walked {
+	int n;
+	bool remove_denied;
+};
+
+static bool see(const struct prefix *p, const struct verdict_entry *e, void *arg)
+{
+	struct walked *w = arg;
+
+	assert_true(p->len <= 128);
+	w->n++;
+	return w->remove_denied && e->verdict == GG_DENY;
+}
+
+static void a_walk_sees_the_living_and_buries_the_dead(void **state)
+{
+	struct verdict_entry allow = {.verdict = GG_ALLOW};
+	struct prefix p = prefix("198.51.100.0/24");
+	struct verdicts *v = some(100);
+	struct walked w = {0};
+
+	(void)state;
+	verdicts_walk(v, NOW, see, &w);
+	assert_int_equal(w.n, 0);
+	assert_int_equal(put(v, "192.0.2.1", 1, NOW), 0);
+	assert_int_equal(put(v, "192.0.2.0/24", 2, NOW), 0);
+	assert_int_equal(put(v, "192.0.2.2", 3, NOW + 1), 0);
+	assert_int_equal(put(v, "2001:db8::/32", 4, 0), 0);
+	assert_int_equal(verdicts_put(v, &p, &allow), 0);
+	assert_int_equal(verdicts_count(v), 5);
+	verdicts_walk(v, NOW, see, &w);
+	assert_int_equal(w.n, 3);
+	assert_int_equal(verdicts_count(v), 3);
+	assert_int_equal(asked(v, "192.0.2.1", NOW - 1), -1);
+
+	w = (struct walked){.remove_denied = true};
+	verdicts_walk(v, NOW, see, &w);
+	assert_int_equal(w.n, 3);
+	assert_int_equal(verdicts_count(v), 1);
+	assert_int_equal(asked(v, "192.0.2.2", NOW), -1);
+	assert_int_equal(asked(v, "2001:db8::1", NOW), -1);
+	assert_int_equal(asked(v, "198.51.100.1", NOW), 0);
+	verdicts_free(&v);
+}
+
+static void a_full_set_says_so_and_keeps_what_it_has(void **state)
+{
+	struct verdict_entry e = {.verdict = GG_DENY};
+	struct verdicts *v = some(50);
+	size_t held = 0;
+	int rc = 0;
+
+	(void)state;
+	for (uint32_t i = 0; !rc && i < 10000; i++) {
+		struct prefix p = prefix("10.0.0.0/24");
+
+		p.addr.b[13] = (uint8_t)(i >> 8);
+		p.addr.b[14] = (uint8_t)i;
+		rc = verdicts_put(v, &p, &e);
+		if (!rc) {
+			held++;
+			assert_true(verdicts_get(v, &p, NOW, NULL));
+		}
+	}
+	assert_int_equal(rc, -ENOSPC);
+	assert_true(held >= 50);
+	assert_int_equal(verdicts_count(v), held);
+	/* The refused one did not spoil the count of its length: empty again, nothing is found. */
+	verdicts_walk(v, NOW, see, &(struct walked){.remove_denied = true});
+	assert_int_equal(verdicts_count(v), 0);
+	assert_int_equal(asked(v, "10.0.0.1", NOW), -1);
+	assert_int_equal(put(v, "10.0.0.0/24", 9, 0), 0);
+	assert_int_equal(asked(v, "10.0.0.1", NOW), 9);
+	verdicts_free(&v);
+}
+
+struct race {
+	struct verdicts *v;
+	_Atomic bool done;
+	_Atomic int number, wrong;
+};
+
+/* Puts and removes prefixes of a length that come and go, under a wide one that stays. */
+static void *flicker(void *arg)
+{
+	struct race *race = arg;
+	int me = atomic_fetch_add(&race->number, 1);
+	struct verdict_entry e = {.verdict = GG_DENY, .list = 2};
+	struct prefix p = prefix(me ? "192.0.2.0/24" : "192.0.3.0/24"), where;
+
+	for (int i = 0; i < 30000; i++) {
+		struct verdict_entry got;
+
+		if (verdicts_put(race->v, &p, &e) ||
+		    !verdicts_find(race->v, &p.addr, NOW, &got, &where) || where.len != p.len)
+			atomic_fetch_add(&race->wrong, 1);
+		if (!verdicts_del(race->v, &p) ||
+		    !verdicts_find(race->v, &p.addr, NOW, &got, &where) || where.len != 104)
+			atomic_fetch_add(&race->wrong, 1);
+	}
+	atomic_store(&race->done, true);
+	return NULL;
+}
+
+static bool see_nothing(const struct prefix *p, const struct verdict_entry *e, void *arg)
+{
+	(void)p;
+	(void)e;
+	(void)arg;
+	return false;
+}
+
+static void writers_of_one_length_do_not_hide_each_other(void **state)
+{
+	struct race race = {.v = some(100)};
+	pthread_t thread[2];
+
+	(void)state;
+	assert_int_equal(put(race.v, "192.0.0.0/8", 1, 0), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, flicker, &race), 0);
+	while (!atomic_load(&race.done))
+		verdicts_walk(race.v, NOW, see_nothing, NULL);
+	for (int i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	assert_int_equal(race.wrong, 0);
+	assert_int_equal(verdicts_count(race.v), 1);
+	verdicts_free(&race.v);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_field_comes_back),
+		cmocka_unit_test(the_most_specific_entry_answers),
+		cmocka_unit_test(an_expired_entry_is_absent),
+		cmocka_unit_test(every_length_of_both_families_is_found),
+		cmocka_unit_test(random_work_agrees_with_a_plain_list),
+		cmocka_unit_test(a_walk_sees_the_living_and_buries_the_dead),
+		cmocka_unit_test(a_full_set_says_so_and_keeps_what_it_has),
+		cmocka_unit_test(writers_of_one_length_do_not_hide_each_other),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
