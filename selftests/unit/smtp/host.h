@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What stands around the SMTP machine in its tests: keeps the bytes that it left, answers its asks,
+ * and writes down what came out, so that two runs can be compared. Lines of the record:
+ *
+ *   S: a reply line               A: rcpt PATH [PARAMS]   A: data PATH [PARAMS]
+ *   B: a line of a whole message  A: bad   A: reset   A: hangup
+ *
+ * Recipients whose local part begins with grey, deny or no are refused (451, 554, 550 of a backend);
+ * a sender that begins with defer is refused at DATA, with lost its message fails after the 354.
+ */
+#ifndef UNIT_SMTP_HOST_H
+#define UNIT_SMTP_HOST_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "smtp/smtp.h"
+
+#define HOST_RECORD 65536
+#define HOST_INPUT 16384
+
+struct host {
+	struct smtp s;
+	struct smtp_conf c;
+	char in[HOST_INPUT]; /* what the machine left */
+	size_t in_len, in_cap;
+	char body[HOST_INPUT];
+	size_t body_len;
+	char record[HOST_RECORD];
+	size_t record_len;
+	enum smtp_act last_act;
+	int last_reply;
+	int last_verb;
+};
+
+static inline void host_init(struct host *h)
+{
+	memset(h, 0, sizeof(*h));
+	smtp_init(&h->s);
+	h->c = (struct smtp_conf){.hostname = "mx.example.net",
+				  .contact = "postmaster@example.net",
+				  .line = 512,
+				  .commands = 100,
+				  .errors = 10,
+				  .recipients = 5,
+				  .message = 1000,
+				  .eightbit = true};
+	h->in_cap = HOST_INPUT;
+}
+
+static inline void host_write(struct host *h, const char *tag, const char *text, size_t len)
+{
+	if (h->record_len + len + 8 > HOST_RECORD)
+		abort();
+	h->record_len += (size_t)sprintf(h->record + h->record_len, "%s: %.*s\n", tag, (int)len,
+					 text);
+}
+
+/* Every line of the bytes, which must be whole lines ended by CRLF. */
+static inline void host_lines(struct host *h, const char *tag, const char *text, size_t len)
+{
+	while (len) {
+		const char *end = memmem(text, len, "\r\n", 2);
+
+		if (!end) {
+			host_write(h, "!", "a line without CRLF", 19);
+			return;
+		}
+		host_write(h, tag, text, (size_t)(end - text));
+		len -= (size_t)(end + 2 - text);
+		text = end + 2;
+	}
+}
+
+static inline bool host_local_is(const struct smtp_path *p, const char *prefix)
+{
+	return strncmp(p->text, prefix, strlen(prefix)) == 0;
+}
+
+static inline void host_ask(struct host *h, const char *what, const struct smtp_path *p,
+			    const char *params)
+{
+	char text[1024];
+	int len = snprintf(text, sizeof(text), "%s <%s>%s%s", what, p->text, *params ? " " : "",
+			   params);
+
+	host_write(h, "A", text, (size_t)len);
+}
+
+static inline void host_say(struct smtp_out *out, const char *text)
+{
+	memcpy(out->buf + out->len, text, strlen(text));
+	out->len += strlen(text);
+}
+
+static inline void host_rcpt(struct host *h, struct smtp_out *out)
+{
+	struct smtp_reply_args args = {.minutes = 5, .ticket = "T1", .reason = "Listed"};
+	const struct smtp_path *p = &h->s.forward;
+
+	host_ask(h, "rcpt", p, h->s.rcpt_params);
+	if (host_local_is(p, "grey"))
+		smtp_reply(out, &h->c, REPLY_GREYLISTED, &args);
+	else if (host_local_is(p, "deny"))
+		smtp_reply(out, &h->c, REPLY_DENIED, &args);
+	else if (host_local_is(p, "no"))
+		host_say(out, "550 5.1.1 no such user\r\n");
+	else
+		smtp_reply(out, &h->c, REPLY_RCPT_OK, NULL);
+	smtp_rcpt_done(&h->s, memcmp(out->buf, "250", 3) == 0);
+}
+
+static inline void host_data(struct host *h, struct smtp_out *out)
+{
+	bool refuse = host_local_is(&h->s.reverse, "defer");
+
+	host_ask(h, "data", &h->s.reverse, h->s.mail_params);
+	h->body_len = 0;
+	host_say(out, refuse ? "451 4.3.0 later\r\n" : "354 go ahead\r\n");
+	smtp_data_done(&h->s, !refuse);
+	if (host_local_is(&h->s.reverse, "lost"))
+		smtp_text_fail(&h->s, REPLY_BACKEND_LOST);
+}
+
+static inline void host_text(struct host *h, const struct smtp_step *step)
+{
+	if (h->body_len + step->len > sizeof(h->body))
+		abort();
+	memcpy(h->body + h->body_len, step->data, step->len);
+	h->body_len += step->len;
+}
+
+static inline void host_text_end(struct host *h, struct smtp_out *out)
+{
+	if (h->body_len < 3 || memcmp(h->body + h->body_len - 3, ".\r\n", 3) != 0)
+		host_write(h, "!", "no dot", 6);
+	host_lines(h, "B", h->body, h->body_len - 3);
+	host_say(out, "250 2.0.0 queued\r\n");
+	smtp_text_done(&h->s);
+}
+
+/* One step on what is there. False: the machine needs more. */
+static inline bool host_step(struct host *h)
+{
+	/* A copy of exactly this length lets the address sanitizer see a read beyond it. */
+	char *exact = malloc(h->in_len ? h->in_len : 1);
+	char replies[SMTP_REPLY_MAX];
+	struct smtp_out out = {replies, 0, sizeof(replies)};
+	struct smtp_step step;
+	size_t used;
+
+	memcpy(exact, h->in, h->in_len);
+	used = smtp_input(&h->s, &h->c, exact, h->in_len, &out, &step);
+	if (used > h->in_len)
+		abort();
+	switch (step.act) {
+	case SMTP_ASK_RCPT:
+		host_rcpt(h, &out);
+		break;
+	case SMTP_ASK_DATA:
+		host_data(h, &out);
+		break;
+	case SMTP_TEXT:
+		host_text(h, &step);
+		break;
+	case SMTP_TEXT_END:
+		host_text(h, &step);
+		host_text_end(h, &out);
+		break;
+	case SMTP_TEXT_BAD:
+		host_write(h, "A", "bad", 3);
+		break;
+	case SMTP_RESET:
+		host_write(h, "A", "reset", 5);
+		break;
+	case SMTP_HANGUP:
+		host_write(h, "A", "hangup", 6);
+		break;
+	case SMTP_NEED_MORE:
+	case SMTP_REPLIED:
+		break;
+	}
+	host_lines(h, "S", out.buf, out.len);
+	free(exact);
+	h->in_len -= used;
+	memmove(h->in, h->in + used, h->in_len);
+	if (step.act != SMTP_NEED_MORE) {
+		h->last_act = step.act;
+		h->last_reply = step.reply;
+		h->last_verb = step.verb;
+	}
+	return step.act != SMTP_NEED_MORE;
+}
+
+static inline void host_feed(struct host *h, const char *bytes, size_t len)
+{
+	do {
+		size_t room = h->in_cap - h->in_len, n = len < room ? len : room;
+
+		memcpy(h->in + h->in_len, bytes, n);
+		h->in_len += n;
+		bytes += n;
+		len -= n;
+		while (host_step(h))
+			;
+	} while (len && h->in_len < h->in_cap);
+	if (len)
+		host_write(h, "!", "the machine is stuck on a full buffer", 37);
+}
+
+static inline void host_line(struct host *h, const char *line)
+{
+	char text[HOST_INPUT];
+	int len = snprintf(text, sizeof(text), "%s\r\n", line);
+
+	host_feed(h, text, (size_t)len);
+}
+
+#endif
