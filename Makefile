@@ -8,6 +8,9 @@ PREFIX ?= /usr
 CC     ?= gcc
 CLANG  ?= clang
 VERSION := $(shell sed -n 's/^\([0-9][0-9.]*\).*/\1/p;T;q' CHANGES 2>/dev/null)
+# make V=1 shows the commands.
+Q      := $(if $(V),,@)
+
 ARCH   := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
 
 WARN   := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Werror
@@ -45,36 +48,43 @@ BENCHES := $(filter-out %.bpf,$(BENCHES))
 all: $(BUILD)/greygated $(BUILD)/greygate
 
 $(BUILD)/greygated: $(BUILD)/userspace/main.o $(BUILD)/libgreygate.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	@echo '  LD   $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/greygate: $(CLI_OBJ) $(BUILD)/libgreygate.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	@echo '  LD   $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/libgreygate.a: $(LIB_OBJ)
-	rm -f $@
-	ar rcs $@ $^
+	@echo '  AR   $@'
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/%.o: %.c | $(SKELS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	@echo '  CC   $<'
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # ---- kernel programs ----
 
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
-	$(CLANG) -target bpf -O2 -g -mcpu=v3 -Wall -Wextra -Werror -D__TARGET_ARCH_$(ARCH) -Iinclude \
+	@echo '  BPF  $<'
+	$(Q)$(CLANG) -target bpf -O2 -g -mcpu=v3 -Wall -Wextra -Werror -D__TARGET_ARCH_$(ARCH) -Iinclude \
 		-I/usr/include/$(shell uname -m)-linux-gnu -MMD -MP -MT $@ -c -o $@ $<
 
 $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
-	PATH="$$PATH:/usr/sbin:/sbin" bpftool gen skeleton $< name $*_bpf > $@
+	@echo '  SKEL $@'
+	$(Q)PATH="$$PATH:/usr/sbin:/sbin" bpftool gen skeleton $< name $*_bpf > $@
 
 $(BUILD)/selftests/bench/%.bpf.o: selftests/bench/%.bpf.c
 	@mkdir -p $(@D)
-	$(CLANG) -target bpf -O2 -g -mcpu=v3 -Wall -Wextra -Werror -Iinclude -I. \
+	@echo '  BPF  $<'
+	$(Q)$(CLANG) -target bpf -O2 -g -mcpu=v3 -Wall -Wextra -Werror -Iinclude -I. \
 		-I/usr/include/$(shell uname -m)-linux-gnu -MMD -MP -MT $@ -c -o $@ $<
 
 $(BUILD)/selftests/bench/%.skel.h: $(BUILD)/selftests/bench/%.bpf.o
-	PATH="$$PATH:/usr/sbin:/sbin" bpftool gen skeleton $< name $*_bpf > $@
+	@echo '  SKEL $@'
+	$(Q)PATH="$$PATH:/usr/sbin:/sbin" bpftool gen skeleton $< name $*_bpf > $@
 
 # ---- tests ----
 
@@ -82,19 +92,23 @@ tests: all $(UNIT) $(BPFTEST) $(HELPERS)
 
 $(BUILD)/selftests/unit/%: selftests/unit/%.c $(BUILD)/libgreygate.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Iuserspace -I. $(LDFLAGS) -o $@ $< $(BUILD)/libgreygate.a $(LIBS) -lcmocka
+	@echo '  CC   $<'
+	$(Q)$(CC) $(ALL_CFLAGS) -Iuserspace -I. $(LDFLAGS) -o $@ $< $(BUILD)/libgreygate.a $(LIBS) -lcmocka
 
 $(BUILD)/selftests/bpf/%: selftests/bpf/%.c $(BUILD)/libgreygate.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Iuserspace -I. $(LDFLAGS) -o $@ $< $(BUILD)/libgreygate.a $(LIBS) -lcmocka
+	@echo '  CC   $<'
+	$(Q)$(CC) $(ALL_CFLAGS) -Iuserspace -I. $(LDFLAGS) -o $@ $< $(BUILD)/libgreygate.a $(LIBS) -lcmocka
 
 $(BUILD)/selftests/system/%: selftests/system/%.c $(BUILD)/libgreygate.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Iuserspace -I. $(LDFLAGS) -o $@ $< $(BUILD)/libgreygate.a $(LIBS)
+	@echo '  CC   $<'
+	$(Q)$(CC) $(ALL_CFLAGS) -Iuserspace -I. $(LDFLAGS) -o $@ $< $(BUILD)/libgreygate.a $(LIBS)
 
 $(BUILD)/selftests/bench/%: selftests/bench/%.c $(BUILD)/libgreygate.a | $(BENCH_BPF)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -I$(BUILD)/selftests/bench -Iuserspace -I. $(LDFLAGS) -o $@ $< $(BUILD)/libgreygate.a $(LIBS)
+	@echo '  CC   $<'
+	$(Q)$(CC) $(ALL_CFLAGS) -I$(BUILD)/selftests/bench -Iuserspace -I. $(LDFLAGS) -o $@ $< $(BUILD)/libgreygate.a $(LIBS)
 
 deps:
 	@selftests/deps $(BUILD_DEPS) $(TEST_DEPS)

@@ -112,7 +112,7 @@ static int put_verdict(struct control_reply *r, const json_t *args, struct daemo
 	if (rc)
 		return rc;
 	pthread_mutex_lock(&change);
-	rc = daemon_verdict_put(d, d->worker_count, &p, &e, reason);
+	rc = daemon_verdict_put(d, &p, &e, reason);
 	pthread_mutex_unlock(&change);
 	if (rc)
 		return control_fail(
@@ -150,14 +150,14 @@ static int forget(struct control_reply *r, json_t *args, void *daemon)
 	if (rc)
 		return rc;
 	pthread_mutex_lock(&change);
-	n = daemon_forget(d, d->worker_count, &p);
+	n = daemon_forget(d, &p);
 	pthread_mutex_unlock(&change);
 	json_object_set_new(control_summary(r), "forgotten", json_integer((json_int_t)n));
 	return 0;
 }
 
 static int trap_change(struct control_reply *r, const json_t *args, struct daemon *d,
-		       int (*change_fn)(struct daemon *, int, const char *))
+		       int (*change_fn)(struct daemon *, const char *))
 {
 	const char *address = control_text(args, "address");
 	int rc;
@@ -166,7 +166,7 @@ static int trap_change(struct control_reply *r, const json_t *args, struct daemo
 		return control_fail(r, "name one, such as old@example.net or @unused.example.net",
 				    "no trap address given");
 	pthread_mutex_lock(&change);
-	rc = change_fn(d, d->worker_count, address);
+	rc = change_fn(d, address);
 	pthread_mutex_unlock(&change);
 	if (rc == -EEXIST)
 		return control_fail(r, NULL, "%.200s is a trap already", address);

@@ -27,12 +27,12 @@
 struct worker;
 
 struct daemon {
-	_Atomic(const struct config *)
-		config;               /* replaced whole by daemon_reload; old ones live on */
-	const char *config_file;      /* NULL: built-in default, no reload */
-	const char *config_file_text; /* of the built-in default, else NULL */
+	/* Replaced whole by daemon_reload; old ones live on. */
+	_Atomic(const struct config *) config;
+	const char *config_file;
 	uint8_t key[HASH_KEY];
 	struct table *records;
+	struct table *sources; /* sessions by source, for limit per_source */
 	struct verdicts *verdicts;
 	struct fastpath *fastpath;   /* NULL: no kernel fast path */
 	char fastpath_why[200];      /* one line: what it got, or why there is none */
@@ -40,16 +40,19 @@ struct daemon {
 	struct store_writer *writer; /* NULL with store */
 	char store_why[300];         /* set when the store was set aside or could not be opened */
 	struct worker *workers[DAEMON_WORKERS];
-	int worker_count; /* producer numbers of the writer: 0..worker_count-1; control is
-			     worker_count */
-	struct counters *counters[DAEMON_WORKERS + 1];
+	/* Producers of the writer: 0..worker_count-1 are the workers, worker_count is everyone
+	 * else. */
+	int worker_count;
+	struct counters *counters[DAEMON_WORKERS + 1]; /* the last: of the main thread */
 	struct recent *recent[DAEMON_WORKERS];
 	uint32_t started; /* s, CLOCK_REALTIME */
 	_Atomic bool draining;
-	_Atomic uint32_t
-		backend_caps; /* enum upstream_cap of the last greeting; 0: none seen yet */
-	pthread_mutex_t
-		verdict_lock; /* serialises writers of verdicts, fastpath and their store items */
+	_Atomic uint32_t backend_caps; /* enum upstream_cap of the last greeting; 0: none yet */
+	const struct config **kept;    /* settings that were replaced, under config_lock */
+	size_t kept_count;
+	pthread_mutex_t config_lock;
+	/* Serialises writers of verdicts, fastpath and their store items. */
+	pthread_mutex_t verdict_lock;
 };
 
 /* CLOCK_REALTIME in s. */
@@ -57,23 +60,35 @@ uint32_t daemon_now(void);
 uint64_t daemon_count(const struct daemon *d, enum counter which);
 
 /*
- * One verdict, everywhere: RAM, kernel map, store queue of `producer`, log. Effective when it
- * returns: the next SYN and the next accept see it. reason: words for people, may be "". 0,
- * -ENOSPC. Any thread; `producer` is the caller's own number.
+ * One verdict, everywhere: RAM, kernel map, store queue. Effective when it returns: the next SYN
+ * and the next accept see it. reason: words for people; NULL: the entry only
+ * slides and keeps its reason and the time it was made. 0, -ENOSPC. Any thread.
  */
-int daemon_verdict_put(struct daemon *d, int producer, const struct prefix *p,
-		       const struct verdict_entry *e, const char *reason);
-int daemon_verdict_del(struct daemon *d, int producer, const struct prefix *p); /* -ENOENT */
+int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
+		       const char *reason);
+/* When an entry seen at `seen` is to expire now; 0: not worth a write yet. s */
+uint32_t daemon_slide(uint32_t expires, uint32_t seen, uint32_t keep);
+int daemon_verdict_del(struct daemon *d, const struct prefix *p); /* -ENOENT */
 /* Forgets everything about a prefix: verdicts in it, records whose source lies in it. Returns how
  * many. */
-size_t daemon_forget(struct daemon *d, int producer, const struct prefix *p);
-/* Greytrap addresses made at run time ("user@domain" or "@domain"). 0, -EEXIST, -ENOENT, -EINVAL.
- */
-int daemon_trap_add(struct daemon *d, int producer, const char *mailbox);
-int daemon_trap_del(struct daemon *d, int producer, const char *mailbox);
+size_t daemon_forget(struct daemon *d, const struct prefix *p);
+/* Greytrap addresses made at run time ("user@domain" or "@domain").
+ * 0, -EEXIST, -ENOENT, -EINVAL. */
+int daemon_trap_add(struct daemon *d, const char *mailbox);
+int daemon_trap_del(struct daemon *d, const char *mailbox);
 
 /* Policy settings of a config, with the installation's key. */
 struct policy_conf daemon_policy(const struct daemon *d, const struct config *c);
+
+/* Fills records, verdicts and traps from the store; before the writer runs. */
+int daemon_load(struct daemon *d);
+/* table_edit_fn that stores a struct record as it is. */
+bool daemon_edit_put(struct cell *cell, bool found, void *record);
+/* Carries over what settings make beyond themselves: exempt networks, trap addresses, lifetimes.
+ * from: NULL at start. */
+void daemon_apply(struct daemon *d, const struct config *from, const struct config *to);
+/* Once a second from the main thread: heartbeat, last_seen, expired entries, addresses. */
+void daemon_tick(struct daemon *d);
 
 /* Reads the config file again; a bad one changes nothing: -EINVAL and the complaints in err. */
 int daemon_reload(struct daemon *d, char *err, size_t err_size);

@@ -6,9 +6,14 @@
  * The RAM tables are the truth while the daemon runs. The store follows: workers and the control
  * thread queue items (one SPSC queue each), the writer commits a group at least every 50 ms or
  * every 1000 items. An item with a notice asks to be told when its group is durable against the
- * death of the process; the writer then commits within 5 ms. A store that fails degrades to "not
+ * death of the process; the writer then commits at once. A store that fails degrades to "not
  * remembered": notices are answered with the error, mail goes on, and the log and `greygate status`
  * say so.
+ *
+ * What survives. The process dies (kill -9): everything that was noticed, and all but the items of
+ * the last 50 ms or of the group being written. The machine dies: the file stays sound, and at most
+ * the last committed group is missing besides. The file is at its limit or the disk is full: new
+ * grey records are no longer remembered, passed ones, sources, verdicts and traps still are.
  *
  * An engine may answer asynchronously later (a network store): nothing but the writer thread calls
  * it after load, and only whole groups.
@@ -35,63 +40,87 @@ enum store_kind {
 
 struct store_item {
 	uint8_t kind; /* enum store_kind */
-	bool del;     /* remove instead of put */
+	bool del;     /* remove instead of put; what is not there is no error */
 	bool notice;  /* tell the producer, see store_notices */
 	uint64_t token;
-	struct record rec;          /* RECORD: whole. TRAP: tag only */
-	struct prefix prefix;       /* VERDICT: key. RECORD: the full source address */
+	struct record rec;    /* RECORD: whole, state GREY, PASSED or SOURCE. TRAP: tag only */
+	struct record was;    /* RECORD put: what it replaces, as the table had it; state NONE when
+			       * nothing. Says where the old row lies when state or first changed */
+	struct prefix prefix; /* VERDICT: key. RECORD: the full source address; len 0 keeps the
+			       * stored one */
 	struct verdict_entry entry; /* VERDICT */
-	uint32_t added;             /* VERDICT, TRAP: s */
-	char text[STORE_TEXT]; /* RECORD: sender NUL recipient NUL (cut); VERDICT: reason; TRAP:
-				  address */
+	uint32_t added;             /* VERDICT, TRAP: s; VERDICT: 0 keeps the stored one and reason */
+	char text[STORE_TEXT]; /* RECORD: see store_text_pair, empty keeps the stored one; VERDICT:
+				* reason; TRAP: address. Ends with NUL, else it is cut there */
 };
 
-/* Called for every live item; false stops. */
+/* Sender NUL recipient NUL; when both are too long each is cut to half. */
+void store_text_pair(char ret[STORE_TEXT], const char *sender, const char *recipient);
+/* The part after the first NUL of a pair. */
+const char *store_text_recipient(const struct store_item *item);
+
+/* Called for every item; false stops. */
 typedef bool (*store_see_fn)(const struct store_item *item, void *arg);
 
 struct store; /* one open engine; its struct starts with `const struct store_ops *ops` */
 
 struct store_stats {
-	uint64_t records[4]; /* by enum record_state, approximate */
+	uint64_t records[4]; /* by enum record_state */
 	uint64_t verdicts, traps;
-	uint64_t bytes;     /* size on disk in use */
+	uint64_t bytes;     /* in use on disk */
 	uint64_t map_bytes; /* size it may grow to before it is enlarged */
-	uint64_t commits, items, grown, errors,
-		lost; /* lost: items dropped on a full queue or a failed group */
+	uint64_t commits, items, grown, errors;
+	uint64_t expired; /* rows removed because they were over */
+	uint64_t lost;    /* items dropped: queue full, group failed, or grey ones while full */
 	uint32_t commit_us_max;
 	bool failing;   /* the last group could not be written */
-	bool set_aside; /* a corrupt store was renamed at open */
+	bool full;      /* at its limit or the disk full: new grey records are dropped */
+	bool set_aside; /* a corrupt store was renamed, at open or later */
 };
 
 struct store_ops {
 	const char *name;
-	/* Every live item, in no order. Before the writer runs. */
+	/* Every item that is not over at `now`: grey records by first attempt, then passed ones,
+	 * sources, verdicts, traps. A tag may come twice, then the later one counts. Before the
+	 * writer runs. 0, or -errno: what was seen until then is good. */
 	int (*load)(struct store *s, uint32_t now, store_see_fn see, void *arg);
 	/* One transaction: all or nothing. Grows the map by itself. */
 	int (*apply)(struct store *s, const struct store_item *const *items, size_t n);
-	/* Removes at most max expired records; *ret_removed. Bounded work per call. */
-	int (*expire)(struct store *s, uint32_t now, size_t max, size_t *ret_removed);
-	/* Read-only walk of one kind (and, for records, one state; RECORD_NONE: all); any one
-	 * thread beside the writer. Rows are not older than the last commit. */
+	/* At most max steps in one transaction; a step removes a row that is over at `now`, or puts
+	 * off one that was used since. *ret_steps == max: there may be more. */
+	int (*expire)(struct store *s, uint32_t now, size_t max, size_t *ret_steps);
+	/* Read-only walk of one kind (and, for records, one state; RECORD_NONE: all), in pages:
+	 * see() is never called within a transaction and may take its time. Any one thread beside
+	 * the writer. Rows are as of the last commit; some may be over already. */
 	int (*walk)(struct store *s, enum store_kind kind, enum record_state state,
 		    store_see_fn see, void *arg);
+	/* New lifetimes after a reload, as in store_conf; any thread. */
+	void (*lifetimes)(struct store *s, uint32_t window, uint32_t keep);
+	/* The thread that applies; for others see store_writer_stats. */
 	int (*stats)(struct store *s, struct store_stats *ret);
 	void (*close)(struct store **s);
 };
 
+/* The operations of an open engine. */
+static inline const struct store_ops *store_ops_of(const struct store *s)
+{
+	return *(const struct store_ops *const *)s;
+}
+
 struct store_conf {
 	const char *dir;  /* exists or is made, mode 0700; never on a network file system */
 	size_t map_bytes; /* first size of the map, sparse; doubles when full up to max_bytes */
-	size_t max_bytes;
-	uint32_t window; /* s, lifetime of grey records */
-	uint32_t keep;   /* s, lifetime of passed and source records after their last delivery */
-	bool sync;       /* fsync each group; false only for tests */
+	size_t max_bytes; /* the file may exceed it by a sixteenth while room is made */
+	uint32_t window;  /* s, lifetime of grey records */
+	uint32_t keep;    /* s, lifetime of passed and source records after their last delivery */
+	bool sync;        /* fsync each group; false only for tests */
 };
 
-/* Opens LMDB under conf->dir. A store that is corrupt or of an unknown schema is renamed to
- * DIR/store.bad-TIME (said in err and store_stats.set_aside) and a new one is begun. On failure err
- * names the thing, the cause and the mend. ret_key: the secret of this installation, made at first
- * open. */
+/* Opens LMDB under conf->dir (files store, store-lock and lock). Only one daemon can: -EBUSY. A
+ * store that is corrupt or of an unknown schema is renamed to DIR/store.bad-TIME (said in err and
+ * store_stats.set_aside) and a new one is begun. On failure err names the thing, the cause and the
+ * mend; else err is empty unless the store was set aside. ret_key: the secret of this installation,
+ * made at first open. */
 int store_open_lmdb(const struct store_conf *conf, struct store **ret, uint8_t ret_key[16],
 		    char *err, size_t err_size);
 
@@ -99,24 +128,29 @@ int store_open_lmdb(const struct store_conf *conf, struct store **ret, uint8_t r
 
 struct store_writer;
 
-/* producers: how many threads will queue. The writer owns nothing of s until it is stopped. */
+/* producers: how many threads will queue. The writer owns nothing of s until it is stopped, but
+ * only its thread may call apply, expire and stats meanwhile. */
 int store_writer_start(struct store *s, int producers, size_t queue_items,
 		       struct store_writer **ret);
-/* Drains every queue, commits, joins. */
+/* Drains every queue, commits, joins. The producers push no more; notices they have not taken are
+ * gone. */
 void store_writer_stop(struct store_writer **w);
 
 /* Producer p: a place for one item (zeroed), NULL when the queue is full (counted as lost). */
 struct store_item *store_writer_slot(struct store_writer *w, int p);
+/* Publishes it. Makes a system call only for a notice, and once per half group. */
 void store_writer_push(struct store_writer *w, int p);
 /* Readable (eventfd, non-blocking) when notices wait for producer p. */
 int store_writer_fd(struct store_writer *w, int p);
-/* Takes up to max notices of producer p: returns how many. err is 0 or the -errno of the group. */
+/* Takes up to max notices of producer p, in the order of the pushes: returns how many. err is 0 or
+ * the -errno of the group. Fewer than max: the eventfd is drained. A producer that takes none is
+ * soon refused slots. */
 struct store_notice {
 	uint64_t token;
 	int err;
 };
 int store_notices(struct store_writer *w, int p, struct store_notice *ret, int max);
-/* Snapshot of counters; any thread. */
+/* Snapshot of counters, at most a second old; any thread. */
 void store_writer_stats(struct store_writer *w, struct store_stats *ret);
 
 #endif

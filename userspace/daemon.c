@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Changes that touch more than one room: a verdict is RAM, kernel and store; forgetting is all of
+ * them and the records; a reload replaces the settings and what was made from them.
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LIST_CONFIG 255 /* list id of the verdicts that stand for greylist.exempt */
+#define SWEEP_BUCKETS 4096
+
+/* Bits in the `attempts` of a trap's record: who made it. */
+#define TRAP_OF_CONFIG 1
+#define TRAP_OF_OPERATOR 2
+
+uint32_t daemon_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint32_t)t.tv_sec;
+}
+
+uint64_t daemon_count(const struct daemon *d, enum counter which)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i <= DAEMON_WORKERS; i++)
+		if (d->counters[i])
+			sum += atomic_load_explicit(&d->counters[i]->value[which],
+						    memory_order_relaxed);
+	return sum;
+}
+
+struct policy_conf daemon_policy(const struct daemon *d, const struct config *c)
+{
+	struct policy_conf p = {
+		.mode = c->greylist.mode,
+		.match = c->greylist.match,
+		.delay = {[CLASS_CLEAN] = (uint32_t)(c->greylist.delay_clean / 1000),
+			  [CLASS_DEFAULT] = (uint32_t)(c->greylist.delay / 1000),
+			  [CLASS_SUSPICIOUS] = (uint32_t)(c->greylist.delay_suspicious / 1000)},
+		.jitter = c->greylist.jitter,
+		.window = (uint32_t)(c->greylist.window / 1000),
+		.keep = (uint32_t)(c->greylist.keep / 1000),
+		.promote_after = c->greylist.promote_after,
+	};
+
+	memcpy(p.key, d->key, sizeof(p.key));
+	return p;
+}
+
+/* ---- the store's queue of everyone but the workers ---- */
+
+/* Under verdict_lock, so that all of them together are one producer. What is queued here must not
+ * be lost, and none of the callers is in a hurry: a full queue is waited for. */
+static struct store_item *slot(struct daemon *d)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	for (int i = 0; d->writer && i < 2000; i++) {
+		struct store_item *item = store_writer_slot(d->writer, d->worker_count);
+
+		if (item)
+			return item;
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
+static void push(struct daemon *d)
+{
+	store_writer_push(d->writer, d->worker_count);
+}
+
+static void store_verdict(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
+			  const char *reason)
+{
+	struct store_item *item = slot(d);
+
+	if (!item)
+		return;
+	item->kind = STORE_VERDICT;
+	item->del = !e;
+	item->prefix = *p;
+	if (e)
+		item->entry = *e;
+	if (reason) {
+		item->added = daemon_now();
+		snprintf(item->text, sizeof(item->text), "%s", reason);
+	}
+	push(d);
+}
+
+/* ---- verdicts ---- */
+
+int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
+		       const char *reason)
+{
+	int err, kernel = 0;
+
+	pthread_mutex_lock(&d->verdict_lock);
+	err = verdicts_put(d->verdicts, p, e);
+	if (!err && d->fastpath)
+		kernel = fastpath_put(d->fastpath, p, e);
+	if (!err && e->list != LIST_CONFIG)
+		store_verdict(d, p, e, reason);
+	pthread_mutex_unlock(&d->verdict_lock);
+	if (err || kernel) {
+		char text[PREFIX_TEXT];
+
+		log_message(LOG_ERROR, "%s: %s %s; raise limit %s", prefix_text(p, text),
+			    err ? "verdict table:" : "kernel map:", strerror(err ? -err : -kernel),
+			    p->len == 128 ? "hosts" : "nets");
+	}
+	return err;
+}
+
+int daemon_verdict_del(struct daemon *d, const struct prefix *p)
+{
+	bool was;
+
+	pthread_mutex_lock(&d->verdict_lock);
+	was = verdicts_del(d->verdicts, p);
+	if (d->fastpath)
+		fastpath_del(d->fastpath, p);
+	if (was)
+		store_verdict(d, p, NULL, "");
+	pthread_mutex_unlock(&d->verdict_lock);
+	return was ? 0 : -ENOENT;
+}
+
+/* ---- forget ---- */
+
+struct forgetting {
+	struct daemon *daemon;
+	const struct prefix *prefix;
+	size_t count;
+};
+
+static bool source_in(const struct prefix *p, const struct record *r)
+{
+	struct addr a = {{0}};
+
+	if (r->is4) {
+		a.b[10] = a.b[11] = 0xff;
+		memcpy(a.b + 12, r->net, 4);
+		return prefix_holds(p, &a);
+	}
+	memcpy(a.b, r->net, 8);
+	if (p->len <= 64)
+		return prefix_holds(p, &a);
+	/* The record only knows the /64 of its source: an address in it takes the whole. */
+	return memcmp(p->addr.b, a.b, 8) == 0;
+}
+
+static bool forget_record(const struct cell *cell, void *arg)
+{
+	struct forgetting *f = arg;
+	struct record r = record_of(cell);
+	struct store_item *item;
+
+	if (r.state == RECORD_TRAP || !source_in(f->prefix, &r))
+		return false;
+	f->count++;
+	pthread_mutex_lock(&f->daemon->verdict_lock);
+	item = slot(f->daemon);
+	if (item) {
+		item->kind = STORE_RECORD;
+		item->del = true;
+		item->rec = item->was = r;
+		push(f->daemon);
+	}
+	pthread_mutex_unlock(&f->daemon->verdict_lock);
+	return true;
+}
+
+static bool forget_verdict(const struct prefix *p, const struct verdict_entry *e, void *arg)
+{
+	struct forgetting *f = arg;
+
+	if (e->list == LIST_CONFIG || p->len < f->prefix->len || !prefix_holds(f->prefix, &p->addr))
+		return false;
+	pthread_mutex_lock(&f->daemon->verdict_lock);
+	if (f->daemon->fastpath)
+		fastpath_del(f->daemon->fastpath, p);
+	store_verdict(f->daemon, p, NULL, "");
+	pthread_mutex_unlock(&f->daemon->verdict_lock);
+	f->count++;
+	return true;
+}
+
+size_t daemon_forget(struct daemon *d, const struct prefix *p)
+{
+	struct forgetting f = {d, p, 0};
+	size_t cursor = 0;
+
+	verdicts_walk(d->verdicts, daemon_now(), forget_verdict, &f);
+	while (table_sweep(d->records, &cursor, SWEEP_BUCKETS, forget_record, &f))
+		;
+	return f.count;
+}
+
+/* ---- traps ---- */
+
+struct trap_edit {
+	uint16_t set, clear;
+	bool was, left;
+};
+
+static bool edit_trap(struct cell *cell, bool found, void *arg)
+{
+	struct trap_edit *e = arg;
+	struct record r = record_of(cell);
+
+	e->was = found && (r.attempts & (e->set | e->clear));
+	r.state = RECORD_TRAP;
+	r.attempts = (uint16_t)((r.attempts | e->set) & ~e->clear);
+	e->left = r.attempts;
+	*cell = record_cell(&r);
+	return true;
+}
+
+static struct trap_edit change_trap(struct daemon *d, const char *mailbox, uint16_t set,
+				    uint16_t clear)
+{
+	const struct policy_conf p = daemon_policy(d, atomic_load(&d->config));
+	struct trap_edit e = {.set = set, .clear = clear};
+	uint64_t tag = policy_trap_tag(&p, mailbox);
+
+	table_edit(d->records, tag, edit_trap, &e, NULL);
+	if (!e.left)
+		table_del(d->records, tag, NULL);
+	return e;
+}
+
+static void store_trap(struct daemon *d, const char *mailbox, bool del)
+{
+	const struct policy_conf p = daemon_policy(d, atomic_load(&d->config));
+	struct store_item *item;
+
+	pthread_mutex_lock(&d->verdict_lock);
+	item = slot(d);
+	if (item) {
+		item->kind = STORE_TRAP;
+		item->del = del;
+		item->rec.tag = policy_trap_tag(&p, mailbox);
+		item->rec.state = RECORD_TRAP;
+		item->added = daemon_now();
+		snprintf(item->text, sizeof(item->text), "%s", mailbox);
+		push(d);
+	}
+	pthread_mutex_unlock(&d->verdict_lock);
+}
+
+int daemon_trap_add(struct daemon *d, const char *mailbox)
+{
+	if (!strchr(mailbox, '@') || strlen(mailbox) >= STORE_TEXT)
+		return -EINVAL;
+	if (change_trap(d, mailbox, TRAP_OF_OPERATOR, 0).was)
+		return -EEXIST;
+	store_trap(d, mailbox, false);
+	return 0;
+}
+
+int daemon_trap_del(struct daemon *d, const char *mailbox)
+{
+	if (!change_trap(d, mailbox, 0, TRAP_OF_OPERATOR).was)
+		return -ENOENT;
+	store_trap(d, mailbox, true);
+	return 0;
+}
+
+/* ---- what settings make ---- */
+
+static bool is_exempt_gone(const struct prefix *p, const struct verdict_entry *e, void *arg)
+{
+	struct forgetting *f = arg;
+	const struct config *c = atomic_load(&f->daemon->config);
+
+	if (e->list != LIST_CONFIG)
+		return false;
+	for (int i = 0; i < c->greylist.exempt_count; i++)
+		if (!memcmp(&c->greylist.exempt[i], p, sizeof(*p)))
+			return false;
+	if (f->daemon->fastpath)
+		fastpath_del(f->daemon->fastpath, p);
+	return true;
+}
+
+void daemon_apply(struct daemon *d, const struct config *from, const struct config *to)
+{
+	const struct verdict_entry allow = {
+		.verdict = GG_ALLOW, .origin = GG_BY_OPERATOR, .list = LIST_CONFIG};
+	struct forgetting f = {.daemon = d};
+
+	verdicts_walk(d->verdicts, daemon_now(), is_exempt_gone, &f);
+	for (int i = 0; i < to->greylist.exempt_count; i++)
+		daemon_verdict_put(d, &to->greylist.exempt[i], &allow, "exempt");
+	for (int i = 0; from && i < from->trap.address_count; i++)
+		change_trap(d, from->trap.addresses[i], 0, TRAP_OF_CONFIG);
+	for (int i = 0; i < to->trap.address_count; i++)
+		change_trap(d, to->trap.addresses[i], TRAP_OF_CONFIG, 0);
+	if (d->fastpath)
+		fastpath_set_when_down(d->fastpath, to->open_when_down);
+	if (d->store)
+		store_ops_of(d->store)->lifetimes(d->store, (uint32_t)(to->greylist.window / 1000),
+						  (uint32_t)(to->greylist.keep / 1000));
+	log_set_format(to->log);
+}
+
+static bool load_item(const struct store_item *item, void *arg)
+{
+	struct daemon *d = arg;
+	struct trap_edit e = {.set = TRAP_OF_OPERATOR};
+
+	switch (item->kind) {
+	case STORE_RECORD: {
+		struct record r = item->rec;
+
+		table_edit(d->records, r.tag, daemon_edit_put, &r, NULL);
+		break;
+	}
+	case STORE_VERDICT:
+		verdicts_put(d->verdicts, &item->prefix, &item->entry);
+		break;
+	default:
+		table_edit(d->records, item->rec.tag, edit_trap, &e, NULL);
+	}
+	return true;
+}
+
+bool daemon_edit_put(struct cell *cell, bool found, void *record)
+{
+	(void)found;
+	*cell = record_cell(record);
+	return true;
+}
+
+int daemon_load(struct daemon *d)
+{
+	return store_ops_of(d->store)->load(d->store, daemon_now(), load_item, d);
+}
+
+int daemon_reload(struct daemon *d, char *err, size_t err_size)
+{
+	const struct config *from = atomic_load(&d->config);
+	struct config *to;
+	const char *key;
+	int rc;
+
+	if (!d->config_file) {
+		snprintf(err, err_size,
+			 "the built-in configuration has no file; start with -c FILE");
+		return -EINVAL;
+	}
+	rc = config_load(d->config_file, &to, err, err_size);
+	if (rc)
+		return rc;
+	key = config_needs_restart(from, to);
+	if (key) {
+		snprintf(err, err_size, "%s: %s can't be changed while running; restart greygated",
+			 d->config_file, key);
+		config_free(&to);
+		return -EINVAL;
+	}
+	/* Workers may still read the old settings in this turn and sessions hold none of it, but
+	 * strings of it may be on their way: it is kept. A reload costs a few kilobytes. */
+	pthread_mutex_lock(&d->config_lock);
+	d->kept = realloc(d->kept, (d->kept_count + 1) * sizeof(*d->kept));
+	if (d->kept)
+		d->kept[d->kept_count++] = from;
+	atomic_store(&d->config, to);
+	daemon_apply(d, from, to);
+	pthread_mutex_unlock(&d->config_lock);
+	return 0;
+}

@@ -1,0 +1,717 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The connection to the mail server behind a session: opened for the first recipient that may pass,
+ * the envelope replayed, the message streamed in pieces of one buffer (the next piece is read when
+ * the last one is out, so a slow mail server slows the client), every answer handed back as it
+ * came.
+ *
+ * What must never happen: a 250 without the mail server's own. When its connection is lost with
+ * recipients accepted, the transaction is lost with it, and the client is told 451 for the rest of
+ * it.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "worker.h"
+
+/* The end of data may take the mail server's filters minutes (RFC 5321 4.5.3.2.6): giving up early
+ * means delivering twice. */
+#define TEXT_PATIENCE 10
+#define TIMER_BIT                                                                                  \
+	(1u << 31) /* tells a delivery from a session in the timeout wheel; as in worker.c */
+
+enum asked { ASKED_NOTHING, ASKED_GREETING, ASKED_MAIL, ASKED_RCPT, ASKED_DATA, ASKED_TEXT };
+
+static struct delivery *at(struct worker *w, uint32_t number)
+{
+	return pool_at(&w->deliveries, number);
+}
+
+static uint32_t number_of(struct worker *w, const struct delivery *d)
+{
+	return (uint32_t)((size_t)((const uint8_t *)d - w->deliveries.base) / w->deliveries.size);
+}
+
+struct delivery *delivery_of(struct worker *w, const struct session *s)
+{
+	return s->delivery == POOL_NONE ? NULL : at(w, s->delivery);
+}
+
+/* The ring that carries a delivery is the first: its sockets are plain descriptors. */
+static struct ring *ring_of(struct worker *w)
+{
+	return &w->rings[0];
+}
+
+static struct ring_event event_of(struct worker *w, const struct delivery *d, enum op op)
+{
+	return (struct ring_event){number_of(w, d), d->generation, (uint8_t)op};
+}
+
+static void log_delivery(struct worker *w, const struct delivery *d, const struct session *s,
+			 const char *verdict, const char *reason, const char *reply)
+{
+	const struct smtp *smtp = session_smtp(w, (struct session *)s);
+	char text[ENDPOINT_TEXT];
+	struct log_line l;
+
+	judge_log(w, s, &l, LOG_RELAY);
+	log_str(&l, "from", smtp->reverse.text);
+	log_str(&l, "verdict", verdict);
+	log_str(&l, "reason", reason);
+	log_str(&l, "backend", endpoint_text(&w->config->backend[d->backend], text));
+	if (reply) {
+		size_t len = strcspn(reply, "\r\n");
+
+		log_strn(&l, "reply", reply, len);
+	}
+	log_int(&l, "bytes", (int64_t)d->bytes);
+	log_int(&l, "dur_ms", (int64_t)(w->now - d->began));
+	log_end(&l);
+}
+
+/* ---- the way out ---- */
+
+static void release(struct worker *w, struct delivery *d)
+{
+	d->generation++;
+	counter_add(&w->counters, COUNT_backend_open, -1);
+	pool_give(&w->deliveries, number_of(w, d));
+}
+
+/* Goes on closing once nothing of it is in flight. */
+static void settle(struct worker *w, struct delivery *d)
+{
+	if (!d->closing || d->connecting || d->receiving || d->sending || d->closed)
+		return;
+	d->closed = true;
+	if (d->fd >= 0)
+		ring_close_fd(ring_of(w), d->fd, event_of(w, d, OP_BACK_CLOSE));
+	else if (d->session == POOL_NONE)
+		release(w, d);
+}
+
+static void call_off(struct worker *w, struct delivery *d)
+{
+	struct ring_event nobody = event_of(w, d, OP_CANCEL);
+
+	d->closing = true;
+	if (d->connecting)
+		ring_cancel(ring_of(w), event_of(w, d, OP_BACK_CONNECT), nobody);
+	if (d->receiving)
+		ring_cancel(ring_of(w), event_of(w, d, OP_BACK_RECV), nobody);
+	/* QUIT is on its way when the machine is idle; a piece of a message must not go on. */
+	if (d->sending && d->up.state == UP_TEXT)
+		ring_cancel(ring_of(w), event_of(w, d, OP_BACK_SEND), nobody);
+	settle(w, d);
+}
+
+static void detach(struct worker *w, struct session *s, struct delivery *d)
+{
+	s->delivery = POOL_NONE;
+	d->session = POOL_NONE;
+	if (d->closed && d->fd < 0)
+		release(w, d); /* its close was over already */
+}
+
+static void send_out(struct worker *w, struct delivery *d)
+{
+	d->sending = true;
+	ring_send_fd(ring_of(w), d->fd, d->out.buf, d->out.len, event_of(w, d, OP_BACK_SEND));
+}
+
+void delivery_drop(struct worker *w, struct session *s)
+{
+	struct delivery *d = delivery_of(w, s);
+
+	if (!d)
+		return;
+	if (!d->closing && d->up.state == UP_IDLE && !d->sending) {
+		upstream_quit(&d->up, &d->out);
+		send_out(w, d);
+	}
+	if (!d->closing)
+		call_off(w, d);
+	detach(w, s, d);
+}
+
+/* The mail server can't be used (any more): the client hears a 4xx for what it waits for. */
+static void fail(struct worker *w, struct delivery *d, const char *why)
+{
+	struct session *s;
+	struct smtp *smtp;
+	uint32_t n = d->session;
+	uint8_t wait;
+
+	if (n == POOL_NONE || d->closing) {
+		call_off(w, d);
+		return;
+	}
+	s = worker_session(w, n);
+	smtp = session_smtp(w, s);
+	wait = s->wait;
+	call_off(w, d);
+	if (wait == WAIT_STORE)
+		return; /* the message was taken: its answer is kept for delivery_answered */
+	if (wait != WAIT_NONE || d->mail_done) {
+		counter_add(&w->counters, COUNT_backend_failed, 1);
+		log_delivery(w, d, s, "defer", why, NULL);
+	}
+	if (wait == WAIT_TEXT) {
+		if (d->text_ended)
+			wait = WAIT_REPLY;
+		else
+			smtp_text_fail(smtp, REPLY_BACKEND_LOST);
+		if (s->receiving) { /* into our buffer: delivery_text takes it from here */
+			d->failed = true;
+			return;
+		}
+		session_push_back(w, s, d->text + d->text_sent, d->text_len - d->text_sent);
+	}
+	detach(w, s, d);
+	s->wait = WAIT_NONE;
+	switch (wait) {
+	case WAIT_RCPT:
+		session_reply(w, s, REPLY_BACKEND_DOWN, NULL);
+		smtp_rcpt_done(smtp, false);
+		break;
+	case WAIT_DATA:
+		session_reply(w, s, REPLY_BACKEND_LOST, NULL);
+		smtp_data_done(smtp, false);
+		break;
+	case WAIT_REPLY:
+		session_reply(w, s, REPLY_BACKEND_LOST, NULL);
+		smtp_text_done(smtp);
+		break;
+	default:
+		break;
+	}
+	session_continue(w, n);
+}
+
+/* ---- the way in ---- */
+
+static void ask(struct worker *w, struct delivery *d, enum asked what, uint64_t timeout)
+{
+	d->asked = (uint8_t)what;
+	d->touched = w->now;
+	d->timeout = timeout;
+}
+
+static void connect_next(struct worker *w, struct delivery *d)
+{
+	const struct config *c = w->config;
+
+	for (; d->backend < c->backend_count; d->backend++) {
+		socklen_t len = addr_to_sockaddr(&c->backend[d->backend], &d->address);
+
+		d->fd = socket(d->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (d->fd < 0)
+			continue;
+		d->connecting = true;
+		ask(w, d, ASKED_GREETING, c->upstream.timeout);
+		ring_connect_fd(ring_of(w), d->fd, &d->address, len,
+				event_of(w, d, OP_BACK_CONNECT));
+		return;
+	}
+	d->backend = c->backend_count - 1;
+	d->fd = -1;
+	fail(w, d, "connect");
+}
+
+static struct delivery *begin(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+	uint32_t number = pool_take(&w->deliveries);
+	struct delivery *d;
+	uint16_t generation;
+
+	if (number == POOL_NONE)
+		return NULL;
+	d = at(w, number);
+	generation = d->generation;
+	/* The buffers at the end are written before they are read. */
+	memset(d, 0, offsetof(struct delivery, address));
+	d->generation = generation;
+	d->session = n;
+	d->fd = -1;
+	d->in_len = d->text_len = d->text_sent = d->accepted_count = 0;
+	d->began = w->now;
+	s->delivery = number;
+	upstream_init(&d->up);
+	counter_add(&w->counters, COUNT_backend_open, 1);
+	if (!wheel_add(w->timeouts, number | TIMER_BIT, generation,
+		       w->now + w->config->upstream.timeout))
+		counter_add(&w->counters, COUNT_queue_full, 1);
+	return d;
+}
+
+/* The next command of the envelope. */
+static void proceed(struct worker *w, struct delivery *d)
+{
+	struct smtp *smtp = session_smtp(w, worker_session(w, d->session));
+	char params[SMTP_PARAMS];
+
+	if (d->sending) {
+		fail(w, d, "out of turn");
+		return;
+	}
+	if (d->mail_done) {
+		upstream_rcpt(&d->up, &d->out, smtp->forward.text, smtp->rcpt_params);
+		ask(w, d, ASKED_RCPT, w->config->upstream.timeout);
+	} else {
+		if (upstream_mail_params(&d->up, smtp->mail_params, params, sizeof(params)) < 0) {
+			fail(w, d, "8BITMIME not offered by the mail server");
+			return;
+		}
+		upstream_mail(&d->up, &d->out, smtp->reverse.text, params);
+		ask(w, d, ASKED_MAIL, w->config->upstream.timeout);
+	}
+	send_out(w, d);
+}
+
+void delivery_recipient(struct worker *w, uint32_t n, const struct policy_decision *decision)
+{
+	struct session *s = worker_session(w, n);
+	struct smtp *smtp = session_smtp(w, s);
+	struct delivery *d = delivery_of(w, s);
+	bool fresh = !d;
+
+	/* Recipients that a lost connection had accepted must not be forgotten silently. */
+	if (!d && smtp->recipients) {
+		session_reply(w, s, REPLY_BACKEND_LOST, NULL);
+		smtp_rcpt_done(smtp, false);
+		return;
+	}
+	if (!d)
+		d = begin(w, n);
+	if (!d) {
+		counter_add(&w->counters, COUNT_limit_backend, 1);
+		session_reply(w, s, REPLY_BACKEND_BUSY, NULL);
+		smtp_rcpt_done(smtp, false);
+		return;
+	}
+	d->decision = *decision;
+	s->wait = WAIT_RCPT;
+	if (fresh)
+		connect_next(w, d);
+	else
+		proceed(w, d);
+}
+
+void delivery_data(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+	struct delivery *d = delivery_of(w, s);
+
+	if (!d || d->up.state != UP_IDLE || d->sending) {
+		session_reply(w, s, REPLY_BACKEND_LOST, NULL);
+		smtp_data_done(session_smtp(w, s), false);
+		delivery_drop(w, s);
+		return;
+	}
+	s->wait = WAIT_DATA;
+	upstream_data(&d->up, &d->out);
+	ask(w, d, ASKED_DATA, w->config->upstream.timeout);
+	d->began = w->now;
+	d->bytes = 0;
+	send_out(w, d);
+}
+
+/* ---- the message ---- */
+
+static void read_text(struct worker *w, uint32_t n, struct delivery *d)
+{
+	struct session *s = worker_session(w, n);
+
+	s->receiving = true;
+	ring_recv_into(worker_ring(w, n), n & w->slot_mask, d->text + d->text_len,
+		       TEXT_BUFFER - d->text_len, (struct ring_event){n, s->generation, OP_RECV});
+}
+
+/* Leaves the text phase with input unread: it goes back to be read as commands (or to be
+ * discarded). */
+static void leave_text(struct worker *w, uint32_t n, struct delivery *d, size_t used)
+{
+	struct session *s = worker_session(w, n);
+
+	s->wait = WAIT_NONE;
+	session_push_back(w, s, d->text + used, d->text_len - used);
+	d->text_len = 0;
+}
+
+/* Scans what is in the buffer and sends on what may go. */
+static void pass_text(struct worker *w, uint32_t n, struct delivery *d)
+{
+	struct session *s = worker_session(w, n);
+	struct smtp *smtp = session_smtp(w, s);
+	struct smtp_out no_reply = {NULL, 0, 0};
+	size_t used = 0;
+
+	while (used < d->text_len && !d->text_ended) {
+		struct smtp_step step;
+
+		used += smtp_input(smtp, &w->smtp, d->text + used, d->text_len - used, &no_reply,
+				   &step);
+		if (step.act == SMTP_NEED_MORE)
+			break;
+		if (step.act == SMTP_TEXT_BAD) {
+			counter_add(&w->counters,
+				    smtp->discard == REPLY_TOO_BIG ? COUNT_limit_message
+								   : COUNT_smuggling,
+				    1);
+			log_delivery(w, d, s, "deny",
+				     smtp->discard == REPLY_TOO_BIG ? "message" : "bare_byte",
+				     NULL);
+			leave_text(w, n, d, used);
+			delivery_drop(w, s);
+			session_continue(w, n);
+			return;
+		}
+		d->text_ended = step.act == SMTP_TEXT_END;
+	}
+	if (!used) {
+		read_text(w, n, d);
+		return;
+	}
+	d->bytes += used;
+	d->text_sent = (uint32_t)used;
+	d->sending = true;
+	ring_send_fd(ring_of(w), d->fd, d->text, used, event_of(w, d, OP_BACK_SEND));
+}
+
+void delivery_text(struct worker *w, uint32_t n, int res)
+{
+	struct session *s = worker_session(w, n);
+	struct delivery *d = delivery_of(w, s);
+
+	if (res <= 0) {
+		session_end(w, n);
+		return;
+	}
+	s->touched = d->touched = w->now;
+	d->text_len += (uint32_t)res;
+	if (d->failed) {
+		leave_text(w, n, d, 0);
+		detach(w, s, d);
+		session_continue(w, n);
+		return;
+	}
+	pass_text(w, n, d);
+}
+
+/* A piece is out. */
+static void text_sent(struct worker *w, uint32_t n, struct delivery *d)
+{
+	struct session *s = worker_session(w, n);
+
+	d->touched = w->now;
+	d->text_len -= d->text_sent;
+	memmove(d->text, d->text + d->text_sent, d->text_len);
+	d->text_sent = 0;
+	if (!d->text_ended) {
+		if (d->text_len > 1)
+			pass_text(w, n, d);
+		else
+			read_text(w, n, d); /* at most a CR whose LF has not come */
+		return;
+	}
+	leave_text(w, n, d, 0);
+	s->wait = WAIT_REPLY;
+	upstream_text_sent(&d->up);
+	ask(w, d, ASKED_TEXT, w->config->upstream.timeout * TEXT_PATIENCE);
+}
+
+static void begin_text(struct worker *w, uint32_t n, struct delivery *d)
+{
+	struct session *s = worker_session(w, n);
+
+	s->wait = WAIT_TEXT;
+	d->text_len = d->text_sent = 0;
+	d->text_ended = false;
+	if (s->in != POOL_NONE) {
+		/* The client did not wait for the 354: what it sent is the beginning of the
+		 * message. */
+		d->text_len = s->in_len < TEXT_BUFFER ? s->in_len : TEXT_BUFFER;
+		memcpy(d->text, pool_at(&w->ins, s->in), d->text_len);
+		s->in_len -= d->text_len;
+		if (s->in_len) {
+			char *rest = pool_at(&w->ins, s->in);
+
+			memmove(rest, rest + d->text_len, s->in_len);
+		} else {
+			pool_give(&w->ins, s->in);
+			s->in = POOL_NONE;
+		}
+		pass_text(w, n, d);
+		return;
+	}
+	read_text(w, n, d);
+}
+
+/* ---- answers ---- */
+
+static void hand_back(struct worker *w, struct session *s, struct delivery *d)
+{
+	if (d->up.code >= 500)
+		counter_add(&w->counters, COUNT_backend_refused, 1);
+	else if (d->up.code >= 400)
+		counter_add(&w->counters, COUNT_backend_deferred, 1);
+	if (!session_say(w, s, d->up.reply, d->up.reply_len))
+		s->hangup = true;
+}
+
+static void accept_recipient(struct worker *w, struct session *s, struct delivery *d)
+{
+	struct smtp *smtp = session_smtp(w, s);
+	struct accepted *a = &d->accepted[d->accepted_count++];
+
+	a->tag = d->decision.tag;
+	a->rung = (uint8_t)d->decision.rung;
+	store_text_pair(a->text, smtp->reverse.text, smtp->forward.text);
+}
+
+static void on_rcpt(struct worker *w, uint32_t n, struct delivery *d)
+{
+	struct session *s = worker_session(w, n);
+	bool good = d->up.code / 100 == 2 && d->accepted_count < w->recipients;
+
+	if (good)
+		accept_recipient(w, s, d);
+	hand_back(w, s, d);
+	s->wait = WAIT_NONE;
+	smtp_rcpt_done(session_smtp(w, s), good);
+	if (!good)
+		log_delivery(w, d, s, d->up.code >= 500 ? "deny" : "defer", "recipient",
+			     d->up.reply);
+}
+
+static void on_mail(struct worker *w, uint32_t n, struct delivery *d)
+{
+	if (d->up.code / 100 == 2) {
+		d->mail_done = true;
+		proceed(w, d);
+		return;
+	}
+	on_rcpt(w, n, d); /* the refusal of the sender is the answer to the recipient */
+}
+
+static void on_data(struct worker *w, uint32_t n, struct delivery *d)
+{
+	struct session *s = worker_session(w, n);
+	bool good = d->up.code == 354;
+
+	hand_back(w, s, d);
+	smtp_data_done(session_smtp(w, s), good);
+	if (good) {
+		begin_text(w, n, d);
+		return;
+	}
+	s->wait = WAIT_NONE;
+	log_delivery(w, d, s, d->up.code >= 500 ? "deny" : "defer", "data", d->up.reply);
+	delivery_drop(w, s); /* its transaction still stands over there */
+}
+
+void delivery_answered(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+	struct delivery *d = delivery_of(w, s);
+
+	s->wait = WAIT_NONE;
+	hand_back(w, s, d);
+	smtp_text_done(session_smtp(w, s));
+	d->mail_done = false;
+	d->accepted_count = 0;
+	d->asked = ASKED_NOTHING;
+	if (d->closing) /* lost while the store was asked: the message was taken before */
+		detach(w, s, d);
+	if (w->draining)
+		session_drain(w, n);
+	session_continue(w, n);
+}
+
+static void on_text(struct worker *w, uint32_t n, struct delivery *d)
+{
+	struct session *s = worker_session(w, n);
+	bool good = d->up.code / 100 == 2;
+
+	log_delivery(w, d, s,
+		     good                ? "pass"
+		     : d->up.code >= 500 ? "deny"
+					 : "defer",
+		     "data", d->up.reply);
+	if (good) {
+		counter_add(&w->counters, COUNT_relayed, 1);
+		counter_add(&w->counters, COUNT_relayed_bytes, (int64_t)d->bytes);
+		if (judge_delivered(w, n, d)) {
+			s->wait = WAIT_STORE;
+			return;
+		}
+	}
+	delivery_answered(w, n);
+}
+
+static void on_reply(struct worker *w, struct delivery *d)
+{
+	static void (*const handler[])(struct worker *, uint32_t, struct delivery *) = {
+		[ASKED_MAIL] = on_mail,
+		[ASKED_RCPT] = on_rcpt,
+		[ASKED_DATA] = on_data,
+		[ASKED_TEXT] = on_text,
+	};
+	uint8_t asked = d->asked;
+
+	if (d->session == POOL_NONE)
+		return;
+	d->touched = w->now;
+	d->asked = ASKED_NOTHING;
+	if (asked < ASKED_MAIL) {
+		fail(w, d, "unasked reply");
+		return;
+	}
+	handler[asked](w, d->session, d);
+}
+
+/* ---- completions ---- */
+
+static void read_back(struct worker *w, struct delivery *d)
+{
+	d->receiving = true;
+	ring_recv_fd(ring_of(w), d->fd, d->in, sizeof(d->in), event_of(w, d, OP_BACK_RECV));
+}
+
+static void greeted(struct worker *w, struct delivery *d)
+{
+	atomic_store_explicit(&w->daemon->backend_caps, d->up.caps, memory_order_relaxed);
+	proceed(w, d);
+}
+
+static void back_received(struct worker *w, struct delivery *d, int res)
+{
+	struct upstream_client client = {.our_name = w->config->hostname,
+					 .use_xclient = w->config->upstream.xclient};
+	uint16_t generation = d->generation;
+	size_t used = 0;
+
+	if (res <= 0) {
+		fail(w, d, res ? "receive" : "closed by the mail server");
+		return;
+	}
+	if (d->session != POOL_NONE) {
+		struct session *s = worker_session(w, d->session);
+		struct smtp *smtp = session_smtp(w, s);
+
+		if (s->wait == WAIT_STORE) { /* its last answer is still needed as it is */
+			fail(w, d, "unasked reply");
+			return;
+		}
+		client.helo = smtp->helo;
+		client.esmtp = smtp->esmtp;
+		client.addr = (struct endpoint){s->src, s->port};
+	}
+	while (used < (size_t)res && d->generation == generation && !d->closing) {
+		enum upstream_act act;
+		uint32_t n = d->session;
+
+		used += upstream_input(&d->up, &client, d->in + used, (size_t)res - used, &d->out,
+				       &act);
+		if (act == UPSTREAM_MORE)
+			break;
+		if (act == UPSTREAM_SEND)
+			send_out(w, d);
+		else if (act == UPSTREAM_READY)
+			greeted(w, d);
+		else if (act == UPSTREAM_REPLY_READY)
+			on_reply(w, d);
+		else
+			fail(w, d, upstream_why(&d->up));
+		/* An answer may have unblocked the client, whose next command may have used this
+		 * delivery. */
+		if (act == UPSTREAM_REPLY_READY && n != POOL_NONE && d->generation == generation)
+			session_continue(w, n);
+	}
+	if (d->generation == generation && !d->closing)
+		read_back(w, d);
+}
+
+static void back_sent(struct worker *w, struct delivery *d, int res)
+{
+	if (d->closing)
+		return;
+	if (res < 0)
+		fail(w, d, "send");
+	else if (d->session != POOL_NONE && d->text_sent)
+		text_sent(w, d->session, d);
+}
+
+static void back_connected(struct worker *w, struct delivery *d, int res)
+{
+	if (d->closing)
+		return;
+	if (res < 0) {
+		close(d->fd);
+		d->fd = -1;
+		d->backend++;
+		connect_next(w, d);
+		return;
+	}
+	upstream_connected(&d->up);
+	read_back(w, d);
+}
+
+void delivery_event(struct worker *w, uint32_t number, enum op op, int res)
+{
+	struct delivery *d = at(w, number);
+
+	switch (op) {
+	case OP_BACK_CONNECT:
+		d->connecting = false;
+		back_connected(w, d, res);
+		break;
+	case OP_BACK_RECV:
+		d->receiving = false;
+		back_received(w, d, res);
+		break;
+	case OP_BACK_SEND:
+		d->sending = false;
+		back_sent(w, d, res);
+		break;
+	default: /* OP_BACK_CLOSE */
+		d->fd = -1;
+		if (d->session == POOL_NONE)
+			release(w, d);
+		return;
+	}
+	settle(w, d);
+}
+
+void delivery_timeout(struct worker *w, uint32_t number)
+{
+	struct delivery *d = at(w, number);
+	struct session *s = d->session == POOL_NONE ? NULL : worker_session(w, d->session);
+	uint16_t generation = d->generation;
+	uint64_t due = d->touched + d->timeout;
+
+	if (s && s->wait == WAIT_STORE && w->now >= due) {
+		delivery_answered(w, d->session);
+		due = w->now + d->timeout;
+	} else if (d->closing) {
+		call_off(w, d); /* what was to be flushed has had its time */
+		if (d->sending)
+			ring_cancel(ring_of(w), event_of(w, d, OP_BACK_SEND),
+				    event_of(w, d, OP_CANCEL));
+		due = w->now + w->config->upstream.timeout;
+	} else if (w->now >= due &&
+		   (d->asked != ASKED_NOTHING || (s && s->wait == WAIT_TEXT && d->sending))) {
+		fail(w, d, "timeout");
+		due = w->now + w->config->upstream.timeout;
+	}
+	if (d->generation != generation)
+		return;
+	if (due <= w->now)
+		due = w->now + w->config->upstream.timeout;
+	wheel_add(w->timeouts, number | TIMER_BIT, d->generation, due);
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What the main thread does once a second, in small steps: tell the kernel's programs that we live,
+ * read back which entries they used, let go of what is over, follow this machine's addresses.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "daemon.h"
+#include "listeners.h"
+
+#define SWEEP_MAX 60     /* s between two read-backs, less when entries live shorter */
+#define VIPS_EVERY 5     /* s */
+#define RECORD_STEPS 600 /* seconds for one round over the records */
+#define BUCKET_CELLS 7
+
+struct sweeping {
+	struct daemon *daemon;
+	uint32_t now, keep;
+	struct prefix extend[256]; /* of this round; more wait for the next */
+	uint32_t last_seen[256];
+	size_t count;
+};
+
+static void on_seen(const struct prefix *p, const struct gg_entry *e, uint32_t last_seen, void *arg)
+{
+	struct sweeping *s = arg;
+
+	if (e->verdict != GG_ALLOW || e->origin != GG_BY_LEARNING || !last_seen)
+		return;
+	if (s->count < sizeof(s->extend) / sizeof(s->extend[0])) {
+		s->extend[s->count] = *p;
+		s->last_seen[s->count++] = last_seen;
+	}
+}
+
+uint32_t daemon_slide(uint32_t expires, uint32_t seen, uint32_t keep)
+{
+	uint32_t step = keep / 16 ? keep / 16 : 1;
+
+	/* Small moves are not worth a write: an entry in use slides a sixteenth of its life at a
+	 * time. */
+	return seen + keep >= expires + step ? seen + keep : 0;
+}
+
+/* Learned entries that were used live on, although this process never saw the connections. */
+static void read_back(struct daemon *d, uint32_t now, uint32_t keep)
+{
+	struct sweeping s = {.daemon = d, .now = now, .keep = keep};
+
+	if (fastpath_sweep(d->fastpath, on_seen, &s) < 0)
+		return;
+	for (size_t i = 0; i < s.count; i++) {
+		struct verdict_entry e;
+		uint32_t to;
+
+		if (!verdicts_get(d->verdicts, &s.extend[i], now, &e) || e.origin != GG_BY_LEARNING)
+			continue;
+		to = daemon_slide(e.expires, s.last_seen[i], keep);
+		if (!to)
+			continue;
+		e.expires = to;
+		daemon_verdict_put(d, &s.extend[i], &e, NULL);
+	}
+}
+
+static bool over(const struct cell *cell, void *arg)
+{
+	const struct sweeping *s = arg;
+	const struct policy_conf p = daemon_policy(s->daemon, atomic_load(&s->daemon->config));
+	struct record r = record_of(cell);
+
+	return policy_expired(&p, &r, s->now);
+}
+
+static bool drop_expired(const struct prefix *p, const struct verdict_entry *e, void *arg)
+{
+	struct sweeping *s = arg;
+
+	if (e->expires && e->expires <= s->now)
+		daemon_verdict_del(s->daemon, p);
+	return false;
+}
+
+static void on_event(const struct gg_event *e, void *arg)
+{
+	struct log_line l;
+	struct addr a;
+
+	(void)arg;
+	memcpy(a.b, e->addr, sizeof(a.b));
+	log_begin(&l, LOG_LIST);
+	log_addr(&l, "src", &a);
+	log_str(&l, "verdict", "deny");
+	log_str(&l, "reason", "first_drop");
+	log_str(&l, "action", config_action_text(e->action));
+	log_end(&l);
+}
+
+static void refresh_vips(struct daemon *d)
+{
+	static struct endpoint now[VIPS_MAX]; /* main thread only */
+	int n = listeners_vips(atomic_load(&d->config), now);
+	int err = fastpath_vips(d->fastpath, now, n);
+
+	if (err < 0)
+		log_message(LOG_ERROR, "protected addresses: %s", strerror(-err));
+}
+
+void daemon_tick(struct daemon *d)
+{
+	static uint32_t ticks;
+	static size_t cursor;
+	const struct config *c = atomic_load(&d->config);
+	uint32_t keep = (uint32_t)(c->greylist.keep / 1000);
+	uint32_t every = keep / 8 < SWEEP_MAX ? keep / 8 : SWEEP_MAX;
+	struct sweeping s = {.daemon = d, .now = daemon_now()};
+
+	ticks++;
+	if (d->fastpath) {
+		fastpath_heartbeat(d->fastpath);
+		fastpath_events(d->fastpath, on_event, NULL);
+		if (ticks % (every ? every : 1) == 0)
+			read_back(d, s.now, keep);
+		if (ticks % VIPS_EVERY == 0)
+			refresh_vips(d);
+	}
+	if (ticks % (every ? every : 1) == 0)
+		verdicts_walk(d->verdicts, 0, drop_expired,
+			      &s); /* at 0 s nothing is over yet: all are seen */
+	table_sweep(d->records, &cursor,
+		    table_capacity(d->records) / BUCKET_CELLS / RECORD_STEPS + 1, over, &s);
+}

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What the daemon thinks of a source and of a recipient, and what a delivery changes: the place
+ * where evidence, records and settings meet the pure policy, and where its decisions become
+ * records, verdicts, log lines and store items.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/ticket.h"
+#include "worker.h"
+
+void judge_log(struct worker *w, const struct session *s, struct log_line *l, enum log_event event)
+{
+	(void)w;
+	log_begin(l, event);
+	log_hex(l, "session", s->id);
+	log_addr(l, "src", &s->src);
+	log_int(l, "port", s->port);
+}
+
+/* ---- the source ---- */
+
+void judge_source(struct worker *w, struct session *s)
+{
+	struct verdict_entry e;
+	struct prefix p;
+
+	if (!verdicts_find(w->daemon->verdicts, &s->src, w->wall, &e, &p))
+		return;
+	if (e.verdict == GG_ALLOW && e.origin == GG_BY_LEARNING) {
+		uint32_t to = daemon_slide(e.expires, w->wall, w->policy.keep);
+
+		e.expires = to ? to : e.expires;
+		if (to)
+			daemon_verdict_put(w->daemon, &p, &e, NULL);
+	}
+	s->allowed = e.verdict == GG_ALLOW;
+	s->denied = e.verdict == GG_DENY;
+	s->action = (uint8_t)e.action;
+	s->origin = (uint8_t)e.origin;
+}
+
+static uint64_t source_key(struct worker *w, const struct session *s)
+{
+	struct prefix p = addr_is4(&s->src) ? addr_host(&s->src) : addr_network(&s->src);
+
+	return hash_bytes(w->daemon->key, &p.addr, sizeof(p.addr));
+}
+
+struct entering {
+	uint32_t limit;
+	bool full;
+};
+
+static bool edit_enter(struct cell *cell, bool found, void *arg)
+{
+	struct entering *e = arg;
+	uint32_t count = 0;
+
+	if (found)
+		memcpy(&count, cell->data, sizeof(count));
+	e->full = count >= e->limit;
+	if (e->full)
+		return false;
+	count++;
+	memcpy(cell->data, &count, sizeof(count));
+	return true;
+}
+
+static bool edit_leave(struct cell *cell, bool found, void *arg)
+{
+	uint32_t count = 0;
+
+	(void)arg;
+	memcpy(&count, cell->data, sizeof(count));
+	if (!found || !count)
+		return false;
+	count--;
+	memcpy(cell->data, &count, sizeof(count));
+	return true;
+}
+
+bool judge_enter(struct worker *w, struct session *s)
+{
+	struct entering e = {.limit = w->config->limit.per_source};
+
+	if (s->allowed || !e.limit)
+		return true;
+	if (table_edit(w->daemon->sources, source_key(w, s), edit_enter, &e, NULL) < 0)
+		return true; /* no room to count: nobody is refused for that */
+	s->counted = !e.full;
+	return !e.full;
+}
+
+void judge_leave(struct worker *w, struct session *s)
+{
+	if (s->counted)
+		table_edit(w->daemon->sources, source_key(w, s), edit_leave, NULL, NULL);
+}
+
+/* ---- what is written down ---- */
+
+static void remember(struct worker *w, const struct session *s, const struct smtp *smtp,
+		     uint64_t ticket, const char *verdict, const char *reason, uint32_t wait,
+		     uint32_t age)
+{
+	struct recent_entry e = {
+		.ticket = ticket, .time = w->wall, .src = s->src, .wait = wait, .age = age};
+
+	snprintf(e.verdict, sizeof(e.verdict), "%s", verdict);
+	snprintf(e.reason, sizeof(e.reason), "%s", reason);
+	snprintf(e.helo, sizeof(e.helo), "%.63s", smtp->helo);
+	snprintf(e.from, sizeof(e.from), "%.95s", smtp->reverse.text);
+	snprintf(e.to, sizeof(e.to), "%.95s", smtp->forward.text);
+	recent_add(w->recent, &e);
+}
+
+static void begin_decision(struct worker *w, const struct session *s, const struct smtp *smtp,
+			   struct log_line *l, enum log_event event)
+{
+	judge_log(w, s, l, event);
+	log_str(l, "helo", smtp->helo);
+	log_str(l, "from", smtp->reverse.text);
+	log_str(l, "to", smtp->forward.text);
+}
+
+/* Queues a record for the store; the token is the session's when its writing is to be awaited. */
+static bool store_record(struct worker *w, const struct session *s, const struct policy_edit *e,
+			 const char *text, bool notice, uint64_t token)
+{
+	struct store_item *item;
+
+	if (!w->daemon->writer)
+		return false;
+	item = store_writer_slot(w->daemon->writer, w->number);
+	if (!item) {
+		counter_add(&w->counters, COUNT_records_lost, 1);
+		return false;
+	}
+	item->kind = STORE_RECORD;
+	item->rec = e->after;
+	item->was = e->before;
+	item->prefix = addr_host(&s->src);
+	item->notice = notice;
+	item->token = token;
+	memcpy(item->text, text, sizeof(item->text));
+	store_writer_push(w->daemon->writer, w->number);
+	return true;
+}
+
+/* ---- deny and trap ---- */
+
+static void refuse(struct worker *w, struct session *s, const char *verdict, const char *reason)
+{
+	static const char *const words[] = {
+		[GG_BY_NOBODY] = "source address blocked here",
+		[GG_BY_OPERATOR] = "source address blocked by the administrator",
+		[GG_BY_LEARNING] = "source address blocked here",
+		[GG_BY_TRAP] = "source address sent mail to a spam trap",
+		[GG_BY_IMPORT] = "source address is on a block list",
+		[GG_BY_LIMIT] = "source address opened too many connections",
+	};
+	struct smtp *smtp = session_smtp(w, s);
+	uint64_t tag = policy_source_tag(&w->policy, &s->src);
+	char ticket[TICKET_TEXT];
+	struct smtp_reply_args args = {.ticket = ticket_text(tag, ticket),
+				       .reason = words[s->origin]};
+	struct log_line l;
+
+	session_reply(w, s, REPLY_DENIED, &args);
+	smtp_rcpt_done(smtp, false);
+	counter_add(&w->counters, COUNT_denied, 1);
+	remember(w, s, smtp, tag, verdict, reason, 0, 0);
+	begin_decision(w, s, smtp, &l, LOG_DECISION);
+	log_str(&l, "verdict", verdict);
+	log_str(&l, "reason", reason);
+	log_str(&l, "ticket", ticket);
+	log_int(&l, "reply", 554);
+	log_end(&l);
+}
+
+/* Seconds a source stays denied: the clock starts again at each hit and doubles for a repeater. */
+static uint32_t trap_life(const struct config *c, uint8_t repeats)
+{
+	uint64_t life = c->trap.life;
+
+	for (uint8_t i = 0; i < repeats && life < c->trap.max; i++)
+		life *= 2;
+	if (life > c->trap.max)
+		life = c->trap.max;
+	return (uint32_t)((life + 999) / 1000);
+}
+
+static void trap(struct worker *w, struct session *s, bool hit)
+{
+	const struct config *c = w->config;
+	struct prefix p = addr_host(&s->src);
+	struct verdict_entry e = {
+		.verdict = GG_DENY, .action = c->trap.action, .origin = GG_BY_TRAP};
+	struct verdict_entry old;
+	const char *to = session_smtp(w, s)->forward.text;
+	bool again =
+		verdicts_get(w->daemon->verdicts, &p, w->wall, &old) && old.origin == GG_BY_TRAP;
+	struct log_line l;
+
+	if (again)
+		e.repeats =
+			hit && old.repeats < UINT8_MAX ? (uint8_t)(old.repeats + 1) : old.repeats;
+	e.expires = w->wall + trap_life(c, e.repeats);
+	/* Within the same second nothing would change. */
+	if (again && !hit && old.expires >= e.expires)
+		return;
+	daemon_verdict_put(w->daemon, &p, &e, to);
+	s->denied = true;
+	s->action = (uint8_t)e.action;
+	s->origin = GG_BY_TRAP;
+	if (!hit)
+		return;
+	counter_add(&w->counters, COUNT_trapped, 1);
+	begin_decision(w, s, session_smtp(w, s), &l, LOG_TRAP);
+	log_int(&l, "wait_s", e.expires - w->wall);
+	log_end(&l);
+}
+
+static bool is_trap(struct worker *w, const char *mailbox)
+{
+	const char *domain = strrchr(mailbox, '@');
+	struct cell cell;
+
+	return table_get(w->daemon->records, policy_trap_tag(&w->policy, mailbox), &cell) ||
+	       (domain && domain != mailbox &&
+		table_get(w->daemon->records, policy_trap_tag(&w->policy, domain), &cell));
+}
+
+/* ---- the recipient ---- */
+
+static void note_attempt(struct worker *w, struct session *s, const struct policy_attempt *attempt,
+			 const struct policy_identity *ids, int count,
+			 enum policy_class delay_class)
+{
+	const struct smtp *smtp = session_smtp(w, s);
+	char text[STORE_TEXT];
+
+	store_text_pair(text, smtp->reverse.text, smtp->forward.text);
+	for (int i = 0; i < count; i++) {
+		struct policy_edit edit = {.conf = &w->policy,
+					   .attempt = attempt,
+					   .rung = ids[i].rung,
+					   .delay_class = delay_class,
+					   .now = w->wall};
+		struct cell victim;
+
+		if (table_edit(w->daemon->records, ids[i].tag, policy_edit_attempt, &edit,
+			       &victim) == 1)
+			counter_add(&w->counters, COUNT_records_evicted, 1);
+		store_record(w, s, &edit, text, false, 0);
+	}
+}
+
+static void defer(struct worker *w, struct session *s, const struct policy_decision *d)
+{
+	struct smtp *smtp = session_smtp(w, s);
+	char ticket[TICKET_TEXT];
+	struct smtp_reply_args args = {.minutes = policy_minutes(d->wait),
+				       .ticket = ticket_text(d->tag, ticket)};
+	const char *reason = policy_reason_text(d->reason);
+	struct log_line l;
+
+	session_reply(w, s, REPLY_GREYLISTED, &args);
+	smtp_rcpt_done(smtp, false);
+	counter_add(&w->counters, d->reason == REASON_EARLY ? COUNT_early : COUNT_greylisted, 1);
+	remember(w, s, smtp, d->tag, "grey", reason, d->wait, d->age);
+	begin_decision(w, s, smtp, &l, LOG_DECISION);
+	log_str(&l, "verdict", "grey");
+	log_str(&l, "reason", reason);
+	log_str(&l, "class", policy_class_text(d->delay_class));
+	log_str(&l, "identity", policy_rung_text(d->rung));
+	log_int(&l, "wait_s", d->wait);
+	log_int(&l, "age_s", d->age);
+	log_str(&l, "ticket", ticket);
+	log_int(&l, "reply", 451);
+	log_end(&l);
+}
+
+static void let_through(struct worker *w, uint32_t n, const struct policy_decision *d)
+{
+	struct session *s = worker_session(w, n);
+	struct smtp *smtp = session_smtp(w, s);
+	const char *verdict = s->allowed ? "allow" : "pass";
+	const char *reason = policy_reason_text(d->reason);
+	enum counter which = d->reason == REASON_LEARN ? COUNT_learned
+			     : d->tag                  ? COUNT_passed
+						       : COUNT_allowed;
+	char ticket[TICKET_TEXT];
+	struct log_line l;
+
+	counter_add(&w->counters, which, 1);
+	remember(w, s, smtp, d->tag, verdict, reason, 0, d->age);
+	begin_decision(w, s, smtp, &l, LOG_DECISION);
+	log_str(&l, "verdict", verdict);
+	log_str(&l, "reason", reason);
+	if (d->tag) {
+		log_str(&l, "class", policy_class_text(d->delay_class));
+		log_str(&l, "identity", policy_rung_text(d->rung));
+		log_int(&l, "age_s", d->age);
+		log_str(&l, "ticket", ticket_text(d->tag, ticket));
+	}
+	log_end(&l);
+	delivery_recipient(w, n, d);
+}
+
+void judge_recipient(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+	struct smtp *smtp = session_smtp(w, s);
+	struct policy_attempt attempt = {.src = s->src,
+					 .sender = smtp->reverse.text,
+					 .recipient = smtp->forward.text,
+					 .exempt = policy_recipient_exempt(smtp->forward.text)};
+	struct policy_identity ids[POLICY_RUNGS];
+	struct record records[POLICY_RUNGS] = {0};
+	struct policy_decision d;
+	int count;
+
+	/* What was learned since the connection began counts too, for the next recipient already.
+	 */
+	if (!s->allowed && !s->denied)
+		judge_source(w, s);
+	if (s->denied) {
+		if (s->origin == GG_BY_TRAP)
+			trap(w, s, false);
+		refuse(w, s, "deny", s->origin == GG_BY_TRAP ? "trapped" : "denied");
+		return;
+	}
+	if (s->allowed) {
+		d = (struct policy_decision){.verdict = POLICY_PASS, .reason = REASON_EXEMPT};
+		let_through(w, n, &d);
+		return;
+	}
+	if (smtp->reverse.len && is_trap(w, smtp->forward.text)) {
+		trap(w, s, true);
+		refuse(w, s, "deny", "trap");
+		return;
+	}
+	count = policy_identities(&w->policy, &attempt, ids);
+	for (int i = 0; i < count; i++) {
+		struct cell cell;
+
+		if (table_get(w->daemon->records, ids[i].tag, &cell))
+			records[i] = record_of(&cell);
+	}
+	d = policy_decide(&w->policy, &attempt, ids, records, count, w->wall);
+	if (d.reason == REASON_EXEMPT || d.reason == REASON_OFF)
+		d.tag = 0; /* there is no record to mature */
+	if (d.verdict == POLICY_GREY || d.reason == REASON_LEARN)
+		note_attempt(w, s, &attempt, ids, count, d.delay_class);
+	if (d.verdict == POLICY_GREY)
+		defer(w, s, &d);
+	else
+		let_through(w, n, &d);
+}
+
+/* ---- the delivery ---- */
+
+static void promote(struct worker *w, const struct session *s, uint32_t triplets)
+{
+	struct prefix p = addr_host(&s->src);
+	struct verdict_entry e = {
+		.verdict = GG_ALLOW, .origin = GG_BY_LEARNING, .expires = w->wall + w->policy.keep};
+	struct log_line l;
+	int err;
+
+	if (verdicts_get(w->daemon->verdicts, &p, w->wall, NULL))
+		return; /* what the operator or a trap has said stands */
+	err = daemon_verdict_put(w->daemon, &p, &e, "promoted");
+	if (err)
+		return;
+	counter_add(&w->counters, COUNT_promoted, 1);
+	judge_log(w, s, &l, LOG_PROMOTE);
+	log_int(&l, "triplets", triplets);
+	log_int(&l, "wait_s", w->policy.keep);
+	log_end(&l);
+}
+
+bool judge_delivered(struct worker *w, uint32_t n, const struct delivery *d)
+{
+	struct session *s = worker_session(w, n);
+	const struct smtp *smtp = session_smtp(w, s);
+	struct policy_attempt attempt = {
+		.src = s->src, .sender = smtp->reverse.text, .recipient = ""};
+	uint64_t token = (uint64_t)n << 16 | s->generation;
+	bool wait = false;
+
+	for (uint32_t i = 0; i < d->accepted_count; i++) {
+		const struct accepted *a = &d->accepted[i];
+		struct policy_edit edit = {.conf = &w->policy,
+					   .attempt = &attempt,
+					   .rung = (enum policy_rung)a->rung,
+					   .delay_class = CLASS_DEFAULT,
+					   .now = w->wall};
+		struct policy_edit source = edit;
+		static const char nothing[STORE_TEXT];
+
+		if (!a->tag)
+			continue;
+		table_edit(w->daemon->records, a->tag, policy_edit_delivered, &edit, NULL);
+		/* A new pass is on disk before the client hears 250; a later one only slides. */
+		if (store_record(w, s, &edit, a->text, edit.first_pass, token))
+			wait |= edit.first_pass;
+		if (!edit.first_pass || !smtp->reverse.len)
+			continue;
+		table_edit(w->daemon->records, policy_source_tag(&w->policy, &s->src),
+			   policy_edit_source, &source, NULL);
+		store_record(w, s, &source, nothing, false, 0);
+		if (source.promote)
+			promote(w, s, source.after.passed);
+	}
+	return wait;
+}

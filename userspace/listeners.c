@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "listeners.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BACKLOG 65535 /* the kernel takes the smaller of this and net.core.somaxconn */
+
+static const char *bind_mend(int err)
+{
+	switch (err) {
+	case EADDRINUSE:
+		return "stop the program that listens there (ss -ltnp shows it) or change listen";
+	case EACCES:
+		return "start as root or give the service CAP_NET_BIND_SERVICE";
+	case EADDRNOTAVAIL:
+		return "give the machine that address (ip address add) or change listen";
+	default:
+		return "change listen";
+	}
+}
+
+static int open_one(const struct endpoint *e, struct endpoint *ret_bound)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(e, &sa);
+	int one = 1, fd, err;
+
+	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+	/* Inherited by what is accepted: a stuttered byte must not wait for the next one. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (sa.ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)&sa, len) || listen(fd, BACKLOG)) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	len = sizeof(sa);
+	if (!getsockname(fd, (struct sockaddr *)&sa, &len))
+		addr_from_sockaddr((struct sockaddr *)&sa, ret_bound);
+	return fd;
+}
+
+/* SO_REUSEPORT would let a second program of this user share the port in silence: one try without
+ * it tells whether the port is free. */
+static int probe_free(const struct endpoint *e)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(e, &sa);
+	int one = 1, err = 0;
+	int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (sa.ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)&sa, len))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+static void plan(const struct config *c, struct listeners *l)
+{
+	bool need4 = false, need6 = false;
+
+	for (int i = 0; i < c->listen_count && l->count < WORKER_LISTENERS; i++)
+		l->at[l->count++] = c->listen[i];
+	if (c->mode != GG_MODE_HOST)
+		return;
+	for (int i = 0; i < c->protect_count; i++)
+		*(addr_is4(&c->protect[i].addr) ? &need4 : &need6) = true;
+	for (int i = 0; i < l->count; i++)
+		*(addr_is4(&l->at[i].addr) ? &need4 : &need6) = false;
+	if (need4 && l->count < WORKER_LISTENERS)
+		endpoint_parse("127.0.0.1:0", &l->at[l->count++]);
+	if (need6 && l->count < WORKER_LISTENERS)
+		endpoint_parse("[::1]:0", &l->at[l->count++]);
+}
+
+int listeners_open(const struct config *c, int workers, struct listeners *ret, char *err,
+		   size_t err_size)
+{
+	memset(ret, 0, sizeof(*ret));
+	memset(ret->fd, -1, sizeof(ret->fd));
+	plan(c, ret);
+	for (int i = 0; i < ret->count; i++) {
+		char text[ENDPOINT_TEXT];
+		int rc = probe_free(&ret->at[i]);
+
+		for (int w = 0; w < workers && rc >= 0; w++) {
+			/* The first bind of port 0 chooses the port that the others share. */
+			rc = open_one(&ret->at[i], &ret->at[i]);
+			ret->fd[w][i] = rc;
+		}
+		if (rc < 0) {
+			snprintf(err, err_size, "listen %s: %s; %s",
+				 endpoint_text(&ret->at[i], text), strerror(-rc), bind_mend(-rc));
+			listeners_close(ret);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+void listeners_close(struct listeners *l)
+{
+	for (int w = 0; w < DAEMON_WORKERS; w++)
+		for (int i = 0; i < WORKER_LISTENERS; i++) {
+			if (l->fd[w][i] >= 0)
+				close(l->fd[w][i]);
+			l->fd[w][i] = -1;
+		}
+}
+
+int listeners_of(const struct listeners *l, bool is4)
+{
+	for (int i = 0; i < l->count; i++)
+		if (addr_is4(&l->at[i].addr) == is4)
+			return l->fd[0][i];
+	return -1;
+}
+
+static int add_local(const struct endpoint *wildcard, struct endpoint *ret, int n)
+{
+	struct ifaddrs *all, *i;
+
+	if (getifaddrs(&all))
+		return n;
+	for (i = all; i && n < VIPS_MAX; i = i->ifa_next) {
+		struct endpoint e;
+
+		if (!i->ifa_addr || addr_from_sockaddr(i->ifa_addr, &e) ||
+		    addr_is4(&e.addr) != addr_is4(&wildcard->addr))
+			continue;
+		ret[n] = e;
+		ret[n++].port = wildcard->port;
+	}
+	freeifaddrs(all);
+	return n;
+}
+
+int listeners_vips(const struct config *c, struct endpoint ret[VIPS_MAX])
+{
+	const struct endpoint *from = c->mode == GG_MODE_HOST ? c->protect : c->listen;
+	int count = c->mode == GG_MODE_HOST ? c->protect_count : c->listen_count;
+	int n = 0;
+
+	for (int i = 0; i < count && n < VIPS_MAX; i++) {
+		if (addr_is_any(&from[i].addr))
+			n = add_local(&from[i], ret, n);
+		else
+			ret[n++] = from[i];
+	}
+	return n;
+}

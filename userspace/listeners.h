@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Listening sockets and the endpoints that the kernel's programs protect, both from the
+ * configuration.
+ */
+#ifndef GREYGATE_LISTENERS_H
+#define GREYGATE_LISTENERS_H
+
+#include "config/config.h"
+#include "worker.h"
+
+struct listeners {
+	int count;
+	struct endpoint at[WORKER_LISTENERS];
+	int fd[DAEMON_WORKERS][WORKER_LISTENERS]; /* one group (SO_REUSEPORT) an endpoint */
+};
+
+/* Binds and listens for `workers` workers. host mode gets a loopback listener for each protected
+ * family that has none: the socket lookup program hands connections over whatever they are bound
+ * to. On failure nothing is open and err names the endpoint, the cause and the mend. */
+int listeners_open(const struct config *c, int workers, struct listeners *ret, char *err,
+		   size_t err_size);
+void listeners_close(struct listeners *l);
+/* First listener of a family, for the socket map; -1: none. */
+int listeners_of(const struct listeners *l, bool is4);
+
+#define VIPS_MAX 1024
+/* What is protected: `protect` in host mode; in relay mode the listening endpoints, a wildcard
+ * replaced by this machine's addresses of that family. Returns how many. */
+int listeners_vips(const struct config *c, struct endpoint ret[VIPS_MAX]);
+
+#endif

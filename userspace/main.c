@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * greygated: start, signals, stop. Everything that needs rights is opened first and in an order
+ * that a failure can take back: store, listeners, kernel fast path, control socket; then rights are
+ * dropped; then come the threads.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "core/log.h"
+#include "daemon.h"
+#include "listeners.h"
+#include "privileges.h"
+#include "worker.h"
+
+#define CONFIG_FILE "/etc/greygate/greygate.conf"
+#define STORE_FIRST ((size_t)256 << 20)
+#define STORE_QUEUE 16384
+#define HEARTBEAT_LIMIT 10
+#define ERROR_SIZE 4096
+
+struct process {
+	struct daemon daemon;
+	struct listeners listeners;
+	struct control *control;
+	struct privileges who;
+	char err[ERROR_SIZE];
+};
+
+static void usage(FILE *f)
+{
+	fputs("usage: greygated [-c FILE] [-t] [-f] [-V]\n"
+	      "  -c FILE  configuration (" CONFIG_FILE ")\n"
+	      "  -t       check the configuration, say what is wrong with it, exit 0 or 1\n"
+	      "  -f       stay in the foreground\n"
+	      "  -V       print the version\n"
+	      "The log goes to standard error. Signals: HUP reloads, TERM and INT drain and stop.\n"
+	      "See greygated(8), greygate.conf(5), greygate(1).\n",
+	      f);
+}
+
+/* ---- sd_notify(3), which is one datagram ---- */
+
+static void notify(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd;
+
+	if (!path || strlen(path) >= sizeof(sa.sun_path))
+		return;
+	memcpy(sa.sun_path, path, strlen(path));
+	if (sa.sun_path[0] == '@')
+		sa.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&sa,
+	       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
+	close(fd);
+}
+
+/* ---- what is opened with rights ---- */
+
+static int open_store(struct process *p, const struct config *c)
+{
+	struct daemon *d = &p->daemon;
+	struct store_conf conf = {.dir = c->state_dir,
+				  .map_bytes = STORE_FIRST < c->limit.store ? STORE_FIRST
+									    : c->limit.store,
+				  .max_bytes = c->limit.store,
+				  .window = (uint32_t)(c->greylist.window / 1000),
+				  .keep = (uint32_t)(c->greylist.keep / 1000),
+				  .sync = true};
+	int rc = store_open_lmdb(&conf, &d->store, d->key, p->err, sizeof(p->err));
+
+	if (rc)
+		return rc;
+	if (p->err[0]) {
+		snprintf(d->store_why, sizeof(d->store_why), "%.*s", (int)sizeof(d->store_why) - 1, p->err);
+		log_message(LOG_STORE, "%s", p->err);
+	}
+	return privileges_give(c->state_dir, &p->who, p->err, sizeof(p->err));
+}
+
+static int make_tables(struct process *p, const struct config *c)
+{
+	struct daemon *d = &p->daemon;
+	int rc = table_new(c->greylist.records, policy_rank, NULL, &d->records);
+
+	if (!rc)
+		rc = table_new(c->limit.sessions + 1024, NULL, NULL, &d->sources);
+	if (!rc)
+		rc = verdicts_new((size_t)c->limit.hosts + c->limit.nets, d->key, &d->verdicts);
+	if (!rc)
+		rc = daemon_load(d);
+	if (rc)
+		snprintf(p->err, sizeof(p->err),
+			 "records: %s; lower greylist records or limit hosts", strerror(-rc));
+	return rc;
+}
+
+static int open_fastpath(struct process *p, const struct config *c)
+{
+	static struct endpoint vips[VIPS_MAX];
+	struct daemon *d = &p->daemon;
+	struct fastpath_conf conf = {.mode = c->mode,
+				     .xdp = c->xdp,
+				     .bpffs = c->bpffs,
+				     .vips = vips,
+				     .vip_count = listeners_vips(c, vips),
+				     .hosts = c->limit.hosts,
+				     .nets = c->limit.nets,
+				     .open_when_down = c->open_when_down,
+				     .heartbeat_limit = HEARTBEAT_LIMIT,
+				     .interface_count =
+					     c->xdp == FASTPATH_OFF ? 0 : c->interface_count};
+	const struct fastpath_attachment *at;
+	int rc, n;
+
+	if (c->mode == GG_MODE_RELAY && !conf.interface_count) {
+		snprintf(d->fastpath_why, sizeof(d->fastpath_why), "%s",
+			 c->interface_count ? "switched off (xdp = off)"
+					    : "no interfaces configured");
+		return 0;
+	}
+	for (int i = 0; i < conf.interface_count; i++)
+		conf.interfaces[i] = c->interfaces[i];
+	rc = fastpath_open(&conf, &d->fastpath, p->err, sizeof(p->err));
+	if (rc)
+		return rc;
+	n = fastpath_attachments(d->fastpath, &at);
+	for (int i = 0; i < n; i++) {
+		struct log_line l;
+		size_t used = strlen(d->fastpath_why);
+
+		log_begin(&l, LOG_START);
+		log_str(&l, "interface", at[i].interface);
+		log_str(&l, "xdp", at[i].how);
+		log_str(&l, "with", at[i].with);
+		log_str(&l, "reason", at[i].why);
+		log_end(&l);
+		snprintf(d->fastpath_why + used, sizeof(d->fastpath_why) - used, "%s%s: %s, %s",
+			 used ? "; " : "", at[i].interface, at[i].how, at[i].with);
+	}
+	rc = fastpath_sync(d->fastpath, d->verdicts, daemon_now());
+	if (rc < 0)
+		log_message(LOG_ERROR, "kernel maps: %s; the daemon decides alone until a restart",
+			    strerror(-rc));
+	/* Last: from now on the socket lookup program hands connections over. */
+	for (int is4 = 0; is4 <= 1 && c->mode == GG_MODE_HOST; is4++) {
+		int fd = listeners_of(&p->listeners, is4);
+
+		rc = fd < 0 ? 0
+			    : fastpath_listener(d->fastpath,
+						is4 ? GG_SOCK_DAEMON4 : GG_SOCK_DAEMON6, fd);
+		if (rc < 0) {
+			snprintf(p->err, sizeof(p->err), "socket map: %s; run Linux 6.1 or newer",
+				 strerror(-rc));
+			return rc;
+		}
+	}
+	return 0;
+}
+
+/* ---- start and stop ---- */
+
+static int start(struct process *p, const struct config *c)
+{
+	struct daemon *d = &p->daemon;
+	int rc = privileges_find(c->user, &p->who, p->err, sizeof(p->err));
+
+	if (!rc)
+		rc = open_store(p, c);
+	if (!rc)
+		rc = make_tables(p, c);
+	if (!rc)
+		rc = listeners_open(c, d->worker_count, &p->listeners, p->err, sizeof(p->err));
+	if (!rc)
+		rc = commands_open(d, p->who.uid, p->who.gid, &p->control, p->err, sizeof(p->err));
+	if (!rc)
+		rc = open_fastpath(p, c);
+	if (!rc)
+		rc = privileges_drop(&p->who, p->err, sizeof(p->err));
+	if (rc)
+		return rc;
+	rc = store_writer_start(d->store, d->worker_count + 1, STORE_QUEUE, &d->writer);
+	if (rc) {
+		snprintf(p->err, sizeof(p->err), "store writer: %s", strerror(-rc));
+		return rc;
+	}
+	daemon_apply(d, NULL, c);
+	for (int i = 0; i < d->worker_count && !rc; i++) {
+		rc = worker_start(d, i, p->listeners.fd[i], p->listeners.count, &d->workers[i],
+				  p->err, sizeof(p->err));
+		/* The worker owns its listeners, also when it could not begin. */
+		memset(p->listeners.fd[i], -1, sizeof(p->listeners.fd[i]));
+	}
+	if (!rc)
+		rc = control_start(p->control);
+	return rc;
+}
+
+static void stop(struct process *p)
+{
+	struct daemon *d = &p->daemon;
+
+	atomic_store(&d->draining, true);
+	for (int i = 0; i < d->worker_count; i++)
+		if (d->workers[i])
+			worker_wake(d->workers[i]);
+	for (int i = 0; i < d->worker_count; i++)
+		if (d->workers[i]) {
+			d->counters[i] = NULL;
+			d->recent[i] = NULL;
+			worker_join(&d->workers[i]);
+		}
+	control_close(&p->control);
+	if (d->writer)
+		store_writer_stop(&d->writer);
+	if (d->store)
+		store_ops_of(d->store)->close(&d->store);
+	fastpath_close(&d->fastpath);
+	listeners_close(&p->listeners);
+	table_free(&d->records);
+	table_free(&d->sources);
+	verdicts_free(&d->verdicts);
+}
+
+static void reload(struct daemon *d)
+{
+	char err[ERROR_SIZE] = "";
+	struct log_line l;
+
+	notify("RELOADING=1");
+	if (daemon_reload(d, err, sizeof(err))) {
+		log_begin(&l, LOG_RELOAD);
+		log_str(&l, "verdict", "refused");
+		log_str(&l, "reason", err);
+		log_end(&l);
+	} else {
+		log_begin(&l, LOG_RELOAD);
+		log_str(&l, "verdict", "done");
+		log_str(&l, "file", d->config_file);
+		log_end(&l);
+	}
+	notify("READY=1");
+}
+
+/* Until a signal says stop. */
+static void serve(struct daemon *d, const sigset_t *signals)
+{
+	struct timespec next, now;
+
+	clock_gettime(CLOCK_MONOTONIC, &next);
+	for (;;) {
+		struct timespec wait = {0};
+		int64_t ns;
+		int got;
+
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		ns = (next.tv_sec - now.tv_sec) * 1000000000ll + next.tv_nsec - now.tv_nsec;
+		if (ns > 0) {
+			wait.tv_sec = ns / 1000000000;
+			wait.tv_nsec = ns % 1000000000;
+		}
+		got = sigtimedwait(signals, NULL, &wait);
+		if (got == SIGTERM || got == SIGINT)
+			return;
+		if (got == SIGHUP)
+			reload(d);
+		if (ns <= 0) {
+			daemon_tick(d);
+			notify("WATCHDOG=1");
+			next.tv_sec = now.tv_sec + 1;
+			next.tv_nsec = now.tv_nsec;
+		}
+	}
+}
+
+/* In the background the parent waits here until the daemon serves or has said why it can't. */
+static int go_to_background(int *ret_ready)
+{
+	int pipes[2];
+	char byte = 1;
+	pid_t child;
+
+	if (pipe2(pipes, O_CLOEXEC))
+		return -errno;
+	child = fork();
+	if (child < 0)
+		return -errno;
+	if (child) {
+		close(pipes[1]);
+		exit(read(pipes[0], &byte, 1) == 1 && !byte ? EXIT_SUCCESS : EXIT_FAILURE);
+	}
+	close(pipes[0]);
+	setsid();
+	*ret_ready = pipes[1];
+	return 0;
+}
+
+static void tell_parent(int ready)
+{
+	char fine = 0;
+
+	if (ready >= 0 && write(ready, &fine, 1) == 1)
+		close(ready);
+}
+
+static int run(struct process *p, bool foreground)
+{
+	struct daemon *d = &p->daemon;
+	const struct config *c = atomic_load(&d->config);
+	sigset_t signals;
+	struct log_line l;
+	int rc, ready = -1;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL); /* every thread inherits it: serve takes them */
+	signal(SIGPIPE, SIG_IGN);
+	if (!foreground && go_to_background(&ready))
+		return EXIT_FAILURE;
+	privileges_limits();
+	rc = log_start(STDERR_FILENO, c->log);
+	if (!rc)
+		rc = start(p, c);
+	if (rc) {
+		atomic_store(&d->draining, true);
+		stop(p);
+		log_stop();
+		fprintf(stderr, "greygated: %s\n", p->err[0] ? p->err : strerror(-rc));
+		return EXIT_FAILURE;
+	}
+	log_begin(&l, LOG_START);
+	log_str(&l, "version", GREYGATE_VERSION);
+	log_str(&l, "mode", c->mode == GG_MODE_HOST ? "host" : "relay");
+	log_int(&l, "workers", d->worker_count);
+	log_int(&l, "records", (int64_t)table_count(d->records));
+	log_int(&l, "verdicts", (int64_t)verdicts_count(d->verdicts));
+	log_str(&l, "fastpath", d->fastpath_why);
+	log_end(&l);
+	tell_parent(ready);
+	notify("READY=1");
+	serve(d, &signals);
+	notify("STOPPING=1");
+	log_begin(&l, LOG_STOP);
+	log_str(&l, "reason", "signal");
+	log_int(&l, "sessions", (int64_t)daemon_count(d, COUNT_sessions));
+	log_end(&l);
+	stop(p);
+	log_stop();
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	static struct process process;
+	struct process *p = &process;
+	const char *file = CONFIG_FILE;
+	bool check = false, foreground = false;
+	struct config *config;
+	int option;
+
+	while ((option = getopt(argc, argv, "c:tfVh")) != -1) {
+		switch (option) {
+		case 'c':
+			file = optarg;
+			break;
+		case 't':
+			check = true;
+			break;
+		case 'f':
+			foreground = true;
+			break;
+		case 'V':
+			printf("greygated %s\n", GREYGATE_VERSION);
+			return EXIT_SUCCESS;
+		case 'h':
+			usage(stdout);
+			return EXIT_SUCCESS;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (optind != argc) {
+		usage(stderr);
+		return 2;
+	}
+	if (config_load(file, &config, p->err, sizeof(p->err))) {
+		fputs(p->err, stderr);
+		return EXIT_FAILURE;
+	}
+	if (check)
+		return EXIT_SUCCESS;
+	p->daemon.config_file = file;
+	p->daemon.started = daemon_now();
+	p->daemon.worker_count =
+		config->workers ? (int)config->workers : (int)sysconf(_SC_NPROCESSORS_ONLN);
+	if (p->daemon.worker_count > DAEMON_WORKERS)
+		p->daemon.worker_count = DAEMON_WORKERS;
+	pthread_mutex_init(&p->daemon.verdict_lock, NULL);
+	pthread_mutex_init(&p->daemon.config_lock, NULL);
+	memset(p->listeners.fd, -1, sizeof(p->listeners.fd));
+	atomic_store(&p->daemon.config, config);
+	option = run(p, foreground);
+	for (size_t i = 0; i < p->daemon.kept_count; i++)
+		config_free((struct config **)&p->daemon.kept[i]);
+	free(p->daemon.kept);
+	config = (struct config *)atomic_load(&p->daemon.config);
+	config_free(&config);
+	return option;
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "privileges.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int privileges_find(const char *user, struct privileges *ret, char *err, size_t err_size)
+{
+	const struct passwd *pw = getpwnam(user);
+
+	if (!pw) {
+		snprintf(err, err_size,
+			 "user %s: no such user; make it (useradd --system --no-create-home %s) or "
+			 "change user",
+			 user, user);
+		return -ENOENT;
+	}
+	ret->uid = pw->pw_uid;
+	ret->gid = pw->pw_gid;
+	return 0;
+}
+
+int privileges_give(const char *dir, const struct privileges *p, char *err, size_t err_size)
+{
+	DIR *d;
+	struct dirent *e;
+	int rc = 0;
+
+	if (geteuid() != 0)
+		return 0;
+	d = opendir(dir);
+	if (!d || fchown(dirfd(d), p->uid, p->gid))
+		rc = -errno;
+	while (!rc && (e = readdir(d))) {
+		struct stat st;
+
+		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
+			continue;
+		if (fchownat(dirfd(d), e->d_name, p->uid, p->gid, AT_SYMLINK_NOFOLLOW))
+			rc = -errno;
+	}
+	if (d)
+		closedir(d);
+	if (rc)
+		snprintf(err, err_size, "%s: %s; make it a directory that user may own", dir,
+			 strerror(-rc));
+	return rc;
+}
+
+void privileges_limits(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
+int privileges_drop(const struct privileges *p, char *err, size_t err_size)
+{
+	const char *step = NULL;
+
+	if (geteuid() != 0)
+		return 0;
+	if (setgroups(0, NULL))
+		step = "setgroups";
+	else if (setresgid(p->gid, p->gid, p->gid))
+		step = "setresgid";
+	else if (setresuid(p->uid, p->uid, p->uid))
+		step = "setresuid";
+	else if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		step = "no_new_privs";
+	if (step) {
+		snprintf(err, err_size, "%s: %s; start as root or as the configured user", step,
+			 strerror(errno));
+		return -EPERM;
+	}
+	return 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Becoming nobody in particular: after this the process has the descriptors it opened and no
+ * rights.
+ */
+#ifndef GREYGATE_PRIVILEGES_H
+#define GREYGATE_PRIVILEGES_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct privileges {
+	uid_t uid;
+	gid_t gid;
+};
+
+/* The ids of a user. -ENOENT and err with the mend when there is none. */
+int privileges_find(const char *user, struct privileges *ret, char *err, size_t err_size);
+/* Gives a directory and the plain files in it to the user: the store is opened before the drop. */
+int privileges_give(const char *dir, const struct privileges *p, char *err, size_t err_size);
+/* Raises the descriptor limit to its hard value, for the file tables of the rings. */
+void privileges_limits(void);
+/* Drops to the user for good, all capabilities included, and forbids to gain any. Nothing happens
+ * for a process that isn't root. */
+int privileges_drop(const struct privileges *p, char *err, size_t err_size);
+
+#endif

@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One client's life between accept and close. The SMTP itself is in smtp/, what is thought of the
+ * client in judge.c; here bytes are read, handed over unit by unit, and replies are written.
+ *
+ * Reading and writing take turns: a dialog reads on when its replies are out and nothing is
+ * awaited, so input never piles up beyond one receive buffer and one command line.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "worker.h"
+
+struct smtp *session_smtp(struct worker *w, struct session *s)
+{
+	return &((struct dialog *)pool_at(&w->dialogs, s->dialog))->smtp;
+}
+
+static struct ring_event event_of(const struct session *s, uint32_t n, enum op op)
+{
+	return (struct ring_event){n, s->generation, (uint8_t)op};
+}
+
+static void chunk_drop(struct pool *p, uint32_t *chunk, uint32_t *len)
+{
+	if (*chunk != POOL_NONE)
+		pool_give(p, *chunk);
+	*chunk = POOL_NONE;
+	*len = 0;
+}
+
+static bool chunk_have(struct pool *p, uint32_t *chunk)
+{
+	if (*chunk == POOL_NONE)
+		*chunk = pool_take(p);
+	return *chunk != POOL_NONE;
+}
+
+static struct smtp_out out_of(struct worker *w, struct session *s)
+{
+	return (struct smtp_out){pool_at(&w->outs, s->out), s->out_len, OUT_CHUNK};
+}
+
+bool session_say(struct worker *w, struct session *s, const char *bytes, size_t len)
+{
+	if (!chunk_have(&w->outs, &s->out) || s->out_len + len > OUT_CHUNK)
+		return false;
+	memcpy((char *)pool_at(&w->outs, s->out) + s->out_len, bytes, len);
+	s->out_len += (uint32_t)len;
+	return true;
+}
+
+void session_reply(struct worker *w, struct session *s, enum smtp_reply r,
+		   const struct smtp_reply_args *args)
+{
+	struct smtp_out out;
+
+	if (!chunk_have(&w->outs, &s->out) || s->out_len + SMTP_REPLY_MAX > OUT_CHUNK) {
+		s->hangup = true; /* no room to say it: the client sees a closed connection and
+				     comes again */
+		return;
+	}
+	out = out_of(w, s);
+	smtp_reply(&out, &w->smtp, r, args);
+	s->out_len = (uint32_t)out.len;
+}
+
+void session_push_back(struct worker *w, struct session *s, const char *bytes, size_t len)
+{
+	if (!len)
+		return;
+	if (!chunk_have(&w->ins, &s->in) || s->in_len + len > IN_CHUNK) {
+		counter_add(&w->counters, COUNT_queue_full, 1);
+		session_reply(w, s, REPLY_SERVICE_DOWN, NULL);
+		s->hangup = true;
+		return;
+	}
+	memcpy((char *)pool_at(&w->ins, s->in) + s->in_len, bytes, len);
+	s->in_len += (uint32_t)len;
+}
+
+/* ---- beginning ---- */
+
+void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer)
+{
+	struct session *s = worker_session(w, n);
+	uint16_t generation = s->generation;
+	const struct config *c = w->config;
+	struct log_line l;
+
+	memset(s, 0, sizeof(*s));
+	s->generation = generation;
+	s->phase = PHASE_BANNER;
+	s->dialog = s->delivery = s->in = s->out = POOL_NONE;
+	s->src = peer->addr;
+	s->port = peer->port;
+	s->started = s->touched = w->now;
+	s->id = (uint64_t)w->number << 48 | ++w->next_id;
+	w->open++;
+	counter_add(&w->counters, COUNT_connections, 1);
+	counter_add(&w->counters, COUNT_sessions, 1);
+	judge_source(w, s);
+	judge_log(w, s, &l, LOG_CONNECT);
+	log_str(&l, "verdict", s->allowed ? "allow" : s->denied ? "deny" : "grey");
+	log_end(&l);
+
+	if (w->draining || w->open > w->session_limit || !judge_enter(w, s)) {
+		enum counter which =
+			w->open > w->session_limit ? COUNT_limit_sessions : COUNT_limit_source;
+		if (!w->draining) {
+			counter_add(&w->counters, which, 1);
+			judge_log(w, s, &l, LOG_LIMIT);
+			log_str(&l, "reason",
+				which == COUNT_limit_sessions ? "sessions" : "per_source");
+			log_end(&l);
+		}
+		session_reply(w, s, REPLY_SERVICE_DOWN, NULL);
+		s->hangup = true;
+		session_continue(w, n);
+		return;
+	}
+	if (s->denied && (s->action == GG_STUTTER || s->action == GG_TARPIT) &&
+	    stutter_begin(w, n, c->stutter.deny_limit))
+		return;
+	if (!s->allowed && !s->denied && stutter_begin(w, n, c->stutter.first))
+		return;
+	session_banner(w, n, w->banner_len - w->banner_line);
+}
+
+static void dialog_begin(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+
+	s->phase = PHASE_DIALOG;
+	s->dialog = pool_take(&w->dialogs);
+	assert(s->dialog != POOL_NONE); /* there is one for each slot */
+	smtp_init(session_smtp(w, s));
+	if (!wheel_add(w->timeouts, n, s->generation, w->now + w->config->limit.state_time))
+		counter_add(&w->counters, COUNT_queue_full, 1);
+}
+
+void session_banner(struct worker *w, uint32_t n, size_t from)
+{
+	struct session *s = worker_session(w, n);
+
+	dialog_begin(w, n);
+	s->sending = true;
+	ring_send(worker_ring(w, n), n & w->slot_mask, w->banner + from, w->banner_len - from,
+		  event_of(s, n, OP_SEND));
+}
+
+void session_dripped(struct worker *w, uint32_t n, int res)
+{
+	struct session *s = worker_session(w, n);
+
+	s->sending = false;
+	if (s->phase == PHASE_CLOSING) {
+		session_end(w, n);
+		return;
+	}
+	if (res != 1) {
+		counter_add(&w->counters, COUNT_stutter_hangup, 1);
+		session_end(w, n);
+		return;
+	}
+	s->touched = w->now;
+	if (s->phase != PHASE_STUTTER || s->drips)
+		return;
+	w->stuttering--;
+	counter_add(&w->counters, COUNT_stuttering, -1);
+	session_banner(w, n, s->drip);
+}
+
+/* ---- bytes in ---- */
+
+/* Replies that a limit gave, and its counter. */
+static const struct {
+	int reply;
+	enum counter which;
+} limit_replies[] = {
+	{REPLY_LINE_TOO_LONG, COUNT_limit_line},
+	{REPLY_TOO_MANY_COMMANDS, COUNT_limit_commands},
+	{REPLY_TOO_MANY_ERRORS, COUNT_limit_errors},
+	{REPLY_TOO_MANY_RECIPIENTS, COUNT_limit_recipients},
+	{REPLY_TOO_BIG, COUNT_limit_message},
+};
+
+static void count_reply(struct worker *w, int reply)
+{
+	if (reply < 0)
+		return;
+	if (smtp_reply_code((enum smtp_reply)reply) / 100 == 5)
+		counter_add(&w->counters, COUNT_protocol_errors, 1);
+	for (size_t i = 0; i < sizeof(limit_replies) / sizeof(limit_replies[0]); i++)
+		if (limit_replies[i].reply == reply)
+			counter_add(&w->counters, limit_replies[i].which, 1);
+}
+
+/* Feeds commands until something is awaited, the input is used up, or the replies fill their room.
+ */
+static size_t run(struct worker *w, uint32_t n, const char *buf, size_t len)
+{
+	struct session *s = worker_session(w, n);
+	struct smtp *smtp = session_smtp(w, s);
+	size_t used = 0;
+
+	while (used < len && !s->wait && !s->hangup) {
+		struct smtp_step step;
+		struct smtp_out out;
+
+		if (!chunk_have(&w->outs, &s->out)) {
+			s->hangup = true;
+			break;
+		}
+		if (s->out_len + SMTP_REPLY_MAX + UPSTREAM_REPLY > OUT_CHUNK)
+			break;
+		out = out_of(w, s);
+		used += smtp_input(smtp, &w->smtp, buf + used, len - used, &out, &step);
+		s->out_len = (uint32_t)out.len;
+		if (step.verb >= 0)
+			counter_add(&w->counters, COUNT_commands, 1);
+		count_reply(w, step.reply);
+		switch (step.act) {
+		case SMTP_NEED_MORE:
+			return used;
+		case SMTP_REPLIED:
+			break;
+		case SMTP_ASK_RCPT:
+			judge_recipient(w, n);
+			break;
+		case SMTP_ASK_DATA:
+			delivery_data(w, n);
+			break;
+		case SMTP_TEXT:
+		case SMTP_TEXT_END: /* delivery.c reads those; here the delivery has failed
+				       meanwhile */
+			smtp_text_fail(smtp, REPLY_BACKEND_LOST);
+			break;
+		case SMTP_TEXT_BAD:
+		case SMTP_RESET:
+			delivery_drop(w, s);
+			break;
+		case SMTP_HANGUP:
+			s->hangup = true;
+			s->quit = step.verb == VERB_QUIT;
+			break;
+		}
+	}
+	return used;
+}
+
+/* What waits in the chunk, if anything may be read now. */
+static void run_waiting(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+	char *buf;
+	size_t used;
+
+	if (s->in == POOL_NONE || s->wait || s->hangup)
+		return;
+	buf = pool_at(&w->ins, s->in);
+	used = run(w, n, buf, s->in_len);
+	s->in_len -= (uint32_t)used;
+	if (s->in_len)
+		memmove(buf, buf + used, s->in_len);
+	else
+		chunk_drop(&w->ins, &s->in, &s->in_len);
+}
+
+void session_continue(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+
+	if (s->phase == PHASE_CLOSING || s->phase == PHASE_STUTTER || s->phase == PHASE_LINGER ||
+	    s->sending)
+		return;
+	if (s->phase == PHASE_DIALOG)
+		run_waiting(w, n);
+	if (s->out_len) {
+		s->sending = true;
+		ring_send(worker_ring(w, n), n & w->slot_mask, pool_at(&w->outs, s->out),
+			  s->out_len, event_of(s, n, OP_SEND));
+		if (s->in != POOL_NONE)
+			return; /* there is more to answer first */
+	} else {
+		chunk_drop(&w->outs, &s->out, &s->out_len);
+	}
+	if (s->hangup) {
+		if (!s->sending)
+			session_end(w, n);
+		return;
+	}
+	if (s->phase == PHASE_DIALOG && !s->wait && !s->receiving) {
+		s->receiving = true;
+		ring_recv(worker_ring(w, n), n & w->slot_mask, event_of(s, n, OP_RECV));
+	}
+}
+
+void session_received(struct worker *w, uint32_t n, const struct io_uring_cqe *cqe)
+{
+	struct session *s = worker_session(w, n);
+	struct ring *r = worker_ring(w, n);
+	bool buffered = cqe->flags & IORING_CQE_F_BUFFER;
+
+	s->receiving = false;
+	if (s->wait == WAIT_TEXT && s->phase == PHASE_DIALOG) {
+		delivery_text(w, n, cqe->res);
+		return;
+	}
+	if (s->phase == PHASE_CLOSING || cqe->res == 0 || (cqe->res < 0 && cqe->res != -ENOBUFS)) {
+		if (buffered)
+			ring_buffer_return(r, cqe);
+		session_end(w, n);
+		return;
+	}
+	if (cqe->res == -ENOBUFS) {
+		/* Every buffer of the ring is filled and waits in this very turn: ask again. */
+		counter_add(&w->counters, COUNT_queue_full, 1);
+		session_continue(w, n);
+		return;
+	}
+	s->touched = w->now;
+	if (s->phase == PHASE_LINGER) {
+		ring_buffer_return(r, cqe);
+		s->receiving = true;
+		ring_recv(r, n & w->slot_mask, event_of(s, n, OP_RECV));
+		return;
+	}
+	{
+		const char *buf = (const char *)ring_buffer(r, cqe);
+		size_t len = (size_t)cqe->res;
+		size_t used = 0;
+
+		if (s->in == POOL_NONE && !s->sending && !s->wait)
+			used = run(w, n, buf, len);
+		session_push_back(w, s, buf + used, len - used);
+		ring_buffer_return(r, cqe);
+	}
+	/* A line without an end waits in the chunk for the rest: reading on is right even so. */
+	session_continue(w, n);
+}
+
+/* ---- replies out ---- */
+
+static void linger(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+
+	/* Closing with unread input would reset the connection and may take the reply with it. */
+	s->phase = PHASE_LINGER;
+	s->started = w->now;
+	if (!s->receiving) {
+		s->receiving = true;
+		ring_recv(worker_ring(w, n), n & w->slot_mask, event_of(s, n, OP_RECV));
+	}
+	wheel_add(w->timeouts, n, s->generation, w->now + LINGER_MS);
+}
+
+void session_sent(struct worker *w, uint32_t n, int res)
+{
+	struct session *s = worker_session(w, n);
+
+	s->sending = false;
+	if (s->phase == PHASE_CLOSING || res < 0) {
+		session_end(w, n);
+		return;
+	}
+	s->touched = w->now;
+	if (s->out_len)
+		chunk_drop(&w->outs, &s->out, &s->out_len);
+	if (s->quit && s->in == POOL_NONE && !s->receiving) {
+		session_end(w, n); /* QUIT was the last word on both sides */
+		return;
+	}
+	if (s->hangup) {
+		linger(w, n);
+		return;
+	}
+	session_continue(w, n);
+}
+
+/* ---- end ---- */
+
+void session_end(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+	struct ring *r = worker_ring(w, n);
+
+	if (s->phase == PHASE_STUTTER) {
+		w->stuttering--;
+		counter_add(&w->counters, COUNT_stuttering, -1);
+	}
+	if (s->phase != PHASE_CLOSING) {
+		bool dripping = s->phase == PHASE_STUTTER;
+
+		s->phase = PHASE_CLOSING;
+		/* A request in flight keeps the socket open: each is called off and its completion
+		 * awaited. */
+		if (s->receiving)
+			ring_cancel(r, event_of(s, n, OP_RECV), event_of(s, n, OP_CANCEL));
+		if (s->sending)
+			ring_cancel(r, event_of(s, n, dripping ? OP_DRIP : OP_SEND),
+				    event_of(s, n, OP_CANCEL));
+	}
+	/* The client may still be read into the delivery's buffer. */
+	if (!s->receiving)
+		delivery_drop(w, s);
+	if (s->receiving || s->sending || s->closed)
+		return;
+	s->closed = true;
+	ring_close(r, n & w->slot_mask, event_of(s, n, OP_CLOSE));
+}
+
+void session_closed(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+
+	chunk_drop(&w->ins, &s->in, &s->in_len);
+	chunk_drop(&w->outs, &s->out, &s->out_len);
+	if (s->dialog != POOL_NONE)
+		pool_give(&w->dialogs, s->dialog);
+	judge_leave(w, s);
+	s->generation++;
+	s->phase = PHASE_FREE;
+	w->open--;
+	counter_add(&w->counters, COUNT_sessions, -1);
+	pool_give(&w->sessions[n >> w->slot_bits], n & w->slot_mask);
+}
+
+/* ---- time ---- */
+
+static void say_goodbye(struct worker *w, uint32_t n, enum smtp_reply r, enum counter which,
+			const char *reason)
+{
+	struct session *s = worker_session(w, n);
+	struct log_line l;
+
+	counter_add(&w->counters, which, 1);
+	judge_log(w, s, &l, LOG_LIMIT);
+	log_str(&l, "reason", reason);
+	log_int(&l, "dur_ms", (int64_t)(w->now - s->started));
+	log_end(&l);
+	/* In the middle of a message, or with replies the client does not read, there is nobody to
+	 * tell. */
+	if (s->sending || s->wait) {
+		session_end(w, n);
+		return;
+	}
+	session_reply(w, s, r, NULL);
+	s->hangup = true;
+	session_continue(w, n);
+}
+
+void session_timeout(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+	const struct config *c = w->config;
+	uint64_t quiet = w->now - s->touched, age = w->now - s->started;
+	uint64_t next;
+
+	if (s->phase == PHASE_LINGER) {
+		if (age >= LINGER_MS)
+			session_end(w, n);
+		else
+			wheel_add(w->timeouts, n, s->generation, s->started + LINGER_MS);
+		return;
+	}
+	if (s->phase != PHASE_DIALOG)
+		return;
+	/* While the mail server or the store is asked, their own timeouts rule. Giving up after the
+	 * end of data would deliver the message and tell the client otherwise. */
+	if (s->wait == WAIT_REPLY || s->wait == WAIT_STORE) {
+		wheel_add(w->timeouts, n, s->generation, w->now + 1000);
+		return;
+	}
+	if (age >= c->limit.session_time) {
+		say_goodbye(w, n, REPLY_TIMEOUT, COUNT_limit_session_time, "session_time");
+		return;
+	}
+	if (quiet >= c->limit.state_time &&
+	    (s->wait == WAIT_NONE || s->wait == WAIT_TEXT || s->sending)) {
+		say_goodbye(w, n, REPLY_TIMEOUT, COUNT_limit_state_time, "state_time");
+		return;
+	}
+	next = s->touched + c->limit.state_time;
+	if (next > s->started + c->limit.session_time)
+		next = s->started + c->limit.session_time;
+	wheel_add(w->timeouts, n, s->generation, next);
+}
+
+void session_drain(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+	struct smtp *smtp;
+
+	if (s->phase == PHASE_STUTTER) {
+		session_end(w, n);
+		return;
+	}
+	if (s->phase != PHASE_DIALOG || s->wait || s->sending || s->hangup ||
+	    s->dialog == POOL_NONE)
+		return;
+	smtp = session_smtp(w, s);
+	if (smtp->state != SMTP_START && smtp->state != SMTP_READY)
+		return; /* a transaction in the works is brought to its end */
+	session_reply(w, s, REPLY_SERVICE_DOWN, NULL);
+	s->hangup = true;
+	session_continue(w, n);
+}

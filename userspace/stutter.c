@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The banner one byte at a time.
+ *
+ * One text serves every session: the 220- line over and over and the 220 line at its end. A session
+ * that is to get n single bytes starts so far before the end that its n-th byte still lies inside
+ * the banner; all it has to remember is an offset. Nothing is armed on it meanwhile: a client that
+ * has gone is noticed by the next write.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker.h"
+
+#define BANNER_MAX 65536
+#define BANNER_LINE 300
+/* Entries fired in one turn of the loop: more would keep completions waiting. */
+#define STUCK_MS 60000
+
+int stutter_banner(struct worker *w, const char *hostname)
+{
+	char line[BANNER_LINE];
+	int len = snprintf(line, sizeof(line), "220-%s ESMTP greygate\r\n", hostname);
+
+	if (len < 0 || (size_t)len >= sizeof(line))
+		return -EINVAL;
+	w->banner_line = (size_t)len;
+	w->banner_len = BANNER_MAX / w->banner_line * w->banner_line;
+	w->banner = malloc(w->banner_len);
+	if (!w->banner)
+		return -ENOMEM;
+	for (size_t at = 0; at < w->banner_len; at += w->banner_line)
+		memcpy(w->banner + at, line, w->banner_line);
+	w->banner[w->banner_len - w->banner_line + 3] = ' ';
+	return 0;
+}
+
+bool stutter_begin(struct worker *w, uint32_t n, uint64_t duration)
+{
+	const struct config *c = w->config;
+	struct session *s = worker_session(w, n);
+	uint64_t drips = duration / c->stutter.interval;
+	uint64_t lines;
+
+	if (!drips)
+		return false;
+	if (w->stuttering >= c->stutter.max_sessions / (uint32_t)w->daemon->worker_count) {
+		counter_add(&w->counters, COUNT_limit_stutter, 1);
+		return false;
+	}
+	if (drips > w->banner_len - w->banner_line)
+		drips = w->banner_len - w->banner_line;
+	lines = drips / w->banner_line + 1; /* one byte at least is left for the last write */
+	s->drip = (uint32_t)(w->banner_len - lines * w->banner_line);
+	s->drips = (uint32_t)drips;
+	s->phase = PHASE_STUTTER;
+	/* A random first wait keeps sessions that came together from being written together. */
+	w->random = w->random * 6364136223846793005ull + 1442695040888963407ull;
+	if (!wheel_add(w->drips, n, s->generation,
+		       w->now + (w->random >> 33) % c->stutter.interval)) {
+		counter_add(&w->counters, COUNT_queue_full, 1);
+		return false;
+	}
+	w->stuttering++;
+	counter_add(&w->counters, COUNT_stuttering, 1);
+	return true;
+}
+
+void stutter_fire(uint32_t n, uint16_t generation, void *worker)
+{
+	struct worker *w = worker;
+	struct session *s = worker_session(w, n);
+	struct ring_event e = {n, generation, OP_DRIP};
+
+	if (s->generation != generation || s->phase != PHASE_STUTTER)
+		return;
+	if (s->sending) {
+		/* The last byte is still unsent: the client's window is closed. It keeps its place,
+		 * not for ever. */
+		if (w->now - s->touched > STUCK_MS) {
+			session_end(w, n);
+			return;
+		}
+	} else {
+		s->sending = true;
+		ring_send(worker_ring(w, n), n & w->slot_mask, w->banner + s->drip, 1, e);
+		counter_add(&w->counters, COUNT_stutter_bytes, 1);
+		s->drip++;
+		s->drips--;
+	}
+	if (s->drips || s->sending)
+		wheel_add(w->drips, n, generation, w->now + w->config->stutter.interval);
+}

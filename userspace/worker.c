@@ -1,0 +1,556 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The loop of a worker. One turn: read the clocks, write what the stutter wheel has due, look at
+ * what timed out, keep accepts outstanding, hand everything over to the kernel in one call a ring,
+ * and deal with what has completed.
+ *
+ * The first ring carries the waiting: descriptors of the others are polled from it. A client socket
+ * lives in the ring that accepted it; accepts are kept on one ring at a time, so that a turn's
+ * completions come in few batches.
+ */
+#include "worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RING_ENTRIES 4096
+#define RING_BUFFERS 1024
+#define SLOTS_MAX 16384u /* of one ring, under the usual hard limit on descriptors */
+#define TICK_MS 10
+#define DRIP_SLOTS 1024
+#define TIMEOUT_MS 1000
+#define TIMEOUT_SLOTS 1024
+#define FIRE_BUDGET                                                                                \
+	4096 /* wheel entries in one turn: completions must not wait for all of them               \
+	      */
+#define WAIT_MAX 1000
+#define LOG_SINK (1u << 20)
+#define TIMER_BIT (1u << 31) /* a delivery's entry in the timeout wheel */
+#define SPARE_SLOTS 256      /* for those who are only told that it is full */
+
+struct start {
+	struct worker *w;
+	pthread_mutex_t lock;
+	pthread_cond_t ready;
+	bool done;
+	int err;
+};
+
+struct session *worker_session(struct worker *w, uint32_t n)
+{
+	return pool_at(&w->sessions[n >> w->slot_bits], n & w->slot_mask);
+}
+
+size_t worker_session_bytes(void)
+{
+	/* Its record, its place in the wheel, its share of the free list, its slot of the file
+	 * table. */
+	return sizeof(struct session) + 8 + sizeof(uint32_t) + sizeof(void *);
+}
+
+static void read_clocks(struct worker *w)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	w->now = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	clock_gettime(CLOCK_REALTIME, &t);
+	w->wall = (uint32_t)t.tv_sec;
+}
+
+/* Settings may have been replaced since the last turn. */
+static void read_config(struct worker *w)
+{
+	const struct config *c = atomic_load_explicit(&w->daemon->config, memory_order_acquire);
+	uint32_t caps = atomic_load_explicit(&w->daemon->backend_caps, memory_order_relaxed);
+
+	w->smtp.eightbit = caps & UPSTREAM_8BITMIME;
+	if (c == w->config)
+		return;
+	w->config = c;
+	w->policy = daemon_policy(w->daemon, c);
+	w->smtp.hostname = c->hostname;
+	w->smtp.contact = c->contact;
+	w->smtp.line = c->limit.line;
+	w->smtp.commands = c->limit.commands;
+	w->smtp.errors = c->limit.errors;
+	w->smtp.recipients =
+		c->limit.recipients < w->recipients ? c->limit.recipients : w->recipients;
+	w->smtp.message = c->limit.message;
+}
+
+/* ---- accept ---- */
+
+/* The first ring with free slots, or NULL. */
+static int accepting_ring(struct worker *w)
+{
+	for (int i = 0; i < w->ring_count; i++)
+		if (pool_used(&w->sessions[i]) <= w->slot_mask)
+			return i;
+	return -1;
+}
+
+static bool arm_accept(struct worker *w, uint32_t a)
+{
+	struct accept_slot *slot = &w->accepts[a];
+	int ring = accepting_ring(w);
+	uint32_t n;
+
+	if (ring < 0)
+		return false;
+	n = pool_take(&w->sessions[ring]);
+	slot->session = (uint32_t)ring << w->slot_bits | n;
+	slot->length = sizeof(slot->address);
+	slot->generation++;
+	slot->armed = true;
+	w->listeners[slot->listener].armed++;
+	ring_accept(&w->rings[ring], w->listeners[slot->listener].fd, n, &slot->address,
+		    &slot->length, (struct ring_event){a, slot->generation, OP_ACCEPT});
+	return true;
+}
+
+static void arm_accepts(struct worker *w)
+{
+	for (int i = 0; i < w->listener_count; i++) {
+		if (w->listeners[i].armed == WORKER_ACCEPTS || w->listeners[i].fd < 0)
+			continue;
+		for (uint32_t k = 0; k < WORKER_ACCEPTS; k++) {
+			uint32_t a = (uint32_t)i * WORKER_ACCEPTS + k;
+
+			w->accepts[a].listener = (uint16_t)i;
+			if (!w->accepts[a].armed && !arm_accept(w, a))
+				return;
+		}
+	}
+}
+
+static void on_accept(struct worker *w, uint32_t a, uint16_t generation, int res)
+{
+	struct accept_slot *slot = &w->accepts[a];
+	uint32_t n = slot->session;
+	struct endpoint peer;
+
+	if (!slot->armed || slot->generation != generation)
+		return;
+	slot->armed = false;
+	w->listeners[slot->listener].armed--;
+	if (res < 0) {
+		/* Out of descriptors or memory, or called off: the slot goes back, the next turn
+		 * tries again. */
+		pool_give(&w->sessions[n >> w->slot_bits], n & w->slot_mask);
+		if (res != -ECANCELED && res != -ECONNABORTED)
+			counter_add(&w->counters, COUNT_queue_full, 1);
+		return;
+	}
+	if (addr_from_sockaddr((struct sockaddr *)&slot->address, &peer))
+		memset(&peer, 0, sizeof(peer));
+	session_accepted(w, n, &peer);
+}
+
+/* ---- completions ---- */
+
+static void on_notices(struct worker *w)
+{
+	struct store_notice notices[64];
+	int count;
+
+	do {
+		count = store_notices(w->daemon->writer, w->number, notices, 64);
+		for (int i = 0; i < count; i++) {
+			uint32_t n = (uint32_t)(notices[i].token >> 16);
+			struct session *s = worker_session(w, n);
+
+			/* Several triplets of one message give several notices: the first one that
+			 * finds the session waiting speaks for the group they were all written
+			 * with. */
+			if (s->generation == (uint16_t)notices[i].token && s->wait == WAIT_STORE)
+				delivery_answered(w, n);
+		}
+	} while (count == 64);
+}
+
+static void on_poll(struct worker *w, struct ring *r, struct ring_event e,
+		    const struct io_uring_cqe *cqe)
+{
+	uint64_t value;
+	int fd = e.op == OP_POLL_RING    ? w->rings[e.number].uring.ring_fd
+		 : e.op == OP_POLL_STORE ? store_writer_fd(w->daemon->writer, w->number)
+					 : w->wake_fd;
+
+	if (e.op == OP_POLL_WAKE && read(fd, &value, sizeof(value)) < 0 && errno != EAGAIN)
+		return;
+	if (e.op == OP_POLL_STORE)
+		on_notices(w);
+	if (!(cqe->flags & IORING_CQE_F_MORE))
+		ring_poll_fd(r, fd, e);
+}
+
+static bool session_event(struct worker *w, struct ring_event e, const struct io_uring_cqe *cqe)
+{
+	if (worker_session(w, e.number)->generation != e.generation)
+		return false;
+	switch (e.op) {
+	case OP_RECV:
+		session_received(w, e.number, cqe);
+		return true;
+	case OP_SEND:
+		session_sent(w, e.number, cqe->res);
+		return true;
+	case OP_DRIP:
+		session_dripped(w, e.number, cqe->res);
+		return true;
+	default:
+		session_closed(w, e.number);
+		return true;
+	}
+}
+
+static void complete(struct worker *w, struct ring *r, const struct io_uring_cqe *cqe)
+{
+	struct ring_event e = ring_event_of(cqe);
+
+	switch (e.op) {
+	case OP_ACCEPT:
+		on_accept(w, e.number, e.generation, cqe->res);
+		break;
+	case OP_RECV:
+	case OP_SEND:
+	case OP_DRIP:
+	case OP_CLOSE:
+		/* A session waits for all its completions before its number is given away. */
+		if (!session_event(w, e, cqe) && (cqe->flags & IORING_CQE_F_BUFFER))
+			ring_buffer_return(r, cqe);
+		break;
+	case OP_BACK_CONNECT:
+	case OP_BACK_RECV:
+	case OP_BACK_SEND:
+	case OP_BACK_CLOSE:
+		if (((struct delivery *)pool_at(&w->deliveries, e.number))->generation ==
+		    e.generation)
+			delivery_event(w, e.number, (enum op)e.op, cqe->res);
+		break;
+	case OP_POLL_RING:
+	case OP_POLL_STORE:
+	case OP_POLL_WAKE:
+		on_poll(w, r, e, cqe);
+		break;
+	default: /* OP_CANCEL: what was called off completes by itself */
+		break;
+	}
+}
+
+static void reap(struct worker *w, struct ring *r)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head, count = 0;
+
+	io_uring_for_each_cqe(&r->uring, head, cqe)
+	{
+		complete(w, r, cqe);
+		count++;
+	}
+	io_uring_cq_advance(&r->uring, count);
+}
+
+/* ---- time ---- */
+
+static void on_timer(uint32_t number, uint16_t generation, void *arg)
+{
+	struct worker *w = arg;
+
+	if (number & TIMER_BIT) {
+		number &= ~TIMER_BIT;
+		if (((struct delivery *)pool_at(&w->deliveries, number))->generation == generation)
+			delivery_timeout(w, number);
+		return;
+	}
+	if (worker_session(w, number)->generation == generation)
+		session_timeout(w, number);
+}
+
+/* ---- drain ---- */
+
+static void for_each_session(struct worker *w, void (*fn)(struct worker *, uint32_t))
+{
+	for (int r = 0; r < w->ring_count; r++)
+		for (uint32_t i = 0; i < w->sessions[r].fresh; i++)
+			fn(w, (uint32_t)r << w->slot_bits | i);
+}
+
+static void end_open(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+
+	if (s->phase != PHASE_FREE)
+		session_end(w, n);
+}
+
+/* No new connections from here on. */
+static void begin_drain(struct worker *w)
+{
+	w->draining = true;
+	w->drain_until = w->now + w->config->drain_time;
+	for (uint32_t a = 0; a < (uint32_t)w->listener_count * WORKER_ACCEPTS; a++) {
+		struct accept_slot *slot = &w->accepts[a];
+
+		if (slot->armed)
+			ring_cancel(worker_ring(w, slot->session),
+				    (struct ring_event){a, slot->generation, OP_ACCEPT},
+				    (struct ring_event){0, 0, OP_CANCEL});
+	}
+	for (int i = 0; i < w->listener_count; i++) {
+		close(w->listeners[i].fd);
+		w->listeners[i].fd = -1;
+	}
+	for_each_session(w, session_drain);
+}
+
+static bool drained(struct worker *w)
+{
+	if (w->now >= w->drain_until) {
+		for_each_session(w, end_open);
+		return w->open == 0 || w->now >= w->drain_until + LINGER_MS;
+	}
+	for_each_session(w, session_drain);
+	return w->open == 0 && pool_used(&w->deliveries) == 0;
+}
+
+/* ---- the loop ---- */
+
+static uint64_t wait_time(struct worker *w)
+{
+	uint64_t wait = wheel_next(w->drips, w->now, WAIT_MAX);
+
+	wait = wheel_next(w->timeouts, w->now, wait);
+	if (w->draining && wait > 100)
+		wait = 100;
+	for (int i = 1; i < w->ring_count && wait; i++)
+		if (ring_ready(&w->rings[i]))
+			wait = 0;
+	return wait;
+}
+
+static void turn(struct worker *w)
+{
+	read_clocks(w);
+	read_config(w);
+	wheel_run(w->drips, w->now, FIRE_BUDGET, stutter_fire, w);
+	wheel_run(w->timeouts, w->now, FIRE_BUDGET, on_timer, w);
+	if (!w->draining)
+		arm_accepts(w);
+	for (int i = 1; i < w->ring_count; i++)
+		if (ring_ready(&w->rings[i])) {
+			ring_submit(&w->rings[i], 0);
+			reap(w, &w->rings[i]);
+		}
+	ring_submit(&w->rings[0], wait_time(w));
+	read_clocks(w);
+	reap(w, &w->rings[0]);
+}
+
+static int make_rings(struct worker *w, const struct config *c, char *err, size_t err_size)
+{
+	struct ring_conf conf = {
+		.entries = RING_ENTRIES, .buffers = RING_BUFFERS, .buffer_size = RECV_BUFFER};
+	uint32_t workers = (uint32_t)w->daemon->worker_count;
+	uint32_t need = (c->limit.sessions + workers - 1) / workers;
+	struct rlimit files;
+	int rc;
+
+	w->session_limit = need;
+	need += SPARE_SLOTS + (uint32_t)w->listener_count * WORKER_ACCEPTS;
+	getrlimit(RLIMIT_NOFILE, &files);
+	while ((1u << w->slot_bits) < need && (2u << w->slot_bits) <= SLOTS_MAX &&
+	       (2u << w->slot_bits) <= files.rlim_cur)
+		w->slot_bits++;
+	w->slot_mask = (1u << w->slot_bits) - 1;
+	conf.slots = w->slot_mask + 1;
+	while (w->ring_count < WORKER_RINGS && (uint32_t)w->ring_count << w->slot_bits < need) {
+		rc = ring_new(&w->rings[w->ring_count], &conf, err, err_size);
+		if (rc)
+			return rc;
+		rc = pool_new(&w->sessions[w->ring_count], conf.slots, sizeof(struct session));
+		w->ring_count++;
+		if (rc) {
+			snprintf(err, err_size, "sessions: %s; lower limit sessions",
+				 strerror(-rc));
+			return rc;
+		}
+	}
+	if ((uint32_t)w->ring_count << w->slot_bits < need) {
+		snprintf(err, err_size,
+			 "limit sessions %u needs more than %d tables of %u descriptors; raise "
+			 "LimitNOFILE or lower it",
+			 c->limit.sessions, WORKER_RINGS, conf.slots);
+		return -EMFILE;
+	}
+	return 0;
+}
+
+static int make_pools(struct worker *w, const struct config *c, char *err, size_t err_size)
+{
+	uint32_t slots = (uint32_t)w->ring_count << w->slot_bits;
+	uint32_t deliveries = c->upstream.connections / (uint32_t)w->daemon->worker_count;
+	uint32_t waiting = slots < 16384 ? slots : 16384;
+	int rc;
+
+	if (!deliveries)
+		deliveries = 1;
+	w->recipients = c->limit.recipients;
+	rc = pool_new(&w->dialogs, slots, sizeof(struct dialog));
+	if (!rc)
+		rc = pool_new(&w->outs, slots, OUT_CHUNK);
+	if (!rc)
+		rc = pool_new(&w->ins, waiting, IN_CHUNK);
+	if (!rc)
+		rc = pool_new(&w->deliveries, deliveries,
+			      sizeof(struct delivery) + w->recipients * sizeof(struct accepted));
+	if (!rc)
+		rc = wheel_new(DRIP_SLOTS, TICK_MS, slots * 2, w->now, &w->drips);
+	if (!rc)
+		rc = wheel_new(TIMEOUT_SLOTS, TIMEOUT_MS, slots * 3 + deliveries * 2, w->now,
+			       &w->timeouts);
+	if (!rc)
+		rc = stutter_banner(w, c->hostname);
+	if (!rc)
+		rc = recent_new(4096, &w->recent);
+	if (rc)
+		snprintf(err, err_size, "worker memory: %s; lower limit sessions", strerror(-rc));
+	return rc;
+}
+
+static void unmake(struct worker *w)
+{
+	for (int i = 0; i < w->ring_count; i++) {
+		ring_free(&w->rings[i]);
+		pool_free(&w->sessions[i]);
+	}
+	pool_free(&w->dialogs);
+	pool_free(&w->outs);
+	pool_free(&w->ins);
+	pool_free(&w->deliveries);
+	wheel_free(&w->drips);
+	wheel_free(&w->timeouts);
+	free(w->banner);
+	for (int i = 0; i < w->listener_count; i++)
+		if (w->listeners[i].fd >= 0)
+			close(w->listeners[i].fd);
+}
+
+static int make(struct worker *w, char *err, size_t err_size)
+{
+	const struct config *c = atomic_load(&w->daemon->config);
+	int rc;
+
+	read_clocks(w);
+	if (getrandom(&w->random, sizeof(w->random), 0) < 0)
+		w->random = w->now;
+	log_sink(LOG_SINK);
+	rc = make_rings(w, c, err, err_size);
+	if (!rc)
+		rc = make_pools(w, c, err, err_size);
+	if (rc)
+		return rc;
+	read_config(w);
+	for (int i = 1; i < w->ring_count; i++)
+		ring_poll_fd(&w->rings[0], w->rings[i].uring.ring_fd,
+			     (struct ring_event){(uint32_t)i, 0, OP_POLL_RING});
+	if (w->daemon->writer)
+		ring_poll_fd(&w->rings[0], store_writer_fd(w->daemon->writer, w->number),
+			     (struct ring_event){0, 0, OP_POLL_STORE});
+	ring_poll_fd(&w->rings[0], w->wake_fd, (struct ring_event){0, 0, OP_POLL_WAKE});
+	return 0;
+}
+
+static void *worker_main(void *arg)
+{
+	struct start *start = arg;
+	struct worker *w = start->w;
+	int rc = make(w, w->error, sizeof(w->error));
+
+	pthread_mutex_lock(&start->lock);
+	start->err = rc;
+	start->done = true;
+	pthread_cond_signal(&start->ready);
+	pthread_mutex_unlock(&start->lock);
+	while (!rc) {
+		turn(w);
+		if (atomic_load_explicit(&w->daemon->draining, memory_order_relaxed)) {
+			if (!w->draining)
+				begin_drain(w);
+			else if (drained(w))
+				break;
+		}
+	}
+	unmake(w);
+	return NULL;
+}
+
+int worker_start(struct daemon *d, int number, const int *listeners, int listener_count,
+		 struct worker **ret, char *err, size_t err_size)
+{
+	struct worker *w = aligned_alloc(64, (sizeof(*w) + 63) / 64 * 64);
+	struct start start = {
+		.w = w, .lock = PTHREAD_MUTEX_INITIALIZER, .ready = PTHREAD_COND_INITIALIZER};
+	int rc;
+
+	if (!w) {
+		snprintf(err, err_size, "worker: out of memory");
+		return -ENOMEM;
+	}
+	assert(listener_count <= WORKER_LISTENERS);
+	memset(w, 0, sizeof(*w));
+	w->daemon = d;
+	w->number = number;
+	w->listener_count = listener_count;
+	for (int i = 0; i < listener_count; i++)
+		w->listeners[i].fd = listeners[i];
+	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	rc = w->wake_fd < 0 ? -errno : -pthread_create(&w->thread, NULL, worker_main, &start);
+	if (rc) {
+		snprintf(err, err_size, "worker thread: %s", strerror(-rc));
+		free(w);
+		return rc;
+	}
+	pthread_mutex_lock(&start.lock);
+	while (!start.done)
+		pthread_cond_wait(&start.ready, &start.lock);
+	pthread_mutex_unlock(&start.lock);
+	if (start.err) {
+		snprintf(err, err_size, "%s", w->error);
+		worker_join(&w);
+		return start.err;
+	}
+	d->counters[number] = &w->counters;
+	d->recent[number] = w->recent;
+	*ret = w;
+	return 0;
+}
+
+void worker_wake(struct worker *w)
+{
+	uint64_t one = 1;
+	ssize_t n = write(w->wake_fd, &one, sizeof(one));
+
+	(void)n; /* full: it is awake */
+}
+
+void worker_join(struct worker **wp)
+{
+	struct worker *w = *wp;
+
+	pthread_join(w->thread, NULL);
+	close(w->wake_fd);
+	recent_free(&w->recent);
+	free(w);
+	*wp = NULL;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A worker: one thread with its own rings, listeners, sessions and wheels. Nothing here is shared
+ * with another thread except what struct daemon holds. The files around it are the phases of a
+ * session:
+ *
+ *   worker.c    the loop: accept, completions, ticks, drain
+ *   session.c   one client's life: banner, bytes in, replies out, close
+ *   stutter.c   the banner one byte at a time
+ *   judge.c     what is thought of a source and of a recipient; what a delivery changes
+ *   delivery.c  the connection to the mail server behind a session
+ *
+ * A session is number n of its worker: ring n >> slot_bits, slot n & slot_mask. While it stutters
+ * it is its 128 bytes here and eight in the wheel; it gets a dialog (the SMTP state) with its first
+ * command and a delivery with its first accepted recipient.
+ */
+#ifndef GREYGATE_WORKER_H
+#define GREYGATE_WORKER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon.h"
+#include "loop/pool.h"
+#include "loop/ring.h"
+#include "loop/wheel.h"
+#include "relay/upstream.h"
+#include "smtp/smtp.h"
+
+#define WORKER_RINGS 32
+#define WORKER_LISTENERS 16
+#define WORKER_ACCEPTS 64              /* outstanding per listener */
+#define OUT_CHUNK 8192                 /* replies: one of the mail server's and some of ours */
+#define TEXT_BUFFER 65536              /* message bytes on their way */
+#define IN_CHUNK (TEXT_BUFFER + 16384) /* input that waits: what followed a message, and a line */
+#define RECV_BUFFER 4096
+#define LINGER_MS 2000 /* how long a refused client may take to read why */
+
+enum op {
+	OP_ACCEPT = 1, /* number: index into accepts */
+	OP_RECV,       /* number: session */
+	OP_SEND,
+	OP_DRIP,
+	OP_CLOSE,
+	OP_CANCEL,       /* no state of its own */
+	OP_BACK_CONNECT, /* number: delivery */
+	OP_BACK_RECV,
+	OP_BACK_SEND,
+	OP_BACK_CLOSE,
+	OP_POLL_RING, /* another ring of this worker has work */
+	OP_POLL_STORE,
+	OP_POLL_WAKE,
+	OP_MAX
+};
+
+enum phase {
+	PHASE_FREE,
+	PHASE_STUTTER, /* nothing is armed, the wheel writes */
+	PHASE_BANNER,  /* the rest of the banner is on its way */
+	PHASE_DIALOG,
+	PHASE_LINGER, /* everything is said; input is thrown away until the client closes */
+	PHASE_CLOSING,
+};
+
+/* Why a dialog does not read on. */
+enum wait {
+	WAIT_NONE,
+	WAIT_RCPT,  /* the mail server's answer to RCPT */
+	WAIT_DATA,  /* to DATA */
+	WAIT_TEXT,  /* message bytes flow: delivery.c reads the client */
+	WAIT_REPLY, /* to the end of data */
+	WAIT_STORE, /* the pass is being written */
+};
+
+struct session {
+	uint16_t generation;
+	uint8_t phase;                                 /* enum phase */
+	uint8_t wait;                                  /* enum wait */
+	bool receiving, sending, hangup, quit, closed; /* closed: close is queued */
+	bool allowed, denied;                          /* verdict on the source */
+	uint8_t action, origin;                        /* of the deny */
+	bool counted;                                  /* in the per-source count */
+	uint16_t port;
+	uint32_t dialog; /* pool numbers, POOL_NONE: none */
+	uint32_t delivery;
+	uint32_t in, out; /* pool numbers of input that waits and of replies */
+	uint32_t in_len, out_len;
+	uint32_t drip, drips; /* next byte of the banner, bytes still to be sent one at a time */
+	struct addr src;
+	uint64_t id;      /* for the log */
+	uint64_t started; /* ms */
+	uint64_t touched; /* ms, last sign of life */
+};
+_Static_assert(sizeof(struct session) <= 128, "a stuttering session is two cache lines");
+
+struct dialog {
+	struct smtp smtp;
+};
+
+/* A recipient that the mail server took in the transaction at hand. */
+struct accepted {
+	uint64_t tag; /* of its record; 0: there is none (allowed source, exempt) */
+	uint8_t rung;
+	char text[STORE_TEXT]; /* sender NUL recipient NUL */
+};
+
+struct delivery {
+	uint16_t generation;
+	uint32_t session; /* POOL_NONE: the client is gone, only the close is awaited */
+	int fd;           /* -1: none */
+	int backend;      /* index into config.backend */
+	bool connecting, receiving, sending, closing, closed; /* in flight, and on the way out */
+	bool failed; /* given up, but the client is still read into text */
+	bool mail_done, text_ended;
+	uint8_t asked;                   /* enum asked: what the next reply answers */
+	uint64_t touched, timeout;       /* ms */
+	uint64_t bytes, began;           /* of the message at hand; ms */
+	struct policy_decision decision; /* of the recipient being asked */
+	struct sockaddr_storage address;
+	struct upstream up;
+	struct upstream_out out;
+	uint32_t in_len, text_len, text_sent;
+	char in[RECV_BUFFER];
+	char text[TEXT_BUFFER];
+	uint32_t accepted_count;
+	struct accepted accepted[]; /* worker.recipients of them */
+};
+
+struct listener {
+	int fd;
+	uint32_t armed;
+};
+
+struct accept_slot {
+	struct sockaddr_storage address;
+	socklen_t length;
+	uint32_t session;
+	uint16_t generation;
+	uint16_t listener;
+	bool armed;
+};
+
+struct worker {
+	struct daemon *daemon;
+	int number;
+	pthread_t thread;
+	struct ring rings[WORKER_RINGS];
+	struct pool sessions[WORKER_RINGS];
+	int ring_count;
+	uint32_t slot_bits, slot_mask;
+	uint32_t session_limit; /* of this worker */
+	uint32_t recipients;    /* room in a delivery */
+	struct pool dialogs, ins, outs, deliveries;
+	struct wheel *drips, *timeouts;
+	struct listener listeners[WORKER_LISTENERS];
+	int listener_count;
+	struct accept_slot accepts[WORKER_LISTENERS * WORKER_ACCEPTS];
+	struct counters counters;
+	struct recent *recent;
+	const struct config *config; /* of this turn of the loop */
+	struct smtp_conf smtp;
+	struct policy_conf policy;
+	uint64_t now;  /* ms, CLOCK_MONOTONIC */
+	uint32_t wall; /* s, CLOCK_REALTIME */
+	uint64_t next_id, random;
+	uint32_t stuttering, open;
+	char *banner; /* template, see stutter.c */
+	size_t banner_len, banner_line;
+	int wake_fd;
+	bool draining;
+	uint64_t drain_until; /* ms */
+	char error[200];      /* why worker_main could not begin */
+};
+
+/* ---- worker.c ---- */
+
+/* Starts a worker on listening sockets that it then owns. Waits until its rings stand: on failure
+ * nothing runs and err names the cause and the mend. */
+int worker_start(struct daemon *d, int number, const int *listeners, int listener_count,
+		 struct worker **ret, char *err, size_t err_size);
+/* Wakes it, after daemon.draining was set. */
+void worker_wake(struct worker *w);
+void worker_join(struct worker **w);
+/* Bytes of our own that a session costs while it stutters, for status. */
+size_t worker_session_bytes(void);
+
+struct session *worker_session(struct worker *w, uint32_t n);
+static inline struct ring *worker_ring(struct worker *w, uint32_t n)
+{
+	return &w->rings[n >> w->slot_bits];
+}
+
+/* ---- session.c ---- */
+
+void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer);
+void session_received(struct worker *w, uint32_t n, const struct io_uring_cqe *cqe);
+void session_sent(struct worker *w, uint32_t n, int res);
+void session_dripped(struct worker *w, uint32_t n, int res);
+void session_closed(struct worker *w, uint32_t n);
+void session_timeout(struct worker *w, uint32_t n);
+/* The server is going down: says so where that may be said now. */
+void session_drain(struct worker *w, uint32_t n);
+/* Goes on with what is queued, after something it waited for has come. */
+void session_continue(struct worker *w, uint32_t n);
+/* The whole banner was sent or is to be sent at once from w->banner[from]. */
+void session_banner(struct worker *w, uint32_t n, size_t from);
+/* Ends it now: cancels what is in flight, closes. */
+void session_end(struct worker *w, uint32_t n);
+struct smtp *session_smtp(struct worker *w, struct session *s);
+/* Appends to the reply queue; false when there is no room. */
+bool session_say(struct worker *w, struct session *s, const char *bytes, size_t len);
+void session_reply(struct worker *w, struct session *s, enum smtp_reply r,
+		   const struct smtp_reply_args *args);
+/* Bytes that came behind a message: to be read as commands. */
+void session_push_back(struct worker *w, struct session *s, const char *bytes, size_t len);
+
+/* ---- stutter.c ---- */
+
+int stutter_banner(struct worker *w, const char *hostname);
+/* Begins to stutter for about `duration` ms; false when the session is not to be stuttered. */
+bool stutter_begin(struct worker *w, uint32_t n, uint64_t duration);
+void stutter_fire(uint32_t n, uint16_t generation, void *worker);
+
+/* ---- judge.c ---- */
+
+/* Verdict on a new connection: fills allowed, denied, action, origin. */
+void judge_source(struct worker *w, struct session *s);
+/* Decides the recipient in smtp.forward: replies, or asks the mail server (wait is set then). */
+void judge_recipient(struct worker *w, uint32_t n);
+/* The message was taken: records, promotion. True when the reply has to wait for the store. */
+bool judge_delivered(struct worker *w, uint32_t n, const struct delivery *d);
+/* Per-source count: false when the limit is reached. */
+bool judge_enter(struct worker *w, struct session *s);
+void judge_leave(struct worker *w, struct session *s);
+void judge_log(struct worker *w, const struct session *s, struct log_line *l, enum log_event event);
+
+/* ---- delivery.c ---- */
+
+/* Asks the mail server about the recipient in smtp.forward, connecting first where needed. Answers
+ * at once (451) when that can't be. */
+void delivery_recipient(struct worker *w, uint32_t n, const struct policy_decision *decision);
+void delivery_data(struct worker *w, uint32_t n);
+/* The transaction is over without delivery: the mail server's side is given up. */
+void delivery_drop(struct worker *w, struct session *s);
+/* Message bytes from the client arrived in delivery.text. */
+void delivery_text(struct worker *w, uint32_t n, int res);
+/* The store has the pass (or can't have it): the mail server's answer goes to the client. */
+void delivery_answered(struct worker *w, uint32_t n);
+void delivery_event(struct worker *w, uint32_t number, enum op op, int res);
+void delivery_timeout(struct worker *w, uint32_t number);
+struct delivery *delivery_of(struct worker *w, const struct session *s);
+
+#endif
