@@ -5,12 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <string.h>
-
-#include "core/verdicts.h"
+#include "core/verdicts.c"
 #include "selftests/unit/random.h"
 
 #define NOW 1000000u
@@ -23,6 +18,40 @@ static struct verdicts *some(size_t entries)
 
 	assert_int_equal(verdicts_new(entries, key, &v), 0);
 	return v;
+}
+
+struct census {
+	uint32_t count[2][HOST];
+};
+
+static bool see_length(const struct cell *c, void *arg)
+{
+	struct packed k = packed_of(c);
+	struct census *census = arg;
+
+	if (k.len < HOST)
+		census->count[addr_is4(&k.addr)][k.len]++;
+	return false;
+}
+
+/* The lengths said to be in use are those in use; then nothing is left of v. */
+static void check_and_free(struct verdicts **v)
+{
+	struct census census = {0};
+	size_t cursor = 0;
+
+	while (table_sweep((*v)->table, &cursor, 100, see_length, &census))
+		;
+	for (int f = 0; f < 2; f++) {
+		const struct lengths *l = &(*v)->lengths[f];
+
+		assert_memory_equal(l->count, census.count[f], sizeof(l->count));
+		for (int len = 0; len < HOST; len++)
+			assert_int_equal(l->used[len / 64] >> len % 64 & 1, l->count[len] != 0);
+	}
+	assert_int_equal(table_validate((*v)->table), 0);
+	verdicts_free(v);
+	assert_null(*v);
 }
 
 static struct prefix prefix(const char *text)
@@ -93,8 +122,7 @@ static void every_field_comes_back(void **state)
 				assert_true(verdicts_find(v, &p.addr, NOW, NULL, NULL));
 			}
 	assert_int_equal(verdicts_count(v), 1);
-	verdicts_free(&v);
-	assert_null(v);
+	check_and_free(&v);
 }
 
 static void the_most_specific_entry_answers(void **state)
@@ -133,7 +161,7 @@ static void the_most_specific_entry_answers(void **state)
 	/* All of IPv6 is not all of IPv4. */
 	assert_int_equal(asked(v, "192.0.2.7", NOW), -1);
 	assert_int_equal(asked(v, "2001:db8:0:1::", NOW), 5);
-	verdicts_free(&v);
+	check_and_free(&v);
 }
 
 static void an_expired_entry_is_absent(void **state)
@@ -156,7 +184,7 @@ static void an_expired_entry_is_absent(void **state)
 	assert_int_equal(put(v, "192.0.2.7", 4, 0), 0);
 	assert_int_equal(asked(v, "192.0.2.7", NOW + 10), 4);
 	assert_int_equal(verdicts_count(v), 3);
-	verdicts_free(&v);
+	check_and_free(&v);
 }
 
 static void every_length_of_both_families_is_found(void **state)
@@ -190,7 +218,7 @@ static void every_length_of_both_families_is_found(void **state)
 		}
 		assert_false(verdicts_find(v, &all.addr, NOW, NULL, NULL));
 		assert_int_equal(verdicts_count(v), 0);
-		verdicts_free(&v);
+		check_and_free(&v);
 	}
 }
 
@@ -274,7 +302,22 @@ static void random_work_agrees_with_a_plain_list(void **state)
 			}
 		}
 	}
-	verdicts_free(&v);
+	check_and_free(&v);
+}
+
+/* Two prefixes with one tag: as good as impossible, but never the wrong verdict. */
+static void a_strangers_tag_is_no_answer(void **state)
+{
+	struct verdict_entry e = {.verdict = GG_DENY};
+	struct prefix p = prefix("192.0.2.1"), stranger = prefix("192.0.2.2");
+	struct verdicts *v = some(10);
+	struct put planted = {.entry = pack(&stranger, &e)};
+
+	(void)state;
+	assert_int_equal(table_edit(v->table, tag_of(v, &p), edit_put, &planted, NULL), 0);
+	assert_false(verdicts_get(v, &p, NOW, NULL));
+	assert_false(verdicts_find(v, &p.addr, NOW, NULL, NULL));
+	check_and_free(&v);
 }
 
 struct walked {
@@ -319,7 +362,7 @@ static void a_walk_sees_the_living_and_buries_the_dead(void **state)
 	assert_int_equal(asked(v, "192.0.2.2", NOW), -1);
 	assert_int_equal(asked(v, "2001:db8::1", NOW), -1);
 	assert_int_equal(asked(v, "198.51.100.1", NOW), 0);
-	verdicts_free(&v);
+	check_and_free(&v);
 }
 
 static void a_full_set_says_so_and_keeps_what_it_has(void **state)
@@ -350,7 +393,7 @@ static void a_full_set_says_so_and_keeps_what_it_has(void **state)
 	assert_int_equal(asked(v, "10.0.0.1", NOW), -1);
 	assert_int_equal(put(v, "10.0.0.0/24", 9, 0), 0);
 	assert_int_equal(asked(v, "10.0.0.1", NOW), 9);
-	verdicts_free(&v);
+	check_and_free(&v);
 }
 
 struct race {
@@ -404,7 +447,7 @@ static void writers_of_one_length_do_not_hide_each_other(void **state)
 		pthread_join(thread[i], NULL);
 	assert_int_equal(race.wrong, 0);
 	assert_int_equal(verdicts_count(race.v), 1);
-	verdicts_free(&race.v);
+	check_and_free(&race.v);
 }
 
 int main(void)
@@ -415,6 +458,7 @@ int main(void)
 		cmocka_unit_test(an_expired_entry_is_absent),
 		cmocka_unit_test(every_length_of_both_families_is_found),
 		cmocka_unit_test(random_work_agrees_with_a_plain_list),
+		cmocka_unit_test(a_strangers_tag_is_no_answer),
 		cmocka_unit_test(a_walk_sees_the_living_and_buries_the_dead),
 		cmocka_unit_test(a_full_set_says_so_and_keeps_what_it_has),
 		cmocka_unit_test(writers_of_one_length_do_not_hide_each_other),
