@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+#define PATIENCE 60 /* s without a byte from the daemon */
+
+static int dial(const char *path)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	const struct timeval patience = {.tv_sec = PATIENCE};
+	int fd;
+
+	if (strlen(path) >= sizeof(name.sun_path)) {
+		cli_complain("%s: longer than a socket's name can be", path);
+		return -1;
+	}
+	strcpy(name.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)&name, sizeof(name)) == 0) {
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+		return fd;
+	}
+	if (errno == EACCES || errno == EPERM)
+		cli_complain("%s: not allowed; run this as root or as a member of the daemon's "
+			     "group",
+			     path);
+	else
+		cli_complain("no daemon answers on %s (%s); start greygated, or name its socket "
+			     "with -s or its configuration with -c",
+			     path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static bool send_request(FILE *f, const char *command, json_t *args)
+{
+	json_t *request =
+		json_pack("{s:s, s:o}", "command", command, "args", args ? args : json_object());
+	bool sent = request && json_dumpf(request, f, JSON_COMPACT) == 0 && fputc('\n', f) != EOF &&
+		    fflush(f) == 0;
+
+	json_decref(request);
+	return sent;
+}
+
+static void complain_error(const json_t *answer)
+{
+	char error[8192], mend[1024];
+	const char *text = row_str(answer, "mend");
+
+	/* The complaints about a configuration are lines of their own. */
+	if (strchr(row_str(answer, "error"), '\n'))
+		fputs(row_str(answer, "error"), stderr), fputc('\n', stderr);
+	else
+		cli_complain("%s", format_safe(row_str(answer, "error"), 0, error, sizeof(error)));
+	if (*text)
+		fprintf(stderr, "  %s\n", format_safe(text, 0, mend, sizeof(mend)));
+}
+
+/* Reads up to the closing line. -1: the daemon went away or spoke something else. */
+static int read_answer(FILE *f, cli_row_fn see, void *arg, json_t **ret_summary)
+{
+	char *line = NULL;
+	size_t size = 0;
+	int rc = -1;
+
+	while (rc < 0 && getline(&line, &size, f) > 0) {
+		json_t *answer = json_loads(line, JSON_REJECT_DUPLICATES, NULL), *row;
+
+		row = json_object_get(answer, "row");
+		if (row) {
+			if (see && !see(row, arg))
+				rc = CLI_FAILED;
+		} else if (json_object_get(answer, "error")) {
+			complain_error(answer);
+			rc = CLI_FAILED;
+		} else if (json_object_get(answer, "done")) {
+			if (ret_summary)
+				*ret_summary = json_incref(answer);
+			rc = CLI_DONE;
+		} else {
+			json_decref(answer);
+			break;
+		}
+		json_decref(answer);
+	}
+	free(line);
+	return rc;
+}
+
+int cli_ask(const struct cli *cli, const char *command, json_t *args, cli_row_fn see, void *arg,
+	    json_t **ret_summary)
+{
+	char *path = cli_control_path(cli);
+	int fd = path ? dial(path) : -1, rc = CLI_FAILED;
+	FILE *f = fd >= 0 ? fdopen(fd, "r+") : NULL;
+
+	if (!f)
+		json_decref(args);
+	else if (!send_request(f, command, args) ||
+		 (rc = read_answer(f, see, arg, ret_summary)) < 0) {
+		cli_complain("the daemon on %s broke off; its log says why", path);
+		rc = CLI_FAILED;
+	}
+	if (f)
+		fclose(f);
+	free(path);
+	return rc;
+}
+
+bool cli_print_json(const json_t *row, void *arg)
+{
+	(void)arg;
+	return json_dumpf(row, stdout, JSON_COMPACT | JSON_ENCODE_ANY) == 0 && putchar('\n') != EOF;
+}

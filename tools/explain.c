@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli.h"
+
+static bool collect(const json_t *row, void *rows)
+{
+	return json_array_append(rows, (json_t *)row) == 0;
+}
+
+/* "  name      value" unless there is none. */
+static void line(const char *name, const char *value)
+{
+	if (*value)
+		printf("  %-10s%s\n", name, value);
+}
+
+static void print_when(const char *name, const json_t *row, const char *key, uint64_t now)
+{
+	char text[100];
+
+	if (json_object_get(row, key))
+		line(name, format_time(row_num(row, key), now, text, sizeof(text)));
+}
+
+static void print_verdict(const json_t *row, uint64_t now)
+{
+	char reason[300], text[160], seen[FORMAT_TEXT];
+
+	printf("%s%s: %s%s\n", format_colour('b'), row_str(row, "prefix"), row_str(row, "verdict"),
+	       format_colour('0'));
+	line("action", row_str(row, "action"));
+	line("by", row_str(row, "origin"));
+	line("reason", format_safe(row_str(row, "reason"), 0, reason, sizeof(reason)));
+	if (row_num(row, "since"))
+		print_when("since", row, "since", now);
+	print_when("until", row, "expires", now);
+	if (!json_is_true(json_object_get(row, "kernel")))
+		return;
+	snprintf(text, sizeof(text), "in the map, %" PRIu64 " connections, last seen %s",
+		 row_num(row, "hits"), format_when(row_num(row, "last_seen"), now, seen));
+	line("kernel", text);
+}
+
+static void print_record(const json_t *row, uint64_t now)
+{
+	char from[300], to[300], text[160];
+
+	printf("%s%s: %s%s\n", format_colour('b'), row_str(row, "source"), row_str(row, "state"),
+	       format_colour('0'));
+	line("from", json_object_get(row, "from") && !*row_str(row, "from")
+			     ? "<>"
+			     : format_safe(row_str(row, "from"), 0, from, sizeof(from)));
+	line("to", format_safe(row_str(row, "to"), 0, to, sizeof(to)));
+	print_when("first", row, "first", now);
+	print_when("last", row, "last", now);
+	print_when("ready", row, "ready", now);
+	print_when("until", row, "until", now);
+	snprintf(text, sizeof(text), "%" PRIu64 ", passed %" PRIu64 ", class %s, identity %s",
+		 row_num(row, "attempts"), row_num(row, "passed"), row_str(row, "class"),
+		 row_str(row, "identity"));
+	line("attempts", text);
+	line("ticket", row_str(row, "ticket"));
+}
+
+static void print_source(const json_t *row, const json_t *s, uint64_t now)
+{
+	char last[FORMAT_TEXT];
+
+	printf("%s%s: %" PRIu64
+	       " distinct triplets passed%s, the last %s; allowed as a whole after "
+	       "%" PRIu64 "\n",
+	       format_colour('b'), row_str(row, "source"), row_num(row, "triplets"),
+	       format_colour('0'), format_when(row_num(row, "last"), now, last),
+	       row_num(s, "promote_after"));
+}
+
+static void print_decision(const json_t *row)
+{
+	char from[120], to[120], helo[80], clock[16];
+	time_t when = (time_t)row_num(row, "time");
+	struct tm tm;
+
+	strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&when, &tm));
+	printf("  %s %s %s (%s) <%s> -> <%s> helo %s\n", clock, row_str(row, "src"),
+	       row_str(row, "verdict"), row_str(row, "reason"),
+	       format_safe(row_str(row, "from"), 0, from, sizeof(from)),
+	       format_safe(row_str(row, "to"), 0, to, sizeof(to)),
+	       format_safe(row_str(row, "helo"), 0, helo, sizeof(helo)));
+}
+
+static void print_kind(const json_t *rows, const char *kind, const json_t *s, uint64_t now)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+	{
+		if (strcmp(row_str(row, "kind"), kind))
+			continue;
+		if (!strcmp(kind, "verdict"))
+			print_verdict(row, now);
+		else if (!strcmp(kind, "record"))
+			print_record(row, now);
+		else if (!strcmp(kind, "source"))
+			print_source(row, s, now);
+		else
+			print_decision(row);
+	}
+}
+
+static bool has_kind(const json_t *rows, const char *kind)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+	{
+		if (!strcmp(row_str(row, "kind"), kind))
+			return true;
+	}
+	return false;
+}
+
+/* What the verdict of the closing object means. */
+static const struct {
+	const char *verdict, *words;
+} outcomes[] = {
+	{"allow", "is let through without a delay"},
+	{"deny", "is refused"},
+	{"grey", "is greylisted: a new sender or recipient waits, a known one passes"},
+	{"pass", "is let through: greylisting is not enforced"},
+	{"exempt", "is let through: exempt by the configuration"},
+};
+
+static void print_outcome(const json_t *s)
+{
+	for (size_t i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
+		if (!strcmp(outcomes[i].verdict, row_str(s, "verdict")))
+			printf("%s %s\n", row_str(s, "address"), outcomes[i].words);
+	}
+}
+
+static void print(const json_t *rows, const json_t *s, bool ticket)
+{
+	uint64_t now = (uint64_t)time(NULL);
+	json_t *one;
+	size_t i;
+
+	print_outcome(s);
+	print_kind(rows, "verdict", s, now);
+	print_kind(rows, "source", s, now);
+	print_kind(rows, "record", s, now);
+	if (has_kind(rows, "decision")) {
+		printf("%slast decisions%s\n", format_colour('b'), format_colour('0'));
+		print_kind(rows, "decision", s, now);
+	}
+	printf("%swhat would change it%s\n", format_colour('b'), format_colour('0'));
+	if (ticket || !strcmp(row_str(s, "verdict"), "grey"))
+		puts("  the sender's own retry, between ready and until");
+	json_array_foreach(json_object_get(s, "mend"), i, one)
+		printf("  %s\n", json_string_value(one));
+}
+
+int cmd_explain(struct cli *cli, int argc, char **argv)
+{
+	json_t *rows = json_array(), *s = NULL;
+	const char *what;
+	int rc;
+
+	if (cli_parse(cli, argc, argv, NULL, 1, 1, &what) < 0) {
+		json_decref(rows);
+		return CLI_USAGE;
+	}
+	rc = cli_ask(cli, "explain", json_pack("{s:s}", "what", what), collect, rows, &s);
+	if (!rc && cli->json) {
+		json_object_del(s, "done");
+		json_object_set(s, "rows", rows);
+		cli_print_json(s, NULL);
+	} else if (!rc) {
+		print(rows, s, json_object_get(s, "ticket"));
+	}
+	json_decref(rows);
+	json_decref(s);
+	return rc;
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../userspace/config/config.h"
+#include "cli.h"
+
+#define CONFIG_FILE "/etc/greygate/greygate.conf"
+
+static const struct subcommand subcommands[] = {
+	{"status", cmd_status, "", "state of the daemon and what it runs on"},
+	{"stats", cmd_stats, "", "every counter"},
+	{"list", cmd_list, "allow|deny|grey|passed|trap|learned", "what is known, row by row"},
+	{"allow", cmd_allow, "ADDR[/LEN] [--for D] [--reason T]", "let a source through"},
+	{"deny", cmd_deny, "ADDR[/LEN] [--for D] [--action A] [--reason T]", "refuse a source"},
+	{"forget", cmd_forget, "ADDR[/LEN]", "drop everything known of a source"},
+	{"trap", cmd_trap, "add|del|list [ADDRESS]", "greytrap addresses"},
+	{"explain", cmd_explain, "ADDR|TICKET",
+	 "why, since when, until when, what would change it"},
+	{"export", cmd_export, "", "everything known as JSON lines"},
+	{"reload", cmd_reload, "", "read the configuration again"},
+	{"detach", cmd_detach, "", "remove every kernel program and pin; needs no daemon"},
+	{"sink", cmd_sink, "--listen ADDR:PORT --maildir DIR [--quiet]",
+	 "a mail server that only stores, for trying things out"},
+	{NULL, NULL, NULL, NULL},
+};
+
+static void usage(FILE *f)
+{
+	fputs("usage: greygate [-s SOCKET] [-c CONFIG] [--json] COMMAND\n\n", f);
+	for (const struct subcommand *s = subcommands; s->name; s++) {
+		fprintf(f, "  %s %s\n", s->name, s->usage);
+		fprintf(f, "          %s\n", s->help);
+	}
+	fputs("\nexit: 0 done, 1 failed, 2 usage; see greygate(1)\n", f);
+}
+
+void cli_complain(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	fputs("greygate: ", stderr);
+	vfprintf(stderr, format, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+}
+
+static const struct cli_option *find_option(const struct cli_option *o, const char *name)
+{
+	while (o && o->name && strcmp(o->name, name))
+		o++;
+	return o && o->name ? o : NULL;
+}
+
+int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options, int min,
+	      int max, const char *words[])
+{
+	int n = 0;
+
+	for (int i = 1; i < argc; i++) {
+		const struct cli_option *o = find_option(options, argv[i]);
+
+		if (!strcmp(argv[i], "--json")) {
+			cli->json = true;
+		} else if (o && o->flag) {
+			*o->flag = true;
+		} else if (o && i + 1 == argc) {
+			cli_complain("%s: %s needs a value", argv[0], argv[i]);
+			return -1;
+		} else if (o) {
+			*o->value = argv[++i];
+		} else if (argv[i][0] == '-' && argv[i][1]) {
+			cli_complain("%s: unknown option %s; see greygate --help", argv[0],
+				     argv[i]);
+			return -1;
+		} else if (n == max) {
+			cli_complain("%s: \"%s\" is too much; see greygate --help", argv[0],
+				     argv[i]);
+			return -1;
+		} else {
+			words[n++] = argv[i];
+		}
+	}
+	if (n < min) {
+		cli_complain("%s: something is missing; see greygate --help", argv[0]);
+		return -1;
+	}
+	return n;
+}
+
+/* NULL without a complaint: there is no file to read. */
+static struct config *load(const struct cli *cli, bool *ret_failed)
+{
+	struct config *c = NULL;
+	char err[8192];
+
+	*ret_failed = false;
+	if (!cli->config && access(CONFIG_FILE, R_OK))
+		return NULL;
+	if (config_load(cli->config ? cli->config : CONFIG_FILE, &c, err, sizeof(err))) {
+		cli_complain("the configuration does not load\n%s", err);
+		*ret_failed = true;
+		return NULL;
+	}
+	return c;
+}
+
+static char *from_config(const struct cli *cli, bool control, const char *fallback)
+{
+	bool failed;
+	struct config *c = load(cli, &failed);
+	char *value = failed ? NULL : strdup(c ? (control ? c->control : c->bpffs) : fallback);
+
+	config_free(&c);
+	return value;
+}
+
+char *cli_control_path(const struct cli *cli)
+{
+	return cli->socket ? strdup(cli->socket)
+			   : from_config(cli, true, "/run/greygate/control.sock");
+}
+
+char *cli_bpffs(const struct cli *cli)
+{
+	return from_config(cli, false, "/sys/fs/bpf/greygate");
+}
+
+/* Options before the command: how many arguments they took, or -1. */
+static int options(struct cli *cli, int argc, char **argv)
+{
+	int i = 1;
+
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		const char **value = !strcmp(argv[i], "-s")   ? &cli->socket
+				     : !strcmp(argv[i], "-c") ? &cli->config
+							      : NULL;
+
+		if (value && i + 1 < argc) {
+			*value = argv[++i];
+		} else if (!strcmp(argv[i], "--json")) {
+			cli->json = true;
+		} else if (!strcmp(argv[i], "-h") || !strcmp(argv[i], "--help")) {
+			usage(stdout);
+			exit(CLI_DONE);
+		} else if (!strcmp(argv[i], "-V") || !strcmp(argv[i], "--version")) {
+			puts("greygate " GREYGATE_VERSION);
+			exit(CLI_DONE);
+		} else {
+			cli_complain("%s %s", argv[i], value ? "needs a value" : "is no option");
+			return -1;
+		}
+	}
+	return i;
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli = {0};
+	int at = options(&cli, argc, argv), rc;
+
+	if (at < 0 || at >= argc) {
+		usage(stderr);
+		return CLI_USAGE;
+	}
+	for (const struct subcommand *s = subcommands; s->name; s++) {
+		if (strcmp(s->name, argv[at]))
+			continue;
+		rc = s->fn(&cli, argc - at, argv + at);
+		if (fflush(stdout) || ferror(stdout)) {
+			cli_complain("standard output cannot be written");
+			return CLI_FAILED;
+		}
+		return rc;
+	}
+	cli_complain("unknown command \"%s\"; see greygate --help", argv[at]);
+	return CLI_USAGE;
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <greygate/types.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../userspace/counters.h"
+#include "cli.h"
+
+struct counter_words {
+	const char *name, *words;
+};
+
+static const struct counter_words daemon_words[] = {
+#define X(name, words) {#name, words},
+	COUNTERS(X)
+#undef X
+};
+
+static const struct counter_words kernel_words[] = {
+#define X(name, words) {#name, words},
+	GG_STATS (X)
+#undef X
+};
+
+static void print_list(const char *name, const json_t *list)
+{
+	char safe[200];
+	size_t i;
+	json_t *item;
+
+	if (!json_array_size(list))
+		return;
+	printf("  %-10s", name);
+	json_array_foreach(list, i, item) printf(
+		"%s%s", i ? ", " : "", format_safe(json_string_value(item), 0, safe, sizeof(safe)));
+	putchar('\n');
+}
+
+static void print_kernel(const json_t *kernel)
+{
+	const json_t *interfaces = json_object_get(kernel, "interfaces"), *one;
+	char why[200];
+	size_t i;
+
+	if (!json_is_true(json_object_get(kernel, "loaded")))
+		printf("  %-10snot loaded: %s\n", "kernel",
+		       format_safe(row_str(kernel, "why"), 0, why, sizeof(why)));
+	else if (!json_array_size(interfaces))
+		printf("  %-10s%s\n", "kernel",
+		       format_safe(row_str(kernel, "why"), 0, why, sizeof(why)));
+	json_array_foreach(interfaces, i, one)
+		printf("  %-10s%s: %s, %s\n", i ? "" : "kernel", row_str(one, "interface"),
+		       row_str(one, "how"), row_str(one, "with"));
+}
+
+static void print_store(const json_t *store)
+{
+	char size[FORMAT_TEXT];
+
+	if (!json_is_true(json_object_get(store, "open"))) {
+		printf("  %-10s%snone: what is learned is lost at the end%s\n", "store",
+		       format_colour('r'), format_colour('0'));
+		return;
+	}
+	printf("  %-10s%s in use; %" PRIu64 " grey, %" PRIu64 " passed, %" PRIu64
+	       " verdicts, %" PRIu64 " traps\n",
+	       "store", format_size(row_num(store, "bytes"), size), row_num(store, "grey"),
+	       row_num(store, "passed"), row_num(store, "verdicts"), row_num(store, "traps"));
+}
+
+static void print_problems(const json_t *problems)
+{
+	char safe[400];
+	size_t i;
+	json_t *one;
+
+	if (!json_array_size(problems))
+		printf("  %-10s%snone%s\n", "problems", format_colour('g'), format_colour('0'));
+	json_array_foreach(problems, i, one) printf(
+		"  %-10s%s%s%s\n", i ? "" : "problems", format_colour('r'),
+		format_safe(json_string_value(one), 0, safe, sizeof(safe)), format_colour('0'));
+}
+
+static void print_status(const json_t *s)
+{
+	char up[FORMAT_TEXT];
+
+	printf("%sgreygated %s%s, mode %s, up %s, pid %" PRIu64 "%s\n", format_colour('b'),
+	       row_str(s, "version"), format_colour('0'), row_str(s, "mode"),
+	       format_duration(row_num(s, "uptime_s"), up), row_num(s, "pid"),
+	       json_is_true(json_object_get(s, "draining")) ? ", draining" : "");
+	print_list("listen", json_object_get(s, "listen"));
+	print_list("protect", json_object_get(s, "protect"));
+	print_list("backend", json_object_get(s, "backend"));
+	print_list("offers", json_object_get(s, "backend_offers"));
+	printf("  %-10s%" PRIu64 " of %" PRIu64 " open, %" PRIu64 " stuttering; %" PRIu64
+	       " workers\n",
+	       "sessions", row_num(s, "sessions"), row_num(s, "sessions_max"),
+	       row_num(s, "stuttering"), row_num(s, "workers"));
+	printf("  %-10s%" PRIu64 " of %" PRIu64 " in memory; %" PRIu64 " verdicts\n", "records",
+	       row_num(s, "records"), row_num(s, "records_max"), row_num(s, "verdicts"));
+	print_kernel(json_object_get(s, "kernel"));
+	print_store(json_object_get(s, "store"));
+	print_problems(json_object_get(s, "problems"));
+}
+
+static void print_counters(const json_t *s, const struct counter_words *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (json_object_get(s, list[i].name))
+			printf("%12" PRIu64 "  %-18s %s\n", row_num(s, list[i].name), list[i].name,
+			       list[i].words);
+	}
+}
+
+static void print_stats(const json_t *s)
+{
+	print_counters(s, daemon_words, sizeof(daemon_words) / sizeof(daemon_words[0]));
+	if (json_object_get(s, kernel_words[0].name)) {
+		printf("%skernel%s\n", format_colour('b'), format_colour('0'));
+		print_counters(s, kernel_words, sizeof(kernel_words) / sizeof(kernel_words[0]));
+	}
+}
+
+static int one_object(struct cli *cli, int argc, char **argv, void (*print)(const json_t *))
+{
+	json_t *summary = NULL;
+	int rc;
+
+	if (cli_parse(cli, argc, argv, NULL, 0, 0, NULL) < 0)
+		return CLI_USAGE;
+	rc = cli_ask(cli, argv[0], NULL, NULL, NULL, &summary);
+	if (rc)
+		return rc;
+	json_object_del(summary, "done");
+	if (cli->json)
+		cli_print_json(summary, NULL);
+	else
+		print(summary);
+	json_decref(summary);
+	return CLI_DONE;
+}
+
+int cmd_status(struct cli *cli, int argc, char **argv)
+{
+	return one_object(cli, argc, argv, print_status);
+}
+
+int cmd_stats(struct cli *cli, int argc, char **argv)
+{
+	return one_object(cli, argc, argv, print_stats);
+}
