@@ -49,7 +49,7 @@ struct store_item {
 	struct prefix prefix; /* VERDICT: key. RECORD: the full source address; len 0 keeps the
 			       * stored one */
 	struct verdict_entry entry; /* VERDICT */
-	uint32_t added;             /* VERDICT, TRAP: s; VERDICT: 0 keeps the stored one and reason */
+	uint32_t added;        /* VERDICT, TRAP: s; VERDICT: 0 keeps the stored one and reason */
 	char text[STORE_TEXT]; /* RECORD: see store_text_pair, empty keeps the stored one; VERDICT:
 				* reason; TRAP: address. Ends with NUL, else it is cut there */
 };
