@@ -58,12 +58,17 @@ int privileges_give(const char *dir, const struct privileges *p, char *err, size
 
 void privileges_limits(void)
 {
-	struct rlimit files;
+	/* File tables of the rings, and their memory. */
+	static const int which[] = {RLIMIT_NOFILE, RLIMIT_MEMLOCK};
 
-	if (getrlimit(RLIMIT_NOFILE, &files))
-		return;
-	files.rlim_cur = files.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files);
+	for (size_t i = 0; i < sizeof(which) / sizeof(which[0]); i++) {
+		struct rlimit limit;
+
+		if (getrlimit(which[i], &limit))
+			continue;
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(which[i], &limit);
+	}
 }
 
 int privileges_drop(const struct privileges *p, char *err, size_t err_size)

@@ -18,7 +18,7 @@ struct privileges {
 int privileges_find(const char *user, struct privileges *ret, char *err, size_t err_size);
 /* Gives a directory and the plain files in it to the user: the store is opened before the drop. */
 int privileges_give(const char *dir, const struct privileges *p, char *err, size_t err_size);
-/* Raises the descriptor limit to its hard value, for the file tables of the rings. */
+/* Raises the limits on descriptors and locked memory to their hard values, for the rings. */
 void privileges_limits(void);
 /* Drops to the user for good, all capabilities included, and forbids to gain any. Nothing happens
  * for a process that isn't root. */

@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RING_ENTRIES 4096
+#define RING_ENTRIES 1024 /* ring memory counts against RLIMIT_MEMLOCK */
 #define RING_BUFFERS 1024
 #define SLOTS_MAX 16384u /* of one ring, under the usual hard limit on descriptors */
 #define TICK_MS 10
@@ -35,6 +35,7 @@
 #define WAIT_MAX 1000
 #define LOG_SINK (1u << 20)
 #define TIMER_BIT (1u << 31) /* a delivery's entry in the timeout wheel */
+#define RING_PATIENCE 40     /* tries, 50 ms apart */
 #define SPARE_SLOTS 256      /* for those who are only told that it is full */
 
 struct start {
@@ -363,6 +364,7 @@ static int make_rings(struct worker *w, const struct config *c, char *err, size_
 		.entries = RING_ENTRIES, .buffers = RING_BUFFERS, .buffer_size = RECV_BUFFER};
 	uint32_t workers = (uint32_t)w->daemon->worker_count;
 	uint32_t need = (c->limit.sessions + workers - 1) / workers;
+	const struct timespec pause = {.tv_nsec = 50000000};
 	struct rlimit files;
 	int rc;
 
@@ -376,6 +378,12 @@ static int make_rings(struct worker *w, const struct config *c, char *err, size_
 	conf.slots = w->slot_mask + 1;
 	while (w->ring_count < WORKER_RINGS && (uint32_t)w->ring_count << w->slot_bits < need) {
 		rc = ring_new(&w->rings[w->ring_count], &conf, err, err_size);
+		/* The kernel frees the rings of a daemon that was just killed in the background, and
+		 * counts them until then. */
+		for (int i = 0; rc == -ENOMEM && i < RING_PATIENCE; i++) {
+			nanosleep(&pause, NULL);
+			rc = ring_new(&w->rings[w->ring_count], &conf, err, err_size);
+		}
 		if (rc)
 			return rc;
 		rc = pool_new(&w->sessions[w->ring_count], conf.slots, sizeof(struct session));

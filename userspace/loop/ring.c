@@ -82,7 +82,7 @@ int ring_new(struct ring *r, const struct ring_conf *conf, char *err, size_t err
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
 			 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE |
 			 IORING_SETUP_CLAMP,
-		.cq_entries = conf->entries * 4,
+		.cq_entries = conf->entries * 8,
 	};
 	const char *step = "io_uring_setup";
 	int rc;

@@ -39,7 +39,7 @@ struct ring {
 
 struct ring_conf {
 	uint32_t slots;   /* size of the file table */
-	uint32_t entries; /* submission queue; the completion queue is four times that */
+	uint32_t entries; /* submission queue; the completion queue is eight times that */
 	uint32_t buffers; /* receive buffers, power of two, at most 32768 */
 	uint32_t buffer_size;
 };

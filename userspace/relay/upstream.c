@@ -130,7 +130,8 @@ static enum upstream_act xclient(struct upstream *u, const struct upstream_clien
 		u->xclient = 0;
 		return ready(u);
 	}
-	if (u->code != 220)
+	/* Postfix answers with a banner (220), its smtp-sink with 250: both begin anew. */
+	if (u->code / 100 != 2)
 		return fail(u, u->code == 421 ? WHY_CLOSING : WHY_XCLIENT);
 	say(out, "EHLO %s\r\n", c->helo && *c->helo ? c->helo : c->our_name);
 	return ask(u, UP_EHLO_AGAIN);
