@@ -6,8 +6,10 @@
  * says a word, reads whatever drips and counts it, per connection. A process may hold fewer
  * descriptors than there are connections, so it forks one reader for every 15 000.
  *
- * Prints two JSON objects, a line each: "held" when all connections have had their first byte, with
- * the memory at that moment, and "done" after the measured seconds.
+ * Prints three JSON objects, a line each: "part" when a fifth of the connections have had their
+ * first byte and "held" when all have, with the memory at that moment (what grows between the two
+ * is what a session costs; what is there before is the server's own), and "done" after the measured
+ * seconds.
  */
 #include <getopt.h>
 #include <signal.h>
@@ -43,7 +45,8 @@ struct report {
 
 struct shared {
 	_Atomic int phase;
-	double seconds; /* length of the measured time, known when it is over */
+	_Atomic uint32_t limit; /* connections of each reader, for now */
+	double seconds;         /* length of the measured time, known when it is over */
 	struct report reader[READERS];
 };
 
@@ -132,21 +135,24 @@ static void reader_report(struct report *r, const struct drip *drips, uint32_t c
 static int reader_run(uint32_t index, uint32_t readers)
 {
 	uint32_t count = opt.sessions / readers + (index < opt.sessions % readers);
-	uint32_t source = opt.first_source + index, opened = 0, due;
-	double rate = (double)opt.rate / readers, cpu = 0;
+	uint32_t source = opt.first_source + index, opened = 0;
+	double credit = 0, cpu = 0;
 	struct drip *drips = calloc(count, sizeof(*drips));
 	struct report *r = &shared->reader[index];
 	int epoll = epoll_create1(EPOLL_CLOEXEC), n;
 	struct epoll_event events[EVENTS];
-	uint64_t start = clock_us();
+	uint64_t last = clock_us(), now;
 	bool measuring = false;
 
 	if (!drips || epoll < 0)
 		return 1;
 	while (shared->phase != STOP) {
-		due = (uint32_t)((clock_us() - start) / 1e6 * rate);
-		while (opened < count && opened < due)
-			drip_open(r, &drips[opened++], epoll, &source, readers);
+		now = clock_us();
+		credit += (now - last) / 1e6 * opt.rate / readers;
+		last = now;
+		for (; credit >= 1; credit--)
+			if (opened < count && opened < shared->limit)
+				drip_open(r, &drips[opened++], epoll, &source, readers);
 		if (!measuring && shared->phase == MEASURE) {
 			for (uint32_t i = 0; i < count; i++)
 				drips[i].bytes = 0;
@@ -186,13 +192,13 @@ static struct memory memory_now(void)
 	return m;
 }
 
-/* Waits until everybody has had a byte, or nothing more comes. */
-static void wait_opened(uint32_t readers)
+/* Waits until `wanted` have had a byte, or nothing more comes. */
+static void wait_opened(uint32_t readers, uint32_t wanted)
 {
 	uint64_t start = clock_us(), moved = start;
 	uint32_t n = 0, before = 0;
 
-	while (n < opt.sessions && clock_us() - moved < 5000000 &&
+	while (n < wanted && clock_us() - moved < 5000000 &&
 	       clock_us() - start < OPEN_LIMIT_S * 1000000ULL) {
 		usleep(20000);
 		n = talking(readers);
@@ -202,22 +208,31 @@ static void wait_opened(uint32_t readers)
 	}
 }
 
-static void measure(uint32_t readers)
+static void memory_print(const char *event, const struct memory *before, uint32_t readers,
+			 uint64_t start)
 {
-	struct memory before = memory_now(), after;
+	struct memory now = memory_now();
+
+	printf("{\"event\": \"%s\", \"sessions\": %u, \"opened_s\": %.2f, \"rss_kb\": %ld, "
+	       "\"rss_delta_kb\": %ld, \"slab_delta_kb\": %ld}\n",
+	       event, talking(readers), (clock_us() - start) / 1e6, now.server,
+	       now.server - before->server, now.slab - before->slab);
+	fflush(stdout);
+}
+
+static void measure(uint32_t readers, const struct memory *before)
+{
 	uint64_t start = clock_us(), from;
+	uint32_t part = opt.sessions / 5 / readers;
 	struct report sum = {0};
 	double server;
 
-	while (talking(readers) == 0 && clock_us() - start < 5000000)
-		usleep(20000);
-	wait_opened(readers);
-	after = memory_now();
-	printf("{\"event\": \"held\", \"sessions\": %u, \"opened_s\": %.2f, \"rss_kb\": %ld, "
-	       "\"rss_delta_kb\": %ld, \"slab_delta_kb\": %ld}\n",
-	       talking(readers), (clock_us() - start) / 1e6, after.server,
-	       after.server - before.server, after.slab - before.slab);
-	fflush(stdout);
+	shared->limit = part;
+	wait_opened(readers, part * readers);
+	memory_print("part", before, readers, start);
+	shared->limit = UINT32_MAX;
+	wait_opened(readers, opt.sessions);
+	memory_print("held", before, readers, start);
 
 	server = process_cpu(opt.pid);
 	from = clock_us();
@@ -301,6 +316,7 @@ static bool options_read(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	struct memory before;
 	uint32_t readers;
 	struct rlimit files = {.rlim_cur = PER_READER + 100, .rlim_max = PER_READER + 100};
 
@@ -318,6 +334,7 @@ int main(int argc, char **argv)
 		      0);
 	if (shared == MAP_FAILED)
 		return 1;
+	before = memory_now();
 	for (uint32_t i = 0; i < readers; i++) {
 		pid_t child = fork();
 
@@ -332,6 +349,6 @@ int main(int argc, char **argv)
 			return 1;
 		}
 	}
-	measure(readers);
+	measure(readers, &before);
 	return 0;
 }

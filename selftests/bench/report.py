@@ -95,16 +95,19 @@ def greylist(raw, table):
 def stutter(raw, table):
     parts = [o for o in raw if o["row"] == "stutter"]
     events = {o["result"]["event"]: o["result"] for o in parts if "result" in o}
-    if "held" not in events or "done" not in events:
+    if len(events) < 3:
         return
-    held, done, wanted = events["held"], events["done"], parts[0]["wanted"]
+    part, held, done = events["part"], events["held"], events["done"]
+    wanted = parts[0]["wanted"]
     said = next((o["status"] for o in parts if "status" in o), {})
     table.add("stuttering sessions at 1 byte/s", done["on_pace"], None, None, f">= {wanted}",
               done["on_pace"] >= wanted)
     table.add("  bytes/s received", done["bytes_s"], None, None, f"~ {wanted}",
               abs(done["bytes_s"] / wanted - 1) < 0.02)
-    own = held["rss_delta_kb"] * 1024 / max(held["sessions"], 1)
+    own = (held["rss_kb"] - part["rss_kb"]) * 1024 / max(held["sessions"] - part["sessions"], 1)
     table.add("  our bytes a session (RSS growth)", own, None, None, "<= 256", own <= 256)
+    table.note(f"RSS {part['rss_kb'] / 1024:.1f} MiB at {number(part['sessions'])} sessions, "
+               f"{held['rss_kb'] / 1024:.1f} MiB at {number(held['sessions'])}")
     table.add("  cores used by the daemon", done["cpu_server"], None, None, "< 1",
               done["cpu_server"] < 1, digits=2)
     table.note(f"kernel: {held['slab_delta_kb'] * 1024 / max(held['sessions'], 1):.0f} bytes of slab a "
