@@ -347,36 +347,44 @@ int daemon_load(struct daemon *d)
 	return store_ops_of(d->store)->load(d->store, daemon_now(), load_item, d);
 }
 
-int daemon_reload(struct daemon *d, char *err, size_t err_size)
+/* Under config_lock. */
+static int replace_config(struct daemon *d, char *err, size_t err_size)
 {
 	const struct config *from = atomic_load(&d->config);
+	const struct config **kept;
 	struct config *to;
 	const char *key;
-	int rc;
+	int rc = config_load(d->config_file, &to, err, err_size);
 
-	if (!d->config_file) {
-		snprintf(err, err_size,
-			 "the built-in configuration has no file; start with -c FILE");
-		return -EINVAL;
-	}
-	rc = config_load(d->config_file, &to, err, err_size);
 	if (rc)
 		return rc;
 	key = config_needs_restart(from, to);
-	if (key) {
-		snprintf(err, err_size, "%s: %s can't be changed while running; restart greygated",
-			 d->config_file, key);
+	/* Workers may be reading the old settings in this very turn, so they are kept: a reload
+	 * costs a few kilobytes. */
+	kept = key ? NULL : realloc(d->kept, (d->kept_count + 1) * sizeof(*d->kept));
+	if (!kept) {
+		if (key)
+			snprintf(err, err_size,
+				 "%s: %s can't be changed while running; restart greygated",
+				 d->config_file, key);
+		else
+			snprintf(err, err_size, "%s: out of memory", d->config_file);
 		config_free(&to);
-		return -EINVAL;
+		return key ? -EINVAL : -ENOMEM;
 	}
-	/* Workers may still read the old settings in this turn and sessions hold none of it, but
-	 * strings of it may be on their way: it is kept. A reload costs a few kilobytes. */
-	pthread_mutex_lock(&d->config_lock);
-	d->kept = realloc(d->kept, (d->kept_count + 1) * sizeof(*d->kept));
-	if (d->kept)
-		d->kept[d->kept_count++] = from;
+	d->kept = kept;
+	d->kept[d->kept_count++] = from;
 	atomic_store(&d->config, to);
 	daemon_apply(d, from, to);
-	pthread_mutex_unlock(&d->config_lock);
 	return 0;
+}
+
+int daemon_reload(struct daemon *d, char *err, size_t err_size)
+{
+	int rc;
+
+	pthread_mutex_lock(&d->config_lock);
+	rc = replace_config(d, err, err_size);
+	pthread_mutex_unlock(&d->config_lock);
+	return rc;
 }

@@ -89,7 +89,8 @@ static int open_store(struct process *p, const struct config *c)
 	if (rc)
 		return rc;
 	if (p->err[0]) {
-		snprintf(d->store_why, sizeof(d->store_why), "%.*s", (int)sizeof(d->store_why) - 1, p->err);
+		snprintf(d->store_why, sizeof(d->store_why), "%.*s", (int)sizeof(d->store_why) - 1,
+			 p->err);
 		log_message(LOG_STORE, "%s", p->err);
 	}
 	return privileges_give(c->state_dir, &p->who, p->err, sizeof(p->err));
@@ -217,6 +218,7 @@ static void stop(struct process *p)
 {
 	struct daemon *d = &p->daemon;
 
+	control_close(&p->control); /* first: it reads what the workers own */
 	atomic_store(&d->draining, true);
 	for (int i = 0; i < d->worker_count; i++)
 		if (d->workers[i])
@@ -227,7 +229,6 @@ static void stop(struct process *p)
 			d->recent[i] = NULL;
 			worker_join(&d->workers[i]);
 		}
-	control_close(&p->control);
 	if (d->writer)
 		store_writer_stop(&d->writer);
 	if (d->store)

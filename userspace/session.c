@@ -117,6 +117,7 @@ void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer)
 		}
 		session_reply(w, s, REPLY_SERVICE_DOWN, NULL);
 		s->hangup = true;
+		wheel_add(w->timeouts, n, s->generation, w->now + c->limit.state_time);
 		session_continue(w, n);
 		return;
 	}
@@ -204,8 +205,10 @@ static size_t run(struct worker *w, uint32_t n, const char *buf, size_t len)
 	struct session *s = worker_session(w, n);
 	struct smtp *smtp = session_smtp(w, s);
 	size_t used = 0;
+	bool more = true;
 
-	while (used < len && !s->wait && !s->hangup) {
+	s->running = true; /* what answers at once must not begin the same input again */
+	while (more && used < len && !s->wait && !s->hangup) {
 		struct smtp_step step;
 		struct smtp_out out;
 
@@ -223,7 +226,8 @@ static size_t run(struct worker *w, uint32_t n, const char *buf, size_t len)
 		count_reply(w, step.reply);
 		switch (step.act) {
 		case SMTP_NEED_MORE:
-			return used;
+			more = false;
+			break;
 		case SMTP_REPLIED:
 			break;
 		case SMTP_ASK_RCPT:
@@ -247,6 +251,7 @@ static size_t run(struct worker *w, uint32_t n, const char *buf, size_t len)
 			break;
 		}
 	}
+	s->running = false;
 	return used;
 }
 
@@ -273,7 +278,7 @@ void session_continue(struct worker *w, uint32_t n)
 	struct session *s = worker_session(w, n);
 
 	if (s->phase == PHASE_CLOSING || s->phase == PHASE_STUTTER || s->phase == PHASE_LINGER ||
-	    s->sending)
+	    s->sending || s->running)
 		return;
 	if (s->phase == PHASE_DIALOG)
 		run_waiting(w, n);
@@ -464,6 +469,10 @@ void session_timeout(struct worker *w, uint32_t n)
 			session_end(w, n);
 		else
 			wheel_add(w->timeouts, n, s->generation, s->started + LINGER_MS);
+		return;
+	}
+	if (s->phase == PHASE_BANNER) {
+		session_end(w, n); /* refused, and does not read why */
 		return;
 	}
 	if (s->phase != PHASE_DIALOG)

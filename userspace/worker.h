@@ -78,6 +78,7 @@ struct session {
 	uint8_t phase;                                 /* enum phase */
 	uint8_t wait;                                  /* enum wait */
 	bool receiving, sending, hangup, quit, closed; /* closed: close is queued */
+	bool running;                                  /* commands are being carried out */
 	bool allowed, denied;                          /* verdict on the source */
 	uint8_t action, origin;                        /* of the deny */
 	bool counted;                                  /* in the per-source count */
