@@ -72,7 +72,8 @@ int cmd_forget(struct cli *cli, int argc, char **argv)
 	if (cli->json)
 		cli_print_json(s, NULL);
 	else if (row_num(s, "forgotten"))
-		printf("%s: %" PRIu64 " entries forgotten\n", prefix, row_num(s, "forgotten"));
+		printf("%s: forgotten, verdicts and records: %" PRIu64 "\n", prefix,
+		       row_num(s, "forgotten"));
 	else
 		printf("%s: nothing was known of it\n", prefix);
 	json_decref(s);

@@ -85,6 +85,16 @@ static void mend(struct explain *e, const char *before, const char *what, const 
 	json_array_append_new(array, json_sprintf("%s %s%s", before, what, after));
 }
 
+static bool is_exempt(const struct config *c, const struct prefix *p)
+{
+	for (int i = 0; i < c->greylist.exempt_count; i++) {
+		if (addr_eq(&c->greylist.exempt[i].addr, &p->addr) &&
+		    c->greylist.exempt[i].len == p->len)
+			return true;
+	}
+	return false;
+}
+
 /* What holds for the address now: "verdict" of the closing object. */
 static int explain_verdict(struct explain *e)
 {
@@ -111,17 +121,12 @@ static int explain_verdict(struct explain *e)
 		reasons_free(&reasons);
 		prefix_text(&p, prefix);
 		outcome = v.verdict == GG_ALLOW ? "allow" : "deny";
-		mend(e, "greygate forget", prefix, "");
+		if (is_exempt(c, &p))
+			mend(e, "take", prefix, " out of greylist.exempt and reload");
+		else
+			mend(e, "greygate forget", prefix, "");
 		mend(e, v.verdict == GG_ALLOW ? "greygate deny" : "greygate allow", addr, "");
 	} else {
-		for (int i = 0; i < c->greylist.exempt_count; i++) {
-			if (!prefix_holds(&c->greylist.exempt[i], &e->addr))
-				continue;
-			outcome = "exempt";
-			mend(e, "take", prefix_text(&c->greylist.exempt[i], prefix),
-			     " out of greylist.exempt");
-			break;
-		}
 		mend(e, "greygate allow", addr, "");
 		mend(e, "greygate deny", addr, "");
 	}
