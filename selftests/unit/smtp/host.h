@@ -6,8 +6,9 @@
  *   S: a reply line               A: rcpt PATH [PARAMS]   A: data PATH [PARAMS]
  *   B: a line of a whole message  A: bad   A: reset   A: hangup
  *
- * Recipients whose local part begins with grey, deny or no are refused (451, 554, 550 of a backend);
- * a sender that begins with defer is refused at DATA, with lost its message fails after the 354.
+ * Recipients whose local part begins with grey, deny or no are refused (451, 554, 550 of a
+ * backend); a sender that begins with defer is refused at DATA, with lost its message fails after
+ * the 354.
  */
 #ifndef UNIT_SMTP_HOST_H
 #define UNIT_SMTP_HOST_H
@@ -54,8 +55,8 @@ static inline void host_write(struct host *h, const char *tag, const char *text,
 {
 	if (h->record_len + len + 8 > HOST_RECORD)
 		abort();
-	h->record_len += (size_t)sprintf(h->record + h->record_len, "%s: %.*s\n", tag, (int)len,
-					 text);
+	h->record_len +=
+		(size_t)sprintf(h->record + h->record_len, "%s: %.*s\n", tag, (int)len, text);
 }
 
 /* Every line of the bytes, which must be whole lines ended by CRLF. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The conversations in transcripts/: each is replayed as its lines stand, whole, cut in two at every
- * byte, byte by byte, and through a buffer of the smallest size that the machine allows; the record
- * is the same every time. Lines:
+ * The conversations in transcripts/: each is replayed as its lines stand, whole, cut in two at
+ * every byte, byte by byte, and through a buffer of the smallest size that the machine allows; the
+ * record is the same every time. Lines:
  *
  *   O: key=value ...   settings            C: a line of the client, CRLF is added
  *   X: raw bytes of the client with \r \n \0 \xHH \\ and \{600a} for 600 times "a"
@@ -52,10 +52,10 @@ static size_t unescape(const char *text, char *out)
 			out[len++] = (char)value;
 			text += n;
 		} else {
-			out[len++] = text[1] == 'r'   ? '\r' :
-				     text[1] == 'n' ? '\n' :
-				     text[1] == '0' ? '\0' :
-						      text[1];
+			out[len++] = text[1] == 'r'   ? '\r'
+				     : text[1] == 'n' ? '\n'
+				     : text[1] == '0' ? '\0'
+						      : text[1];
 			text += 2;
 		}
 	}

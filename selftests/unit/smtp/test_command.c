@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "smtp/command.h"
+
+static enum command_line line_of(const char *text, size_t len, size_t limit, size_t *ret_len)
+{
+	char *exact = malloc(len ? len : 1);
+	enum command_line kind;
+
+	memcpy(exact, text, len);
+	kind = command_line(exact, len, limit, ret_len);
+	free(exact);
+	return kind;
+}
+
+static void a_line_ends_with_crlf_and_with_nothing_else(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t len;
+		enum command_line kind;
+		size_t taken;
+	} rows[] = {
+#define ROW(text, kind, taken) {text, sizeof(text) - 1, kind, taken}
+		ROW("", LINE_MORE, 0),
+		ROW("NOOP", LINE_MORE, 0),
+		ROW("NOOP\r", LINE_MORE, 0),
+		ROW("\r", LINE_MORE, 0),
+		ROW("\r\n", LINE_WHOLE, 2),
+		ROW("NOOP\r\n", LINE_WHOLE, 6),
+		ROW("NOOP\r\nQUIT\r\n", LINE_WHOLE, 6),
+		ROW("\n", LINE_BAD, 1),
+		ROW("NOOP\n", LINE_BAD, 5),
+		ROW("NOOP\rX", LINE_BAD, 5),
+		ROW("\r\r\n", LINE_BAD, 1),
+		ROW("NO\0OP\r\n", LINE_BAD, 3),
+		ROW("NO\0", LINE_BAD, 3),
+		ROW("12345678", LINE_LONG, 8),
+		ROW("123456\r\n", LINE_WHOLE, 8),
+		ROW("1234567\r", LINE_LONG, 7),
+		ROW("1234567\r\n", LINE_LONG, 7),
+		ROW("12345678\n", LINE_LONG, 8),
+		ROW("1234567\n", LINE_BAD, 8),
+		ROW("123456789\n", LINE_LONG, 8),
+#undef ROW
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		size_t taken = 0;
+		enum command_line kind = line_of(rows[i].text, rows[i].len, 8, &taken);
+
+		if (kind != rows[i].kind || (kind != LINE_MORE && taken != rows[i].taken))
+			fail_msg("row %zu: %d, %zu", i, kind, taken);
+	}
+}
+
+/* With bytes still missing the answer is either the same or "more". */
+static void a_line_does_not_depend_on_the_cut(void **state)
+{
+	static const char text[] = "MAIL\r\nlonger than the limit\rx\n\0y\r\r\nz\r\n";
+
+	(void)state;
+	for (size_t start = 0; start < sizeof(text); start++) {
+		size_t whole, part;
+		enum command_line kind = line_of(text + start, sizeof(text) - start, 12, &whole),
+				  cut;
+
+		for (size_t len = 0; len <= sizeof(text) - start; len++) {
+			cut = line_of(text + start, len, 12, &part);
+			if (cut != LINE_MORE)
+				assert_true(cut == kind && part == whole);
+			else
+				assert_true(kind == LINE_MORE || len < whole + 1);
+		}
+	}
+}
+
+static void skipping_stops_behind_crlf_and_keeps_a_half_one(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t taken;
+		bool done;
+	} rows[] = {
+		{"", 0, false},      {"abc", 3, false},     {"abc\r", 3, false},
+		{"\r", 0, false},    {"a\nb\rc", 5, false}, {"\r\n", 2, true},
+		{"a\r\nb", 3, true}, {"a\r\r\nb", 4, true}, {"\n\n\r\n\r\n", 4, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bool done = !rows[i].done;
+
+		assert_int_equal(command_skip(rows[i].text, strlen(rows[i].text), &done),
+				 rows[i].taken);
+		assert_int_equal(done, rows[i].done);
+	}
+}
+
+static void verbs_are_split_from_their_arguments(void **state)
+{
+	static const struct {
+		const char *line;
+		enum smtp_verb verb;
+		const char *arg;
+	} rows[] = {
+		{"NOOP", VERB_NOOP, ""},
+		{"noop", VERB_NOOP, ""},
+		{"NoOp  \t ", VERB_NOOP, ""},
+		{"EHLO  a b ", VERB_EHLO, "a b"},
+		{"MAIL FROM:<a b>", VERB_MAIL, "FROM:<a b>"},
+		{"STARTTLS", VERB_FOREIGN, ""},
+		{"BDAT 5 LAST", VERB_FOREIGN, "5 LAST"},
+		{"NOOPE", VERB_UNKNOWN, ""},
+		{"NOO", VERB_UNKNOWN, ""},
+		{"NOOP\tx", VERB_UNKNOWN, ""},
+		{" NOOP", VERB_UNKNOWN, "NOOP"},
+		{"", VERB_UNKNOWN, ""},
+		{"   ", VERB_UNKNOWN, ""},
+		{"GET / HTTP/1.1", VERB_UNKNOWN, "/ HTTP/1.1"},
+		{"RCPT:", VERB_UNKNOWN, ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct command cmd;
+
+		assert_true(command_split(rows[i].line, strlen(rows[i].line), &cmd));
+		if (cmd.verb != rows[i].verb)
+			fail_msg("'%s': %d", rows[i].line, cmd.verb);
+		assert_int_equal(cmd.arg_len, strlen(rows[i].arg));
+		assert_memory_equal(cmd.arg, rows[i].arg, cmd.arg_len);
+	}
+}
+
+static void every_8_bit_byte_is_refused_everywhere_in_a_line(void **state)
+{
+	(void)state;
+	for (int byte = 0x80; byte <= 0xff; byte++) {
+		for (size_t at = 0; at < 6; at++) {
+			char line[] = "NOOP x";
+			struct command cmd;
+
+			line[at] = (char)byte;
+			assert_false(command_split(line, 6, &cmd));
+		}
+	}
+}
+
+static void every_verb_has_its_name(void **state)
+{
+	(void)state;
+	for (int v = 0; v < VERB_FOREIGN; v++) {
+		const char *name = smtp_verb_name(v);
+		struct command cmd;
+
+		assert_true(command_split(name, strlen(name), &cmd));
+		assert_int_equal(cmd.verb, v);
+	}
+	assert_string_equal(smtp_verb_name(VERB_FOREIGN), "unsupported");
+	assert_string_equal(smtp_verb_name(VERB_UNKNOWN), "unknown");
+}
+
+static const struct smtp_conf conf = {.message = 1000, .eightbit = true};
+
+static enum smtp_reply params_of(const char *text, struct command_params *ret)
+{
+	return command_params(&conf, true, SMTP_REVERSE, text, strlen(text), ret);
+}
+
+static void parameters_are_read(void **state)
+{
+	struct command_params p;
+
+	(void)state;
+	assert_int_equal(params_of("", &p), REPLY_OK);
+	assert_true(p.size == 0 && p.body == SMTP_7BIT && !p.text[0]);
+	assert_int_equal(params_of("   ", &p), REPLY_OK);
+	assert_string_equal(p.text, "");
+	assert_int_equal(params_of("  body=8BitMime   SIZE=00000000000000001000", &p), REPLY_OK);
+	assert_true(p.size == 1000 && p.body == SMTP_8BITMIME);
+	assert_string_equal(p.text, "body=8BitMime SIZE=00000000000000001000");
+}
+
+static void parameters_are_refused_and_change_nothing(void **state)
+{
+	static const struct {
+		const char *text;
+		enum smtp_reply reply;
+	} rows[] = {
+		{"SIZE=1001", REPLY_TOO_BIG},
+		{"SIZE=18446744073709551615", REPLY_TOO_BIG},
+		{"SIZE=18446744073709551616", REPLY_TOO_BIG},
+		{"SIZE=36893488147419103232", REPLY_TOO_BIG},
+		{"SIZE=99999999999999999999", REPLY_TOO_BIG},
+		{"SIZE=100000000000000000000", REPLY_SYNTAX},
+		{"SIZE=1k", REPLY_SYNTAX},
+		{"SIZE=99999k", REPLY_SYNTAX},
+		{"SIZE=+1", REPLY_SYNTAX},
+		{"SIZE=0x10", REPLY_SYNTAX},
+		{"SIZE", REPLY_SYNTAX},
+		{"SIZE=", REPLY_SYNTAX},
+		{"SIZE =5", REPLY_SYNTAX},
+		{"SIZE=1 size=1", REPLY_SYNTAX},
+		{"BODY=7BIT BODY=7BIT", REPLY_SYNTAX},
+		{"BODY", REPLY_SYNTAX},
+		{"BODY=", REPLY_SYNTAX},
+		{"BODY=8BIT", REPLY_BAD_PARAM},
+		{"BODY=7BITS", REPLY_BAD_PARAM},
+		{"=", REPLY_SYNTAX},
+		{"=x", REPLY_SYNTAX},
+		{"-X=1", REPLY_SYNTAX},
+		{"X_Y=1", REPLY_SYNTAX},
+		{"X=1=2", REPLY_SYNTAX},
+		{"X=\x7f", REPLY_SYNTAX},
+		{"X=\t", REPLY_SYNTAX},
+		{"X@Y", REPLY_SYNTAX},
+		{"X", REPLY_BAD_PARAM},
+		{"X-Y=1", REPLY_BAD_PARAM},
+		{"9=1", REPLY_BAD_PARAM},
+		{"SIZES=1", REPLY_BAD_PARAM},
+		{"SMTPUTF8", REPLY_BAD_PARAM},
+		{"RET=HDRS", REPLY_BAD_PARAM},
+	};
+	struct command_params p = {.size = 77, .text = "before"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		enum smtp_reply r = params_of(rows[i].text, &p);
+
+		if (r != rows[i].reply)
+			fail_msg("'%s': %d", rows[i].text, smtp_reply_code(r));
+		assert_true(p.size == 77 && strcmp(p.text, "before") == 0);
+	}
+	assert_int_equal(command_params(&conf, true, SMTP_FORWARD, "SIZE=1", 6, &p),
+			 REPLY_BAD_PARAM);
+	assert_int_equal(command_params(&conf, false, SMTP_REVERSE, "SIZE=1", 6, &p),
+			 REPLY_BAD_PARAM);
+	assert_int_equal(command_params(&(struct smtp_conf){.message = 0, .eightbit = true}, true,
+					SMTP_REVERSE, "SIZE=1", 6, &p),
+			 REPLY_BAD_PARAM);
+	assert_int_equal(command_params(&(struct smtp_conf){.message = 1, .eightbit = false}, true,
+					SMTP_REVERSE, "BODY=7BIT", 9, &p),
+			 REPLY_BAD_PARAM);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_line_ends_with_crlf_and_with_nothing_else),
+		cmocka_unit_test(a_line_does_not_depend_on_the_cut),
+		cmocka_unit_test(skipping_stops_behind_crlf_and_keeps_a_half_one),
+		cmocka_unit_test(verbs_are_split_from_their_arguments),
+		cmocka_unit_test(every_8_bit_byte_is_refused_everywhere_in_a_line),
+		cmocka_unit_test(every_verb_has_its_name),
+		cmocka_unit_test(parameters_are_read),
+		cmocka_unit_test(parameters_are_refused_and_change_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "selftests/unit/random.h"
+#include "selftests/unit/smtp/host.h"
+
+static struct host *host_new(void)
+{
+	struct host *h = malloc(sizeof(*h));
+
+	assert_non_null(h);
+	host_init(h);
+	return h;
+}
+
+/* Brings a fresh session into a state by the shortest way. */
+static struct host *host_in(enum smtp_state state)
+{
+	static const char *const way[] = {"EHLO c", "MAIL FROM:<a@b.example>",
+					  "RCPT TO:<x@y.example>"};
+	struct host *h = host_new();
+
+	for (int i = 0; i < (int)state; i++)
+		host_line(h, way[i]);
+	assert_int_equal(h->s.state, state);
+	h->record_len = 0;
+	return h;
+}
+
+/* What each line does in each state in which lines are read: the reply's code, the act, the state
+ * afterwards. */
+static void every_verb_in_every_state(void **state)
+{
+	enum { START = SMTP_START, READY = SMTP_READY, MAIL = SMTP_MAIL, RCPT = SMTP_RCPT };
+	enum { SAME = -1, CLOSED = SMTP_CLOSED, BODY = SMTP_BODY };
+	static const struct {
+		const char *line;
+		enum smtp_verb verb;
+		struct {
+			int code;
+			enum smtp_act act;
+			int next;
+		} in[4];
+	} rows[] = {
+		{"HELO c",
+		 VERB_HELO,
+		 {{250, SMTP_REPLIED, READY},
+		  {250, SMTP_REPLIED, SAME},
+		  {250, SMTP_RESET, READY},
+		  {250, SMTP_RESET, READY}}},
+		{"EHLO c",
+		 VERB_EHLO,
+		 {{250, SMTP_REPLIED, READY},
+		  {250, SMTP_REPLIED, SAME},
+		  {250, SMTP_RESET, READY},
+		  {250, SMTP_RESET, READY}}},
+		{"EHLO",
+		 VERB_EHLO,
+		 {{501, SMTP_REPLIED, SAME},
+		  {501, SMTP_REPLIED, SAME},
+		  {501, SMTP_REPLIED, SAME},
+		  {501, SMTP_REPLIED, SAME}}},
+		{"MAIL FROM:<c@d.example>",
+		 VERB_MAIL,
+		 {{503, SMTP_REPLIED, SAME},
+		  {250, SMTP_REPLIED, MAIL},
+		  {503, SMTP_REPLIED, SAME},
+		  {503, SMTP_REPLIED, SAME}}},
+		{"RCPT TO:<z@y.example>",
+		 VERB_RCPT,
+		 {{503, SMTP_REPLIED, SAME},
+		  {503, SMTP_REPLIED, SAME},
+		  {250, SMTP_ASK_RCPT, RCPT},
+		  {250, SMTP_ASK_RCPT, SAME}}},
+		{"RCPT TO:<no@y.example>",
+		 VERB_RCPT,
+		 {{503, SMTP_REPLIED, SAME},
+		  {503, SMTP_REPLIED, SAME},
+		  {550, SMTP_ASK_RCPT, SAME},
+		  {550, SMTP_ASK_RCPT, SAME}}},
+		{"DATA",
+		 VERB_DATA,
+		 {{503, SMTP_REPLIED, SAME},
+		  {503, SMTP_REPLIED, SAME},
+		  {554, SMTP_REPLIED, SAME},
+		  {354, SMTP_ASK_DATA, BODY}}},
+		{"RSET",
+		 VERB_RSET,
+		 {{250, SMTP_REPLIED, SAME},
+		  {250, SMTP_REPLIED, SAME},
+		  {250, SMTP_RESET, READY},
+		  {250, SMTP_RESET, READY}}},
+		{"NOOP",
+		 VERB_NOOP,
+		 {{250, SMTP_REPLIED, SAME},
+		  {250, SMTP_REPLIED, SAME},
+		  {250, SMTP_REPLIED, SAME},
+		  {250, SMTP_REPLIED, SAME}}},
+		{"VRFY x",
+		 VERB_VRFY,
+		 {{252, SMTP_REPLIED, SAME},
+		  {252, SMTP_REPLIED, SAME},
+		  {252, SMTP_REPLIED, SAME},
+		  {252, SMTP_REPLIED, SAME}}},
+		{"HELP",
+		 VERB_HELP,
+		 {{214, SMTP_REPLIED, SAME},
+		  {214, SMTP_REPLIED, SAME},
+		  {214, SMTP_REPLIED, SAME},
+		  {214, SMTP_REPLIED, SAME}}},
+		{"QUIT",
+		 VERB_QUIT,
+		 {{221, SMTP_HANGUP, CLOSED},
+		  {221, SMTP_HANGUP, CLOSED},
+		  {221, SMTP_HANGUP, CLOSED},
+		  {221, SMTP_HANGUP, CLOSED}}},
+		{"EXPN x",
+		 VERB_FOREIGN,
+		 {{502, SMTP_REPLIED, SAME},
+		  {502, SMTP_REPLIED, SAME},
+		  {502, SMTP_REPLIED, SAME},
+		  {502, SMTP_REPLIED, SAME}}},
+		{"WHAT",
+		 VERB_UNKNOWN,
+		 {{500, SMTP_REPLIED, SAME},
+		  {500, SMTP_REPLIED, SAME},
+		  {500, SMTP_REPLIED, SAME},
+		  {500, SMTP_REPLIED, SAME}}},
+	};
+	unsigned int seen = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (int from = START; from <= RCPT; from++) {
+			struct host *h = host_in(from);
+			int next = rows[i].in[from].next == SAME ? from : rows[i].in[from].next;
+			const char *reply;
+
+			host_line(h, rows[i].line);
+			reply = strstr(h->record, "S: ");
+			assert_non_null(reply);
+			if (atoi(reply + 3) != rows[i].in[from].code ||
+			    h->last_act != rows[i].in[from].act || h->s.state != next)
+				fail_msg("%s in state %d: state %d\n%s", rows[i].line, from,
+					 h->s.state, h->record);
+			assert_int_equal(h->last_verb, rows[i].verb);
+			seen |= 1u << h->last_verb;
+			free(h);
+		}
+	}
+	assert_int_equal(seen, (1u << VERB_MAX) - 1);
+}
+
+static void a_transaction_leaves_nothing_behind(void **state)
+{
+	static const char *const ends[] = {"RSET", "EHLO c", "HELO c", "DATA\r\n."};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		struct host *h = host_in(SMTP_READY);
+
+		host_line(h, "MAIL FROM:<a@b.example> SIZE=10 BODY=8BITMIME");
+		host_line(h, "RCPT TO:<x@y.example>");
+		assert_int_equal(h->s.recipients, 1);
+		host_line(h, ends[i]);
+		assert_int_equal(h->s.state, SMTP_READY);
+		assert_true(h->s.recipients == 0 && h->s.offered == 0 && h->s.size == 0);
+		assert_true(h->s.reverse.len == 0 && h->s.forward.len == 0);
+		assert_true(h->s.mail_params[0] == '\0' && h->s.rcpt_params[0] == '\0');
+		assert_int_equal(h->s.body, SMTP_7BIT);
+		free(h);
+	}
+}
+
+static void the_envelope_is_kept_as_it_was_written(void **state)
+{
+	struct host *h = host_in(SMTP_READY);
+
+	(void)state;
+	host_line(h, "MAIL FROM:<@x:\"A b\"@Example.ORG> SIZE=12");
+	assert_string_equal(h->s.reverse.text, "\"A b\"@Example.ORG");
+	assert_string_equal(h->s.reverse.text + h->s.reverse.domain, "Example.ORG");
+	assert_string_equal(h->s.mail_params, "SIZE=12");
+	assert_int_equal(h->s.size, 12);
+	assert_string_equal(h->s.helo, "c");
+	assert_true(h->s.esmtp);
+	free(h);
+}
+
+/* The step names the last reply of the machine, for counters and the log. */
+static void the_step_names_the_reply(void **state)
+{
+	static const struct {
+		const char *line;
+		int reply;
+	} rows[] = {
+		{"NOOP", REPLY_OK},
+		{"WHAT", REPLY_UNKNOWN},
+		{"RCPT TO:<x@y.example>", -1},
+		{"RCPT TO:x", REPLY_BAD_RECIPIENT},
+		{"DATA x", REPLY_SYNTAX},
+		{"QUIT", REPLY_BYE},
+	};
+	struct host *h = host_in(SMTP_MAIL);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		host_line(h, rows[i].line);
+		assert_int_equal(h->last_reply, rows[i].reply);
+	}
+	free(h);
+}
+
+static void only_refusals_of_our_own_count_as_errors(void **state)
+{
+	struct host *h = host_in(SMTP_MAIL);
+
+	(void)state;
+	host_line(h, "RCPT TO:<no@y.example>");
+	host_line(h, "RCPT TO:<grey@y.example>");
+	host_line(h, "VRFY x");
+	assert_int_equal(h->s.errors, 0);
+	host_line(h, "RCPT TO:x");
+	host_line(h, "DATA");
+	host_line(h, "X");
+	assert_int_equal(h->s.errors, 3);
+	free(h);
+}
+
+static void no_limit_is_no_limit(void **state)
+{
+	struct host *h = host_in(SMTP_READY);
+
+	(void)state;
+	h->c.errors = h->c.commands = h->c.recipients = 0;
+	h->c.message = 0;
+	for (int i = 0; i < 70000; i++) {
+		host_line(h, "X");
+		h->record_len = 0;
+	}
+	host_line(h, "MAIL FROM:<a@b.example>");
+	for (int i = 0; i < 500; i++) {
+		host_line(h, "RCPT TO:<x@y.example>");
+		h->record_len = 0;
+	}
+	assert_int_equal(h->s.recipients, 500);
+	assert_int_equal(h->s.errors, 70000);
+	free(h);
+}
+
+/* The machine says what became of a message that it refused: at once, and at its end. */
+static void a_refused_message_is_named_twice(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t len;
+		int reply;
+	} rows[] = {
+		{"a\nb", 3, REPLY_BARE_BYTE},
+		{"a\rb", 3, REPLY_BARE_BYTE},
+		{"a\0b", 3, REPLY_BARE_BYTE},
+		{"0123456789a", 11, REPLY_TOO_BIG},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct host *h = host_in(SMTP_RCPT);
+
+		h->c.message = 10;
+		host_line(h, "DATA");
+		host_feed(h, rows[i].text, rows[i].len);
+		assert_int_equal(h->last_act, SMTP_TEXT_BAD);
+		assert_int_equal(h->last_reply, rows[i].reply);
+		assert_int_equal(h->s.state, SMTP_DISCARD);
+		assert_int_equal(h->s.errors, 0);
+		host_feed(h, "\r\n.\r\n", 5);
+		assert_int_equal(h->last_act, SMTP_RESET);
+		assert_int_equal(h->last_reply, rows[i].reply);
+		assert_int_equal(h->s.state, SMTP_READY);
+		assert_int_equal(h->s.errors, 1);
+		free(h);
+	}
+}
+
+static void a_failed_message_keeps_its_first_reason(void **state)
+{
+	struct host *h = host_in(SMTP_RCPT);
+
+	(void)state;
+	host_line(h, "DATA");
+	host_feed(h, "a\nb", 3);
+	smtp_text_fail(&h->s, REPLY_BACKEND_LOST);
+	host_feed(h, "\r\n.\r\n", 5);
+	assert_int_equal(h->last_reply, REPLY_BARE_BYTE);
+	smtp_text_fail(&h->s, REPLY_BACKEND_LOST);
+	assert_int_equal(h->s.state, SMTP_READY);
+	free(h);
+}
+
+static void an_end_reached_by_the_last_error_hangs_up(void **state)
+{
+	struct host *h = host_in(SMTP_RCPT);
+
+	(void)state;
+	h->c.errors = 1;
+	host_line(h, "DATA");
+	host_feed(h, "\n\r\n.\r\nNOOP\r\n", 11);
+	assert_int_equal(h->last_act, SMTP_HANGUP);
+	assert_int_equal(h->s.state, SMTP_CLOSED);
+	assert_non_null(strstr(h->record, "S: 550 5.6.11"));
+	assert_non_null(strstr(h->record, "S: 421 4.7.0"));
+	assert_null(strstr(h->record, "S: 250 2.0.0 Ok"));
+	free(h);
+}
+
+/* The same bytes, whatever they are, give the same record whole and in pieces; nothing overflows.
+ */
+static void random_sessions_do_not_depend_on_the_cut(void **state)
+{
+	static const char *const words[] = {
+		"EHLO c\r\n",
+		"HELO c\r\n",
+		"MAIL FROM:<a@b.example>\r\n",
+		"RSET\r\n",
+		"DATA\r\n",
+		"RCPT TO:<x@y.example>\r\n",
+		".\r\n",
+		"\r\n.\r\n",
+		"RCPT TO:<grey@y.example>\r\n",
+		"\r",
+		"\n",
+		"MAIL FROM:<lost@b.example>\r\n",
+		"..",
+		"some text",
+		"MAIL FROM:<> SIZE=99\r\n",
+		"\xff",
+		"NOOP \t\r\n",
+		"MAIL FROM:<defer@b.example>\r\n",
+		"a very long line that goes on and on and on and on and on and on and on and on",
+	};
+	const size_t count = sizeof(words) / sizeof(words[0]);
+	uint64_t seed = 3;
+
+	(void)state;
+	for (int round = 0; round < 3000; round++) {
+		struct host *whole = host_new(), *cut = host_new();
+		char text[8192];
+		size_t len = 0;
+
+		while (len < 2000) {
+			size_t i = random_below(&seed, (uint32_t)count);
+
+			/* Mostly the way of a good session, so that its late states are reached. */
+			if (random_below(&seed, 3))
+				i = (size_t)(round + len) % 8;
+			len += (size_t)sprintf(text + len, "%s", words[i]);
+			if (random_below(&seed, 60) == 0)
+				text[len++] = '\0';
+		}
+		whole->c.errors = cut->c.errors = 1 + random_below(&seed, 40);
+		whole->c.message = cut->c.message = 20 + random_below(&seed, 300);
+		cut->in_cap = cut->c.line;
+		host_feed(whole, text, len);
+		for (size_t at = 0; at < len;) {
+			size_t n = 1 + random_below(&seed, 80);
+
+			n = len - at < n ? len - at : n;
+			host_feed(cut, text + at, n);
+			at += n;
+		}
+		assert_int_equal(whole->record_len, cut->record_len);
+		assert_memory_equal(whole->record, cut->record, cut->record_len);
+		assert_null(memmem(whole->record, whole->record_len, "!: ", 3));
+		free(whole);
+		free(cut);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_verb_in_every_state),
+		cmocka_unit_test(a_transaction_leaves_nothing_behind),
+		cmocka_unit_test(the_envelope_is_kept_as_it_was_written),
+		cmocka_unit_test(the_step_names_the_reply),
+		cmocka_unit_test(only_refusals_of_our_own_count_as_errors),
+		cmocka_unit_test(no_limit_is_no_limit),
+		cmocka_unit_test(a_refused_message_is_named_twice),
+		cmocka_unit_test(a_failed_message_keeps_its_first_reason),
+		cmocka_unit_test(an_end_reached_by_the_last_error_hangs_up),
+		cmocka_unit_test(random_sessions_do_not_depend_on_the_cut),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
