@@ -21,22 +21,33 @@ static int later(int a, int b)
 	return a > b ? a : b;
 }
 
-static bool covers(const struct endpoint *wide, const struct endpoint *e)
+static bool loopback(const struct addr *a)
+{
+	static const struct addr v6 = {{[15] = 1}};
+
+	return addr_is4(a) ? a->b[12] == 127 : addr_eq(a, &v6);
+}
+
+/* A wildcard stands for the addresses of this machine; of another's it says nothing. */
+static bool covers(const struct endpoint *wide, const struct endpoint *e, bool here)
 {
 	return wide->port == e->port &&
 	       (addr_eq(&wide->addr, &e->addr) ||
-		(addr_is_any(&wide->addr) && addr_is4(&wide->addr) == addr_is4(&e->addr)));
+		(addr_is_any(&wide->addr) && addr_is4(&wide->addr) == addr_is4(&e->addr) &&
+		 (here || loopback(&e->addr))));
 }
 
-/* No endpoint of `key` may be one of `other`. */
+/* No endpoint of `key` may be one of `other`. here: whichever they are, they are this machine's. */
 static void apart(const struct check *c, const char *key, const struct endpoint *list, int n,
-		  const char *other, const struct endpoint *others, int m, const char *mend)
+		  const char *other, const struct endpoint *others, int m, bool here,
+		  const char *mend)
 {
 	char text[ENDPOINT_TEXT], clash[ENDPOINT_TEXT];
 
 	for (int i = 0; i < n; i++) {
 		for (int j = 0; j < m; j++) {
-			if (covers(&list[i], &others[j]) || covers(&others[j], &list[i]))
+			if (covers(&list[i], &others[j], here) ||
+			    covers(&others[j], &list[i], here))
 				complain(c->to, line_of(c, "", key), key, "%s is also %s %s; %s",
 					 endpoint_text(&list[i], text), other,
 					 endpoint_text(&others[j], clash), mend);
@@ -80,10 +91,10 @@ static void check_mode(const struct check *c)
 	no_wildcard(c, "backend", f->backend, f->backend_count);
 	no_wildcard(c, "protect", f->protect, f->protect_count);
 	apart(c, "listen", f->listen, f->listen_count, "in protect as", f->protect,
-	      f->protect_count,
+	      f->protect_count, true,
 	      "the mail server listens there; choose another port, such as 127.0.0.1:2525");
 	apart(c, "backend", f->backend, f->backend_count, "in listen as", f->listen,
-	      f->listen_count,
+	      f->listen_count, false,
 	      "the daemon would send mail to itself; name the mail server's endpoint");
 }
 
