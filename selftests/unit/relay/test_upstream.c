@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "relay/upstream.h"
+
+/*
+ * A scripted backend: what it says to each thing it hears, the banner first. The client walks
+ * through a whole delivery and writes down what it sent (C:), what it was handed (S:), and how it
+ * ended. The message itself is sent as "TEXT".
+ */
+#define STEPS 16
+
+struct script {
+	const char *says[STEPS];
+	const char *record;
+};
+
+struct run {
+	struct upstream u;
+	struct upstream_client c;
+	const struct script *script;
+	size_t next; /* step of the script */
+	char record[8192];
+	size_t len;
+	int todo; /* next command of the delivery */
+	bool over;
+};
+
+static void note(struct run *r, const char *tag, const char *text, size_t len)
+{
+	r->len += (size_t)snprintf(r->record + r->len, sizeof(r->record) - r->len, "%s:%.*s", tag,
+				   (int)len, text);
+	if (r->record[r->len - 1] != '\n')
+		r->len += (size_t)snprintf(r->record + r->len, sizeof(r->record) - r->len, "\n");
+	assert_true(r->len < sizeof(r->record));
+}
+
+static void hear(struct run *r, const struct upstream_out *out)
+{
+	note(r, "C", out->buf, out->len);
+	r->next++;
+}
+
+static void command(struct run *r)
+{
+	struct upstream_out out;
+
+	switch (r->todo++) {
+	case 0:
+		upstream_mail(&r->u, &out, "a@b.example", "");
+		break;
+	case 1:
+		upstream_rcpt(&r->u, &out, "\"x y\"@z.example", "NOTIFY=NEVER");
+		break;
+	case 2:
+		upstream_data(&r->u, &out);
+		break;
+	case 3:
+		upstream_rset(&r->u, &out);
+		break;
+	case 4:
+		upstream_quit(&r->u, &out);
+		break;
+	}
+	hear(r, &out);
+}
+
+/* Hands over bytes of the backend, as they would come in one read. */
+static void input(struct run *r, const char *text, size_t len)
+{
+	size_t used = 0;
+
+	while (used < len && !r->over) {
+		char *exact = malloc(len - used);
+		struct upstream_out out;
+		enum upstream_act act;
+
+		memcpy(exact, text + used, len - used);
+		used += upstream_input(&r->u, &r->c, exact, len - used, &out, &act);
+		free(exact);
+		switch (act) {
+		case UPSTREAM_MORE:
+			assert_int_equal(used, len);
+			break;
+		case UPSTREAM_SEND:
+			hear(r, &out);
+			break;
+		case UPSTREAM_READY:
+			assert_int_equal(r->u.state, UP_IDLE);
+			command(r);
+			break;
+		case UPSTREAM_REPLY_READY:
+			note(r, "S", r->u.reply, r->u.reply_len);
+			assert_int_equal(r->u.code, atoi(r->u.reply));
+			if (r->u.state == UP_IDLE) {
+				command(r);
+			} else if (r->u.state == UP_TEXT) {
+				note(r, "C", "TEXT", 4);
+				upstream_text_sent(&r->u);
+				r->next++;
+			}
+			break;
+		case UPSTREAM_FAIL:
+			note(r, "!", upstream_why(&r->u), strlen(upstream_why(&r->u)));
+			assert_int_equal(r->u.state, UP_BROKEN);
+			r->over = true;
+			break;
+		}
+	}
+}
+
+static struct run *run_new(const struct script *s, bool xclient)
+{
+	struct run *r = calloc(1, sizeof(*r));
+
+	assert_non_null(r);
+	upstream_init(&r->u);
+	upstream_connected(&r->u);
+	r->c = (struct upstream_client){
+		.our_name = "gate.example", .helo = "client.example", .use_xclient = xclient};
+	assert_int_equal(endpoint_parse("192.0.2.7:4000", &r->c.addr), 0);
+	r->script = s;
+	return r;
+}
+
+/* Every step of the script in pieces: the first `cut` bytes of it (0: none), then one by one or
+ * whole. */
+static void play(const struct script *s, bool xclient, size_t cut, bool bytewise)
+{
+	struct run *r = run_new(s, xclient);
+
+	for (size_t step = 0; step < STEPS && s->says[step] && !r->over; step++) {
+		const char *text = s->says[step];
+		size_t len = strlen(text), first = cut < len ? cut : len;
+
+		if (r->next != step)
+			break;
+		if (first)
+			input(r, text, first);
+		for (size_t i = first; bytewise && i < len; i++)
+			input(r, text + i, 1);
+		if (!bytewise && first < len)
+			input(r, text + first, len - first);
+	}
+	if (!r->over && r->u.state == UP_BROKEN) {
+		/* Broken after the last reply: it stays so. */
+		input(r, "250 late\r\n", 10);
+		assert_true(r->over);
+	}
+	r->record[r->len] = '\0';
+	if (strcmp(r->record, s->record) != 0)
+		fail_msg("cut %zu %d\n--- expected\n%s--- got\n%s", cut, bytewise, s->record,
+			 r->record);
+	free(r);
+}
+
+static void play_every_way(const struct script *scripts, size_t count, bool xclient)
+{
+	for (size_t i = 0; i < count; i++) {
+		for (size_t cut = 0; cut < 160; cut++)
+			play(&scripts[i], xclient, cut, false);
+		play(&scripts[i], xclient, 0, true);
+	}
+}
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define GREETED "C:EHLO gate.example\r\n"
+#define ENVELOPE                                                                                   \
+	"C:MAIL FROM:<a@b.example>\r\nS:250 a\r\nC:RCPT TO:<\"x y\"@z.example> NOTIFY=NEVER\r\n"
+#define UNASKED "!:mail server spoke without being asked\n"
+#define GARBAGE "!:mail server sent something that is no SMTP reply\n"
+#define CLOSING "!:mail server is closing the connection (421)\n"
+#define WRONG "!:mail server sent a reply code that does not belong to the command\n"
+#define BYE "!:mail server said good-bye\n"
+
+static void deliveries_that_go_well_or_are_refused(void **state)
+{
+	static const struct script scripts[] = {
+		{{"220 hi\r\n", "250-mx\r\n250 SIZE 5\r\n", "250 a\r\n", "250 b\r\n", "354 c\r\n",
+		  "250 d\r\n", "250 e\r\n", "221 f\r\n"},
+		 GREETED ENVELOPE "S:250 b\r\nC:DATA\r\nS:354 c\r\nC:TEXT\nS:250 d\r\nC:RSET\r\n"
+				  "S:250 e\r\nC:QUIT\r\nS:221 f\r\n" BYE},
+		/* A multi-line banner, and replies of many lines handed on whole. */
+		{{"220-hi\r\n220-there\r\n220\r\n", "250 mx\r\n", "250 a\r\n",
+		  "550-no\r\n550 never\r\n", "554 nobody\r\n", "250 e\r\n", "221 f\r\n"},
+		 GREETED ENVELOPE "S:550-no\r\n550 never\r\nC:DATA\r\nS:554 nobody\r\nC:RSET\r\n"
+				  "S:250 e\r\nC:QUIT\r\nS:221 f\r\n" BYE},
+		/* No ESMTP. */
+		{{"220 hi\r\n", "502 what?\r\n", "250 mx\r\n", "250 a\r\n", "250 b\r\n",
+		  "354 c\r\n", "451 d\r\n", "250 e\r\n", "221 f\r\n"},
+		 GREETED "C:HELO gate.example\r\n" ENVELOPE
+			 "S:250 b\r\nC:DATA\r\nS:354 c\r\nC:TEXT\nS:451 d\r\nC:RSET\r\nS:250 e\r\n"
+			 "C:QUIT\r\nS:221 f\r\n" BYE},
+	};
+
+	(void)state;
+	play_every_way(scripts, COUNT(scripts), false);
+	/* Nothing changes for a backend that doesn't offer XCLIENT. */
+	play_every_way(scripts, COUNT(scripts), true);
+}
+
+static void xclient_greets_again(void **state)
+{
+#define OFFER "250-mx\r\n250 XCLIENT NAME ADDR PROTO HELO\r\n"
+#define XCLIENT "C:XCLIENT NAME=[UNAVAILABLE] ADDR=192.0.2.7 PROTO=SMTP HELO=client.example\r\n"
+	static const struct script scripts[] = {
+		{{"220 hi\r\n", OFFER, "220 again\r\n", OFFER, "421 a\r\n"},
+		 GREETED XCLIENT "C:EHLO client.example\r\nC:MAIL FROM:<a@b.example>\r\nS:421 "
+				 "a\r\n" CLOSING},
+		/* Offered but not for us: the mail goes on without it. */
+		{{"220 hi\r\n", OFFER, "550 5.7.0 not you\r\n", "421 a\r\n"},
+		 GREETED XCLIENT "C:MAIL FROM:<a@b.example>\r\nS:421 a\r\n" CLOSING},
+		{{"220 hi\r\n", OFFER, "421 4.3.0 busy\r\n"}, GREETED XCLIENT CLOSING},
+		/* What some answer instead of a banner. */
+		{{"220 hi\r\n", OFFER, "250 ok\r\n", OFFER, "421 a\r\n"},
+		 GREETED XCLIENT "C:EHLO client.example\r\nC:MAIL FROM:<a@b.example>\r\nS:421 "
+				 "a\r\n" CLOSING},
+		{{"220 hi\r\n", OFFER, "450 later\r\n"},
+		 GREETED XCLIENT "!:mail server answered XCLIENT with neither yes nor no\n"},
+		{{"220 hi\r\n", OFFER, "220 again\r\n", "504 bad name\r\n"},
+		 GREETED XCLIENT "C:EHLO client.example\r\n"
+				 "!:mail server refused the client's EHLO name after XCLIENT\n"},
+		{{"220 hi\r\n", OFFER, "junk\r\n"}, GREETED XCLIENT GARBAGE},
+	};
+	static const struct script without[] = {
+		{{"220 hi\r\n", OFFER, "421 a\r\n"},
+		 GREETED "C:MAIL FROM:<a@b.example>\r\nS:421 a\r\n" CLOSING},
+	};
+#undef OFFER
+#undef XCLIENT
+
+	(void)state;
+	play_every_way(scripts, COUNT(scripts), true);
+	play_every_way(without, COUNT(without), false);
+}
+
+static void a_refused_xclient_is_forgotten(void **state)
+{
+	static const struct script s = {{NULL}, NULL};
+	struct run *r = run_new(&s, true);
+
+	(void)state;
+	input(r, "220 a\r\n", 7);
+	input(r, "250-a\r\n250 XCLIENT ADDR\r\n", 25);
+	assert_int_equal(r->u.state, UP_XCLIENT);
+	assert_int_equal(r->u.xclient, XCLIENT_ADDR);
+	input(r, "550 no\r\n", 8);
+	assert_int_equal(r->u.xclient, 0);
+	assert_true(r->u.caps & UPSTREAM_ESMTP);
+	free(r);
+}
+
+static void backends_that_refuse_the_greeting(void **state)
+{
+	static const struct script scripts[] = {
+		{{"554 go away\r\n"}, "!:mail server refused the connection in its banner\n"},
+		{{"450-not\r\n450 now\r\n"},
+		 "!:mail server refused the connection in its banner\n"},
+		{{"250 hi\r\n"}, "!:mail server refused the connection in its banner\n"},
+		{{"421 full\r\n"}, CLOSING},
+		{{"220 hi\r\n", "450 later\r\n"},
+		 GREETED "!:mail server answered EHLO with neither yes nor no\n"},
+		{{"220 hi\r\n", "354 what\r\n"},
+		 GREETED "!:mail server answered EHLO with neither yes nor no\n"},
+		{{"220 hi\r\n", "421 full\r\n"}, GREETED CLOSING},
+		{{"220 hi\r\n", "500 what?\r\n", "550 no\r\n"},
+		 GREETED "C:HELO gate.example\r\n!:mail server refused EHLO and HELO\n"},
+		{{"220 hi\r\n", "500 what?\r\n", "421 no\r\n"},
+		 GREETED "C:HELO gate.example\r\n" CLOSING},
+	};
+
+	(void)state;
+	play_every_way(scripts, COUNT(scripts), false);
+}
+
+static void backends_that_break_in_a_command(void **state)
+{
+	static const struct script scripts[] = {
+		{{"SSH-2.0-x\r\n"}, GARBAGE},
+		{{"220 hi\r\n", "250-a\r\n251 b\r\n"}, GREETED GARBAGE},
+		{{"220 hi\r\n", "250 mx\r\n", "250 \x01\r\n"},
+		 GREETED "C:MAIL FROM:<a@b.example>\r\n" GARBAGE},
+		{{"220 hi\r\n", "250 mx\r\n", "354 go\r\n"},
+		 GREETED "C:MAIL FROM:<a@b.example>\r\n" WRONG},
+		{{"220 hi\r\n", "250 mx\r\n", "250 a\r\n", "354 b\r\n"}, GREETED ENVELOPE WRONG},
+		{{"220 hi\r\n", "250 mx\r\n", "250 a\r\n", "250 b\r\n", "250 c\r\n"},
+		 GREETED ENVELOPE "S:250 b\r\nC:DATA\r\n" WRONG},
+		{{"220 hi\r\n", "250 mx\r\n", "250 a\r\n", "250 b\r\n", "353 c\r\n"},
+		 GREETED ENVELOPE "S:250 b\r\nC:DATA\r\n" WRONG},
+		{{"220 hi\r\n", "250 mx\r\n", "250 a\r\n", "250 b\r\n", "354 c\r\n", "354 d\r\n"},
+		 GREETED ENVELOPE "S:250 b\r\nC:DATA\r\nS:354 c\r\nC:TEXT\n" WRONG},
+		{{"220 hi\r\n", "250 mx\r\n", "250 a\r\n", "250 b\r\n", "354 c\r\n", "junk\r\n"},
+		 GREETED ENVELOPE "S:250 b\r\nC:DATA\r\nS:354 c\r\nC:TEXT\n" GARBAGE},
+		{{"220 hi\r\n", "250 mx\r\n", "250 a\r\n", "421 b\r\n"},
+		 GREETED ENVELOPE "S:421 b\r\n" CLOSING},
+		{{"220 hi\r\n", "250 mx\r\n", "250 a\r\n", "250 b\r\n", "421 c\r\n"},
+		 GREETED ENVELOPE "S:250 b\r\nC:DATA\r\nS:421 c\r\n" CLOSING},
+		{{"220 hi\r\n", "250 mx\r\n", "250 a\r\n", "250 b\r\n", "354 c\r\n", "421 d\r\n"},
+		 GREETED ENVELOPE "S:250 b\r\nC:DATA\r\nS:354 c\r\nC:TEXT\nS:421 d\r\n" CLOSING},
+	};
+
+	(void)state;
+	play_every_way(scripts, COUNT(scripts), false);
+}
+
+/* Brings a machine to UP_IDLE, or with a command to UP_TEXT. */
+static void to_idle(struct upstream *u, bool text)
+{
+	static const char *const lines[] = {"220 a\r\n", "250-a\r\n250 SIZE 1\r\n"};
+	struct upstream_client c = {.our_name = "gate.example", .helo = "c"};
+	struct upstream_out out;
+	enum upstream_act act;
+
+	upstream_init(u);
+	upstream_connected(u);
+	for (size_t i = 0; i < COUNT(lines); i++)
+		upstream_input(u, &c, lines[i], strlen(lines[i]), &out, &act);
+	assert_int_equal(act, UPSTREAM_READY);
+	if (!text)
+		return;
+	upstream_data(u, &out);
+	upstream_input(u, &c, "354 go\r\n", 8, &out, &act);
+	assert_int_equal(u->state, UP_TEXT);
+}
+
+/* The first byte is enough: a reply that has begun unasked must not end as that to a command. */
+static void what_comes_unasked_breaks_the_connection(void **state)
+{
+	static const struct {
+		const char *text, *why;
+	} rows[] = {
+		{"250 ok\r\n", "mail server spoke without being asked"},
+		{"2", "mail server spoke without being asked"},
+		{"\r\n", "mail server spoke without being asked"},
+		{"552 too big\r\n", "mail server spoke without being asked"},
+		{"421 closing\r\n", "mail server is closing the connection (421)"},
+	};
+	static struct upstream u;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		for (int text = 0; text < 2; text++) {
+			struct upstream_client c = {.our_name = "x"};
+			struct upstream_out out;
+			enum upstream_act act;
+
+			to_idle(&u, text);
+			upstream_input(&u, &c, rows[i].text, strlen(rows[i].text), &out, &act);
+			assert_int_equal(act, UPSTREAM_FAIL);
+			assert_int_equal(u.state, UP_BROKEN);
+			assert_string_equal(upstream_why(&u), rows[i].why);
+			assert_int_equal(upstream_input(&u, &c, "x", 1, &out, &act), 1);
+			assert_int_equal(act, UPSTREAM_FAIL);
+		}
+	}
+}
+
+static void a_second_reply_in_the_same_read_breaks_it_after_the_first(void **state)
+{
+	static const char text[] = "250 one\r\n250 two\r\n";
+	struct upstream_client c = {.our_name = "x"};
+	struct upstream_out out;
+	enum upstream_act act;
+	static struct upstream u;
+	size_t used;
+
+	(void)state;
+	to_idle(&u, false);
+	upstream_mail(&u, &out, "", "SIZE=5");
+	assert_int_equal(out.len, strlen("MAIL FROM:<> SIZE=5\r\n"));
+	assert_memory_equal(out.buf, "MAIL FROM:<> SIZE=5\r\n", out.len);
+	used = upstream_input(&u, &c, text, strlen(text), &out, &act);
+	assert_int_equal(used, 9);
+	assert_int_equal(act, UPSTREAM_REPLY_READY);
+	assert_string_equal(u.reply, "250 one\r\n");
+	upstream_input(&u, &c, text + used, strlen(text) - used, &out, &act);
+	assert_int_equal(act, UPSTREAM_FAIL);
+}
+
+static void a_reply_without_end_breaks_it(void **state)
+{
+	struct upstream_client c = {.our_name = "x"};
+	struct upstream_out out;
+	enum upstream_act act;
+	static struct upstream u;
+
+	(void)state;
+	to_idle(&u, false);
+	upstream_mail(&u, &out, "a@b", "");
+	for (int i = 0; i < UPSTREAM_REPLY; i++) {
+		upstream_input(&u, &c, "250-a\r\n", 7, &out, &act);
+		if (act != UPSTREAM_MORE)
+			break;
+	}
+	assert_int_equal(act, UPSTREAM_FAIL);
+	assert_string_equal(upstream_why(&u), "mail server sent a reply that is too long");
+}
+
+static void nothing_read_is_nothing_done(void **state)
+{
+	struct upstream_client c = {.our_name = "x"};
+	struct upstream_out out;
+	enum upstream_act act;
+	static struct upstream u;
+
+	(void)state;
+	for (int text = 0; text < 2; text++) {
+		to_idle(&u, text);
+		assert_int_equal(upstream_input(&u, &c, "", 0, &out, &act), 0);
+		assert_int_equal(act, UPSTREAM_MORE);
+		assert_int_equal(u.state, text ? UP_TEXT : UP_IDLE);
+	}
+}
+
+static void the_longest_envelope_fits(void **state)
+{
+	char path[255], params[256];
+	struct upstream_out out;
+	static struct upstream u;
+
+	(void)state;
+	memset(path, 'p', 254);
+	memset(params, 'q', 255);
+	path[254] = params[255] = '\0';
+	to_idle(&u, false);
+	upstream_mail(&u, &out, path, params);
+	assert_int_equal(out.len, strlen("MAIL FROM:<> \r\n") + 254 + 255);
+}
+
+static void mail_parameters_are_those_the_backend_knows(void **state)
+{
+	enum { BOTH = UPSTREAM_SIZE | UPSTREAM_8BITMIME };
+	static const struct {
+		uint32_t caps;
+		const char *in;
+		const char *out; /* NULL: -EOPNOTSUPP */
+	} rows[] = {
+		{BOTH, "SIZE=5 BODY=8BITMIME", "SIZE=5 BODY=8BITMIME"},
+		{BOTH, "", ""},
+		{BOTH, "size=5", "size=5"},
+		{UPSTREAM_SIZE, "SIZE=5 BODY=7BIT", "SIZE=5"},
+		{UPSTREAM_SIZE, "body=7bit size=5", "size=5"},
+		{UPSTREAM_SIZE, "SIZE=5 BODY=8BITMIME", NULL},
+		{UPSTREAM_SIZE, "body=8bitmime", NULL},
+		{UPSTREAM_8BITMIME, "SIZE=5 BODY=8BITMIME", "BODY=8BITMIME"},
+		{0, "SIZE=5 BODY=7BIT", ""},
+		{0, "SIZE=5", ""},
+		{0, "", ""},
+		{0, "  SIZE=5   RET=HDRS  ", "RET=HDRS"},
+		{0, "SIZES=5", "SIZES=5"},
+		{0, "BODY=7BITS", "BODY=7BITS"},
+	};
+	static struct upstream u;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char out[64] = "before";
+
+		u.caps = rows[i].caps;
+		assert_int_equal(upstream_mail_params(&u, rows[i].in, out, sizeof(out)),
+				 rows[i].out ? 0 : -EOPNOTSUPP);
+		assert_string_equal(out, rows[i].out ? rows[i].out : "before");
+		if (!rows[i].out)
+			continue;
+		strcpy(out, "before");
+		assert_int_equal(upstream_mail_params(&u, rows[i].in, out, strlen(rows[i].out)),
+				 -ENOSPC);
+		assert_string_equal(out, "before");
+		assert_int_equal(upstream_mail_params(&u, rows[i].in, out, strlen(rows[i].out) + 1),
+				 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(deliveries_that_go_well_or_are_refused),
+		cmocka_unit_test(xclient_greets_again),
+		cmocka_unit_test(a_refused_xclient_is_forgotten),
+		cmocka_unit_test(backends_that_refuse_the_greeting),
+		cmocka_unit_test(backends_that_break_in_a_command),
+		cmocka_unit_test(what_comes_unasked_breaks_the_connection),
+		cmocka_unit_test(a_second_reply_in_the_same_read_breaks_it_after_the_first),
+		cmocka_unit_test(a_reply_without_end_breaks_it),
+		cmocka_unit_test(nothing_read_is_nothing_done),
+		cmocka_unit_test(the_longest_envelope_fits),
+		cmocka_unit_test(mail_parameters_are_those_the_backend_knows),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
