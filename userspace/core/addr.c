@@ -82,13 +82,13 @@ static char *put4(char *p, const uint8_t b[4])
 	return p;
 }
 
-static char *put6(char *p, const uint8_t b[16])
+static char *put6(char *p, const uint8_t *b)
 {
 	unsigned int group[8];
 	int best = -1, best_len = 1; /* a single zero group is never shortened */
 
-	for (int i = 0; i < 8; i++)
-		group[i] = (unsigned int)b[2 * i] << 8 | b[2 * i + 1];
+	for (int i = 0; i < 8; i++, b += 2)
+		group[i] = (unsigned int)b[0] << 8 | b[1];
 	for (int i = 0; i < 8; i++) {
 		int len = 0;
 

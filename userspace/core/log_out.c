@@ -27,7 +27,7 @@
 #include "log_out.h"
 
 #define SINKS 128
-#define SINK_MIN (64 * 1024)
+#define SINK_MIN 65536
 #define DRAIN_MS 20
 #define STOP_WAIT_MS 1000
 
