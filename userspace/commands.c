@@ -9,10 +9,6 @@
 
 #include "commands_show.h"
 
-/* Whoever changes something is producer worker_count of the store writer, which has one queue per
- * producer: one at a time. */
-static pthread_mutex_t change = PTHREAD_MUTEX_INITIALIZER;
-
 static bool printable(const char *text)
 {
 	for (; *text; text++) {
@@ -111,9 +107,7 @@ static int put_verdict(struct control_reply *r, const json_t *args, struct daemo
 		rc = args_entry(r, args, &e, &reason);
 	if (rc)
 		return rc;
-	pthread_mutex_lock(&change);
 	rc = daemon_verdict_put(d, &p, &e, reason);
-	pthread_mutex_unlock(&change);
 	if (rc)
 		return control_fail(
 			r,
@@ -149,9 +143,7 @@ static int forget(struct control_reply *r, json_t *args, void *daemon)
 
 	if (rc)
 		return rc;
-	pthread_mutex_lock(&change);
 	n = daemon_forget(d, &p);
-	pthread_mutex_unlock(&change);
 	json_object_set_new(control_summary(r), "forgotten", json_integer((json_int_t)n));
 	return 0;
 }
@@ -165,9 +157,7 @@ static int trap_change(struct control_reply *r, const json_t *args, struct daemo
 	if (!address)
 		return control_fail(r, "name one, such as old@example.net or @unused.example.net",
 				    "no trap address given");
-	pthread_mutex_lock(&change);
 	rc = change_fn(d, address);
-	pthread_mutex_unlock(&change);
 	if (rc == -EEXIST)
 		return control_fail(r, NULL, "%.200s is a trap already", address);
 	if (rc == -ENOENT)
@@ -200,9 +190,7 @@ static int reload(struct control_reply *r, json_t *args, void *daemon)
 	int rc;
 
 	(void)args;
-	pthread_mutex_lock(&change);
 	rc = daemon_reload(daemon, err, sizeof(err));
-	pthread_mutex_unlock(&change);
 	if (rc) {
 		size_t len = strlen(err);
 

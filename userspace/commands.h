@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What greygate(1) can ask of a running daemon: the table of control commands over the daemon's
- * state. Commands that change something run one at a time and are producer d->worker_count of the
- * store writer.
+ * state.
  */
 #ifndef GREYGATE_COMMANDS_H
 #define GREYGATE_COMMANDS_H

@@ -22,7 +22,6 @@ static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static int walk_store(struct daemon *d, struct control_reply *r, enum store_kind kind,
 		      store_see_fn see, void *arg)
 {
-	const struct store_ops *const *store = (const void *)d->store;
 	struct timespec until;
 	int rc;
 
@@ -30,7 +29,7 @@ static int walk_store(struct daemon *d, struct control_reply *r, enum store_kind
 	until.tv_sec += TURN;
 	if (pthread_mutex_timedlock(&turn, &until))
 		return control_fail(r, "try again", "another listing is being read");
-	rc = (*store)->walk(d->store, kind, RECORD_NONE, see, arg);
+	rc = store_ops_of(d->store)->walk(d->store, kind, RECORD_NONE, see, arg);
 	pthread_mutex_unlock(&turn);
 	if (rc)
 		return control_fail(r, "see greygate status", "the store cannot be read: %s",
