@@ -24,7 +24,8 @@ raw=$work/raw
 : >"$raw"
 child=
 cleanup() {
-	[ -z "$child" ] || kill -9 "$child" 2>/dev/null
+	# timeout leads a process group; with the first process of the row's namespace all others end.
+	[ -z "$child" ] || kill -9 -- "-$child" 2>/dev/null
 	rm -rf "$work"
 }
 trap cleanup EXIT
@@ -64,13 +65,15 @@ for row in $rows; do
 	xdp) set -- "$BUILD/selftests/bench/xdp" ;;
 	*) set -- "selftests/bench/$row.sh" ;;
 	esac
-	if [ "$row" = xdp ]; then exec 4>"$work/xdp"; else exec 4>&1; fi
-	timeout 300 unshare --net --pid --fork --kill-child --mount-proc "$@" >&4 &
+	# The xdp program's own words are its table again: wanted only when it fails.
+	if [ "$row" = xdp ]; then exec 4>"$work/xdp" 5>"$work/error"; else exec 4>&1 5>&2; fi
+	timeout -s KILL 300 unshare --net --pid --fork --kill-child --mount-proc "$@" >&4 2>&5 &
 	child=$!
 	wait $child
 	rc=$?
 	child=
 	if [ $rc != 0 ]; then
+		[ "$row" != xdp ] || cat "$work/error" >&2
 		echo "$row: could not be measured (exit code $rc)" >&2
 		failed=1
 	fi
