@@ -51,13 +51,14 @@ fail() { # name [what was seen]
 	tap_n=$((tap_n + 1)) tap_bad=$((tap_bad + 1))
 	echo "not ok $tap_n - $1"
 }
+# Not in a subshell: what the command sets (gate_pid) stays set.
 check() { # name command...
-	local name=$1 out; shift
-	if out=$("$@" 2>&1); then pass "$name"; else fail "$name" "$* failed: $out"; fi
+	local name=$1; shift
+	if "$@" >"$T/said" 2>&1; then pass "$name"; else fail "$name" "$* failed: $(cat "$T/said")"; fi
 }
 refuse() { # name command...: the command has to fail
-	local name=$1 out; shift
-	if out=$("$@" 2>&1); then fail "$name" "$* did not fail: $out"; else pass "$name"; fi
+	local name=$1; shift
+	if "$@" >"$T/said" 2>&1; then fail "$name" "$* did not fail: $(cat "$T/said")"; else pass "$name"; fi
 }
 is() { if [ "$2" = "$3" ]; then pass "$1"; else fail "$1" "got '$2', expected '$3'"; fi; }
 like() { # name text regex
@@ -123,6 +124,12 @@ on() { # namespace command...
 	local ns=$1; shift
 	nsenter --net=/run/netns/"$ns" "$@"
 }
+# The same in the background; $started is the program's own pid.
+start_on() {
+	local ns=$1; shift
+	nsenter --net=/run/netns/"$ns" "$@" &
+	started=$!
+}
 net_up() {
 	local ns a
 	for ns in client gate mail; do
@@ -177,11 +184,10 @@ gate_conf() {
 		${extra-}
 	END
 }
-gate_run() { on gate "$BUILD/greygated" -c "$T/greygate.conf" -f; }
 gate_up() { gone "$gate_pid" || gg status; }
 gate_start() { # [seconds]
-	gate_run >"$T/gate.out" 2>>"$T/gate.log" &
-	gate_pid=$!
+	start_on gate "$BUILD/greygated" -c "$T/greygate.conf" -f >"$T/gate.out" 2>>"$T/gate.log"
+	gate_pid=$started
 	wait_for "${1:-10}" gate_up && ! gone $gate_pid && return 0
 	note "the daemon did not start: $(tail -n 5 "$T/gate.log")"
 	return 1
@@ -195,9 +201,9 @@ gate_stop() { # [seconds]; its exit code
 gate_rss() { awk '/^VmRSS/ { print $2 }' /proc/"$gate_pid"/status; } # kB
 gg() { "$BUILD/greygate" -s "$T/run/control.sock" "$@"; }
 # A counter of `greygate stats --json`, wherever in it.
-counter() { gg stats --json 2>/dev/null | $PYTHON "$HERE/json.py" value "$1"; }
+counter() { gg stats --json 2>/dev/null | $PYTHON "$HERE/pick.py" value "$1"; }
 # Lines of the daemon's log in which every KEY=VALUE holds; nothing and failure when there is none.
-logged() { $PYTHON "$HERE/json.py" lines "$T/gate.log" "$@"; }
+logged() { $PYTHON "$HERE/pick.py" lines "$T/gate.log" "$@"; }
 log_wait() { wait_for 3 logged "$@"; }
 log_size() { stat -c %s "$T/gate.log"; }
 # bpftool takes keys as bytes.

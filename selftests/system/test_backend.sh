@@ -10,8 +10,8 @@ B=$T/backend
 mkdir "$B"
 backend_start() { # address,port [option...]
 	local lines; lines=$(grep -c listening "$B/log" 2>/dev/null)
-	on mail $PYTHON "$HERE/backend.py" "$1" "$B" "${@:2}" 2>>"$T/backend.log" &
-	backend_pid=$!
+	start_on mail $PYTHON "$HERE/backend.py" "$1" "$B" "${@:2}" 2>>"$T/backend.log"
+	backend_pid=$started
 	wait_for 5 sh -c "[ \$(grep -c listening '$B/log') -gt ${lines:-0} ]"
 }
 interfaces=

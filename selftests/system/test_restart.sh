@@ -8,7 +8,7 @@
 net_up || bail "network namespaces"
 B=$T/backend
 mkdir "$B"
-on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$B" 2>"$T/backend.log" &
+start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$B" 2>"$T/backend.log"
 export TALK_TIMEOUT=15
 SRC=192.0.2.7 OTHER=203.0.113.7
 conf() {
@@ -38,9 +38,9 @@ start_with() { # sed expression for the configuration
 capless() { # capabilities...
 	on gate setpriv --bounding-set "$1" --inh-caps "$1" "$BUILD/greygated" -c "$T/greygate.conf" -f
 }
-on gate $PYTHON -c 'import socket, sys, time
-s = socket.create_server((sys.argv[1], 25)); time.sleep(60)' $GATE4 &
-squatter=$!
+start_on gate $PYTHON -c 'import socket, sys, time
+s = socket.create_server((sys.argv[1], 25)); time.sleep(60)' $GATE4
+squatter=$started
 wait_for 5 sh -c "nsenter --net=/run/netns/gate ss -Hltn | grep -q ':25 '"
 sed -i "s/^listen = .*/listen = {\"$GATE4:25\", \"[::]:25\"}/" "$T/greygate.conf"
 fails "port in use" "$GATE4:25.*(in use|other program|another)" start_with ''

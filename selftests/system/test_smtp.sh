@@ -8,7 +8,7 @@
 net_up || bail "network namespaces"
 B=$T/backend
 mkdir "$B"
-on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$B" 2>"$T/backend.log" &
+start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$B" 2>"$T/backend.log"
 interfaces=
 greylist="mode = off"
 stutter="first = 0s  deny_limit = 1s"

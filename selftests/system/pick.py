@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Reads greygate's JSON for the shell.
 
-json.py value KEY             the first value of KEY anywhere in the document on standard input
-json.py lines FILE K=V...     the lines of a log in which every pair holds; exit 1 if there is none
+pick.py value KEY             the first value of KEY anywhere in the document on standard input
+pick.py lines FILE K=V...     the lines of a log in which every pair holds; exit 1 if there is none
                               (K= alone: the key is there; +OFFSET: only from that byte on)
 """
 import json
