@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The address grammar: nothing beyond the end is read, what is taken is within its lengths, and a
+ * mailbox that was taken is taken again without its source route.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "smtp/smtp.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void demand(bool truth)
+{
+	if (!truth)
+		abort();
+}
+
+static void check(const char *text, size_t len, enum smtp_path_kind kind)
+{
+	struct smtp_path p, again;
+	char written[SMTP_PATH + 1];
+	int n = smtp_path_parse(text, len, kind, &p), m;
+
+	if (n < 0)
+		return;
+	demand(n >= 2 && (size_t)n <= len && n <= SMTP_PATH && text[n - 1] == '>');
+	demand(p.len < SMTP_PATH - 1 && p.text[p.len] == '\0' && strlen(p.text) == p.len);
+	demand(!p.domain || (p.text[p.domain - 1] == '@' && p.domain - 1 <= SMTP_LOCAL));
+	for (size_t i = 0; i < p.len; i++)
+		demand(p.text[i] >= ' ' && p.text[i] <= '~');
+	if (p.domain)
+		demand(smtp_domain_ok(p.text + p.domain, p.len - p.domain));
+	m = snprintf(written, sizeof(written), "<%s>", p.text);
+	demand(m < (int)sizeof(written));
+	demand(smtp_path_parse(written, (size_t)m, kind, &again) == m);
+	demand(again.len == p.len && again.domain == p.domain && strcmp(again.text, p.text) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *text = (const char *)data;
+
+	check(text, size, SMTP_REVERSE);
+	check(text, size, SMTP_FORWARD);
+	if (smtp_domain_ok(text, size))
+		demand(size <= SMTP_DOMAIN && !memchr(text, '\0', size));
+	return 0;
+}
