@@ -25,7 +25,7 @@ raw=$work/raw
 child=
 cleanup() {
 	# timeout leads a process group; with the first process of the row's namespace all others end.
-	[ -z "$child" ] || kill -9 -- "-$child" 2>/dev/null
+	[ -z "$child" ] || { kill -9 -- "-$child"; wait "$child"; } 2>/dev/null
 	rm -rf "$work"
 }
 trap cleanup EXIT
