@@ -24,6 +24,7 @@ struct gg_facts {
 	enum gg_kind kind;
 	enum gg_verdict verdict; /* of the entry in force; GG_UNKNOWN when there is none */
 	enum gg_action action;
+	__u64 hits;     /* of the entry, so far */
 	bool connected; /* a local socket that doesn't listen holds the tuple; see gg_asks_sockets
 			 */
 	bool self;      /* from an address to the same address: this host talks to itself */
@@ -40,10 +41,21 @@ struct gg_decision {
 	enum gg_stat cause;
 };
 
+/*
+ * Drops of an entry after which its SYNs are no longer looked up in the socket table.
+ *
+ * A SYN never belongs to an open connection, but its tuple may be taken: by a handshake that was
+ * under way when the entry came, or by a connection whose owner answers (RFC 5961 4.2). The few
+ * SYNs that such a source sends are within the first ones. What goes on after that is a flood, and
+ * the lookup would be a third of its cost.
+ */
+#define GG_ASKED_DROPS 16
+
 /* Whether `connected` can change the decision; else asking the socket table is wasted. */
 static inline bool gg_asks_sockets(const struct gg_facts *f)
 {
-	return f->kind == GG_KIND_NEW && f->verdict == GG_DENY && f->action == GG_DROP_NEW;
+	return f->kind == GG_KIND_NEW && f->verdict == GG_DENY && f->action == GG_DROP_NEW &&
+	       f->hits < GG_ASKED_DROPS;
 }
 
 static inline struct gg_decision gg_decide(enum gg_route route, enum gg_stat cause)

@@ -78,6 +78,7 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 	if (entry) {
 		facts.verdict = entry->verdict;
 		facts.action = entry->action;
+		facts.hits = entry->hits;
 	}
 	if (gg_asks_sockets(&facts))
 		facts.connected = is_connected(ctx, p);
