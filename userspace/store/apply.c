@@ -205,9 +205,10 @@ static int run_group(struct store *s, size_t ops, size_t *ret_dropped)
 	return rc;
 }
 
+/* EIO: what LMDB makes of a write that was cut short, which is how a disk becomes full. */
 static bool no_room(int rc)
 {
-	return rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT || rc == EFBIG;
+	return rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT || rc == EFBIG || rc == EIO;
 }
 
 /* The oldest grey rows go, over or not. MDB_NOTFOUND when there are none. */

@@ -49,7 +49,7 @@ int engine_errno(int rc)
 
 	if (rc >= 0)
 		return -rc;
-	if (rc > MDB_KEYEXIST || rc < MDB_LAST_ERRCODE)
+	if (rc < MDB_KEYEXIST || rc > MDB_LAST_ERRCODE)
 		return rc; /* one of ours */
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (table[i].lmdb == rc)

@@ -20,7 +20,7 @@ const char *store_mend(int err)
 		{ENOENT, "create the parent directory"},
 		{ENOMEM, "give the machine more memory, or lower limit store"},
 		{EMFILE, "raise the daemon's descriptor limit (LimitNOFILE, ulimit -n)"},
-		{EIO, "look for disk errors in dmesg"},
+		{EIO, "look for a full disk, and for disk errors in dmesg"},
 		{EUCLEAN, "restart the daemon: it sets the damaged store aside"},
 	};
 
