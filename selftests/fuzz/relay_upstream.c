@@ -59,7 +59,7 @@ static void check_reply(const struct upstream *u)
 	demand(u->reply_len >= 5 && u->reply_len < UPSTREAM_REPLY);
 	demand(memcmp(u->reply + u->reply_len - 2, "\r\n", 2) == 0);
 	demand(u->reply[u->reply_len] == '\0' && strlen(u->reply) == u->reply_len);
-	demand(u->code == atoi(u->reply) && u->code >= 200 && u->code < 600);
+	demand(u->code == strtol(u->reply, NULL, 10) && u->code >= 200 && u->code < 600);
 }
 
 static void input(struct run *r, const char *text, size_t len)

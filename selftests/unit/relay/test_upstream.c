@@ -100,7 +100,7 @@ static void input(struct run *r, const char *text, size_t len)
 			break;
 		case UPSTREAM_REPLY_READY:
 			note(r, "S", r->u.reply, r->u.reply_len);
-			assert_int_equal(r->u.code, atoi(r->u.reply));
+			assert_int_equal(r->u.code, strtol(r->u.reply, NULL, 10));
 			if (r->u.state == UP_IDLE) {
 				command(r);
 			} else if (r->u.state == UP_TEXT) {
@@ -471,7 +471,7 @@ static void mail_parameters_are_those_the_backend_knows(void **state)
 		assert_string_equal(out, rows[i].out ? rows[i].out : "before");
 		if (!rows[i].out)
 			continue;
-		strcpy(out, "before");
+		memcpy(out, "before", sizeof("before"));
 		assert_int_equal(upstream_mail_params(&u, rows[i].in, out, strlen(rows[i].out)),
 				 -ENOSPC);
 		assert_string_equal(out, "before");

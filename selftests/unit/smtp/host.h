@@ -55,8 +55,8 @@ static inline void host_write(struct host *h, const char *tag, const char *text,
 {
 	if (h->record_len + len + 8 > HOST_RECORD)
 		abort();
-	h->record_len +=
-		(size_t)sprintf(h->record + h->record_len, "%s: %.*s\n", tag, (int)len, text);
+	h->record_len += (size_t)snprintf(h->record + h->record_len, HOST_RECORD - h->record_len,
+					  "%s: %.*s\n", tag, (int)len, text);
 }
 
 /* Every line of the bytes, which must be whole lines ended by CRLF. */

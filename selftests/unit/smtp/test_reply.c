@@ -64,7 +64,7 @@ static void every_row_of_the_table_is_whole(void **state)
 
 		assert_non_null(row->text);
 		assert_true(row->when && *row->when);
-		assert_int_equal(atoi(text), row->code);
+		assert_int_equal(strtol(text, NULL, 10), row->code);
 		assert_int_equal(smtp_reply_code(r), row->code);
 		assert_true(row->code >= 200 && row->code < 600);
 		assert_null(strpbrk(text, "{}"));

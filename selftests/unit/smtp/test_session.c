@@ -143,7 +143,7 @@ static void every_verb_in_every_state(void **state)
 			host_line(h, rows[i].line);
 			reply = strstr(h->record, "S: ");
 			assert_non_null(reply);
-			if (atoi(reply + 3) != rows[i].in[from].code ||
+			if (strtol(reply + 3, NULL, 10) != rows[i].in[from].code ||
 			    h->last_act != rows[i].in[from].act || h->s.state != next)
 				fail_msg("%s in state %d: state %d\n%s", rows[i].line, from,
 					 h->s.state, h->record);
@@ -357,7 +357,8 @@ static void random_sessions_do_not_depend_on_the_cut(void **state)
 			/* Mostly the way of a good session, so that its late states are reached. */
 			if (random_below(&seed, 3))
 				i = (size_t)(round + len) % 8;
-			len += (size_t)sprintf(text + len, "%s", words[i]);
+			memcpy(text + len, words[i], strlen(words[i]));
+			len += strlen(words[i]);
 			if (random_below(&seed, 60) == 0)
 				text[len++] = '\0';
 		}

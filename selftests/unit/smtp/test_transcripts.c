@@ -91,16 +91,18 @@ static struct transcript *transcript_read(const char *file)
 		heard = !client;
 		if (line[0] == 'O') {
 			assert_true(strlen(line + 2) < sizeof(t->options));
-			strcpy(t->options, line + 2);
+			memcpy(t->options, line + 2, strlen(line + 2) + 1);
 		} else if (line[0] == 'C') {
-			t->input_len += (size_t)sprintf(t->input + t->input_len, "%s\r\n",
-							line[2] ? line + 3 : "");
+			t->input_len += (size_t)snprintf(t->input + t->input_len,
+							 sizeof(t->input) - t->input_len, "%s\r\n",
+							 line[2] ? line + 3 : "");
 		} else if (line[0] == 'X') {
 			t->input_len += unescape(line + 3, t->input + t->input_len);
 		} else {
 			t->expected_len +=
-				(size_t)sprintf(t->expected + t->expected_len, "%c: %s\n", line[0],
-						line[2] ? line + 3 : "");
+				(size_t)snprintf(t->expected + t->expected_len,
+						 sizeof(t->expected) - t->expected_len, "%c: %s\n",
+						 line[0], line[2] ? line + 3 : "");
 		}
 	}
 	mark(t);
