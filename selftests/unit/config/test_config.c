@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "config/config.h"
+#include "config/schema.h"
+
+#define GOOD "listen = {\"127.0.0.1:2525\"}\nbackend = {\"127.0.0.1:25\"}\n"
+
+static struct config *parse(const char *text)
+{
+	struct config *c = NULL;
+	char err[8192];
+	int rc = config_parse("F", text, &c, err, sizeof(err));
+
+	if (rc)
+		fail_msg("%d: %s", rc, err);
+	return c;
+}
+
+/* ---- what is right ---- */
+
+static void defaults(void **state)
+{
+	struct config *c = parse(GOOD);
+	char host[256] = "", contact[300];
+
+	(void)state;
+	gethostname(host, sizeof(host) - 1);
+	snprintf(contact, sizeof(contact), "postmaster@%s", host);
+	assert_string_equal(c->hostname, host);
+	assert_string_equal(c->contact, contact);
+	assert_int_equal(c->mode, GG_MODE_RELAY);
+	assert_int_equal(c->interface_count, 0);
+	assert_int_equal(c->xdp, FASTPATH_AUTO);
+	assert_int_equal(c->listen_count, 1);
+	assert_int_equal(c->listen[0].port, 2525);
+	assert_int_equal(c->protect_count, 0);
+	assert_int_equal(c->backend_count, 1);
+	assert_string_equal(c->state_dir, "/var/lib/greygate");
+	assert_string_equal(c->control, "/run/greygate/control.sock");
+	assert_string_equal(c->bpffs, "/sys/fs/bpf/greygate");
+	assert_int_equal(c->workers, 0);
+	assert_string_equal(c->user, "greygate");
+	assert_true(c->open_when_down);
+	assert_int_equal(c->log, LOG_JSON);
+	assert_int_equal(c->drain_time, 30000);
+	assert_int_equal(c->stutter.first, 10000);
+	assert_int_equal(c->stutter.interval, 1000);
+	assert_int_equal(c->stutter.deny_limit, 400000);
+	assert_int_equal(c->stutter.max_sessions, 100000);
+	assert_int_equal(c->greylist.mode, POLICY_ENFORCE);
+	assert_int_equal(c->greylist.match, MATCH_NETWORK);
+	assert_int_equal(c->greylist.delay_clean, 60000);
+	assert_int_equal(c->greylist.delay, 300000);
+	assert_int_equal(c->greylist.delay_suspicious, 900000);
+	assert_int_equal(c->greylist.jitter, 20);
+	assert_int_equal(c->greylist.window, 86400000);
+	assert_true(c->greylist.keep == 36 * 86400000ull);
+	assert_int_equal(c->greylist.promote_after, 2);
+	assert_int_equal(c->greylist.records, 1000000);
+	assert_int_equal(c->greylist.exempt_count, 0);
+	assert_int_equal(c->trap.address_count, 0);
+	assert_int_equal(c->trap.life, 86400000);
+	assert_true(c->trap.max == 30 * 86400000ull);
+	assert_int_equal(c->trap.action, GG_STUTTER);
+	assert_int_equal(c->limit.sessions, 200000);
+	assert_int_equal(c->limit.per_source, 50);
+	assert_int_equal(c->limit.recipients, 100);
+	assert_int_equal(c->limit.line, 2048);
+	assert_int_equal(c->limit.commands, 100);
+	assert_int_equal(c->limit.errors, 10);
+	assert_int_equal(c->limit.message, 50 << 20);
+	assert_int_equal(c->limit.state_time, 300000);
+	assert_int_equal(c->limit.session_time, 900000);
+	assert_int_equal(c->limit.hosts, 1000000);
+	assert_int_equal(c->limit.nets, 100000);
+	assert_true(c->limit.store == 4ull << 30);
+	assert_true(c->upstream.xclient);
+	assert_int_equal(c->upstream.timeout, 30000);
+	assert_int_equal(c->upstream.connections, 500);
+	config_free(&c);
+	assert_null(c);
+	config_free(&c);
+}
+
+static void everything(void **state)
+{
+	struct config *c = parse(
+		"hostname = mx.example.net // a comment, and \"quotes\" in it {\n"
+		"/* one\n of three { lines\n */ mode = host\n"
+		"interfaces = {\"eth0\", 'eth1.7', lo}\n"
+		"xdp = generic\n"
+		"listen = {\"127.0.0.1:10025\", \"[::1]:10025\"}\n"
+		"protect = {\"192.0.2.25:25\",\n\t\"[2001:db8::25]:25\"}\n"
+		"backend = {\"127.0.0.1:25\"}\n"
+		"state_dir = \"/tmp/a b\" control = /tmp/c bpffs = '/tmp/d'\n"
+		"workers = 4 user = nobody contact = \"a.b+c@example.net\" when_down = closed\n"
+		"log = text drain_time = 1h\n"
+		"stutter { first = 0 interval = 10ms deny_limit = 5m max_sessions = 0 }\n"
+		"greylist {\n mode = learn match = address delay_clean = 0 delay = 1m\n"
+		"delay_suspicious = 2m jitter = 50 window = 1h keep = 2d promote_after = 0\n"
+		"records = 20k exempt = {\"192.0.2.0/24\", \"2001:db8::/32\", 198.51.100.1} }\n"
+		"trap { addresses = {\"old@example.net\", \"@unused.example.net\"} life = 1h\n"
+		"max = 2h action = drop_all }\n"
+		"limit { sessions = 1k per_source = 1 recipients = 10000 line = 512 commands = 10\n"
+		"errors = 1 message = 64k state_time = 1s session_time = 10m hosts = 1k\n"
+		"nets = 100 store = 16m }\n"
+		"upstream { xclient = no timeout = 1s connections = 1 }");
+	char text[PREFIX_TEXT];
+
+	(void)state;
+	assert_string_equal(c->hostname, "mx.example.net");
+	assert_int_equal(c->mode, GG_MODE_HOST);
+	assert_int_equal(c->interface_count, 3);
+	assert_string_equal(c->interfaces[1], "eth1.7");
+	assert_int_equal(c->listen_count, 2);
+	assert_false(addr_is4(&c->listen[1].addr));
+	assert_int_equal(c->protect_count, 2);
+	assert_string_equal(c->state_dir, "/tmp/a b");
+	assert_string_equal(c->contact, "a.b+c@example.net");
+	assert_false(c->open_when_down);
+	assert_int_equal(c->stutter.first, 0);
+	assert_int_equal(c->greylist.mode, POLICY_LEARN);
+	assert_int_equal(c->greylist.match, MATCH_ADDRESS);
+	assert_int_equal(c->greylist.records, 20000);
+	assert_int_equal(c->greylist.exempt_count, 3);
+	assert_string_equal(prefix_text(&c->greylist.exempt[1], text), "2001:db8::/32");
+	assert_string_equal(c->trap.addresses[1], "@unused.example.net");
+	assert_int_equal(c->trap.action, GG_DROP_ALL);
+	assert_false(c->upstream.xclient);
+	assert_int_equal(c->limit.store, 16 << 20);
+	config_free(&c);
+}
+
+static void append(void **state)
+{
+	struct config *c = parse(GOOD "listen += {\"[::1]:2525\"}");
+
+	(void)state;
+	assert_int_equal(c->listen_count, 2);
+	assert_int_equal(c->backend_count, 1);
+	config_free(&c);
+}
+
+/* ---- what is wrong: every complaint with its line and key, and no other ---- */
+
+struct wrong {
+	const char *text;
+	const char *says[4]; /* beginnings of the lines, in order */
+};
+
+static const struct wrong wrongs[] = {
+	/* keys and sections */
+	{GOOD "fooo = 1", {"F:3: fooo: unknown key; known here are hostname, mode,"}},
+	{GOOD "\nmde = relay\n", {"F:4: mde: unknown key, did you mean mode; known here are "}},
+	{GOOD "a = 1\nb = {1, 2}\na = 3",
+	 {"F:3: a: unknown key;", "F:4: b: unknown key", "F:5: a: unknown key"}},
+	{GOOD "stutter {\n\n intervall = 1s\n}",
+	 {"F:5: stutter.intervall: unknown key, did you "
+	  "mean interval; known here are first, interval, "
+	  "deny_limit, max_sessions"}},
+	{GOOD "tls { certificate = \"x\" key = {\"a\", \"b\"} }\nmode = x",
+	 {"F:3: tls: unknown section; the sections are stutter, greylist,", "F:4: mode: "}},
+	{GOOD "dnslist \"zen.example\"\n{ weight = 2 }", {"F:3: dnslist: unknown section"}},
+	{GOOD "stuter { first = 1s }", {"F:3: stuter: unknown section, did you mean stutter;"}},
+	{GOOD "stutter { first = 2s }\nlimit { }\nstutter\n{ }",
+	 {"F:5: stutter: this section stands already on line 3"}},
+	{GOOD "workers = 1\nworkers = 1\n", {"F:4: workers: set already on line 3"}},
+	{GOOD "listen = {\"[::1]:25\"}", {"F:3: listen: set already on line 1"}},
+	{"MODE = relay\n" GOOD, {"F:1: MODE: unknown key"}},
+	{GOOD "stutter { stutter { first = 1s } }",
+	 {"F:3: syntax: missing equal sign after option 'stutter'"}},
+	/* syntax */
+	{GOOD "hostname = \"mx1\nmode = relay\nlog = \"json\"",
+	 {"F:3: syntax: the string begun on this line is not closed on it; end it with \""}},
+	{GOOD "hostname = 'mx1", {"F:3: syntax: the string begun on this line"}},
+	{GOOD "hostname = \"mx1\\\"", {"F:3: syntax: the string begun on this line"}},
+	{GOOD "# \" '\nstutter {\n first = 1s\n", {"F:4: syntax: the brace opened on this line"}},
+	{GOOD "backend2 = {\"a\"\n", {"F:3: syntax: the brace opened on this line"}},
+	{GOOD "\n/* never\nended", {"F:4: syntax: this comment is never closed"}},
+	{GOOD "}", {"F:3: syntax: this brace closes nothing"}},
+	{GOOD "{ first = 1s }", {"F:3: syntax: a brace without a name before it"}},
+	{GOOD "mode relay", {"F:3: syntax: missing equal sign after option 'mode'"}},
+	{GOOD "mode { }", {"F:3: syntax: "}},
+	{GOOD "mode =", {"F:3: syntax: premature end of file"}},
+	{GOOD "mode = {relay}", {"F:3: syntax: unexpected token '{'"}},
+	{GOOD "stutter = 1s", {"F:3: syntax: missing opening brace for section 'stutter'"}},
+	{GOOD "interfaces = {\"a\" \"b\"}", {"F:3: syntax: unexpected token 'b'"}},
+	{GOOD "contact = post master",
+	 {"F:3: contact: \"post\": not a mail address", "F:3: syntax: "}},
+	/* comments do not move the lines of what follows */
+	{"# one\n" GOOD "# two\n/* three\n four\n */ // five\nlog = x # six\nxdp = y",
+	 {"F:8: log: \"x\": unknown word; allowed is one of json, text",
+	  "F:9: xdp: \"y\": unknown word; allowed is one of auto, native, generic, off"}},
+	/* words */
+	{GOOD "mode = gateway",
+	 {"F:3: mode: \"gateway\": gateway mode is not in this version; "
+	  "allowed is one of relay, host"}},
+	{GOOD "mode = Relay", {"F:3: mode: \"Relay\": unknown word"}},
+	{GOOD "when_down = yes",
+	 {"F:3: when_down: \"yes\": unknown word; allowed is one of open, "
+	  "closed"}},
+	{GOOD "trap { action = drop }",
+	 {"F:3: trap.action: \"drop\": unknown word; allowed is one "
+	  "of reject, stutter, tarpit, drop_new, drop_all"}},
+	{GOOD "upstream { xclient = yes }", {"F:3: upstream.xclient: \"yes\": unknown word"}},
+	/* numbers, durations, sizes */
+	{GOOD "workers = 65",
+	 {"F:3: workers: \"65\": too large; allowed is a number from 0 to 64"}},
+	{GOOD "workers = -1", {"F:3: workers: \"-1\": not a number"}},
+	{GOOD "workers = four", {"F:3: workers: \"four\": not a number"}},
+	{GOOD "workers = \"\"", {"F:3: workers: \"\": not a number"}},
+	{GOOD "limit { line = 511\n}\n",
+	 {"F:3: limit.line: \"511\": too small; allowed is a number "
+	  "from 512 to 8192"}},
+	{GOOD "limit {\nline = 8193 }", {"F:4: limit.line: \"8193\": too large"}},
+	{GOOD "limit { message = 17g }",
+	 {"F:3: limit.message: \"17g\": too large; allowed is a size "
+	  "from 64k to 16g"}},
+	{GOOD "limit { message = 50mb }", {"F:3: limit.message: \"50mb\": not a size"}},
+	{GOOD "stutter { first = 10 }",
+	 {"F:3: stutter.first: \"10\": not a duration; allowed is a "
+	  "duration from 0 to 10m"}},
+	{GOOD "stutter { interval = 9ms }",
+	 {"F:3: stutter.interval: \"9ms\": too small; allowed is "
+	  "a duration from 10ms to 1m"}},
+	{GOOD "greylist { delay = 1500ms }",
+	 {"F:3: greylist.delay: \"1500ms\": counted in whole "
+	  "seconds"}},
+	{GOOD "greylist { jitter = 51 }", {"F:3: greylist.jitter: \"51\": too large"}},
+	/* names, paths, addresses */
+	{GOOD "hostname = \"\"", {"F:3: hostname: \"\": not a host name"}},
+	{GOOD "hostname = \"a b\"", {"F:3: hostname: \"a b\": not a host name"}},
+	{GOOD "hostname = \"a..b\"", {"F:3: hostname: \"a..b\": not a host name"}},
+	{GOOD "state_dir = lib", {"F:3: state_dir: \"lib\": does not begin with /"}},
+	{GOOD
+	 "control = /12345678901234567890123456789012345678901234567890123456789012345678901234"
+	 "5678901234567890123456789012345678",
+	 {"F:3: control: "}},
+	{GOOD "user = \"\"", {"F:3: user: \"\": empty"}},
+	{GOOD "user = \"a b\"", {"F:3: user: \"a b\": has a blank"}},
+	{GOOD "contact = postmaster", {"F:3: contact: \"postmaster\": not a mail address"}},
+	{GOOD "contact = \"a@b@c\"", {"F:3: contact: \"a@b@c\": not a mail address"}},
+	{GOOD "contact = \"<a@b.c>\"", {"F:3: contact: "}},
+	{GOOD "contact = \"a@b.c>\"", {"F:3: contact: "}},
+	{GOOD "contact = \"@x:a@b.c\"", {"F:3: contact: "}},
+	{GOOD "contact = \"@b.c\"", {"F:3: contact: "}},
+	{GOOD "interfaces = {\"eth0\",\n\"a/b\", \"eth0\", \"0123456789abcdef\"}",
+	 {"F:4: interfaces: \"a/b\": not an interface name",
+	  "F:4: interfaces: \"eth0\": given twice", "F:4: interfaces: \"0123456789abcdef\": "}},
+	{"backend = {\"10.0.0.5\"}\nlisten = {\"127.0.0.1:2525\"}",
+	 {"F:1: backend: \"10.0.0.5\": not an address with a port"}},
+	{"backend = {\"[10.0.0.5]:25\"}\nlisten = {\"127.0.0.1:2525\"}", {"F:1: backend: "}},
+	{"backend = {\"2001:db8::1:25\"}\nlisten = {\"127.0.0.1:2525\"}", {"F:1: backend: "}},
+	{"backend = {\"mail.example:25\"}\nlisten = {\"127.0.0.1:2525\"}", {"F:1: backend: "}},
+	{"backend = {\"10.0.0.5:0\"}\nlisten = {\"127.0.0.1:2525\"}", {"F:1: backend: "}},
+	{"backend = {\"10.0.0.5:65536\"}\nlisten = {\"127.0.0.1:2525\"}", {"F:1: backend: "}},
+	{GOOD "greylist { exempt = {\"10.0.0.1/8\"} }",
+	 {"F:3: greylist.exempt: \"10.0.0.1/8\": has bits set right of its length"}},
+	{GOOD "greylist { exempt = {\"10.0.0.0/33\",\n \"2001:db8::/129\", \"x\"} }",
+	 {"F:3: greylist.exempt: \"10.0.0.0/33\": not an address or prefix",
+	  "F:4: greylist.exempt: \"2001:db8::/129\": not an address or prefix",
+	  "F:4: greylist.exempt: \"x\": "}},
+	{GOOD "trap { addresses = {\"nobody\", \"@\", \"@a b\"} }",
+	 {"F:3: trap.addresses: \"nobody\": not a mail address",
+	  "F:3: trap.addresses: \"@\": ", "F:3: trap.addresses: \"@a b\": "}},
+	/* what keys demand of each other */
+	{"", {"F:1: listen: mode relay needs it", "F:1: backend: mode relay needs it"}},
+	{"# only\n# comments\n", {"F:1: listen: ", "F:1: backend: "}},
+	{"\nmode = host\n",
+	 {"F:2: listen: mode host needs it", "F:2: backend: mode host needs it",
+	  "F:2: protect: mode host needs it"}},
+	{GOOD "\nprotect = {\"192.0.2.1:25\"}", {"F:4: protect: has no effect in mode relay"}},
+	{"mode = host\nlisten = {\"192.0.2.1:25\"}\nprotect = {\"192.0.2.1:25\"}\n"
+	 "backend = {\"127.0.0.1:25\"}",
+	 {"F:2: listen: 192.0.2.1:25 is also in protect as 192.0.2.1:25; "}},
+	{"mode = host\nlisten = {\"[::]:25\"}\nprotect = "
+	 "{\"192.0.2.1:25\",\n\"[2001:db8::1]:25\"}\n"
+	 "backend = {\"127.0.0.1:25\"}",
+	 {"F:2: listen: [::]:25 is also in protect as [2001:db8::1]:25; "}},
+	{"listen = {\"127.0.0.1:25\"}\nbackend = {\"127.0.0.1:25\"}",
+	 {"F:2: backend: 127.0.0.1:25 is also in listen as 127.0.0.1:25; "}},
+	{"listen = {\"0.0.0.0:25\"}\nbackend = {\"127.0.0.1:25\"}", {"F:2: backend: "}},
+	{"listen = {\"127.0.0.1:2525\"}\nbackend = {\"0.0.0.0:25\"}",
+	 {"F:2: backend: 0.0.0.0:25 stands for every address"}},
+	{GOOD "stutter { first = 500ms }", {"F:3: stutter.first: shorter than stutter.interval"}},
+	{GOOD "stutter {\ninterval = 20s\n}",
+	 {"F:4: stutter.first: shorter than "
+	  "stutter.interval"}},
+	{GOOD "limit { session_time = 10s }",
+	 {"F:3: stutter.first: not shorter than "
+	  "limit.session_time"}},
+	{GOOD "stutter { deny_limit = 10m }\nlimit { session_time = 5m }",
+	 {"F:4: stutter.deny_limit: longer than limit.session_time"}},
+	{GOOD "greylist { delay = 10m\ndelay_clean = 11m }",
+	 {"F:4: greylist.delay_clean: longer than greylist.delay"}},
+	{GOOD "greylist { delay = 10m\ndelay_suspicious = 9m }",
+	 {"F:4: greylist.delay: longer than greylist.delay_suspicious"}},
+	{GOOD "greylist { window = 5m }",
+	 {"F:3: greylist.delay: not shorter than "
+	  "greylist.window"}},
+	{GOOD "greylist { window = 2h\nkeep = 1h }",
+	 {"F:4: greylist.window: longer than "
+	  "greylist.keep"}},
+	{GOOD "trap { max = 23h }", {"F:3: trap.life: longer than trap.max"}},
+};
+
+static void check_wrong(const struct wrong *w)
+{
+	struct config *c = (void *)1;
+	char err[16384];
+	const char *at = err;
+	int rc = config_parse("F", w->text, &c, err, sizeof(err));
+
+	if (rc != -EINVAL)
+		fail_msg("accepted (%d):\n%s", rc, w->text);
+	assert_ptr_equal(c, (void *)1);
+	for (int i = 0; i < 4 && w->says[i]; i++) {
+		if (strncmp(at, w->says[i], strlen(w->says[i])))
+			fail_msg("of\n%s\nexpected \"%s\", got\n%s", w->text, w->says[i], err);
+		at = strchr(at, '\n') + 1;
+	}
+	if (*at && w->says[3] == NULL)
+		fail_msg("of\n%s\nunexpected\n%s", w->text, at);
+}
+
+static void malformed(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrongs) / sizeof(wrongs[0]); i++)
+		check_wrong(&wrongs[i]);
+}
+
+/* A good file cut at every byte, or with any byte replaced, is read or refused, never worse; and
+ * what was refused leaves nothing behind for the next. */
+static void damaged(void **state)
+{
+	static const char good[] = GOOD "# c \"\nstutter { first = 3s /* x */ interval = '1s' }\n"
+					"greylist { exempt = {\"10.0.0.0/8\", \"::1\"} }\n";
+	static const char bytes[] = "\"'{}=,#/*\\$ \n\x01\xff";
+	struct config *c;
+	char text[sizeof(good)], err[8192];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good); i++) {
+		memcpy(text, good, sizeof(good));
+		text[i] = 0;
+		if (config_parse("F", text, &c, err, sizeof(err)) == 0)
+			config_free(&c);
+		else
+			assert_non_null(strstr(err, "F:"));
+		for (size_t b = 0; i < sizeof(good) - 1 && b < sizeof(bytes) - 1; b++) {
+			memcpy(text, good, sizeof(good));
+			text[i] = bytes[b];
+			if (config_parse("F", text, &c, err, sizeof(err)) == 0)
+				config_free(&c);
+			else
+				assert_non_null(strstr(err, "F:"));
+		}
+		c = parse(good);
+		config_free(&c);
+	}
+}
+
+/* A list that is too long, more unknown keys than are remembered, a small err: bounded. */
+static void many(void **state)
+{
+	char *text = malloc(200000), err[4096], small[40];
+	struct config *c;
+	size_t n;
+
+	(void)state;
+	n = (size_t)sprintf(text, "%sinterfaces = {", GOOD);
+	for (int i = 0; i < 17; i++)
+		n += (size_t)sprintf(text + n, "%s\"e%d\"", i ? ", " : "", i);
+	sprintf(text + n, "}\n");
+	assert_int_equal(config_parse("F", text, &c, err, sizeof(err)), -EINVAL);
+	assert_non_null(strstr(err, "F:3: interfaces: \"e16\": one too many; at most 16"));
+
+	n = (size_t)sprintf(text, "%s", GOOD);
+	for (int i = 0; i < 1000; i++)
+		n += (size_t)sprintf(text + n, "no_such_key_%d = %d\n", i, i);
+	assert_int_equal(config_parse("F", text, &c, err, sizeof(err)), -EINVAL);
+	assert_non_null(strstr(err, "F:3: no_such_key_0: unknown key"));
+	assert_true(strlen(err) < sizeof(err));
+
+	memset(small, 'x', sizeof(small));
+	assert_int_equal(config_parse("F", "x = 1", &c, small, 20), -EINVAL);
+	assert_true(strlen(small) < 20);
+	for (int i = 20; i < (int)sizeof(small); i++)
+		assert_int_equal(small[i], 'x');
+	assert_int_equal(config_parse("F", "x = 1", &c, small, 0), -EINVAL);
+	free(text);
+}
+
+static void files(void **state)
+{
+	char name[] = "/tmp/test_config.XXXXXX", err[4096], where[100];
+	int fd = mkstemp(name);
+	struct config *c;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, GOOD, sizeof(GOOD) - 1), sizeof(GOOD) - 1);
+	assert_int_equal(config_load(name, &c, err, sizeof(err)), 0);
+	config_free(&c);
+	assert_int_equal(write(fd, "\n\0x", 3), 3);
+	assert_int_equal(config_load(name, &c, err, sizeof(err)), -EINVAL);
+	snprintf(where, sizeof(where), "%s:4: a NUL byte", name);
+	assert_ptr_equal(strstr(err, where), err);
+	assert_int_equal(ftruncate(fd, 5 << 20), 0);
+	assert_int_equal(config_load(name, &c, err, sizeof(err)), -EINVAL);
+	assert_non_null(strstr(err, "larger than"));
+	close(fd);
+	unlink(name);
+	assert_int_equal(config_load(name, &c, err, sizeof(err)), -ENOENT);
+	assert_non_null(strstr(err, "No such file"));
+	assert_int_equal(config_load("/tmp", &c, err, sizeof(err)), -EISDIR);
+}
+
+static void samples(void **state)
+{
+	static const char *const names[] = {"tools/examples/relay.conf",
+					    "tools/examples/host.conf"};
+	struct config *c;
+	char err[4096];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		if (config_load(names[i], &c, err, sizeof(err)))
+			fail_msg("%s", err);
+		assert_int_equal(c->mode, i ? GG_MODE_HOST : GG_MODE_RELAY);
+		config_free(&c);
+	}
+}
+
+static void *parse_often(void *arg)
+{
+	struct config *c;
+	char err[1000];
+
+	(void)arg;
+	for (int i = 0; i < 200; i++) {
+		if (config_parse("F", GOOD, &c, err, sizeof(err)))
+			return (void *)1;
+		config_free(&c);
+		if (config_parse("F", GOOD "foo = \"", &c, err, sizeof(err)) != -EINVAL)
+			return (void *)2;
+	}
+	return NULL;
+}
+
+/* SIGHUP and `greygate reload` may come together. */
+static void threads(void **state)
+{
+	pthread_t t[4];
+	void *rc;
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, parse_often, NULL), 0);
+	for (int i = 0; i < 4; i++) {
+		pthread_join(t[i], &rc);
+		assert_null(rc);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults), cmocka_unit_test(everything),
+		cmocka_unit_test(append),   cmocka_unit_test(malformed),
+		cmocka_unit_test(damaged),  cmocka_unit_test(many),
+		cmocka_unit_test(files),    cmocka_unit_test(samples),
+		cmocka_unit_test(threads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
