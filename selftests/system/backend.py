@@ -13,8 +13,8 @@ BEHAVIOUR: a reply of one's own ("450 4.2.0 busy", \\r\\n escapes understood), o
   slow:N     (text) reads N KiB a second
 
 The behaviour is read from DIRECTORY/STAGE if that file is there, so that it can change while the
-server runs. Messages that were answered 250 lie in DIRECTORY/N.eml, those broken off in
-DIRECTORY/N.part; DIRECTORY/log has a line for each command.
+server runs. Messages that were answered 250 lie in DIRECTORY/*.eml, those broken off in
+DIRECTORY/*.part; DIRECTORY/log has a line for each command.
 """
 import codecs
 import itertools
@@ -101,7 +101,7 @@ class Reader:
                 self.rest = self.rest[keep:]
             if how and not slow and (seen > 20000 or end >= 0):
                 act(self.sock, "text", "close")
-                how = None
+                raise Over
             if end >= 0:
                 return True
             if slow:
@@ -113,7 +113,7 @@ class Reader:
 def serve(sock):
     reader = Reader(sock)
     number = next(numbers)
-    base = os.path.join(directory, str(number))
+    base = os.path.join(directory, "%d.%d" % (os.getpid(), number))
     name = base + ".part"
     count = recipients = 0
     try:

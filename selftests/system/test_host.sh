@@ -125,7 +125,7 @@ for src in 203.0.113.8 2001:db8:78::8; do
 done
 like "when_down = closed: an allowed source still meets Postfix" "$(hello 192.0.2.7)" "$POSTFIX"
 
-check "detach works without a daemon" "$BUILD/greygate" -c "$T/greygate.conf" detach
+check "detach works without a daemon" on gate "$BUILD/greygate" -c "$T/greygate.conf" detach
 like "detached: everyone meets Postfix" "$(hello 203.0.113.8)" "$POSTFIX"
 unlike "detached: no program is left on the interface" "$(ip -n gate link show g0)" 'xdp'
 is "detached: no pin is left" "$(find "$T/bpf" -type f 2>/dev/null | wc -l)" 0

@@ -183,5 +183,5 @@ check "starts with a corrupt store" gate_start
 like "says so" "$(tail -c "+$((at + 1))" "$T/gate.log"; gg status)" '(set aside|corrupt)'
 like "and serves" "$(grey fresh)" '^S: 451 4\.7\.1 Greylisted'
 gate_stop; is "and ends well" $? 0
-check "detach leaves nothing" "$BUILD/greygate" -c "$T/greygate.conf" detach
+check "detach leaves nothing" on gate "$BUILD/greygate" -c "$T/greygate.conf" detach
 check "really nothing" clean
