@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "ehlo.h"
 #include "reply.h"
@@ -37,23 +38,30 @@ bool ehlo_offers(const struct smtp_conf *c, enum ehlo_keyword k)
 	return !keywords[k].offered || keywords[k].offered(c);
 }
 
+static void append(struct smtp_out *out, const char *text)
+{
+	reply_append(out, text, strlen(text));
+}
+
 void ehlo_reply(struct smtp_out *out, const struct smtp_conf *c)
 {
-	char text[SMTP_REPLY_MAX], greeting[REPLY_LINE];
-	size_t len, last = 0;
+	char text[REPLY_LINE];
+	size_t last = 0;
 
-	reply_text(greeting, c, REPLY_EHLO, NULL);
-	len = snprintf(text, sizeof(text), "250-%s\r\n", greeting);
+	append(out, "250-");
+	reply_append(out, text, reply_text(text, c, REPLY_EHLO, NULL));
+	append(out, "\r\n");
 	for (int k = 0; k < EHLO_KEYWORD_MAX; k++) {
 		if (!ehlo_offers(c, k))
 			continue;
-		last = len;
-		len += snprintf(text + len, sizeof(text) - len, "250-%s", keywords[k].name);
-		if (keywords[k].value)
-			len += snprintf(text + len, sizeof(text) - len, " %" PRIu64,
-					keywords[k].value(c));
-		len += snprintf(text + len, sizeof(text) - len, "\r\n");
+		last = out->len;
+		append(out, "250-");
+		append(out, keywords[k].name);
+		if (keywords[k].value) {
+			snprintf(text, sizeof(text), " %" PRIu64, keywords[k].value(c));
+			append(out, text);
+		}
+		append(out, "\r\n");
 	}
-	text[last + 3] = ' ';
-	reply_append(out, text, len);
+	out->buf[last + 3] = ' ';
 }

@@ -88,7 +88,7 @@ static const struct {
 } fields[FIELD_MAX] = {
 	[FIELD_HOSTNAME] = {"{hostname}", 255, "localhost"},
 	[FIELD_CONTACT] = {"{contact}", 120, "postmaster"},
-	[FIELD_MINUTES] = {"{minutes}", 24, ""},
+	[FIELD_MINUTES] = {"{minutes}", 24, "some minutes"},
 	[FIELD_TICKET] = {"{ticket}", 32, "none"},
 	[FIELD_REASON] = {"{reason}", 280, "Refused"},
 };
@@ -102,12 +102,22 @@ static size_t put_value(char *buf, const char *value, size_t max)
 	return len;
 }
 
+/* The field whose name stands at text, which begins with a brace: every brace of the table does. */
+static enum field field_at(const char *text)
+{
+	int f = 0;
+
+	while (f < FIELD_MAX - 1 && strncmp(text, fields[f].name, strlen(fields[f].name)) != 0)
+		f++;
+	return f;
+}
+
 size_t reply_text(char buf[REPLY_LINE], const struct smtp_conf *c, enum smtp_reply r,
 		  const struct smtp_reply_args *args)
 {
 	static const struct smtp_reply_args none;
 	const struct smtp_reply_args *a = args ? args : &none;
-	char minutes[24];
+	char minutes[24] = "";
 	const char *const values[FIELD_MAX] = {
 		[FIELD_HOSTNAME] = c->hostname, [FIELD_CONTACT] = c->contact,
 		[FIELD_MINUTES] = minutes,      [FIELD_TICKET] = a->ticket,
@@ -116,17 +126,17 @@ size_t reply_text(char buf[REPLY_LINE], const struct smtp_conf *c, enum smtp_rep
 	const char *text = rows[r].text;
 	size_t len = 0;
 
-	snprintf(minutes, sizeof(minutes), "%u minute%s", a->minutes, a->minutes == 1 ? "" : "s");
+	if (a->minutes)
+		snprintf(minutes, sizeof(minutes), "%u minute%s", a->minutes,
+			 a->minutes == 1 ? "" : "s");
 	while (*text) {
-		int f = 0;
+		enum field f;
 
-		while (f < FIELD_MAX &&
-		       (*text != '{' || strncmp(text, fields[f].name, strlen(fields[f].name)) != 0))
-			f++;
-		if (f == FIELD_MAX) {
+		if (*text != '{') {
 			buf[len++] = *text++;
 			continue;
 		}
+		f = field_at(text);
 		len += put_value(buf + len,
 				 values[f] && *values[f] ? values[f] : fields[f].otherwise,
 				 fields[f].max);
@@ -146,18 +156,24 @@ void reply_append(struct smtp_out *out, const char *text, size_t len)
 void smtp_reply(struct smtp_out *out, const struct smtp_conf *c, enum smtp_reply r,
 		const struct smtp_reply_args *args)
 {
-	char text[REPLY_LINE], line[REPLY_LINE + 16];
 	const struct smtp_reply_row *row = &rows[r];
-	int len;
+	char text[REPLY_LINE];
+	char code[] = {(char)('0' + row->code / 100), (char)('0' + row->code / 10 % 10),
+		       (char)('0' + row->code % 10), ' '};
+	size_t len;
 
 	if (r == REPLY_EHLO) {
 		ehlo_reply(out, c);
 		return;
 	}
-	reply_text(text, c, r, args);
-	len = snprintf(line, sizeof(line), "%d %s%s%s\r\n", row->code,
-		       row->status ? row->status : "", row->status ? " " : "", text);
-	reply_append(out, line, (size_t)len);
+	len = reply_text(text, c, r, args);
+	reply_append(out, code, sizeof(code));
+	if (row->status) {
+		reply_append(out, row->status, strlen(row->status));
+		reply_append(out, " ", 1);
+	}
+	reply_append(out, text, len);
+	reply_append(out, "\r\n", 2);
 }
 
 int smtp_reply_code(enum smtp_reply r)

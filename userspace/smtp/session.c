@@ -19,13 +19,20 @@ struct turn {
 	struct smtp_step *step;
 };
 
+static void path_clear(struct smtp_path *p)
+{
+	p->len = p->domain = 0;
+	p->text[0] = '\0';
+}
+
 static void enter(struct smtp *s, enum smtp_state state)
 {
 	if (state == SMTP_READY) {
 		s->recipients = s->offered = 0;
 		s->size = s->received = 0;
 		s->body = SMTP_7BIT;
-		s->reverse = s->forward = (struct smtp_path){0};
+		path_clear(&s->reverse);
+		path_clear(&s->forward);
 		s->mail_params[0] = s->rcpt_params[0] = '\0';
 	} else if (state == SMTP_BODY) {
 		s->eod = EOD_LINE;

@@ -51,6 +51,9 @@ static void what_is_missing_has_a_stand_in(void **state)
 	assert_string_equal(reply_of(&bare, REPLY_DENIED, NULL),
 			    "554 5.7.1 Refused (ticket none; postmaster)\r\n");
 	assert_string_equal(reply_of(&bare, REPLY_BANNER, NULL), "220 localhost ESMTP\r\n");
+	assert_string_equal(reply_of(&bare, REPLY_GREYLISTED, NULL),
+			    "451 4.7.1 Greylisted, please retry in some minutes (ticket none; "
+			    "postmaster)\r\n");
 }
 
 /* Codes, classes and enhanced status codes agree; every field is a field; the manual has its words.
