@@ -2,7 +2,6 @@
 #include "commands_rows.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,24 +12,13 @@
 #define LAG 5         /* s that the store may be behind RAM */
 #define BUCKETS 1024  /* of the table at a time */
 #define REASONS 65536 /* verdicts whose words are read */
-#define TURN 30       /* s to wait for another listing; longer than CONTROL_STALL */
 
-/* store->walk has room for one reader beside the writer. */
-static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
-
-/* A walk of the store with its turn taken and its failure told. */
+/* A walk of the store with its failure told. */
 static int walk_store(struct daemon *d, struct control_reply *r, enum store_kind kind,
 		      store_see_fn see, void *arg)
 {
-	struct timespec until;
-	int rc;
+	int rc = store_ops_of(d->store)->walk(d->store, kind, RECORD_NONE, see, arg);
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += TURN;
-	if (pthread_mutex_timedlock(&turn, &until))
-		return control_fail(r, "try again", "another listing is being read");
-	rc = store_ops_of(d->store)->walk(d->store, kind, RECORD_NONE, see, arg);
-	pthread_mutex_unlock(&turn);
 	if (rc)
 		return control_fail(r, "see greygate status", "the store cannot be read: %s",
 				    strerror(-rc));

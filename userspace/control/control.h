@@ -23,9 +23,9 @@
 #include <sys/types.h>
 
 #define CONTROL_CLIENTS 16
-#define CONTROL_LINE 65536  /* bytes of a request, newline included */
-#define CONTROL_IDLE 600000 /* ms without a request before a client is dropped */
-#define CONTROL_STALL 10000 /* ms that one answer may wait for its reader */
+#define CONTROL_LINE 65536   /* bytes of a request, newline included */
+#define CONTROL_IDLE 600000  /* ms without a request before a client is dropped */
+#define CONTROL_STALL 600000 /* ms that one answer may wait for its reader */
 
 struct control;
 struct control_reply;

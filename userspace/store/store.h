@@ -90,8 +90,8 @@ struct store_ops {
 	 * off one that was used since. *ret_steps == max: there may be more. */
 	int (*expire)(struct store *s, uint32_t now, size_t max, size_t *ret_steps);
 	/* Read-only walk of one kind (and, for records, one state; RECORD_NONE: all), in pages:
-	 * see() is never called within a transaction and may take its time. Any one thread beside
-	 * the writer. Rows are as of the last commit; some may be over already. */
+	 * see() is never called within a transaction and may take its time. Any thread, several at
+	 * once. Rows are as of the last commit; some may be over already. */
 	int (*walk)(struct store *s, enum store_kind kind, enum record_state state,
 		    store_see_fn see, void *arg);
 	/* New lifetimes after a reload, as in store_conf; any thread. */
