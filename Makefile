@@ -22,7 +22,7 @@ LDFLAGS ?= -pie -Wl,-z,relro,-z,now
 LIBS   := -lxdp -lbpf -luring -llmdb -lconfuse -ljansson -lsodium -lpthread
 
 # What `make deps` installs; README says what each is for.
-BUILD_DEPS := gcc make clang llvm pkg-config bpftool libbpf-dev libxdp-dev liburing-dev liblmdb-dev \
+BUILD_DEPS := gcc make clang llvm bpftool libbpf-dev libxdp-dev liburing-dev liblmdb-dev \
 	libconfuse-dev libjansson-dev libsodium-dev linux-libc-dev libc6-dev
 TEST_DEPS  := libcmocka-dev iproute2 procps util-linux postfix postgrey swaks nftables xdp-tools tcpdump \
 	python3 mandoc sudo
