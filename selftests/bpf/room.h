@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A place of the test's own: network namespace with lo up, mount namespace with a bpf file system.
+ */
+#ifndef SELFTESTS_BPF_ROOM_H
+#define SELFTESTS_BPF_ROOM_H
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "fastpath/internal.h"
+
+#define ROOM_BPFFS "/sys/fs/bpf/greygate"
+
+static inline void room_run(const char *command)
+{
+	if (system(command))
+		fail_msg("failed: %s", command);
+}
+
+/* Group setup. Not root: says so and fails, since nothing here can be tested otherwise. */
+static inline int room_enter(void **state)
+{
+	(void)state;
+	if (unshare(CLONE_NEWNET | CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL)) {
+		perror("a namespace and a bpf file system of our own (needs root)");
+		return -1;
+	}
+	setenv("PATH", "/usr/sbin:/sbin:/usr/bin:/bin", 1);
+	return system("ip link set lo up");
+}
+
+static inline struct endpoint room_endpoint(const char *text)
+{
+	struct endpoint e;
+
+	if (endpoint_parse(text, &e))
+		fail_msg("%s is no endpoint", text);
+	return e;
+}
+
+static inline struct prefix room_prefix(const char *text)
+{
+	struct prefix p;
+
+	if (prefix_parse(text, &p))
+		fail_msg("%s is no prefix", text);
+	return p;
+}
+
+/* A configuration without interfaces. */
+static inline struct fastpath_conf room_conf(enum gg_mode mode)
+{
+	return (struct fastpath_conf){
+		.mode = mode,
+		.xdp = FASTPATH_AUTO,
+		.bpffs = ROOM_BPFFS,
+		.hosts = 1000,
+		.nets = 1000,
+		.open_when_down = true,
+		.heartbeat_limit = 60,
+	};
+}
+
+static inline struct fastpath *room_open(const struct fastpath_conf *conf)
+{
+	struct fastpath *fp = NULL;
+	char err[400] = "";
+
+	if (fastpath_open(conf, &fp, err, sizeof(err)))
+		fail_msg("fastpath_open: %s", err);
+	return fp;
+}
+
+static inline void room_detach(void)
+{
+	char err[400] = "";
+
+	if (fastpath_detach(ROOM_BPFFS, NULL, NULL, err, sizeof(err)))
+		fail_msg("fastpath_detach: %s", err);
+}
+
+static inline void room_put(struct fastpath *fp, const char *prefix, enum gg_verdict verdict,
+			    enum gg_action action, uint32_t expires)
+{
+	const struct verdict_entry e = {
+		.verdict = verdict, .action = action, .origin = GG_BY_OPERATOR, .expires = expires};
+	const struct prefix p = room_prefix(prefix);
+
+	if (fastpath_put(fp, &p, &e))
+		fail_msg("fastpath_put %s", prefix);
+}
+
+/* Long past, for entries that have expired. */
+#define ROOM_EXPIRED 1000
+
+#endif
