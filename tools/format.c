@@ -50,8 +50,8 @@ const char *format_when(uint64_t t, uint64_t now, char buf[FORMAT_TEXT])
 	char part[FORMAT_TEXT];
 
 	if (!t)
-		return strcpy(buf, "never");
-	if (t > now)
+		snprintf(buf, FORMAT_TEXT, "never");
+	else if (t > now)
 		snprintf(buf, FORMAT_TEXT, "in %.20s", format_short(t - now, part));
 	else
 		snprintf(buf, FORMAT_TEXT, "%.20s ago", format_short(now - t, part));

@@ -54,6 +54,8 @@ static int parse(const char *text, const struct unit *units, uint64_t *ret)
 
 static const char *print(uint64_t value, const struct unit *units, char buf[VALUE_TEXT])
 {
+	if (!value)
+		return "0";
 	while (units->factor > 1 && value % units->factor)
 		units++;
 	snprintf(buf, VALUE_TEXT, "%" PRIu64 "%s", value / units->factor, units->text);
@@ -81,17 +83,17 @@ int value_number(const char *text, uint64_t *ret)
 
 const char *value_duration_text(uint64_t ms, char buf[VALUE_TEXT])
 {
-	return ms ? print(ms, durations, buf) : strcpy(buf, "0");
+	return print(ms, durations, buf);
 }
 
 const char *value_size_text(uint64_t bytes, char buf[VALUE_TEXT])
 {
-	return bytes ? print(bytes, sizes, buf) : strcpy(buf, "0");
+	return print(bytes, sizes, buf);
 }
 
 const char *value_number_text(uint64_t n, char buf[VALUE_TEXT])
 {
-	return n ? print(n, numbers, buf) : strcpy(buf, "0");
+	return print(n, numbers, buf);
 }
 
 const struct word *word_find(const struct word *words, const char *text)

@@ -20,7 +20,8 @@ const char *word_text(const struct word *words, int value); /* NULL: not in the 
 /* "500", "20k" (thousands), "1m" (millions). 0 or -EINVAL. */
 int value_number(const char *text, uint64_t *ret);
 
-/* The shortest spelling that reads back as the same value. Return buf. */
+/* The shortest spelling that reads back as the same value. The text lives
+ * in buf or for ever. */
 #define VALUE_TEXT 24
 const char *value_duration_text(uint64_t ms, char buf[VALUE_TEXT]);
 const char *value_size_text(uint64_t bytes, char buf[VALUE_TEXT]);

@@ -283,7 +283,7 @@ static int bind_path(struct control *c, char *err, size_t err_size)
 			 path, sizeof(name.sun_path) - 1);
 		return -ENAMETOOLONG;
 	}
-	strcpy(name.sun_path, path);
+	memcpy(name.sun_path, path, strlen(path) + 1);
 	make_directory(&c->conf);
 	rc = clear_path(path, &name, err, err_size);
 	if (rc)

@@ -141,7 +141,7 @@ static void modes(void **state)
 static void sample(void **state)
 {
 	struct config *c, *defaults = parse(GOOD);
-	char *text;
+	char *text, *save;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
 
@@ -155,7 +155,7 @@ static void sample(void **state)
 		if (!strstr(text, schema[i].name))
 			fail_msg("%s is missing", schema[i].name);
 	}
-	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		if (strlen(line) > 80)
 			fail_msg("too wide: %s", line);
 	}

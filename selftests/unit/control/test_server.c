@@ -113,7 +113,7 @@ static int dial(void)
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	strcpy(name.sun_path, path);
+	memcpy(name.sun_path, path, strlen(path) + 1);
 	if (connect(fd, (struct sockaddr *)&name, sizeof(name))) {
 		close(fd);
 		return -1;
@@ -240,7 +240,7 @@ static void garbage(void **state)
 	assert_int_equal(send(fd, "{\"command\":\"ec\0ho\"}\n", 20, 0), 20);
 	expect(fd, "{\"error\":\"");
 	memset(deep, '[', sizeof(deep) - 2);
-	strcpy(deep + sizeof(deep) - 2, "\n");
+	memcpy(deep + sizeof(deep) - 2, "\n", 2);
 	say(fd, deep);
 	expect(fd, "{\"error\":\"");
 	/* none of it did any harm */
@@ -259,7 +259,7 @@ static void oversized(void **state)
 
 	(void)state;
 	memset(line, ' ', CONTROL_LINE + 1);
-	n = sprintf(line, "{\"command\":\"echo\"}");
+	n = snprintf(line, CONTROL_LINE, "{\"command\":\"echo\"}");
 	line[n] = ' ';
 	line[CONTROL_LINE - 1] = '\n';
 	line[CONTROL_LINE] = 0;
@@ -417,7 +417,7 @@ static void the_path(void **state)
 	assert_int_equal(stat(path, &st), -1);
 	/* that of a dead one is replaced */
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	strcpy(name.sun_path, path);
+	memcpy(name.sun_path, path, strlen(path) + 1);
 	assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
 	close(fd);
 	c = start(0);
