@@ -200,6 +200,8 @@ gate_stop() { # [seconds]; its exit code
 }
 gate_rss() { awk '/^VmRSS/ { print $2 }' /proc/"$gate_pid"/status; } # kB
 gg() { "$BUILD/greygate" -s "$T/run/control.sock" "$@"; }
+# What is pinned; the kernel itself puts *.debug files into every bpffs.
+pins() { find "$T/bpf" -type f ! -name '*.debug' | wc -l; }
 # A counter of `greygate stats --json`, wherever in it.
 counter() { gg stats --json 2>/dev/null | $PYTHON "$HERE/pick.py" value "$1"; }
 # Lines of the daemon's log in which every KEY=VALUE holds; nothing and failure when there is none.

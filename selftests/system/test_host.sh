@@ -128,4 +128,4 @@ like "when_down = closed: an allowed source still meets Postfix" "$(hello 192.0.
 check "detach works without a daemon" on gate "$BUILD/greygate" -c "$T/greygate.conf" detach
 like "detached: everyone meets Postfix" "$(hello 203.0.113.8)" "$POSTFIX"
 unlike "detached: no program is left on the interface" "$(ip -n gate link show g0)" 'xdp'
-is "detached: no pin is left" "$(find "$T/bpf" -type f 2>/dev/null | wc -l)" 0
+is "detached: no pin is left" "$(pins)" 0
