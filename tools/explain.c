@@ -99,7 +99,7 @@ static void print_kind(const json_t *rows, const char *kind, const json_t *s, ui
 
 	json_array_foreach(rows, i, row)
 	{
-		if (strcmp(row_str(row, "kind"), kind))
+		if (strcmp(row_str(row, "kind"), kind) != 0)
 			continue;
 		if (!strcmp(kind, "verdict"))
 			print_verdict(row, now);

@@ -51,7 +51,7 @@ void cli_complain(const char *format, ...)
 
 static const struct cli_option *find_option(const struct cli_option *o, const char *name)
 {
-	while (o && o->name && strcmp(o->name, name))
+	while (o && o->name && strcmp(o->name, name) != 0)
 		o++;
 	return o && o->name ? o : NULL;
 }
@@ -168,7 +168,7 @@ int main(int argc, char **argv)
 		return CLI_USAGE;
 	}
 	for (const struct subcommand *s = subcommands; s->name; s++) {
-		if (strcmp(s->name, argv[at]))
+		if (strcmp(s->name, argv[at]) != 0)
 			continue;
 		rc = s->fn(&cli, argc - at, argv + at);
 		if (fflush(stdout) || ferror(stdout)) {

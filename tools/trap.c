@@ -26,7 +26,7 @@ int cmd_trap(struct cli *cli, int argc, char **argv)
 	if (!strcmp(words[0], "list") && n == 1)
 		return cli_ask(cli, "trap-list", NULL, cli->json ? cli_print_json : print_trap,
 			       NULL, NULL);
-	if ((strcmp(words[0], "add") && strcmp(words[0], "del")) || n != 2) {
+	if ((strcmp(words[0], "add") != 0 && strcmp(words[0], "del") != 0) || n != 2) {
 		cli_complain("trap: one of: trap add ADDRESS, trap del ADDRESS, trap list");
 		return CLI_USAGE;
 	}

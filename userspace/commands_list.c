@@ -91,7 +91,7 @@ int show_list(struct control_reply *r, json_t *args, void *daemon)
 
 	begin(&l, r, daemon);
 	for (size_t i = 0; what && i < sizeof(lists) / sizeof(lists[0]); i++) {
-		if (strcmp(lists[i].name, what))
+		if (strcmp(lists[i].name, what) != 0)
 			continue;
 		l.verdict = lists[i].verdict;
 		l.origin = lists[i].origin;

@@ -200,6 +200,13 @@ struct walk {
 	void *arg;
 };
 
+static bool record_is_of(const struct record *r, const struct addr *a)
+{
+	if (addr_is4(a))
+		return r->is4 && memcmp(r->net, a->b + 12, 4) == 0;
+	return !r->is4 && memcmp(r->net, a->b, 8) == 0;
+}
+
 static bool record_wanted(const struct walk *w, const struct record *r)
 {
 	const struct record_filter *f = w->filter;
@@ -208,8 +215,7 @@ static bool record_wanted(const struct walk *w, const struct record *r)
 		return false;
 	if (f->state ? r->state != f->state : r->state != RECORD_GREY && r->state != RECORD_PASSED)
 		return false;
-	if (f->addr && (addr_is4(f->addr) ? !r->is4 || memcmp(r->net, f->addr->b + 12, 4)
-					  : r->is4 || memcmp(r->net, f->addr->b, 8)))
+	if (f->addr && !record_is_of(r, f->addr))
 		return false;
 	return !policy_expired(&w->policy, r, w->now);
 }
@@ -322,7 +328,8 @@ int records_each(struct daemon *d, struct control_reply *r, const struct record_
 	}
 	if (!rc && w.no_memory)
 		rc = control_fail(r, NULL, "out of memory");
-	qsort(w.seen, w.count, sizeof(*w.seen), by_tag);
+	if (w.count)
+		qsort(w.seen, w.count, sizeof(*w.seen), by_tag);
 	while (!rc && table_sweep(d->records, &cursor, BUCKETS, on_cell, &w))
 		;
 	free(w.seen);
@@ -366,14 +373,6 @@ static int by_prefix(const void *a, const void *b)
 	return rc ? rc : x->len - y->len;
 }
 
-/* The writer commits every 50 ms: what was said before this command is in after that. */
-static void settle(void)
-{
-	const struct timespec pause = {.tv_nsec = 100000000};
-
-	nanosleep(&pause, NULL);
-}
-
 int reasons_load(struct daemon *d, struct control_reply *r, struct reasons *ret)
 {
 	struct load l = {.to = ret};
@@ -382,13 +381,13 @@ int reasons_load(struct daemon *d, struct control_reply *r, struct reasons *ret)
 	*ret = (struct reasons){0};
 	if (!store_healthy(d))
 		return 0;
-	settle();
 	rc = walk_store(d, r, STORE_VERDICT, on_reason, &l);
 	if (rc) {
 		reasons_free(ret);
 		return rc;
 	}
-	qsort(ret->list, ret->count, sizeof(*ret->list), by_prefix);
+	if (ret->count)
+		qsort(ret->list, ret->count, sizeof(*ret->list), by_prefix);
 	return 0;
 }
 
@@ -425,6 +424,5 @@ int traps_each(struct daemon *d, struct control_reply *r, found_trap_fn see, voi
 
 	if (!d->store)
 		return 0;
-	settle();
 	return walk_store(d, r, STORE_TRAP, on_trap, &w);
 }

@@ -53,7 +53,7 @@ void complain(struct complaints *c, int line, const char *key, const char *forma
 
 static const char *section_of(const cfg_t *cfg)
 {
-	return strcmp(cfg->name, "root") ? cfg->name : "";
+	return strcmp(cfg->name, "root") != 0 ? cfg->name : "";
 }
 
 static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *ret)
@@ -103,7 +103,7 @@ static void on_error(cfg_t *cfg, const char *format, va_list ap)
 
 	vsnprintf(words, sizeof(words), format, ap);
 	len = strlen(words);
-	if (strncmp(words, unknown, strlen(unknown)) || words[len - 1] != '\'' ||
+	if (strncmp(words, unknown, strlen(unknown)) != 0 || words[len - 1] != '\'' ||
 	    now.unknown_count == UNKNOWN || len - strlen(unknown) > 39) {
 		for (quote = words; (quote = strpbrk(quote, "\n\r")); quote++)
 			*quote = ' ';

@@ -169,7 +169,7 @@ const char *schema_section(int n)
 	const char *last = "";
 
 	for (int i = 0; i < schema_count; i++) {
-		if (strcmp(schema[i].section, last) && n-- == 0)
+		if (strcmp(schema[i].section, last) != 0 && n-- == 0)
 			return schema[i].section;
 		last = schema[i].section;
 	}
@@ -278,7 +278,7 @@ void config_print_sample(FILE *f)
 		const char *indent = *k->section ? "\t" : "";
 		bool sets = k->def || k->flags & KEY_SAMPLE;
 
-		if (strcmp(k->section, section)) {
+		if (strcmp(k->section, section) != 0) {
 			fprintf(f, "%s\n%s {\n", *section ? "}\n" : "", k->section);
 			section = k->section;
 		} else {

@@ -42,7 +42,7 @@ static int parse(const char *text, const struct unit *units, uint64_t *ret)
 	if (p == text)
 		return -EINVAL;
 	for (; units->text; units++) {
-		if (strcmp(units->text, p))
+		if (strcmp(units->text, p) != 0)
 			continue;
 		if (__builtin_mul_overflow(n, units->factor, &n))
 			return -EINVAL;

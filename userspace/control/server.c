@@ -72,7 +72,7 @@ static int carry_out(const struct control_conf *conf, struct control_reply *r, c
 	} else if (!strcmp(name, "help")) {
 		rc = help(c, r);
 	} else {
-		while (c->name && strcmp(c->name, name))
+		while (c->name && strcmp(c->name, name) != 0)
 			c++;
 		rc = c->name ? c->fn(r, args, conf->context)
 			     : control_fail(r, "send {\"command\":\"help\"} for the commands",
@@ -274,7 +274,7 @@ static int bind_path(struct control *c, char *err, size_t err_size)
 {
 	const char *path = c->conf.path;
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
-	struct stat st;
+	struct stat st = {0};
 	mode_t mask;
 	int rc;
 
