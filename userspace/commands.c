@@ -108,6 +108,7 @@ static int put_verdict(struct control_reply *r, const json_t *args, struct daemo
 	if (rc)
 		return rc;
 	rc = daemon_verdict_put(d, &p, &e, reason);
+	daemon_settle(d);
 	if (rc)
 		return control_fail(
 			r,
@@ -144,6 +145,7 @@ static int forget(struct control_reply *r, json_t *args, void *daemon)
 	if (rc)
 		return rc;
 	n = daemon_forget(d, &p);
+	daemon_settle(d);
 	json_object_set_new(control_summary(r), "forgotten", json_integer((json_int_t)n));
 	return 0;
 }
@@ -158,6 +160,7 @@ static int trap_change(struct control_reply *r, const json_t *args, struct daemo
 		return control_fail(r, "name one, such as old@example.net or @unused.example.net",
 				    "no trap address given");
 	rc = change_fn(d, address);
+	daemon_settle(d);
 	if (rc == -EEXIST)
 		return control_fail(r, NULL, "%.200s is a trap already", address);
 	if (rc == -ENOENT)

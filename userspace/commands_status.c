@@ -7,6 +7,7 @@
 #include "commands_show.h"
 #include "core/log.h"
 #include "relay/upstream.h"
+#include "worker.h"
 
 static const char *const counter_names[] = {
 #define X(name, words) #name,
@@ -147,6 +148,7 @@ int show_status(struct control_reply *r, json_t *args, void *daemon)
 	json_object_set_new(s, "draining", json_boolean(atomic_load(&d->draining)));
 	json_object_set_new(s, "config", d->config_file ? row_text(d->config_file) : json_null());
 	set_int(s, "workers", (uint64_t)d->worker_count);
+	set_int(s, "session_bytes", worker_session_bytes());
 	set_int(s, "sessions", daemon_count(d, COUNT_sessions));
 	set_int(s, "sessions_max", c->limit.sessions);
 	set_int(s, "stuttering", daemon_count(d, COUNT_stuttering));

@@ -4,6 +4,7 @@
  * them and the records; a reload replaces the settings and what was made from them.
  */
 #include "daemon.h"
+#include "reasons.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -73,9 +74,42 @@ static struct store_item *slot(struct daemon *d)
 	return NULL;
 }
 
-static void push(struct daemon *d)
+/* Notices come in the order of the pushes: the last one tells of all before it. */
+static void take_notices(struct daemon *d)
 {
+	struct store_notice notices[64];
+	int n;
+
+	while ((n = store_notices(d->writer, d->worker_count, notices, 64)) > 0)
+		d->settled = notices[n - 1].token;
+}
+
+static void push(struct daemon *d, struct store_item *item, bool notice)
+{
+	item->notice = notice;
+	if (notice)
+		item->token = ++d->queued;
 	store_writer_push(d->writer, d->worker_count);
+	take_notices(d);
+}
+
+void daemon_settle(struct daemon *d)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	uint64_t target;
+	bool done = !d->writer;
+
+	pthread_mutex_lock(&d->verdict_lock);
+	target = d->queued;
+	pthread_mutex_unlock(&d->verdict_lock);
+	for (int i = 0; i < 2000 && !done; i++) {
+		pthread_mutex_lock(&d->verdict_lock);
+		take_notices(d);
+		done = d->settled >= target;
+		pthread_mutex_unlock(&d->verdict_lock);
+		if (!done)
+			nanosleep(&pause, NULL);
+	}
 }
 
 static void store_verdict(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
@@ -94,23 +128,48 @@ static void store_verdict(struct daemon *d, const struct prefix *p, const struct
 		item->added = daemon_now();
 		snprintf(item->text, sizeof(item->text), "%s", reason);
 	}
-	push(d);
+	push(d, item, true);
 }
 
 /* ---- verdicts ---- */
 
+/* A source has lost its place. */
+static void say_demoted(const struct prefix *p, const struct verdict_entry *was, const char *reason)
+{
+	char text[PREFIX_TEXT];
+	struct log_line l;
+
+	if (was->verdict != GG_ALLOW)
+		return;
+	log_begin(&l, LOG_DEMOTE);
+	log_str(&l, "src", prefix_text(p, text));
+	log_str(&l, "reason", reason);
+	log_end(&l);
+}
+
+static const char *demote_reason(const struct verdict_entry *now)
+{
+	return now->origin == GG_BY_TRAP ? "trap" : "operator";
+}
+
 int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
 		       const char *reason)
 {
+	struct verdict_entry put = *e, was = {0};
 	int err, kernel = 0;
 
+	if (reason && e->origin == GG_BY_OPERATOR && e->list != LIST_CONFIG)
+		put.list = reasons_number(reason);
 	pthread_mutex_lock(&d->verdict_lock);
-	err = verdicts_put(d->verdicts, p, e);
+	verdicts_get(d->verdicts, p, daemon_now(), &was);
+	err = verdicts_put(d->verdicts, p, &put);
 	if (!err && d->fastpath)
-		kernel = fastpath_put(d->fastpath, p, e);
+		kernel = fastpath_put(d->fastpath, p, &put);
 	if (!err && e->list != LIST_CONFIG)
-		store_verdict(d, p, e, reason);
+		store_verdict(d, p, &put, reason);
 	pthread_mutex_unlock(&d->verdict_lock);
+	if (!err && e->verdict == GG_DENY)
+		say_demoted(p, &was, demote_reason(e));
 	if (err || kernel) {
 		char text[PREFIX_TEXT];
 
@@ -123,16 +182,20 @@ int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct ve
 
 int daemon_verdict_del(struct daemon *d, const struct prefix *p)
 {
-	bool was;
+	uint32_t now = daemon_now();
+	struct verdict_entry was = {0};
+	bool there;
 
 	pthread_mutex_lock(&d->verdict_lock);
-	was = verdicts_del(d->verdicts, p);
+	verdicts_get(d->verdicts, p, 0, &was);
+	there = verdicts_del(d->verdicts, p);
 	if (d->fastpath)
 		fastpath_del(d->fastpath, p);
-	if (was)
+	if (there)
 		store_verdict(d, p, NULL, "");
 	pthread_mutex_unlock(&d->verdict_lock);
-	return was ? 0 : -ENOENT;
+	say_demoted(p, &was, was.expires && was.expires <= now ? "idle" : "operator");
+	return there ? 0 : -ENOENT;
 }
 
 /* ---- forget ---- */
@@ -174,7 +237,7 @@ static bool forget_record(const struct cell *cell, void *arg)
 		item->kind = STORE_RECORD;
 		item->del = true;
 		item->rec = item->was = r;
-		push(f->daemon);
+		push(f->daemon, item, false);
 	}
 	pthread_mutex_unlock(&f->daemon->verdict_lock);
 	return true;
@@ -191,6 +254,7 @@ static bool forget_verdict(const struct prefix *p, const struct verdict_entry *e
 		fastpath_del(f->daemon->fastpath, p);
 	store_verdict(f->daemon, p, NULL, "");
 	pthread_mutex_unlock(&f->daemon->verdict_lock);
+	say_demoted(p, e, "operator");
 	f->count++;
 	return true;
 }
@@ -203,6 +267,10 @@ size_t daemon_forget(struct daemon *d, const struct prefix *p)
 	verdicts_walk(d->verdicts, daemon_now(), forget_verdict, &f);
 	while (table_sweep(d->records, &cursor, SWEEP_BUCKETS, forget_record, &f))
 		;
+	/* Nothing to delete any more, but its notice closes the queue behind the records. */
+	pthread_mutex_lock(&d->verdict_lock);
+	store_verdict(d, p, NULL, "");
+	pthread_mutex_unlock(&d->verdict_lock);
 	return f.count;
 }
 
@@ -253,7 +321,7 @@ static void store_trap(struct daemon *d, const char *mailbox, bool del)
 		item->rec.state = RECORD_TRAP;
 		item->added = daemon_now();
 		snprintf(item->text, sizeof(item->text), "%s", mailbox);
-		push(d);
+		push(d, item, true);
 	}
 	pthread_mutex_unlock(&d->verdict_lock);
 }
@@ -326,9 +394,14 @@ static bool load_item(const struct store_item *item, void *arg)
 		table_edit(d->records, r.tag, daemon_edit_put, &r, NULL);
 		break;
 	}
-	case STORE_VERDICT:
-		verdicts_put(d->verdicts, &item->prefix, &item->entry);
+	case STORE_VERDICT: {
+		struct verdict_entry v = item->entry;
+
+		if (v.origin == GG_BY_OPERATOR)
+			v.list = reasons_number(item->text); /* numbers are of this process */
+		verdicts_put(d->verdicts, &item->prefix, &v);
 		break;
+	}
 	default:
 		table_edit(d->records, item->rec.tag, edit_trap, &e, NULL);
 	}

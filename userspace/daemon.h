@@ -26,7 +26,28 @@
 
 struct worker;
 
+/* A count that all workers share because its limit is one for the process; a cache line of its own.
+ */
+struct shared_count {
+	_Alignas(64) _Atomic int64_t value;
+};
+
+/* Takes one, unless that would go over the limit. */
+static inline bool shared_take(struct shared_count *c, uint32_t limit)
+{
+	if (atomic_fetch_add_explicit(&c->value, 1, memory_order_relaxed) < (int64_t)limit)
+		return true;
+	atomic_fetch_sub_explicit(&c->value, 1, memory_order_relaxed);
+	return false;
+}
+
+static inline void shared_give(struct shared_count *c)
+{
+	atomic_fetch_sub_explicit(&c->value, 1, memory_order_relaxed);
+}
+
 struct daemon {
+	struct shared_count sessions, stuttering, backends;
 	/* Replaced whole by daemon_reload; old ones live on. */
 	_Atomic(const struct config *) config;
 	const char *config_file;
@@ -48,7 +69,9 @@ struct daemon {
 	uint32_t started; /* s, CLOCK_REALTIME */
 	_Atomic bool draining;
 	_Atomic uint32_t backend_caps; /* enum upstream_cap of the last greeting; 0: none yet */
-	const struct config **kept;    /* settings that were replaced, under config_lock */
+	uint64_t queued,
+		settled; /* items of everyone else: last pushed, last known to be on disk */
+	const struct config **kept; /* settings that were replaced, under config_lock */
 	size_t kept_count;
 	pthread_mutex_t config_lock;
 	/* Serialises writers of verdicts, fastpath and their store items. */
@@ -69,6 +92,9 @@ int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct ve
 /* When an entry seen at `seen` is to expire now; 0: not worth a write yet. s */
 uint32_t daemon_slide(uint32_t expires, uint32_t seen, uint32_t keep);
 int daemon_verdict_del(struct daemon *d, const struct prefix *p); /* -ENOENT */
+/* Waits until what was changed so far through the calls below and above is on disk, for an
+ * operator who is about to be told "done". Not for workers. */
+void daemon_settle(struct daemon *d);
 /* Forgets everything about a prefix: verdicts in it, records whose source lies in it. Returns how
  * many. */
 size_t daemon_forget(struct daemon *d, const struct prefix *p);

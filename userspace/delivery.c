@@ -20,8 +20,6 @@
 /* The end of data may take the mail server's filters minutes (RFC 5321 4.5.3.2.6): giving up early
  * means delivering twice. */
 #define TEXT_PATIENCE 10
-#define TIMER_BIT                                                                                  \
-	(1u << 31) /* tells a delivery from a session in the timeout wheel; as in worker.c */
 
 enum asked { ASKED_NOTHING, ASKED_GREETING, ASKED_MAIL, ASKED_RCPT, ASKED_DATA, ASKED_TEXT };
 
@@ -78,7 +76,11 @@ static void log_delivery(struct worker *w, const struct delivery *d, const struc
 static void release(struct worker *w, struct delivery *d)
 {
 	d->generation++;
+	d->session = POOL_NONE;
+	d->asked = ASKED_NOTHING;
+	d->closing = false;
 	counter_add(&w->counters, COUNT_backend_open, -1);
+	shared_give(&w->daemon->backends);
 	pool_give(&w->deliveries, number_of(w, d));
 }
 
@@ -225,16 +227,24 @@ static void connect_next(struct worker *w, struct delivery *d)
 static struct delivery *begin(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
-	uint32_t number = pool_take(&w->deliveries);
 	struct delivery *d;
 	uint16_t generation;
+	uint32_t number;
+	bool timed;
 
-	if (number == POOL_NONE)
+	if (!shared_take(&w->daemon->backends, w->config->upstream.connections))
 		return NULL;
+	number = pool_take(&w->deliveries);
+	if (number == POOL_NONE) {
+		shared_give(&w->daemon->backends);
+		return NULL;
+	}
 	d = at(w, number);
 	generation = d->generation;
 	/* The buffers at the end are written before they are read. */
+	timed = d->timed;
 	memset(d, 0, offsetof(struct delivery, address));
+	d->timed = timed;
 	d->generation = generation;
 	d->session = n;
 	d->fd = -1;
@@ -243,9 +253,9 @@ static struct delivery *begin(struct worker *w, uint32_t n)
 	s->delivery = number;
 	upstream_init(&d->up);
 	counter_add(&w->counters, COUNT_backend_open, 1);
-	if (!wheel_add(w->timeouts, number | TIMER_BIT, generation,
-		       w->now + w->config->upstream.timeout))
-		counter_add(&w->counters, COUNT_queue_full, 1);
+	if (!d->timed)
+		d->timed = wheel_add(w->timeouts, number | DELIVERY_TIMER, 0,
+				     w->now + w->config->upstream.timeout);
 	return d;
 }
 
@@ -692,26 +702,26 @@ void delivery_timeout(struct worker *w, uint32_t number)
 {
 	struct delivery *d = at(w, number);
 	struct session *s = d->session == POOL_NONE ? NULL : worker_session(w, d->session);
-	uint16_t generation = d->generation;
 	uint64_t due = d->touched + d->timeout;
 
+	d->timed = false;
+	if (!s && !d->closing)
+		return; /* nobody lives here now */
 	if (s && s->wait == WAIT_STORE && w->now >= due) {
 		delivery_answered(w, d->session);
-		due = w->now + d->timeout;
 	} else if (d->closing) {
 		call_off(w, d); /* what was to be flushed has had its time */
 		if (d->sending)
 			ring_cancel(ring_of(w), event_of(w, d, OP_BACK_SEND),
 				    event_of(w, d, OP_CANCEL));
-		due = w->now + w->config->upstream.timeout;
 	} else if (w->now >= due &&
-		   (d->asked != ASKED_NOTHING || (s && s->wait == WAIT_TEXT && d->sending))) {
+		   (d->asked != ASKED_NOTHING || (s->wait == WAIT_TEXT && d->sending))) {
 		fail(w, d, "timeout");
-		due = w->now + w->config->upstream.timeout;
 	}
-	if (d->generation != generation)
-		return;
-	if (due <= w->now)
+	/* Never further ahead than the shortest patience that the next one to live here may have.
+	 */
+	if (due <= w->now || due > w->now + w->config->upstream.timeout)
 		due = w->now + w->config->upstream.timeout;
-	wheel_add(w->timeouts, number | TIMER_BIT, d->generation, due);
+	if (!d->timed)
+		d->timed = wheel_add(w->timeouts, number | DELIVERY_TIMER, 0, due);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/ticket.h"
+#include "reasons.h"
 #include "worker.h"
 
 void judge_log(struct worker *w, const struct session *s, struct log_line *l, enum log_event event)
@@ -39,6 +40,7 @@ void judge_source(struct worker *w, struct session *s)
 	s->denied = e.verdict == GG_DENY;
 	s->action = (uint8_t)e.action;
 	s->origin = (uint8_t)e.origin;
+	s->reason = e.origin == GG_BY_OPERATOR ? e.list : 0;
 }
 
 static uint64_t source_key(struct worker *w, const struct session *s)
@@ -166,8 +168,11 @@ static void refuse(struct worker *w, struct session *s, const char *verdict, con
 	char ticket[TICKET_TEXT];
 	struct smtp_reply_args args = {.ticket = ticket_text(tag, ticket),
 				       .reason = words[s->origin]};
+	const char *given = reasons_words(s->reason);
 	struct log_line l;
 
+	if (given)
+		args.reason = given;
 	session_reply(w, s, REPLY_DENIED, &args);
 	smtp_rcpt_done(smtp, false);
 	counter_add(&w->counters, COUNT_denied, 1);
@@ -215,6 +220,7 @@ static void trap(struct worker *w, struct session *s, bool hit)
 	s->denied = true;
 	s->action = (uint8_t)e.action;
 	s->origin = GG_BY_TRAP;
+	s->reason = 0;
 	if (!hit)
 		return;
 	counter_add(&w->counters, COUNT_trapped, 1);

@@ -7,8 +7,10 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#define PATIENCE 40   /* tries of a port in use, 50 ms apart */
 #define BACKLOG 65535 /* the kernel takes the smaller of this and net.core.somaxconn */
 
 static const char *bind_mend(int err)
@@ -92,6 +94,8 @@ static void plan(const struct config *c, struct listeners *l)
 int listeners_open(const struct config *c, int workers, struct listeners *ret, char *err,
 		   size_t err_size)
 {
+	const struct timespec pause = {.tv_nsec = 50000000};
+
 	memset(ret, 0, sizeof(*ret));
 	memset(ret->fd, -1, sizeof(ret->fd));
 	plan(c, ret);
@@ -99,6 +103,12 @@ int listeners_open(const struct config *c, int workers, struct listeners *ret, c
 		char text[ENDPOINT_TEXT];
 		int rc = probe_free(&ret->at[i]);
 
+		/* The sockets of a daemon that was just killed go when the kernel has ended its
+		 * rings. */
+		for (int k = 0; rc == -EADDRINUSE && k < PATIENCE; k++) {
+			nanosleep(&pause, NULL);
+			rc = probe_free(&ret->at[i]);
+		}
 		for (int w = 0; w < workers && rc >= 0; w++) {
 			/* The first bind of port 0 chooses the port that the others share. */
 			rc = open_one(&ret->at[i], &ret->at[i]);

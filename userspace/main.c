@@ -23,12 +23,16 @@
 #include "daemon.h"
 #include "listeners.h"
 #include "privileges.h"
+#include "probe.h"
 #include "worker.h"
 
 #define CONFIG_FILE "/etc/greygate/greygate.conf"
 #define STORE_FIRST ((size_t)256 << 20)
 #define STORE_QUEUE 16384
+#define STORE_PATIENCE 60 /* tries, 50 ms apart */
 #define HEARTBEAT_LIMIT 10
+#define PROBE_AT_START 500 /* ms: a mail server that is slower is learned later */
+#define PROBE_A_TICK 50
 #define ERROR_SIZE 4096
 
 struct process {
@@ -84,8 +88,14 @@ static int open_store(struct process *p, const struct config *c)
 				  .window = (uint32_t)(c->greylist.window / 1000),
 				  .keep = (uint32_t)(c->greylist.keep / 1000),
 				  .sync = true};
+	const struct timespec pause = {.tv_nsec = 50000000};
 	int rc = store_open_lmdb(&conf, &d->store, d->key, p->err, sizeof(p->err));
 
+	/* A daemon that was just killed may not be quite gone. */
+	for (int i = 0; rc == -EBUSY && i < STORE_PATIENCE; i++) {
+		nanosleep(&pause, NULL);
+		rc = store_open_lmdb(&conf, &d->store, d->key, p->err, sizeof(p->err));
+	}
 	if (rc)
 		return rc;
 	if (p->err[0]) {
@@ -193,22 +203,26 @@ static int start(struct process *p, const struct config *c)
 		rc = commands_open(d, p->who.uid, p->who.gid, &p->control, p->err, sizeof(p->err));
 	if (!rc)
 		rc = open_fastpath(p, c);
-	if (!rc)
-		rc = privileges_drop(&p->who, p->err, sizeof(p->err));
 	if (rc)
 		return rc;
+	/* Before the drop, which then holds for its thread too and leaves it nothing. */
 	rc = store_writer_start(d->store, d->worker_count + 1, STORE_QUEUE, &d->writer);
 	if (rc) {
 		snprintf(p->err, sizeof(p->err), "store writer: %s", strerror(-rc));
 		return rc;
 	}
+	rc = privileges_drop(&p->who, p->err, sizeof(p->err));
+	if (rc)
+		return rc;
 	daemon_apply(d, NULL, c);
+	probe_step(d, PROBE_AT_START);
 	for (int i = 0; i < d->worker_count && !rc; i++) {
 		rc = worker_start(d, i, p->listeners.fd[i], p->listeners.count, &d->workers[i],
 				  p->err, sizeof(p->err));
 		/* The worker owns its listeners, also when it could not begin. */
 		memset(p->listeners.fd[i], -1, sizeof(p->listeners.fd[i]));
 	}
+	privileges_forget();
 	if (!rc)
 		rc = control_start(p->control);
 	return rc;
@@ -284,6 +298,7 @@ static void serve(struct daemon *d, const sigset_t *signals)
 			reload(d);
 		if (ns <= 0) {
 			daemon_tick(d);
+			probe_step(d, PROBE_A_TICK);
 			notify("WATCHDOG=1");
 			next.tv_sec = now.tv_sec + 1;
 			next.tv_nsec = now.tv_nsec;
@@ -359,6 +374,7 @@ static int run(struct process *p, bool foreground)
 	tell_parent(ready);
 	notify("READY=1");
 	serve(d, &signals);
+	probe_end();
 	notify("STOPPING=1");
 	log_begin(&l, LOG_STOP);
 	log_str(&l, "reason", "signal");

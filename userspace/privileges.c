@@ -5,12 +5,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int privileges_find(const char *user, struct privileges *ret, char *err, size_t err_size)
@@ -71,18 +74,38 @@ void privileges_limits(void)
 	}
 }
 
+/* Exactly these capabilities, effective and permitted; 0 or -errno. glibc has no call for it. */
+static int set_capabilities(uint64_t which)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {
+		{.effective = (uint32_t)which, .permitted = (uint32_t)which},
+		{.effective = (uint32_t)(which >> 32), .permitted = (uint32_t)(which >> 32)}};
+
+	return syscall(SYS_capset, &header, data) ? -errno : 0;
+}
+
+void privileges_forget(void)
+{
+	set_capabilities(0);
+}
+
 int privileges_drop(const struct privileges *p, char *err, size_t err_size)
 {
 	const char *step = NULL;
 
 	if (geteuid() != 0)
 		return 0;
-	if (setgroups(0, NULL))
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
+		step = "keepcaps";
+	else if (setgroups(0, NULL))
 		step = "setgroups";
 	else if (setresgid(p->gid, p->gid, p->gid))
 		step = "setresgid";
 	else if (setresuid(p->uid, p->uid, p->uid))
 		step = "setresuid";
+	else if (set_capabilities(1ull << CAP_IPC_LOCK) && set_capabilities(0))
+		step = "capset";
 	else if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		step = "no_new_privs";
 	if (step) {

@@ -20,8 +20,13 @@ int privileges_find(const char *user, struct privileges *ret, char *err, size_t 
 int privileges_give(const char *dir, const struct privileges *p, char *err, size_t err_size);
 /* Raises the limits on descriptors and locked memory to their hard values, for the rings. */
 void privileges_limits(void);
-/* Drops to the user for good, all capabilities included, and forbids to gain any. Nothing happens
- * for a process that isn't root. */
+/* Drops to the user for good and forbids to gain any right. One capability stays with the calling
+ * thread and the threads it makes, CAP_IPC_LOCK: the memory of rings would else count against the
+ * user's RLIMIT_MEMLOCK, beside that of a daemon that is just ending. Nothing happens for a process
+ * that is not root. */
 int privileges_drop(const struct privileges *p, char *err, size_t err_size);
+
+/* Gives that last one up too, for the calling thread, when its rings stand. */
+void privileges_forget(void);
 
 #endif

@@ -105,9 +105,10 @@ void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer)
 	log_str(&l, "verdict", s->allowed ? "allow" : s->denied ? "deny" : "grey");
 	log_end(&l);
 
-	if (w->draining || w->open > w->session_limit || !judge_enter(w, s)) {
-		enum counter which =
-			w->open > w->session_limit ? COUNT_limit_sessions : COUNT_limit_source;
+	s->admitted = shared_take(&w->daemon->sessions, c->limit.sessions);
+	if (w->draining || !s->admitted || !judge_enter(w, s)) {
+		enum counter which = s->admitted ? COUNT_limit_source : COUNT_limit_sessions;
+
 		if (!w->draining) {
 			counter_add(&w->counters, which, 1);
 			judge_log(w, s, &l, LOG_LIMIT);
@@ -117,7 +118,7 @@ void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer)
 		}
 		session_reply(w, s, REPLY_SERVICE_DOWN, NULL);
 		s->hangup = true;
-		wheel_add(w->timeouts, n, s->generation, w->now + c->limit.state_time);
+		worker_timer(w, n, w->now + c->limit.state_time);
 		session_continue(w, n);
 		return;
 	}
@@ -137,8 +138,7 @@ static void dialog_begin(struct worker *w, uint32_t n)
 	s->dialog = pool_take(&w->dialogs);
 	assert(s->dialog != POOL_NONE); /* there is one for each slot */
 	smtp_init(session_smtp(w, s));
-	if (!wheel_add(w->timeouts, n, s->generation, w->now + w->config->limit.state_time))
-		counter_add(&w->counters, COUNT_queue_full, 1);
+	worker_timer(w, n, w->now + w->config->limit.state_time);
 }
 
 void session_banner(struct worker *w, uint32_t n, size_t from)
@@ -168,8 +168,7 @@ void session_dripped(struct worker *w, uint32_t n, int res)
 	s->touched = w->now;
 	if (s->phase != PHASE_STUTTER || s->drips)
 		return;
-	w->stuttering--;
-	counter_add(&w->counters, COUNT_stuttering, -1);
+	stutter_ended(w);
 	session_banner(w, n, s->drip);
 }
 
@@ -354,12 +353,12 @@ static void linger(struct worker *w, uint32_t n)
 
 	/* Closing with unread input would reset the connection and may take the reply with it. */
 	s->phase = PHASE_LINGER;
-	s->started = w->now;
 	if (!s->receiving) {
 		s->receiving = true;
 		ring_recv(worker_ring(w, n), n & w->slot_mask, event_of(s, n, OP_RECV));
 	}
-	wheel_add(w->timeouts, n, s->generation, w->now + LINGER_MS);
+	if (!wheel_add(w->timeouts, n | LINGER_TIMER, s->generation, w->now + LINGER_MS))
+		session_end(w, n);
 }
 
 void session_sent(struct worker *w, uint32_t n, int res)
@@ -392,10 +391,8 @@ void session_end(struct worker *w, uint32_t n)
 	struct session *s = worker_session(w, n);
 	struct ring *r = worker_ring(w, n);
 
-	if (s->phase == PHASE_STUTTER) {
-		w->stuttering--;
-		counter_add(&w->counters, COUNT_stuttering, -1);
-	}
+	if (s->phase == PHASE_STUTTER)
+		stutter_ended(w);
 	if (s->phase != PHASE_CLOSING) {
 		bool dripping = s->phase == PHASE_STUTTER;
 
@@ -429,6 +426,8 @@ void session_closed(struct worker *w, uint32_t n)
 	s->generation++;
 	s->phase = PHASE_FREE;
 	w->open--;
+	if (s->admitted)
+		shared_give(&w->daemon->sessions);
 	counter_add(&w->counters, COUNT_sessions, -1);
 	pool_give(&w->sessions[n >> w->slot_bits], n & w->slot_mask);
 }
@@ -464,15 +463,12 @@ void session_timeout(struct worker *w, uint32_t n)
 	uint64_t quiet = w->now - s->touched, age = w->now - s->started;
 	uint64_t next;
 
-	if (s->phase == PHASE_LINGER) {
-		if (age >= LINGER_MS)
-			session_end(w, n);
-		else
-			wheel_add(w->timeouts, n, s->generation, s->started + LINGER_MS);
+	if (s->phase == PHASE_BANNER && quiet >= c->limit.state_time) {
+		session_end(w, n); /* refused, and does not read why */
 		return;
 	}
 	if (s->phase == PHASE_BANNER) {
-		session_end(w, n); /* refused, and does not read why */
+		worker_timer(w, n, s->touched + c->limit.state_time);
 		return;
 	}
 	if (s->phase != PHASE_DIALOG)
@@ -480,7 +476,7 @@ void session_timeout(struct worker *w, uint32_t n)
 	/* While the mail server or the store is asked, their own timeouts rule. Giving up after the
 	 * end of data would deliver the message and tell the client otherwise. */
 	if (s->wait == WAIT_REPLY || s->wait == WAIT_STORE) {
-		wheel_add(w->timeouts, n, s->generation, w->now + 1000);
+		worker_timer(w, n, w->now + 1000);
 		return;
 	}
 	if (age >= c->limit.session_time) {
@@ -495,7 +491,13 @@ void session_timeout(struct worker *w, uint32_t n)
 	next = s->touched + c->limit.state_time;
 	if (next > s->started + c->limit.session_time)
 		next = s->started + c->limit.session_time;
-	wheel_add(w->timeouts, n, s->generation, next);
+	worker_timer(w, n, next);
+}
+
+void session_linger_over(struct worker *w, uint32_t n)
+{
+	if (worker_session(w, n)->phase == PHASE_LINGER)
+		session_end(w, n);
 }
 
 void session_drain(struct worker *w, uint32_t n)

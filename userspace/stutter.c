@@ -45,7 +45,7 @@ bool stutter_begin(struct worker *w, uint32_t n, uint64_t duration)
 
 	if (!drips)
 		return false;
-	if (w->stuttering >= c->stutter.max_sessions / (uint32_t)w->daemon->worker_count) {
+	if (!shared_take(&w->daemon->stuttering, c->stutter.max_sessions)) {
 		counter_add(&w->counters, COUNT_limit_stutter, 1);
 		return false;
 	}
@@ -60,11 +60,18 @@ bool stutter_begin(struct worker *w, uint32_t n, uint64_t duration)
 	if (!wheel_add(w->drips, n, s->generation,
 		       w->now + (w->random >> 33) % c->stutter.interval)) {
 		counter_add(&w->counters, COUNT_queue_full, 1);
+		shared_give(&w->daemon->stuttering);
+		s->phase = PHASE_BANNER;
 		return false;
 	}
-	w->stuttering++;
 	counter_add(&w->counters, COUNT_stuttering, 1);
 	return true;
+}
+
+void stutter_ended(struct worker *w)
+{
+	shared_give(&w->daemon->stuttering);
+	counter_add(&w->counters, COUNT_stuttering, -1);
 }
 
 void stutter_fire(uint32_t n, uint16_t generation, void *worker)

@@ -8,6 +8,7 @@
  * lives in the ring that accepted it; accepts are kept on one ring at a time, so that a turn's
  * completions come in few batches.
  */
+#include "privileges.h"
 #include "worker.h"
 
 #include <assert.h>
@@ -34,9 +35,8 @@
 	      */
 #define WAIT_MAX 1000
 #define LOG_SINK (1u << 20)
-#define TIMER_BIT (1u << 31) /* a delivery's entry in the timeout wheel */
-#define RING_PATIENCE 40     /* tries, 50 ms apart */
-#define SPARE_SLOTS 256      /* for those who are only told that it is full */
+#define RING_PATIENCE 40 /* tries, 50 ms apart */
+#define SPARE_SLOTS 1024 /* for those who are only told that it is full */
 
 struct start {
 	struct worker *w;
@@ -264,18 +264,29 @@ static void reap(struct worker *w, struct ring *r)
 
 /* ---- time ---- */
 
+void worker_timer(struct worker *w, uint32_t n, uint64_t due)
+{
+	/* An entry that is there already comes no later than state_time from now. */
+	if (!w->timed[n])
+		w->timed[n] = wheel_add(w->timeouts, n, 0, due);
+}
+
 static void on_timer(uint32_t number, uint16_t generation, void *arg)
 {
 	struct worker *w = arg;
 
-	if (number & TIMER_BIT) {
-		number &= ~TIMER_BIT;
-		if (((struct delivery *)pool_at(&w->deliveries, number))->generation == generation)
-			delivery_timeout(w, number);
+	if (number & DELIVERY_TIMER) {
+		delivery_timeout(w, number & ~DELIVERY_TIMER);
 		return;
 	}
-	if (worker_session(w, number)->generation == generation)
-		session_timeout(w, number);
+	if (number & LINGER_TIMER) {
+		number &= ~LINGER_TIMER;
+		if (worker_session(w, number)->generation == generation)
+			session_linger_over(w, number);
+		return;
+	}
+	w->timed[number] = false;
+	session_timeout(w, number);
 }
 
 /* ---- drain ---- */
@@ -368,8 +379,8 @@ static int make_rings(struct worker *w, const struct config *c, char *err, size_
 	struct rlimit files;
 	int rc;
 
-	w->session_limit = need;
-	need += SPARE_SLOTS + (uint32_t)w->listener_count * WORKER_ACCEPTS;
+	/* Connections spread over the workers by their hash: some get more than their share. */
+	need += need / 4 + SPARE_SLOTS + (uint32_t)w->listener_count * WORKER_ACCEPTS;
 	getrlimit(RLIMIT_NOFILE, &files);
 	while ((1u << w->slot_bits) < need && (2u << w->slot_bits) <= SLOTS_MAX &&
 	       (2u << w->slot_bits) <= files.rlim_cur)
@@ -378,8 +389,8 @@ static int make_rings(struct worker *w, const struct config *c, char *err, size_
 	conf.slots = w->slot_mask + 1;
 	while (w->ring_count < WORKER_RINGS && (uint32_t)w->ring_count << w->slot_bits < need) {
 		rc = ring_new(&w->rings[w->ring_count], &conf, err, err_size);
-		/* The kernel frees the rings of a daemon that was just killed in the background, and
-		 * counts them until then. */
+		/* The kernel frees the rings of a daemon that was just killed in the background,
+		 * and counts them until then. */
 		for (int i = 0; rc == -ENOMEM && i < RING_PATIENCE; i++) {
 			nanosleep(&pause, NULL);
 			rc = ring_new(&w->rings[w->ring_count], &conf, err, err_size);
@@ -407,12 +418,10 @@ static int make_rings(struct worker *w, const struct config *c, char *err, size_
 static int make_pools(struct worker *w, const struct config *c, char *err, size_t err_size)
 {
 	uint32_t slots = (uint32_t)w->ring_count << w->slot_bits;
-	uint32_t deliveries = c->upstream.connections / (uint32_t)w->daemon->worker_count;
+	uint32_t deliveries = c->upstream.connections;
 	uint32_t waiting = slots < 16384 ? slots : 16384;
 	int rc;
 
-	if (!deliveries)
-		deliveries = 1;
 	w->recipients = c->limit.recipients;
 	rc = pool_new(&w->dialogs, slots, sizeof(struct dialog));
 	if (!rc)
@@ -425,8 +434,11 @@ static int make_pools(struct worker *w, const struct config *c, char *err, size_
 	if (!rc)
 		rc = wheel_new(DRIP_SLOTS, TICK_MS, slots * 2, w->now, &w->drips);
 	if (!rc)
-		rc = wheel_new(TIMEOUT_SLOTS, TIMEOUT_MS, slots * 3 + deliveries * 2, w->now,
+		rc = wheel_new(TIMEOUT_SLOTS, TIMEOUT_MS, slots * 2 + deliveries, w->now,
 			       &w->timeouts);
+	w->timed = calloc(slots, sizeof(*w->timed));
+	if (!rc && !w->timed)
+		rc = -ENOMEM;
 	if (!rc)
 		rc = stutter_banner(w, c->hostname);
 	if (!rc)
@@ -449,6 +461,7 @@ static void unmake(struct worker *w)
 	wheel_free(&w->drips);
 	wheel_free(&w->timeouts);
 	free(w->banner);
+	free(w->timed);
 	for (int i = 0; i < w->listener_count; i++)
 		if (w->listeners[i].fd >= 0)
 			close(w->listeners[i].fd);
@@ -485,6 +498,7 @@ static void *worker_main(void *arg)
 	struct worker *w = start->w;
 	int rc = make(w, w->error, sizeof(w->error));
 
+	privileges_forget();
 	pthread_mutex_lock(&start->lock);
 	start->err = rc;
 	start->done = true;

@@ -35,7 +35,9 @@
 #define TEXT_BUFFER 65536              /* message bytes on their way */
 #define IN_CHUNK (TEXT_BUFFER + 16384) /* input that waits: what followed a message, and a line */
 #define RECV_BUFFER 4096
-#define LINGER_MS 2000 /* how long a refused client may take to read why */
+#define DELIVERY_TIMER (1u << 31) /* in the timeout wheel: the number is a delivery's */
+#define LINGER_TIMER (1u << 30)   /* a session's own, beside its slot's */
+#define LINGER_MS 2000            /* how long a refused client may take to read why */
 
 enum op {
 	OP_ACCEPT = 1, /* number: index into accepts */
@@ -80,8 +82,8 @@ struct session {
 	bool receiving, sending, hangup, quit, closed; /* closed: close is queued */
 	bool running;                                  /* commands are being carried out */
 	bool allowed, denied;                          /* verdict on the source */
-	uint8_t action, origin;                        /* of the deny */
-	bool counted;                                  /* in the per-source count */
+	uint8_t action, origin, reason;                /* of the deny */
+	bool counted, admitted; /* in the per-source count, in that of all sessions */
 	uint16_t port;
 	uint32_t dialog; /* pool numbers, POOL_NONE: none */
 	uint32_t delivery;
@@ -107,6 +109,7 @@ struct accepted {
 };
 
 struct delivery {
+	bool timed; /* its slot has an entry in timeouts, also between lives */
 	uint16_t generation;
 	uint32_t session; /* POOL_NONE: the client is gone, only the close is awaited */
 	int fd;           /* -1: none */
@@ -150,9 +153,9 @@ struct worker {
 	struct pool sessions[WORKER_RINGS];
 	int ring_count;
 	uint32_t slot_bits, slot_mask;
-	uint32_t session_limit; /* of this worker */
-	uint32_t recipients;    /* room in a delivery */
+	uint32_t recipients; /* room in a delivery */
 	struct pool dialogs, ins, outs, deliveries;
+	bool *timed; /* by session number: its slot has an entry in timeouts */
 	struct wheel *drips, *timeouts;
 	struct listener listeners[WORKER_LISTENERS];
 	int listener_count;
@@ -165,7 +168,7 @@ struct worker {
 	uint64_t now;  /* ms, CLOCK_MONOTONIC */
 	uint32_t wall; /* s, CLOCK_REALTIME */
 	uint64_t next_id, random;
-	uint32_t stuttering, open;
+	uint32_t open;
 	char *banner; /* template, see stutter.c */
 	size_t banner_len, banner_line;
 	int wake_fd;
@@ -182,6 +185,9 @@ int worker_start(struct daemon *d, int number, const int *listeners, int listene
 		 struct worker **ret, char *err, size_t err_size);
 /* Wakes it, after daemon.draining was set. */
 void worker_wake(struct worker *w);
+/* Has session_timeout called for this slot at `due` or before: a slot has one entry in the wheel,
+ * whoever comes and goes. */
+void worker_timer(struct worker *w, uint32_t n, uint64_t due);
 void worker_join(struct worker **w);
 /* Bytes of our own that a session costs while it stutters, for status. */
 size_t worker_session_bytes(void);
@@ -199,7 +205,9 @@ void session_received(struct worker *w, uint32_t n, const struct io_uring_cqe *c
 void session_sent(struct worker *w, uint32_t n, int res);
 void session_dripped(struct worker *w, uint32_t n, int res);
 void session_closed(struct worker *w, uint32_t n);
+/* The slot's timer: looks at whoever lives there now. */
 void session_timeout(struct worker *w, uint32_t n);
+void session_linger_over(struct worker *w, uint32_t n);
 /* The server is going down: says so where that may be said now. */
 void session_drain(struct worker *w, uint32_t n);
 /* Goes on with what is queued, after something it waited for has come. */
@@ -221,6 +229,8 @@ void session_push_back(struct worker *w, struct session *s, const char *bytes, s
 int stutter_banner(struct worker *w, const char *hostname);
 /* Begins to stutter for about `duration` ms; false when the session is not to be stuttered. */
 bool stutter_begin(struct worker *w, uint32_t n, uint64_t duration);
+/* A session leaves PHASE_STUTTER. */
+void stutter_ended(struct worker *w);
 void stutter_fire(uint32_t n, uint16_t generation, void *worker);
 
 /* ---- judge.c ---- */

@@ -140,7 +140,13 @@ static enum upstream_act xclient(struct upstream *u, const struct upstream_clien
 static enum upstream_act ehlo_again(struct upstream *u, const struct upstream_client *c,
 				    struct upstream_out *out)
 {
-	(void)c, (void)out;
+	/* The client's name is not to its liking: our own was, and XCLIENT has told whom it is for.
+	 */
+	if (u->code / 100 == 5 && !u->own_name) {
+		u->own_name = true;
+		say(out, "EHLO %s\r\n", c->our_name);
+		return ask(u, UP_EHLO_AGAIN);
+	}
 	if (u->code / 100 != 2)
 		return fail(u, u->code == 421 ? WHY_CLOSING : WHY_EHLO_AGAIN);
 	greeting_learn(u);
@@ -222,6 +228,7 @@ size_t upstream_input(struct upstream *u, const struct upstream_client *c, const
 void upstream_init(struct upstream *u)
 {
 	u->state = UP_CONNECTING;
+	u->own_name = false;
 	u->command = 0;
 	u->why = WHY_NOTHING;
 	u->caps = u->xclient = 0;

@@ -74,6 +74,7 @@ struct upstream_client {
 
 struct upstream {
 	uint8_t state;   /* enum upstream_state */
+	bool own_name;   /* the client's EHLO name was refused after XCLIENT */
 	uint8_t command; /* which one's reply is awaited */
 	uint8_t why;     /* what broke it */
 	uint32_t caps;

@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #define SMTP_PATH 256       /* RFC 5321 4.5.3.1.3, with the angle brackets */
-#define SMTP_LOCAL 64       /* 4.5.3.1.1 */
+#define SMTP_LOCAL 250      /* RFC 5321 4.5.3.1.1 asks for 64 at least; VERP and SRS need more */
 #define SMTP_DOMAIN 255     /* 4.5.3.1.2 */
 #define SMTP_PARAMS 256     /* parameters of MAIL or RCPT as they came */
 #define SMTP_REPLY_MAX 1024 /* longest reply of our own, EHLO included */

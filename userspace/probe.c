@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "probe.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "relay/upstream.h"
+
+#define EVERY_MS 60000    /* between two probes that were answered */
+#define AGAIN_MS 5000     /* after one that was not */
+#define PATIENCE_MS 30000 /* for one */
+
+static struct {
+	int fd; /* -1: none at hand */
+	int backend;
+	uint64_t began, due;
+	struct upstream up;
+	struct upstream_out out;
+} probe = {.fd = -1};
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void finish(uint64_t pause)
+{
+	if (probe.fd >= 0)
+		close(probe.fd);
+	probe.fd = -1;
+	probe.due = now_ms() + pause;
+}
+
+void probe_end(void)
+{
+	finish(0);
+}
+
+/* This one failed: the next backend is asked at once, the first one again after a while. */
+static void next_backend(const struct config *c)
+{
+	bool last = ++probe.backend >= c->backend_count;
+
+	if (last)
+		probe.backend = 0;
+	finish(last ? AGAIN_MS : 0);
+}
+
+static void begin(const struct config *c)
+{
+	struct sockaddr_storage sa;
+	socklen_t len;
+
+	if (probe.backend >= c->backend_count)
+		probe.backend = 0;
+	len = addr_to_sockaddr(&c->backend[probe.backend], &sa);
+	upstream_init(&probe.up);
+	probe.out.len = 0;
+	probe.began = now_ms();
+	probe.fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (probe.fd < 0 ||
+	    (connect(probe.fd, (struct sockaddr *)&sa, len) && errno != EINPROGRESS))
+		next_backend(c);
+}
+
+static void say_out(const struct config *c)
+{
+	ssize_t n = send(probe.fd, probe.out.buf, probe.out.len, MSG_NOSIGNAL);
+
+	probe.out.len = 0;
+	if (n < 0)
+		next_backend(c);
+}
+
+static void answered(struct daemon *d, const struct config *c)
+{
+	atomic_store_explicit(&d->backend_caps, probe.up.caps, memory_order_relaxed);
+	upstream_quit(&probe.up, &probe.out);
+	say_out(c);
+	probe.backend = 0;
+	finish(EVERY_MS);
+}
+
+static void read_in(struct daemon *d, const struct config *c)
+{
+	const struct upstream_client who = {
+		.our_name = c->hostname, .helo = c->hostname, .esmtp = true};
+	char buf[4096];
+	ssize_t got = recv(probe.fd, buf, sizeof(buf), 0);
+	size_t used = 0;
+
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0) {
+		next_backend(c);
+		return;
+	}
+	while (probe.fd >= 0 && used < (size_t)got) {
+		enum upstream_act act;
+
+		used += upstream_input(&probe.up, &who, buf + used, (size_t)got - used, &probe.out,
+				       &act);
+		if (act == UPSTREAM_MORE)
+			return;
+		if (act == UPSTREAM_SEND)
+			say_out(c);
+		else if (act == UPSTREAM_READY)
+			answered(d, c);
+		else
+			next_backend(c);
+	}
+}
+
+void probe_step(struct daemon *d, int budget)
+{
+	const struct config *c = atomic_load(&d->config);
+	uint64_t end = now_ms() + (uint64_t)budget;
+
+	if (probe.fd < 0 && now_ms() >= probe.due)
+		begin(c);
+	while (probe.fd >= 0) {
+		bool connecting = probe.up.state == UP_CONNECTING;
+		struct pollfd p = {.fd = probe.fd, .events = connecting ? POLLOUT : POLLIN};
+		uint64_t now = now_ms();
+
+		if (now - probe.began > PATIENCE_MS) {
+			next_backend(c);
+			return;
+		}
+		if (poll(&p, 1, now < end ? (int)(end - now) : 0) <= 0)
+			return;
+		if (connecting && (p.revents & (POLLERR | POLLHUP)))
+			next_backend(c);
+		else if (connecting)
+			upstream_connected(&probe.up);
+		else
+			read_in(d, c);
+	}
+}
