@@ -83,7 +83,8 @@ if [ -n "$own" ] && kill -0 "$daemon" 2>/dev/null; then
 
 	    swaks --server 127.0.0.1:2525 --from alice@example.org --to bob@example.net
 
-	and to see what it knows:
+	(a source that passed before goes through at once; to begin anew:
+	sudo $BUILD/greygate -c run/greygate.conf forget 127.0.0.1), and to see what it knows:
 
 	    sudo $BUILD/greygate -c run/greygate.conf status
 
