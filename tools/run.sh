@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
 conf=${1:-}
 dir=$PWD/run
-daemon='' sink=''
+daemon='' sink='' kept=''
 
 die() { echo "run: $*" >&2; exit 1; }
 
@@ -21,12 +21,13 @@ finish() {
 	if [ -n "$daemon" ]; then
 		kill -TERM "$daemon" 2>/dev/null
 		wait "$daemon" 2>/dev/null
-		"$BUILD/greygate" -c "$conf" detach
+		"$BUILD/greygate" -c "$kept" detach
 	fi
 	if [ -n "$sink" ]; then
 		kill -TERM "$sink" 2>/dev/null
 		wait "$sink" 2>/dev/null
 	fi
+	rm -f "$kept"
 }
 
 if [ "$(stat -f -c %T /sys/fs/bpf 2>/dev/null)" != bpf_fs ]; then
@@ -57,6 +58,8 @@ if [ -z "$conf" ]; then
 	END
 fi
 "$BUILD/greygated" -t -c "$conf" || exit 1
+# The file may be edited, and be wrong, by the time everything has to be found again.
+kept=$(mktemp) && cp "$conf" "$kept" || exit 1
 trap finish EXIT
 trap 'exit 0' INT TERM
 
