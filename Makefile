@@ -129,10 +129,45 @@ bench: deps
 	$(MAKE) --no-print-directory all $(BENCHES)
 	@BUILD=$(BUILD) BENCH="$(BENCH)" selftests/bench/run.sh
 
+# Programs, manual pages, unit, sample configuration; DESTDIR and PREFIX are honoured.
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system \
+		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 \
+		$(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/doc/greygate/examples \
+		$(DESTDIR)/etc/greygate $(DESTDIR)/etc/fail2ban/filter.d
+	install -m 755 $(BUILD)/greygated $(DESTDIR)$(PREFIX)/sbin/
+	install -m 755 $(BUILD)/greygate $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 tools/greygate.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 tools/greygate.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 644 tools/greygated.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 tools/systemd/greygated.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	install -m 644 README CHANGES tools/examples/*.conf $(DESTDIR)$(PREFIX)/share/doc/greygate/examples/
+	install -m 644 tools/fail2ban/greygate.conf $(DESTDIR)/etc/fail2ban/filter.d/
+
+# A binary package for this machine's release, from what install lays down.
+deb: all
+	@BUILD=$(BUILD) VERSION=$(VERSION) tools/deb.sh
+
+FUZZERS := $(patsubst selftests/fuzz/%.c,%,$(wildcard selftests/fuzz/*.c))
+FUZZ_SECONDS ?= 60
+
+$(BUILD)/fuzz/%: selftests/fuzz/%.c $(wildcard userspace/smtp/*.c userspace/relay/*.c userspace/core/addr.c)
+	@mkdir -p $(@D)
+	@echo '  FUZZ $<'
+	$(Q)$(CLANG) -std=gnu11 -g -O1 -D_GNU_SOURCE -Iinclude -Iuserspace -I. \
+		-fsanitize=fuzzer,address,undefined -o $@ $^
+
+# Each driver for FUZZ_SECONDS, from its corpus; what it finds is written to $(BUILD)/fuzz.
+fuzz: deps $(FUZZERS:%=$(BUILD)/fuzz/%)
+	@set -e; for f in $(FUZZERS); do mkdir -p $(BUILD)/fuzz/corpus-$$f; \
+		$(BUILD)/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 \
+			-artifact_prefix=$(BUILD)/fuzz/ -dict=selftests/fuzz/$$f.dict \
+			$(BUILD)/fuzz/corpus-$$f selftests/fuzz/corpus/$$f; done
+
 lint:
 	@selftests/lint
 
 clean:
 	rm -rf $(BUILD) run bench.json
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)

@@ -15,13 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "worker.h"
-
-/* The end of data may take the mail server's filters minutes (RFC 5321 4.5.3.2.6): giving up early
- * means delivering twice. */
-#define TEXT_PATIENCE 10
-
-enum asked { ASKED_NOTHING, ASKED_GREETING, ASKED_MAIL, ASKED_RCPT, ASKED_DATA, ASKED_TEXT };
+#include "delivery.h"
 
 static struct delivery *at(struct worker *w, uint32_t number)
 {
@@ -38,19 +32,18 @@ struct delivery *delivery_of(struct worker *w, const struct session *s)
 	return s->delivery == POOL_NONE ? NULL : at(w, s->delivery);
 }
 
-/* The ring that carries a delivery is the first: its sockets are plain descriptors. */
-static struct ring *ring_of(struct worker *w)
+struct ring *delivery_ring(struct worker *w)
 {
 	return &w->rings[0];
 }
 
-static struct ring_event event_of(struct worker *w, const struct delivery *d, enum op op)
+struct ring_event delivery_token(struct worker *w, const struct delivery *d, enum op op)
 {
 	return (struct ring_event){number_of(w, d), d->generation, (uint8_t)op};
 }
 
-static void log_delivery(struct worker *w, const struct delivery *d, const struct session *s,
-			 const char *verdict, const char *reason, const char *reply)
+void delivery_log(struct worker *w, const struct delivery *d, const struct session *s,
+		  const char *verdict, const char *reason, const char *reply)
 {
 	const struct smtp *smtp = session_smtp(w, (struct session *)s);
 	char text[ENDPOINT_TEXT];
@@ -60,7 +53,7 @@ static void log_delivery(struct worker *w, const struct delivery *d, const struc
 	log_str(&l, "from", smtp->reverse.text);
 	log_str(&l, "verdict", verdict);
 	log_str(&l, "reason", reason);
-	log_str(&l, "backend", endpoint_text(&w->config->backend[d->backend], text));
+	log_str(&l, "backend", endpoint_text(&d->peer, text));
 	if (reply) {
 		size_t len = strcspn(reply, "\r\n");
 
@@ -91,27 +84,27 @@ static void settle(struct worker *w, struct delivery *d)
 		return;
 	d->closed = true;
 	if (d->fd >= 0)
-		ring_close_fd(ring_of(w), d->fd, event_of(w, d, OP_BACK_CLOSE));
+		ring_close_fd(delivery_ring(w), d->fd, delivery_token(w, d, OP_BACK_CLOSE));
 	else if (d->session == POOL_NONE)
 		release(w, d);
 }
 
 static void call_off(struct worker *w, struct delivery *d)
 {
-	struct ring_event nobody = event_of(w, d, OP_CANCEL);
+	struct ring_event nobody = delivery_token(w, d, OP_CANCEL);
 
 	d->closing = true;
 	if (d->connecting)
-		ring_cancel(ring_of(w), event_of(w, d, OP_BACK_CONNECT), nobody);
+		ring_cancel(delivery_ring(w), delivery_token(w, d, OP_BACK_CONNECT), nobody);
 	if (d->receiving)
-		ring_cancel(ring_of(w), event_of(w, d, OP_BACK_RECV), nobody);
+		ring_cancel(delivery_ring(w), delivery_token(w, d, OP_BACK_RECV), nobody);
 	/* QUIT is on its way when the machine is idle; a piece of a message must not go on. */
 	if (d->sending && d->up.state == UP_TEXT)
-		ring_cancel(ring_of(w), event_of(w, d, OP_BACK_SEND), nobody);
+		ring_cancel(delivery_ring(w), delivery_token(w, d, OP_BACK_SEND), nobody);
 	settle(w, d);
 }
 
-static void detach(struct worker *w, struct session *s, struct delivery *d)
+void delivery_detach(struct worker *w, struct session *s, struct delivery *d)
 {
 	s->delivery = POOL_NONE;
 	d->session = POOL_NONE;
@@ -122,7 +115,8 @@ static void detach(struct worker *w, struct session *s, struct delivery *d)
 static void send_out(struct worker *w, struct delivery *d)
 {
 	d->sending = true;
-	ring_send_fd(ring_of(w), d->fd, d->out.buf, d->out.len, event_of(w, d, OP_BACK_SEND));
+	ring_send_fd(delivery_ring(w), d->fd, d->out.buf, d->out.len,
+		     delivery_token(w, d, OP_BACK_SEND));
 }
 
 void delivery_drop(struct worker *w, struct session *s)
@@ -137,7 +131,7 @@ void delivery_drop(struct worker *w, struct session *s)
 	}
 	if (!d->closing)
 		call_off(w, d);
-	detach(w, s, d);
+	delivery_detach(w, s, d);
 }
 
 /* The mail server can't be used (any more): the client hears a 4xx for what it waits for. */
@@ -160,20 +154,20 @@ static void fail(struct worker *w, struct delivery *d, const char *why)
 		return; /* the message was taken: its answer is kept for delivery_answered */
 	if (wait != WAIT_NONE || d->mail_done) {
 		counter_add(&w->counters, COUNT_backend_failed, 1);
-		log_delivery(w, d, s, "defer", why, NULL);
+		delivery_log(w, d, s, "defer", why, NULL);
 	}
 	if (wait == WAIT_TEXT) {
 		if (d->text_ended)
 			wait = WAIT_REPLY;
 		else
 			smtp_text_fail(smtp, REPLY_BACKEND_LOST);
-		if (s->receiving) { /* into our buffer: delivery_text takes it from here */
+		if (s->receiving) { /* into our buffer: message_received takes it from here */
 			d->failed = true;
 			return;
 		}
 		session_push_back(w, s, d->text + d->text_sent, d->text_len - d->text_sent);
 	}
-	detach(w, s, d);
+	delivery_detach(w, s, d);
 	s->wait = WAIT_NONE;
 	switch (wait) {
 	case WAIT_RCPT:
@@ -196,7 +190,7 @@ static void fail(struct worker *w, struct delivery *d, const char *why)
 
 /* ---- the way in ---- */
 
-static void ask(struct worker *w, struct delivery *d, enum asked what, uint64_t timeout)
+void delivery_ask(struct worker *w, struct delivery *d, enum asked what, uint64_t timeout)
 {
 	d->asked = (uint8_t)what;
 	d->touched = w->now;
@@ -208,18 +202,19 @@ static void connect_next(struct worker *w, struct delivery *d)
 	const struct config *c = w->config;
 
 	for (; d->backend < c->backend_count; d->backend++) {
-		socklen_t len = addr_to_sockaddr(&c->backend[d->backend], &d->address);
+		socklen_t len;
 
+		d->peer = c->backend[d->backend];
+		len = addr_to_sockaddr(&d->peer, &d->address);
 		d->fd = socket(d->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (d->fd < 0)
 			continue;
 		d->connecting = true;
-		ask(w, d, ASKED_GREETING, c->upstream.timeout);
-		ring_connect_fd(ring_of(w), d->fd, &d->address, len,
-				event_of(w, d, OP_BACK_CONNECT));
+		delivery_ask(w, d, ASKED_GREETING, c->upstream.timeout);
+		ring_connect_fd(delivery_ring(w), d->fd, &d->address, len,
+				delivery_token(w, d, OP_BACK_CONNECT));
 		return;
 	}
-	d->backend = c->backend_count - 1;
 	d->fd = -1;
 	fail(w, d, "connect");
 }
@@ -271,14 +266,14 @@ static void proceed(struct worker *w, struct delivery *d)
 	}
 	if (d->mail_done) {
 		upstream_rcpt(&d->up, &d->out, smtp->forward.text, smtp->rcpt_params);
-		ask(w, d, ASKED_RCPT, w->config->upstream.timeout);
+		delivery_ask(w, d, ASKED_RCPT, w->config->upstream.timeout);
 	} else {
 		if (upstream_mail_params(&d->up, smtp->mail_params, params, sizeof(params)) < 0) {
 			fail(w, d, "8BITMIME not offered by the mail server");
 			return;
 		}
 		upstream_mail(&d->up, &d->out, smtp->reverse.text, params);
-		ask(w, d, ASKED_MAIL, w->config->upstream.timeout);
+		delivery_ask(w, d, ASKED_MAIL, w->config->upstream.timeout);
 	}
 	send_out(w, d);
 }
@@ -325,141 +320,10 @@ void delivery_data(struct worker *w, uint32_t n)
 	}
 	s->wait = WAIT_DATA;
 	upstream_data(&d->up, &d->out);
-	ask(w, d, ASKED_DATA, w->config->upstream.timeout);
+	delivery_ask(w, d, ASKED_DATA, w->config->upstream.timeout);
 	d->began = w->now;
 	d->bytes = 0;
 	send_out(w, d);
-}
-
-/* ---- the message ---- */
-
-static void read_text(struct worker *w, uint32_t n, struct delivery *d)
-{
-	struct session *s = worker_session(w, n);
-
-	s->receiving = true;
-	ring_recv_into(worker_ring(w, n), n & w->slot_mask, d->text + d->text_len,
-		       TEXT_BUFFER - d->text_len, (struct ring_event){n, s->generation, OP_RECV});
-}
-
-/* Leaves the text phase with input unread: it goes back to be read as commands (or to be
- * discarded). */
-static void leave_text(struct worker *w, uint32_t n, struct delivery *d, size_t used)
-{
-	struct session *s = worker_session(w, n);
-
-	s->wait = WAIT_NONE;
-	session_push_back(w, s, d->text + used, d->text_len - used);
-	d->text_len = 0;
-}
-
-/* Scans what is in the buffer and sends on what may go. */
-static void pass_text(struct worker *w, uint32_t n, struct delivery *d)
-{
-	struct session *s = worker_session(w, n);
-	struct smtp *smtp = session_smtp(w, s);
-	struct smtp_out no_reply = {NULL, 0, 0};
-	size_t used = 0;
-
-	while (used < d->text_len && !d->text_ended) {
-		struct smtp_step step;
-
-		used += smtp_input(smtp, &w->smtp, d->text + used, d->text_len - used, &no_reply,
-				   &step);
-		if (step.act == SMTP_NEED_MORE)
-			break;
-		if (step.act == SMTP_TEXT_BAD) {
-			counter_add(&w->counters,
-				    smtp->discard == REPLY_TOO_BIG ? COUNT_limit_message
-								   : COUNT_smuggling,
-				    1);
-			log_delivery(w, d, s, "deny",
-				     smtp->discard == REPLY_TOO_BIG ? "message" : "bare_byte",
-				     NULL);
-			leave_text(w, n, d, used);
-			delivery_drop(w, s);
-			session_continue(w, n);
-			return;
-		}
-		d->text_ended = step.act == SMTP_TEXT_END;
-	}
-	if (!used) {
-		read_text(w, n, d);
-		return;
-	}
-	d->bytes += used;
-	d->text_sent = (uint32_t)used;
-	d->sending = true;
-	ring_send_fd(ring_of(w), d->fd, d->text, used, event_of(w, d, OP_BACK_SEND));
-}
-
-void delivery_text(struct worker *w, uint32_t n, int res)
-{
-	struct session *s = worker_session(w, n);
-	struct delivery *d = delivery_of(w, s);
-
-	if (res <= 0) {
-		session_end(w, n);
-		return;
-	}
-	s->touched = d->touched = w->now;
-	d->text_len += (uint32_t)res;
-	if (d->failed) {
-		leave_text(w, n, d, 0);
-		detach(w, s, d);
-		session_continue(w, n);
-		return;
-	}
-	pass_text(w, n, d);
-}
-
-/* A piece is out. */
-static void text_sent(struct worker *w, uint32_t n, struct delivery *d)
-{
-	struct session *s = worker_session(w, n);
-
-	d->touched = w->now;
-	d->text_len -= d->text_sent;
-	memmove(d->text, d->text + d->text_sent, d->text_len);
-	d->text_sent = 0;
-	if (!d->text_ended) {
-		if (d->text_len > 1)
-			pass_text(w, n, d);
-		else
-			read_text(w, n, d); /* at most a CR whose LF has not come */
-		return;
-	}
-	leave_text(w, n, d, 0);
-	s->wait = WAIT_REPLY;
-	upstream_text_sent(&d->up);
-	ask(w, d, ASKED_TEXT, w->config->upstream.timeout * TEXT_PATIENCE);
-}
-
-static void begin_text(struct worker *w, uint32_t n, struct delivery *d)
-{
-	struct session *s = worker_session(w, n);
-
-	s->wait = WAIT_TEXT;
-	d->text_len = d->text_sent = 0;
-	d->text_ended = false;
-	if (s->in != POOL_NONE) {
-		/* The client did not wait for the 354: what it sent is the beginning of the
-		 * message. */
-		d->text_len = s->in_len < TEXT_BUFFER ? s->in_len : TEXT_BUFFER;
-		memcpy(d->text, pool_at(&w->ins, s->in), d->text_len);
-		s->in_len -= d->text_len;
-		if (s->in_len) {
-			char *rest = pool_at(&w->ins, s->in);
-
-			memmove(rest, rest + d->text_len, s->in_len);
-		} else {
-			pool_give(&w->ins, s->in);
-			s->in = POOL_NONE;
-		}
-		pass_text(w, n, d);
-		return;
-	}
-	read_text(w, n, d);
 }
 
 /* ---- answers ---- */
@@ -495,7 +359,7 @@ static void on_rcpt(struct worker *w, uint32_t n, struct delivery *d)
 	s->wait = WAIT_NONE;
 	smtp_rcpt_done(session_smtp(w, s), good);
 	if (!good)
-		log_delivery(w, d, s, d->up.code >= 500 ? "deny" : "defer", "recipient",
+		delivery_log(w, d, s, d->up.code >= 500 ? "deny" : "defer", "recipient",
 			     d->up.reply);
 }
 
@@ -517,11 +381,11 @@ static void on_data(struct worker *w, uint32_t n, struct delivery *d)
 	hand_back(w, s, d);
 	smtp_data_done(session_smtp(w, s), good);
 	if (good) {
-		begin_text(w, n, d);
+		message_begin(w, n, d);
 		return;
 	}
 	s->wait = WAIT_NONE;
-	log_delivery(w, d, s, d->up.code >= 500 ? "deny" : "defer", "data", d->up.reply);
+	delivery_log(w, d, s, d->up.code >= 500 ? "deny" : "defer", "data", d->up.reply);
 	delivery_drop(w, s); /* its transaction still stands over there */
 }
 
@@ -537,7 +401,7 @@ void delivery_answered(struct worker *w, uint32_t n)
 	d->accepted_count = 0;
 	d->asked = ASKED_NOTHING;
 	if (d->closing) /* lost while the store was asked: the message was taken before */
-		detach(w, s, d);
+		delivery_detach(w, s, d);
 	if (w->draining)
 		session_drain(w, n);
 	session_continue(w, n);
@@ -548,7 +412,7 @@ static void on_text(struct worker *w, uint32_t n, struct delivery *d)
 	struct session *s = worker_session(w, n);
 	bool good = d->up.code / 100 == 2;
 
-	log_delivery(w, d, s,
+	delivery_log(w, d, s,
 		     good                ? "pass"
 		     : d->up.code >= 500 ? "deny"
 					 : "defer",
@@ -590,7 +454,8 @@ static void on_reply(struct worker *w, struct delivery *d)
 static void read_back(struct worker *w, struct delivery *d)
 {
 	d->receiving = true;
-	ring_recv_fd(ring_of(w), d->fd, d->in, sizeof(d->in), event_of(w, d, OP_BACK_RECV));
+	ring_recv_fd(delivery_ring(w), d->fd, d->in, sizeof(d->in),
+		     delivery_token(w, d, OP_BACK_RECV));
 }
 
 static void greeted(struct worker *w, struct delivery *d)
@@ -654,7 +519,7 @@ static void back_sent(struct worker *w, struct delivery *d, int res)
 	if (res < 0)
 		fail(w, d, "send");
 	else if (d->session != POOL_NONE && d->text_sent)
-		text_sent(w, d->session, d);
+		message_sent(w, d->session, d);
 }
 
 static void back_connected(struct worker *w, struct delivery *d, int res)
@@ -712,8 +577,8 @@ void delivery_timeout(struct worker *w, uint32_t number)
 	} else if (d->closing) {
 		call_off(w, d); /* what was to be flushed has had its time */
 		if (d->sending)
-			ring_cancel(ring_of(w), event_of(w, d, OP_BACK_SEND),
-				    event_of(w, d, OP_CANCEL));
+			ring_cancel(delivery_ring(w), delivery_token(w, d, OP_BACK_SEND),
+				    delivery_token(w, d, OP_CANCEL));
 	} else if (w->now >= due &&
 		   (d->asked != ASKED_NOTHING || (s->wait == WAIT_TEXT && d->sending))) {
 		fail(w, d, "timeout");

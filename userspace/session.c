@@ -309,7 +309,7 @@ void session_received(struct worker *w, uint32_t n, const struct io_uring_cqe *c
 
 	s->receiving = false;
 	if (s->wait == WAIT_TEXT && s->phase == PHASE_DIALOG) {
-		delivery_text(w, n, cqe->res);
+		message_received(w, n, cqe->res);
 		return;
 	}
 	if (s->phase == PHASE_CLOSING || cqe->res == 0 || (cqe->res < 0 && cqe->res != -ENOBUFS)) {

@@ -9,6 +9,7 @@
  *   stutter.c   the banner one byte at a time
  *   judge.c     what is thought of a source and of a recipient; what a delivery changes
  *   delivery.c  the connection to the mail server behind a session
+ *   message.c   the message through it
  *
  * A session is number n of its worker: ring n >> slot_bits, slot n & slot_mask. While it stutters
  * it is its 128 bytes here and eight in the wheel; it gets a dialog (the SMTP state) with its first
@@ -111,9 +112,10 @@ struct accepted {
 struct delivery {
 	bool timed; /* its slot has an entry in timeouts, also between lives */
 	uint16_t generation;
-	uint32_t session; /* POOL_NONE: the client is gone, only the close is awaited */
-	int fd;           /* -1: none */
-	int backend;      /* index into config.backend */
+	uint32_t session;     /* POOL_NONE: the client is gone, only the close is awaited */
+	int fd;               /* -1: none */
+	int backend;          /* index into config.backend while connecting */
+	struct endpoint peer; /* whom it is; a reload may change the list */
 	bool connecting, receiving, sending, closing, closed; /* in flight, and on the way out */
 	bool failed; /* given up, but the client is still read into text */
 	bool mail_done, text_ended;
@@ -246,7 +248,7 @@ bool judge_enter(struct worker *w, struct session *s);
 void judge_leave(struct worker *w, struct session *s);
 void judge_log(struct worker *w, const struct session *s, struct log_line *l, enum log_event event);
 
-/* ---- delivery.c ---- */
+/* ---- delivery.c, message.c ---- */
 
 /* Asks the mail server about the recipient in smtp.forward, connecting first where needed. Answers
  * at once (451) when that can't be. */
@@ -254,12 +256,12 @@ void delivery_recipient(struct worker *w, uint32_t n, const struct policy_decisi
 void delivery_data(struct worker *w, uint32_t n);
 /* The transaction is over without delivery: the mail server's side is given up. */
 void delivery_drop(struct worker *w, struct session *s);
-/* Message bytes from the client arrived in delivery.text. */
-void delivery_text(struct worker *w, uint32_t n, int res);
 /* The store has the pass (or can't have it): the mail server's answer goes to the client. */
 void delivery_answered(struct worker *w, uint32_t n);
 void delivery_event(struct worker *w, uint32_t number, enum op op, int res);
 void delivery_timeout(struct worker *w, uint32_t number);
 struct delivery *delivery_of(struct worker *w, const struct session *s);
+/* Message bytes from the client arrived in delivery.text. */
+void message_received(struct worker *w, uint32_t n, int res);
 
 #endif

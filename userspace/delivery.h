@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Between delivery.c, which owns the connection to the mail server and its dialogue, and message.c,
+ * which moves the message through it. Nobody else includes this.
+ */
+#ifndef GREYGATE_DELIVERY_H
+#define GREYGATE_DELIVERY_H
+
+#include "worker.h"
+
+enum asked { ASKED_NOTHING, ASKED_GREETING, ASKED_MAIL, ASKED_RCPT, ASKED_DATA, ASKED_TEXT };
+
+/* ---- delivery.c ---- */
+
+/* The ring that carries a delivery is the first: its sockets are plain descriptors. */
+struct ring *delivery_ring(struct worker *w);
+struct ring_event delivery_token(struct worker *w, const struct delivery *d, enum op op);
+/* Notes what the next reply answers and how long it may take. ms */
+void delivery_ask(struct worker *w, struct delivery *d, enum asked what, uint64_t timeout);
+/* The session goes on without it. */
+void delivery_detach(struct worker *w, struct session *s, struct delivery *d);
+void delivery_log(struct worker *w, const struct delivery *d, const struct session *s,
+		  const char *verdict, const char *reason, const char *reply);
+
+/* ---- message.c ---- */
+
+/* 354 was seen: reads the client into the delivery's buffer from now on. */
+void message_begin(struct worker *w, uint32_t n, struct delivery *d);
+/* A piece is out to the mail server. */
+void message_sent(struct worker *w, uint32_t n, struct delivery *d);
+
+#endif
