@@ -13,7 +13,7 @@ fi
 steps=0
 title() { steps=$((steps + 1)); printf '\n%s%d. %s%s\n' "$bold" $steps "$*" "$plain"; }
 tell() { fold -s -w 75 <<<"$*" | sed 's/ *$//; s/^/   /'; }
-show() { cut -c1-72 | sed "s/^/$dim      | /; s/\$/$plain/"; }
+show() { fold -s -w 70 | sed "s/ *\$//; s/^/$dim      | /; s/\$/$plain/"; }
 must() { # claim command...
 	local claim=$1; shift
 	if "$@" >/dev/null 2>&1; then
@@ -60,7 +60,7 @@ must "nothing reached the mail server" sh -c "! grep -q from= '$T/mx/maillog'"
 ticket=$(sed -nE 's/.*\(ticket ([0-9A-Z]+);.*/\1/p' <<<"$out")
 tell "The ticket leads back to the decision:  greygate explain $ticket"
 out=$(gg explain "$ticket")
-show <<<"$out"
+sed '/^last decisions/,$d' <<<"$out" | show
 must "it is explained" said "$CLIENT"
 attempt $CLIENT $GATE4 bob@sender.example user1@example.net >/dev/null
 

@@ -164,5 +164,32 @@ done
 check "restart: others are served" served 203.0.113.9
 check "forget after the restart" gg forget 203.0.113.66
 check "forgotten after the restart: served" served 203.0.113.66
+
+# ---- the same verdicts without any program in the kernel ----
+gg deny 203.0.113.66 --action reject --reason "off the fast path" >/dev/null
 gate_stop; is "SIGTERM: exit code 0" $? 0
 check "SIGTERM: denies stay in force" dropped 2001:db8:79::9
+on gate "$BUILD/greygate" -c "$T/greygate.conf" detach >/dev/null
+interfaces=
+stutter="first = 1s  interval = 100ms  deny_limit = 2s"
+gate_conf
+check "starts without an interface" gate_start
+unlike "no program is on the interface" "$(ip -n gate link show g0)" xdp
+like "no fast path: reject" "$(mail_from 203.0.113.66)" '^S: 554 5\.7\.1'
+unlike "no fast path: drop_new is not served either" "$(mail_from 2001:db8:79::9)" '^S: (250 2\.1\.5|354|45)'
+gg allow 203.0.113.8 >/dev/null
+out=$(mail_from 203.0.113.8 whoever@example.net)
+between "no fast path: allow is not stuttered" "$(stamp whole <<<"$out")" 0 900
+like "no fast path: allow is not greylisted" "$out" '^S: 250 2\.1\.5'
+gate_stop; is "SIGTERM: exit code 0" $? 0
+
+# ---- generic XDP ----
+interfaces='"g0"' xdp=generic
+gate_conf
+check "starts with xdp = generic" gate_start
+like "the interface has the generic kind" "$(ip -n gate link show g0)" 'xdpgeneric'
+check "xdp = generic: an IPv6 prefix from before is dropped" dropped 2001:db8:79::9
+gg deny 203.0.113.9 --action drop_new >/dev/null
+check "xdp = generic: a new deny is dropped" dropped 203.0.113.9
+check "xdp = generic: others are served" served 203.0.113.7
+gate_stop; is "SIGTERM: exit code 0" $? 0
