@@ -482,7 +482,7 @@ static void *put_many(void *arg)
 	int i;
 
 	p.addr.b[13] = (int)(intptr_t)arg;
-	for (i = 0; i < 2000; i++) {
+	for (i = 0; i < 20000; i++) {
 		p.addr.b[14] = i % 10;
 		if (i / 10 % 2)
 			fastpath_del(fp, &p);

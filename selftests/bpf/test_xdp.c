@@ -8,53 +8,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 
-#include "program.h"
-
-#define VIP4 "192.0.2.25"
-#define VIP6 "2001:db8::25"
-
-static struct fastpath *fp;
-static struct xdp_bpf *skel;
-
-/* The lists all cases meet. 198.51.100.N and 2001:db8:1::N are hosts by verdict. */
-static const struct {
-	const char *prefix;
-	enum gg_verdict verdict;
-	enum gg_action action;
-	uint32_t expires;
-} lists[] = {
-	{"198.51.100.1", GG_DENY, GG_DROP_NEW, 0},
-	{"198.51.100.2", GG_DENY, GG_DROP_ALL, 0},
-	{"198.51.100.3", GG_DENY, GG_REJECT, 0},
-	{"198.51.100.4", GG_DENY, GG_STUTTER, 0},
-	{"198.51.100.5", GG_DENY, GG_TARPIT, 0},
-	{"198.51.100.6", GG_ALLOW, GG_NO_ACTION, 0},
-	{"198.51.100.7", GG_DENY, GG_DROP_ALL, ROOM_EXPIRED},
-	{"198.51.100.8", GG_DENY, GG_DROP_NEW, 0xfffffff0},
-	{"198.51.100.9", GG_DENY, GG_NO_ACTION, 0},
-	{"198.51.100.10", GG_DENY, 77, 0},
-	{"2001:db8:1::1", GG_DENY, GG_DROP_NEW, 0},
-	{"2001:db8:1::2", GG_DENY, GG_DROP_ALL, 0},
-	{"2001:db8:1::3", GG_DENY, GG_REJECT, 0},
-	{"2001:db8:1::4", GG_DENY, GG_STUTTER, 0},
-	{"2001:db8:1::5", GG_DENY, GG_TARPIT, 0},
-	{"2001:db8:1::6", GG_ALLOW, GG_NO_ACTION, 0},
-	{"2001:db8:1::7", GG_DENY, GG_DROP_ALL, ROOM_EXPIRED},
-	/* A host inside a prefix, a prefix inside a prefix, an expired one inside a live one. */
-	{"203.0.113.0/24", GG_DENY, GG_DROP_NEW, 0},
-	{"203.0.113.6", GG_ALLOW, GG_NO_ACTION, 0},
-	{"203.0.113.7", GG_ALLOW, GG_NO_ACTION, ROOM_EXPIRED},
-	{"10.0.0.0/8", GG_DENY, GG_DROP_NEW, 0},
-	{"10.1.0.0/16", GG_ALLOW, GG_NO_ACTION, 0},
-	{"10.1.1.0/24", GG_DENY, GG_REJECT, ROOM_EXPIRED},
-	{"10.1.1.128/25", GG_DENY, GG_DROP_ALL, ROOM_EXPIRED},
-	{"172.16.0.0/12", GG_DENY, GG_DROP_NEW, ROOM_EXPIRED},
-	{"2001:db8:2::/48", GG_DENY, GG_DROP_NEW, 0},
-	{"2001:db8:2::6", GG_ALLOW, GG_NO_ACTION, 0},
-	{"2001:db8:2:1::/64", GG_ALLOW, GG_NO_ACTION, 0},
-	{"2001:db8:2:1:1::/80", GG_DENY, GG_DROP_ALL, ROOM_EXPIRED},
-	{"2001:db8:3::/48", GG_DENY, GG_DROP_ALL, ROOM_EXPIRED},
-};
+#include "lists.h"
 
 #define SYN4(source) .from = (source), .to = VIP4, .to_port = 25, .flags = TCP_SYN
 #define SYN6(source) .from = (source), .to = VIP6, .to_port = 25, .flags = TCP_SYN
@@ -346,42 +300,6 @@ static const struct {
 
 #define CASES (sizeof(cases) / sizeof(cases[0]))
 
-static void forget_hits(void)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		const struct prefix p = room_prefix(lists[i].prefix);
-
-		fastpath_del(fp, &p);
-		room_put(fp, lists[i].prefix, lists[i].verdict, lists[i].action, lists[i].expires);
-	}
-}
-
-static int set_up(void **state)
-{
-	const struct endpoint vips[] = {room_endpoint(VIP4 ":25"), room_endpoint("[" VIP6 "]:25")};
-	struct fastpath_conf conf = room_conf(GG_MODE_RELAY);
-
-	if (room_enter(state))
-		return -1;
-	conf.vips = vips;
-	conf.vip_count = 2;
-	fp = room_open(&conf);
-	skel = program_xdp(fp);
-	forget_hits();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	xdp_bpf__destroy(skel);
-	fastpath_close(&fp);
-	room_detach();
-	return 0;
-}
-
 static void judge(const char *name, const void *bytes, uint32_t len, uint32_t action,
 		  enum gg_stat cause)
 {
@@ -403,7 +321,7 @@ static void each_frame_gets_its_verdict_and_its_counter(void **state)
 
 	(void)state;
 	for (i = 0; i < CASES; i++) {
-		forget_hits();
+		lists_renew();
 		frame_build(&f, &cases[i].frame);
 		judge(cases[i].name, f.b, f.len, cases[i].action, cases[i].cause);
 	}
@@ -514,182 +432,6 @@ static void random_bytes_never_hurt(void **state)
 	}
 }
 
-static struct gg_entry entry_of(const char *address)
-{
-	const struct prefix p = room_prefix(address);
-	struct gg_entry e = {};
-
-	if (fastpath_get(fp, &p, &e))
-		fail_msg("no entry for %s", address);
-	return e;
-}
-
-static void run_case(const char *from, uint8_t flags, uint32_t action)
-{
-	const struct frame_spec s = {
-		.from = from, .to = strchr(from, ':') ? VIP6 : VIP4, .to_port = 25, .flags = flags};
-	struct frame f;
-
-	frame_build(&f, &s);
-	assert_int_equal(program_run(skel, f.b, f.len), action);
-}
-
-static void new_connections_leave_their_marks(void **state)
-{
-	static const struct {
-		const char *from;
-		uint32_t action;
-	} rows[] = {
-		{"198.51.100.1", XDP_DROP},  {"198.51.100.2", XDP_DROP},
-		{"198.51.100.3", XDP_PASS},  {"198.51.100.6", XDP_PASS},
-		{"2001:db8:1::1", XDP_DROP}, {"2001:db8:1::6", XDP_PASS},
-	};
-	struct gg_entry e;
-	uint64_t before;
-	size_t i;
-
-	(void)state;
-	forget_hits();
-	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		e = entry_of(rows[i].from);
-		assert_int_equal(e.hits, 0);
-		assert_int_equal(e.last_seen, 0);
-		before = entries_now();
-		run_case(rows[i].from, TCP_SYN, rows[i].action);
-		run_case(rows[i].from, TCP_SYN, rows[i].action);
-		e = entry_of(rows[i].from);
-		assert_int_equal(e.hits, 2);
-		/* The coarse clock may lag by a tick. */
-		assert_in_range(e.last_seen, before - 1, entries_now());
-	}
-	/* On a prefix entry too. */
-	run_case("203.0.113.44", TCP_SYN, XDP_DROP);
-	assert_int_equal(entry_of("203.0.113.0/24").hits, 1);
-}
-
-static void other_segments_leave_no_mark(void **state)
-{
-	(void)state;
-	forget_hits();
-	run_case("198.51.100.6", TCP_ACK, XDP_PASS);
-	run_case("198.51.100.1", TCP_SYN | TCP_ACK, XDP_PASS);
-	run_case("198.51.100.7", TCP_SYN, XDP_PASS);
-	assert_int_equal(entry_of("198.51.100.6").hits, 0);
-	assert_int_equal(entry_of("198.51.100.1").hits, 0);
-	assert_int_equal(entry_of("198.51.100.7").hits, 0);
-}
-
-static void last_seen_moves_only_when_older_than_a_second(void **state)
-{
-	const struct gg_key4 key = {{198, 51, 100, 6}};
-	struct gg_entry e = entry_of("198.51.100.6");
-	uint64_t now = entries_now();
-
-	(void)state;
-	e.last_seen = now + 100;
-	assert_int_equal(bpf_map_update_elem(fp->maps[MAP_HOST4], &key, &e, BPF_EXIST), 0);
-	run_case("198.51.100.6", TCP_SYN, XDP_PASS);
-	assert_int_equal(entry_of("198.51.100.6").last_seen, now + 100);
-	e.last_seen = now - 100;
-	assert_int_equal(bpf_map_update_elem(fp->maps[MAP_HOST4], &key, &e, BPF_EXIST), 0);
-	run_case("198.51.100.6", TCP_SYN, XDP_PASS);
-	assert_in_range(entry_of("198.51.100.6").last_seen, now - 1, now + 50);
-}
-
-static void in_host_mode_what_passes_is_marked_elsewhere(void **state)
-{
-	(void)state;
-	forget_hits();
-	fp->switches.mode = GG_MODE_HOST;
-	assert_int_equal(switches_write(fp), 0);
-	run_case("198.51.100.6", TCP_SYN, XDP_PASS);
-	run_case("198.51.100.1", TCP_SYN, XDP_DROP);
-	fp->switches.mode = GG_MODE_RELAY;
-	assert_int_equal(switches_write(fp), 0);
-	assert_int_equal(entry_of("198.51.100.6").hits, 0);
-	assert_int_equal(entry_of("198.51.100.1").hits, 1);
-}
-
-static struct gg_event seen[8];
-static int seen_count;
-
-static void see(const struct gg_event *e, void *arg)
-{
-	(void)arg;
-	if (seen_count < 8)
-		seen[seen_count] = *e;
-	seen_count++;
-}
-
-static void the_first_drop_of_an_entry_is_reported_once(void **state)
-{
-	const struct prefix four = room_prefix("198.51.100.1"), six = room_prefix("2001:db8:1::2");
-
-	(void)state;
-	fastpath_events(fp, see, NULL);
-	forget_hits();
-	seen_count = 0;
-	run_case("198.51.100.1", TCP_SYN, XDP_DROP);
-	run_case("198.51.100.1", TCP_SYN, XDP_DROP);
-	run_case("2001:db8:1::2", TCP_ACK, XDP_DROP);
-	run_case("198.51.100.6", TCP_SYN, XDP_PASS);
-	run_case("198.51.100.3", TCP_SYN, XDP_PASS);
-	assert_int_equal(fastpath_events(fp, see, NULL), 2);
-	assert_int_equal(seen_count, 2);
-	assert_int_equal(seen[0].kind, GG_EVENT_FIRST_DROP);
-	assert_int_equal(seen[0].action, GG_DROP_NEW);
-	assert_memory_equal(seen[0].addr, four.addr.b, 16);
-	assert_in_range(seen[0].time, entries_now() - 10, entries_now());
-	assert_int_equal(seen[1].action, GG_DROP_ALL);
-	assert_memory_equal(seen[1].addr, six.addr.b, 16);
-}
-
-static void a_full_ring_is_counted_and_drops_go_on(void **state)
-{
-	uint64_t before[GG_STAT_MAX], after[GG_STAT_MAX];
-	int i;
-
-	(void)state;
-	/* A record has a header of eight bytes; the ring 256 KiB. */
-	for (i = 0; i < (1 << 18) / (int)(sizeof(struct gg_event) + 8) + 100; i++) {
-		const struct prefix p = room_prefix("198.51.100.1");
-
-		fastpath_del(fp, &p);
-		room_put(fp, "198.51.100.1", GG_DENY, GG_DROP_NEW, 0);
-		if (i == 0)
-			assert_int_equal(fastpath_stats(fp, before), 0);
-		run_case("198.51.100.1", TCP_SYN, XDP_DROP);
-	}
-	assert_int_equal(fastpath_stats(fp, after), 0);
-	assert_in_range(after[GG_STAT_event_lost] - before[GG_STAT_event_lost], 1, i);
-	seen_count = 0;
-	fastpath_events(fp, see, NULL);
-	assert_int_equal(seen_count + after[GG_STAT_event_lost] - before[GG_STAT_event_lost], i);
-}
-
-static uint64_t connections_of(const char *endpoint)
-{
-	const struct endpoint e = room_endpoint(endpoint);
-	struct gg_vip_key key = {.port = e.port};
-	struct gg_vip value;
-
-	memcpy(key.addr, e.addr.b, 16);
-	assert_int_equal(bpf_map_lookup_elem(fp->maps[MAP_VIP], &key, &value), 0);
-	return value.connections;
-}
-
-static void an_endpoint_counts_the_connections_that_pass(void **state)
-{
-	uint64_t before = connections_of(VIP4 ":25");
-
-	(void)state;
-	run_case("198.51.100.99", TCP_SYN, XDP_PASS);
-	run_case("198.51.100.6", TCP_SYN, XDP_PASS);
-	run_case("198.51.100.1", TCP_SYN, XDP_DROP);
-	run_case("198.51.100.99", TCP_ACK, XDP_PASS);
-	assert_int_equal(connections_of(VIP4 ":25") - before, 2);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -699,14 +441,7 @@ int main(void)
 		cmocka_unit_test(lengths_that_contradict_each_other_pass),
 		cmocka_unit_test(padding_after_the_packet_changes_nothing),
 		cmocka_unit_test(random_bytes_never_hurt),
-		cmocka_unit_test(new_connections_leave_their_marks),
-		cmocka_unit_test(other_segments_leave_no_mark),
-		cmocka_unit_test(last_seen_moves_only_when_older_than_a_second),
-		cmocka_unit_test(in_host_mode_what_passes_is_marked_elsewhere),
-		cmocka_unit_test(the_first_drop_of_an_entry_is_reported_once),
-		cmocka_unit_test(a_full_ring_is_counted_and_drops_go_on),
-		cmocka_unit_test(an_endpoint_counts_the_connections_that_pass),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, lists_set_up, lists_tear_down);
 }

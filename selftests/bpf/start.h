@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Starts of a fast path, and a look at what is attached and pinned. Two ends of a veth pair, gg0
+ * and gg1, are there to attach to. */
+#ifndef SELFTESTS_BPF_START_H
+#define SELFTESTS_BPF_START_H
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "room.h"
+
+#define V1 ROOM_BPFFS "/v1"
+
+static inline int start_room(void **state)
+{
+	if (room_enter(state))
+		return -1;
+	return system("ip link add gg0 type veth peer name gg1 && ip link set gg0 up && "
+		      "ip link set gg1 up");
+}
+
+static inline bool exists(const char *path)
+{
+	return !access(path, F_OK);
+}
+
+static inline uint32_t program_on(const char *interface)
+{
+	uint32_t id = 0;
+
+	assert_int_equal(bpf_xdp_query_id(if_nametoindex(interface), 0, &id), 0);
+	return id;
+}
+
+static inline uint32_t map_pinned(const char *path)
+{
+	struct bpf_map_info info = {};
+	uint32_t size = sizeof(info);
+	int fd = bpf_obj_get(path);
+
+	if (fd < 0)
+		return 0;
+	assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &size), 0);
+	close(fd);
+	return info.id;
+}
+
+/* The program of the pinned link; 0: no link. */
+static inline uint32_t lookup_program(void)
+{
+	struct bpf_link_info info = {};
+	uint32_t size = sizeof(info);
+	int fd = bpf_obj_get(V1 "/link_lookup");
+
+	if (fd < 0)
+		return 0;
+	assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &size), 0);
+	close(fd);
+	return info.prog_id;
+}
+
+static inline bool lookup_attached(void)
+{
+	int netns = open("/proc/self/ns/net", O_RDONLY);
+	uint32_t flags, ids[4], count = 4;
+
+	assert_int_equal(bpf_prog_query(netns, BPF_SK_LOOKUP, 0, &flags, ids, &count), 0);
+	close(netns);
+	return count > 0;
+}
+
+static inline struct gg_meta meta_pinned(void)
+{
+	struct gg_meta m = {};
+	uint32_t zero = 0;
+	int fd = bpf_obj_get(V1 "/meta");
+
+	assert_true(fd >= 0);
+	assert_int_equal(bpf_map_lookup_elem(fd, &zero, &m), 0);
+	close(fd);
+	return m;
+}
+
+static inline void nothing_is_left(void)
+{
+	assert_int_equal(program_on("gg0"), 0);
+	assert_int_equal(program_on("gg1"), 0);
+	assert_int_equal(program_on("lo"), 0);
+	assert_false(lookup_attached());
+	assert_false(exists(ROOM_BPFFS));
+}
+
+static inline int start_end_clean(void **state)
+{
+	(void)state;
+	room_detach();
+	nothing_is_left();
+	return 0;
+}
+
+static inline struct fastpath_conf on(const char *interface, enum gg_mode mode)
+{
+	struct fastpath_conf conf = room_conf(mode);
+
+	conf.interfaces[0] = interface;
+	conf.interface_count = interface ? 1 : 0;
+	return conf;
+}
+
+static inline void refused(const struct fastpath_conf *conf, int code, const char *const *words)
+{
+	struct fastpath *fp = (void *)1;
+	char err[400] = "";
+	int got = fastpath_open(conf, &fp, err, sizeof(err));
+
+	if (got != code)
+		fail_msg("fastpath_open: %d, not %d (%s)", got, code, err);
+	assert_ptr_equal(fp, (void *)1);
+	assert_null(strchr(err, '\n'));
+	for (; *words; words++)
+		if (!strstr(err, *words))
+			fail_msg("\"%s\" does not say \"%s\"", err, *words);
+}
+
+#define REFUSED(conf, code, ...) refused(conf, code, (const char *const[]){__VA_ARGS__, NULL})
+
+static inline int attach_foreign(const char *interface)
+{
+	const struct bpf_insn pass[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = XDP_PASS},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "somebody", "GPL", pass, 2, NULL);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bpf_xdp_attach(if_nametoindex(interface), fd, XDP_FLAGS_DRV_MODE, NULL),
+			 0);
+	return fd;
+}
+
+static inline void detach_foreign(const char *interface, int fd)
+{
+	assert_int_equal(bpf_xdp_detach(if_nametoindex(interface), XDP_FLAGS_DRV_MODE, NULL), 0);
+	close(fd);
+}
+
+/* A daemon that starts and is killed. Its exit status: 0 when it had started. */
+static inline void start_and_die(const struct fastpath_conf *conf, const char *allow)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct fastpath *fp;
+		struct prefix p;
+		const struct verdict_entry e = {.verdict = GG_ALLOW, .origin = GG_BY_LEARNING};
+		char err[400];
+
+		if (fastpath_open(conf, &fp, err, sizeof(err)))
+			_exit(1);
+		if (allow && (prefix_parse(allow, &p) || fastpath_put(fp, &p, &e)))
+			_exit(2);
+		raise(SIGKILL);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+}
+
+#endif
