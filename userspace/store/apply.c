@@ -247,6 +247,8 @@ int engine_apply(struct store *s, const struct store_item *const *items, size_t 
 	struct op *room;
 	int rc;
 
+	if (!n)
+		return 0;
 	if (n > SIZE_MAX / (OPS_PER_ITEM * sizeof(*room)))
 		return -E2BIG;
 	if (n * OPS_PER_ITEM > s->room_ops) {

@@ -85,6 +85,12 @@ struct tree {
 	bool bounded, at_bound;
 };
 
+/* Nodes of a page lie side by side from `upper` to its end, each on an even number of bytes. */
+static size_t node_size(const struct node *n, size_t len)
+{
+	return (sizeof(*n) + n->key_len + len + 1) & ~(size_t)1;
+}
+
 static int check_tree(struct check *k, const struct root *root, bool free_list, bool has_subs);
 
 __attribute__((format(printf, 3, 4))) static int bad(struct check *k, uint64_t page,
@@ -257,12 +263,17 @@ static int node_at(struct check *k, const uint8_t *p, const struct head *head, u
 	return 0;
 }
 
+static int bad_sizes(struct check *k, const struct head *head)
+{
+	return bad(k, head->number, "its nodes do not fill %u to the end", head->upper);
+}
+
 static int check_leaf(struct check *k, struct tree *t, const uint8_t *p, const struct head *head,
 		      unsigned int nodes)
 {
 	const uint8_t *key, *data;
+	size_t len, bytes = 0;
 	struct node n;
-	size_t len;
 	int rc;
 
 	for (unsigned int i = 0; i < nodes; i++) {
@@ -272,6 +283,7 @@ static int check_leaf(struct check *k, struct tree *t, const uint8_t *p, const s
 		if (rc)
 			return rc;
 		data = key + n.key_len;
+		bytes += node_size(&n, n.flags & NODE_BIG ? sizeof(uint64_t) : len);
 		if (n.flags == NODE_BIG && !t->has_subs)
 			rc = check_big(k, t, head->number, data, len);
 		else if (n.flags != (t->has_subs ? NODE_SUB : 0))
@@ -285,7 +297,7 @@ static int check_leaf(struct check *k, struct tree *t, const uint8_t *p, const s
 	}
 	t->found.entries += nodes;
 	t->found.leaves++;
-	return 0;
+	return bytes == k->page_size - head->upper ? 0 : bad_sizes(k, head);
 }
 
 static int check_page(struct check *k, struct tree *t, uint64_t page, unsigned int depth)
@@ -293,10 +305,10 @@ static int check_page(struct check *k, struct tree *t, uint64_t page, unsigned i
 	bool last = depth + 1 == t->root->depth;
 	const uint8_t *key;
 	struct head head;
+	size_t len, bytes = 0;
 	unsigned int nodes;
 	struct node n;
 	uint8_t *p;
-	size_t len;
 	int rc;
 
 	if (!k->level[depth])
@@ -326,6 +338,7 @@ static int check_page(struct check *k, struct tree *t, uint64_t page, unsigned i
 	t->found.branches++;
 	for (unsigned int i = 0; i < nodes; i++) {
 		rc = node_at(k, p, &head, i, &n, &key, &len);
+		bytes += node_size(&n, 0);
 		/* The first separator stands for everything to the left and is never read. */
 		if (!rc && i)
 			rc = in_order(k, t, page, key, n.key_len, true);
@@ -337,7 +350,7 @@ static int check_page(struct check *k, struct tree *t, uint64_t page, unsigned i
 		if (rc)
 			return rc;
 	}
-	return 0;
+	return bytes == k->page_size - head.upper ? 0 : bad_sizes(k, &head);
 }
 
 /* The main tree is walked while its sub-trees are: each takes buffers of its own. */

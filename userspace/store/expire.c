@@ -93,7 +93,7 @@ static int expire_due(struct store *s, MDB_txn *txn, uint32_t now, size_t max, s
 		if (rc)
 			break;
 		known = !codec_due_parse(key.mv_data, key.mv_size, &due, &sub, &part, &len) &&
-			len <= ROW_KEY;
+			key.mv_size <= ROW_KEY;
 		if (known && due > now)
 			break;
 		if (known) {
