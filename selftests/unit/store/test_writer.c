@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "selftests/unit/random.h"
@@ -513,6 +514,7 @@ static void kill_after(uint64_t seed, size_t notices, uint64_t *pause)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(v.pipe[0]);
 		_exit(write_until_killed(&v));
 	}
