@@ -6,9 +6,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -250,5 +252,43 @@ static inline int in_child(int (*fn)(void *), void *arg)
 		return -1;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
+
+/* A small file system of the calling process alone over the shelf. */
+static inline int own_tmpfs(const char *options)
+{
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tmpfs", shelf, "tmpfs", 0, options))
+		return -1;
+	return 0;
+}
+
+/* Takes every free byte of it, or gives them back. */
+static inline int filler(bool fill_it)
+{
+	static char block[4096];
+	int fd;
+
+	if (!fill_it)
+		return unlink(shelf_path("filler"));
+	fd = open(shelf_path("filler"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+	if (fd < 0)
+		return -1;
+	while (write(fd, block, sizeof(block)) > 0)
+		;
+	close(fd);
+	return errno == ENOSPC ? 0 : -1;
+}
+
+/* Children that find themselves without the privileges for it end with 77. */
+static inline void run_or_skip(int (*fn)(void *))
+{
+	int rc = in_child(fn, NULL);
+
+	if (rc == 77)
+		skip();
+	assert_int_equal(rc, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, shelf_setup, shelf_teardown)
 
 #endif

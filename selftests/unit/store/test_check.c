@@ -342,8 +342,6 @@ static void a_file_without_our_trees_is_completed(void **state)
 	}
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, shelf_setup, shelf_teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

@@ -250,8 +250,6 @@ static void expiry_is_exact(void **state)
 	shelf_close(&s);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, shelf_setup, shelf_teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

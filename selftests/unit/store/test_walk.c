@@ -137,8 +137,6 @@ static void a_walk_lets_the_writer_write(void **state)
 	shelf_close(&s);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, shelf_setup, shelf_teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

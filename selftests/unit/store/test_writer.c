@@ -7,7 +7,6 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/prctl.h>
@@ -562,8 +561,6 @@ static void what_was_noticed_survives_a_kill(void **state)
 	for (uint64_t round = 0; round < 20; round++)
 		kill_after((round + 1) << 32, 1 + random_below(&x, 1500), &x);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, shelf_setup, shelf_teardown)
 
 int main(void)
 {
