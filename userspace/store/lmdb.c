@@ -520,7 +520,7 @@ int store_open_lmdb(const struct store_conf *conf, struct store **ret, uint8_t r
 		rc = -ENAMETOOLONG;
 		goto out;
 	}
-	strcpy(s->dir, conf->dir);
+	memcpy(s->dir, conf->dir, strlen(conf->dir) + 1);
 	rc = lock_dir(s, err, err_size);
 	if (!rc && getrandom(s->key, sizeof(s->key), 0) != sizeof(s->key))
 		rc = fail(s, errno, err, err_size);

@@ -29,7 +29,7 @@ static uint8_t shelf_key[16];
 static inline int shelf_setup(void **state)
 {
 	(void)state;
-	strcpy(shelf, "/tmp/greygate-store-XXXXXX");
+	snprintf(shelf, sizeof(shelf), "/tmp/greygate-store-XXXXXX");
 	return mkdtemp(shelf) ? 0 : -1;
 }
 
@@ -141,7 +141,7 @@ static inline struct store_item item_verdict(const char *prefix, uint32_t expire
 	item.entry.repeats = 200;
 	item.entry.expires = expires;
 	item.added = NOW;
-	strcpy(item.text, "floods, ticket 17");
+	snprintf(item.text, sizeof(item.text), "floods, ticket 17");
 	return item;
 }
 
@@ -154,7 +154,7 @@ static inline struct store_item item_trap(uint64_t tag, const char *address)
 	item.rec.tag = tag;
 	item.rec.state = RECORD_TRAP;
 	item.added = NOW;
-	strcpy(item.text, address);
+	snprintf(item.text, sizeof(item.text), "%s", address);
 	return item;
 }
 
