@@ -407,14 +407,16 @@ bool judge_delivered(struct worker *w, uint32_t n, const struct delivery *d)
 					   .now = w->wall};
 		struct policy_edit source = edit;
 		static const char nothing[STORE_TEXT];
+		bool fresh;
 
 		if (!a->tag)
 			continue;
 		table_edit(w->daemon->records, a->tag, policy_edit_delivered, &edit, NULL);
 		/* A new pass is on disk before the client hears 250; a later one only slides. */
-		if (store_record(w, s, &edit, a->text, edit.first_pass, token))
-			wait |= edit.first_pass;
-		if (!edit.first_pass || !smtp->reverse.len)
+		fresh = edit.before.state != RECORD_PASSED;
+		if (store_record(w, s, &edit, a->text, fresh, token))
+			wait |= fresh;
+		if (!edit.first_pass)
 			continue;
 		table_edit(w->daemon->records, policy_source_tag(&w->policy, &s->src),
 			   policy_edit_source, &source, NULL);

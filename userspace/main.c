@@ -350,6 +350,7 @@ static int run(struct process *p, bool foreground)
 	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL); /* every thread inherits it: serve takes them */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is the store's to report */
 	if (!foreground && go_to_background(&ready))
 		return EXIT_FAILURE;
 	privileges_limits();

@@ -34,6 +34,8 @@
 	4096 /* wheel entries in one turn: completions must not wait for all of them               \
 	      */
 #define WAIT_MAX 1000
+#define BATCH 64
+#define BATCH_US 200
 #define LOG_SINK (1u << 20)
 #define RING_PATIENCE 40 /* tries, 50 ms apart */
 #define SPARE_SLOTS 1024 /* for those who are only told that it is full */
@@ -249,7 +251,7 @@ static void complete(struct worker *w, struct ring *r, const struct io_uring_cqe
 	}
 }
 
-static void reap(struct worker *w, struct ring *r)
+static unsigned reap(struct worker *w, struct ring *r)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, count = 0;
@@ -260,6 +262,7 @@ static void reap(struct worker *w, struct ring *r)
 		count++;
 	}
 	io_uring_cq_advance(&r->uring, count);
+	return count;
 }
 
 /* ---- time ---- */
@@ -353,6 +356,8 @@ static uint64_t wait_time(struct worker *w)
 
 static void turn(struct worker *w)
 {
+	uint64_t wait;
+
 	read_clocks(w);
 	read_config(w);
 	wheel_run(w->drips, w->now, FIRE_BUDGET, stutter_fire, w);
@@ -361,12 +366,18 @@ static void turn(struct worker *w)
 		arm_accepts(w);
 	for (int i = 1; i < w->ring_count; i++)
 		if (ring_ready(&w->rings[i])) {
-			ring_submit(&w->rings[i], 0);
+			ring_submit(&w->rings[i], 0, 0);
 			reap(w, &w->rings[i]);
 		}
-	ring_submit(&w->rings[0], wait_time(w));
+	wait = wait_time(w) * 1000;
+	/* Under load a turn waits a moment for company: every wake-up costs two switches of
+	 * context. */
+	if (wait > BATCH_US && w->busy > 1)
+		ring_submit(&w->rings[0], w->busy < BATCH ? w->busy * 2 : BATCH, BATCH_US);
+	else
+		ring_submit(&w->rings[0], 1, wait);
 	read_clocks(w);
-	reap(w, &w->rings[0]);
+	w->busy = reap(w, &w->rings[0]);
 }
 
 static int make_rings(struct worker *w, const struct config *c, char *err, size_t err_size)

@@ -171,6 +171,7 @@ struct worker {
 	uint32_t wall; /* s, CLOCK_REALTIME */
 	uint64_t next_id, random;
 	uint32_t open;
+	unsigned busy; /* completions of the last turn */
 	char *banner; /* template, see stutter.c */
 	size_t banner_len, banner_line;
 	int wake_fd;

@@ -460,6 +460,8 @@ int table_new(size_t cells, table_rank_fn rank, void *rank_arg, struct table **r
 		free(t);
 		return -ENOMEM;
 	}
+	/* Lookups are random: with small pages nearly each one misses the TLB too. */
+	madvise(t->buckets, n * sizeof(struct bucket), MADV_HUGEPAGE);
 	*ret = t;
 	return 0;
 }

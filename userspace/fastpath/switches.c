@@ -86,7 +86,13 @@ int fastpath_vips(struct fastpath *fp, const struct endpoint *vips, int n)
 	size_t gone;
 	int i, code;
 
-	code = walk_map(fp->maps[MAP_VIP], vip_batch, &w);
+	/* Before the deletions, so that it never names what is no longer protected. */
+	pthread_mutex_lock(&fp->lock);
+	fp->switches.first = n ? vip_key(&vips[0], false) : (struct gg_vip_key){};
+	code = switches_write(fp);
+	pthread_mutex_unlock(&fp->lock);
+	if (!code)
+		code = walk_map(fp->maps[MAP_VIP], vip_batch, &w);
 	if (!code && w.failed)
 		code = -ENOMEM;
 	for (gone = 0; gone < w.gone_count && !code; gone++)
