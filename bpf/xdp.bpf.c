@@ -55,20 +55,43 @@ static __always_inline bool is_connected(struct xdp_md *ctx, const struct packet
 	return found;
 }
 
+static __always_inline bool same_endpoint(const struct gg_vip_key *a, const struct gg_vip_key *b)
+{
+	const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
+
+	/* The port first: it differs most often. */
+	return x[4] == y[4] && x[3] == y[3] && x[2] == y[2] && x[1] == y[1] && x[0] == y[0];
+}
+
+/* A third of the cost of a drop would be the hash lookup. */
+static __always_inline bool is_protected(const struct gg_conf *switches,
+					 const struct gg_vip_key *to)
+{
+	if (switches->first.port && same_endpoint(&switches->first, to))
+		return true;
+	return bpf_map_lookup_elem(&vip, to) != NULL;
+}
+
+static __always_inline void count_connection(const struct gg_vip_key *to)
+{
+	struct gg_vip *endpoint = bpf_map_lookup_elem(&vip, to);
+
+	if (endpoint)
+		endpoint->connections++;
+}
+
 static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 {
 	struct gg_facts facts = {.kind = p->kind};
 	const struct gg_conf *switches;
 	struct gg_decision decision;
 	struct gg_entry *entry;
-	struct gg_vip *endpoint;
 	bool dropped, decided;
 	__u32 zero = 0;
 	__u64 now;
 
-	endpoint = bpf_map_lookup_elem(&vip, &p->to);
 	switches = bpf_map_lookup_elem(&conf, &zero);
-	if (!endpoint || !switches) {
+	if (!switches || !is_protected(switches, &p->to)) {
 		count(GG_STAT_not_ours);
 		return XDP_PASS;
 	}
@@ -95,7 +118,7 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 		mark_entry(entry, now);
 	}
 	if (!dropped && decided)
-		endpoint->connections++;
+		count_connection(&p->to);
 	return dropped ? XDP_DROP : XDP_PASS;
 }
 

@@ -107,6 +107,8 @@ struct gg_conf {
 	__u32 have_net4;       /* entries in net4/net6: 0 spares the trie walk */
 	__u32 have_net6;
 	__u32 zero;
+	struct gg_vip_key first; /* one of vip, here too: comparing is cheaper than hashing, and
+				    most packets are for it. Port 0: none */
 };
 
 /* Value of meta[0]: what created the pins. */

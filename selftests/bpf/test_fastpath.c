@@ -426,6 +426,8 @@ static void endpoints_come_and_go_with_their_markers(void **state)
 	assert_true(is_protected("2001:db8::25", 25));
 	assert_true(is_protected("2001:db8::25", 0));
 	assert_false(is_protected("192.0.2.26", 25));
+	assert_int_equal(switches().first.port, 25);
+	assert_memory_equal(switches().first.addr, first[0].addr.b, 16);
 	assert_int_equal(bpf_map_update_elem(fp->maps[MAP_VIP], &key, &value, BPF_EXIST), 0);
 
 	assert_int_equal(fastpath_vips(fp, second, 2), 0);
@@ -440,8 +442,11 @@ static void endpoints_come_and_go_with_their_markers(void **state)
 	assert_int_equal(bpf_map_lookup_elem(fp->maps[MAP_VIP], &key, &value), 0);
 	assert_int_equal(value.connections, 42);
 
+	assert_int_equal(switches().first.port, 587);
+
 	assert_int_equal(fastpath_vips(fp, NULL, 0), 0);
 	assert_false(is_protected("192.0.2.25", 0));
+	assert_int_equal(switches().first.port, 0);
 }
 
 static void too_many_endpoints_are_refused(void **state)

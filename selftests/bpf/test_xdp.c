@@ -432,6 +432,35 @@ static void random_bytes_never_hurt(void **state)
 	}
 }
 
+/* Each of them first, second, alone and gone. */
+static void endpoints_are_judged_as_long_as_they_are_protected(void **state)
+{
+	const struct frame_spec four = {SYN4("198.51.100.1")}, six = {SYN6("2001:db8:1::1")};
+	const struct endpoint a = room_endpoint(VIP4 ":25"), b = room_endpoint("[" VIP6 "]:25");
+	const struct {
+		struct endpoint vips[2];
+		int count;
+		bool four, six;
+	} rows[] = {
+		{{b, a}, 2, true, true}, {{a}, 1, true, false},   {{b}, 1, false, true},
+		{{a}, 0, false, false},  {{a, b}, 2, true, true},
+	};
+	struct frame f4, f6;
+	size_t i;
+
+	(void)state;
+	lists_renew();
+	frame_build(&f4, &four);
+	frame_build(&f6, &six);
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(fastpath_vips(fp, rows[i].vips, rows[i].count), 0);
+		assert_int_equal(program_run(skel, f4.b, f4.len),
+				 rows[i].four ? XDP_DROP : XDP_PASS);
+		assert_int_equal(program_run(skel, f6.b, f6.len),
+				 rows[i].six ? XDP_DROP : XDP_PASS);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -441,6 +470,7 @@ int main(void)
 		cmocka_unit_test(lengths_that_contradict_each_other_pass),
 		cmocka_unit_test(padding_after_the_packet_changes_nothing),
 		cmocka_unit_test(random_bytes_never_hurt),
+		cmocka_unit_test(endpoints_are_judged_as_long_as_they_are_protected),
 	};
 
 	return cmocka_run_group_tests(tests, lists_set_up, lists_tear_down);
