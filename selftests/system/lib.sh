@@ -94,6 +94,9 @@ trap 'exit 1' INT TERM
 finish() {
 	local rc=$1 p
 	trap - EXIT
+	if grep -qE 'Sanitizer|runtime error: ' "$T/gate.log" 2>/dev/null; then
+		fail "the daemon's own checks" "$(grep -aE -A20 'Sanitizer|runtime error: ' "$T/gate.log")"
+	fi
 	if [ "$tap_bad" != 0 ] || [ "$rc" != 0 ]; then
 		for p in "$T"/gate.log "$T"/gate.out "$T"/*/maillog "$T"/backend.log; do
 			[ -s "$p" ] && { echo "== $p"; tail -n 15 "$p" | cut -c1-400; } >&2
