@@ -13,8 +13,8 @@
 
 #define NSEC 1000000000ull
 
-/* Prefixes nested in each other whose inner ones have expired, and that wait for the sweep. */
-#define LISTS_EXPIRED 4
+/* Expired prefixes nested in each other and still waiting for the sweep, that are looked behind. */
+#define LISTS_EXPIRED 16
 
 /* Comparing in nanoseconds spares a division per packet. */
 static __always_inline bool in_force(const struct gg_entry *e, __u64 now)

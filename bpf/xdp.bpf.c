@@ -2,10 +2,11 @@
 /*
  * The XDP program: drops what the lists say is to be dropped, before the stack has paid for it.
  *
- * Order: parse; protected endpoint?; entry in force for the source; verdict. Nothing else is ever
- * judged, and a frame is never changed. Headers must lie in the first buffer of a multi-buffer
- * frame; where they don't, the frame passes.
+ * Order: parse; protected endpoint?; known flood?; entry in force for the source; verdict. Nothing
+ * else is ever judged, and a frame is never changed. Headers must lie in the first buffer of a
+ * multi-buffer frame; where they don't, the frame passes.
  */
+#include "flood.h"
 #include "lists.h"
 #include "maps.h"
 #include "parse.h"
@@ -84,10 +85,11 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 {
 	struct gg_facts facts = {.kind = p->kind};
 	const struct gg_conf *switches;
+	struct flood_bucket *bucket = NULL;
 	struct gg_decision decision;
 	struct gg_entry *entry;
 	bool dropped, decided;
-	__u32 zero = 0;
+	__u32 zero = 0, stamp;
 	__u64 now;
 
 	switches = bpf_map_lookup_elem(&conf, &zero);
@@ -97,6 +99,14 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 	}
 
 	now = bpf_ktime_get_coarse_ns();
+	stamp = flood_stamp(switches, now);
+	if (p->is4 && p->kind == GG_KIND_NEW) {
+		bucket = flood_bucket_of(flood_addr(p));
+		if (bucket && flood_drops(bucket, flood_addr(p), stamp)) {
+			count(GG_STAT_drop_new);
+			return XDP_DROP;
+		}
+	}
 	entry = find_entry(switches, p->from, p->is4, now);
 	if (entry) {
 		facts.verdict = entry->verdict;
@@ -116,6 +126,13 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 		if (dropped && !entry->hits)
 			report_first_drop(entry, p->from, now);
 		mark_entry(entry, now);
+		if (bucket && decision.cause == GG_STAT_drop_new) {
+			/* As long as the socket table is asked, each SYN is a case of its own. */
+			if (gg_asks_sockets(&facts))
+				flood_forget(bucket, flood_addr(p));
+			else
+				flood_remember(bucket, flood_addr(p), stamp, entry);
+		}
 	}
 	if (!dropped && decided)
 		count_connection(&p->to);

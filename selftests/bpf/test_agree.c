@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The same packet, three judges: the XDP program, the socket lookup program, and classify.h in
- * userspace over a list searched one by one. Random lists, random packets, a fixed seed.
+ * userspace over a list searched one by one. Random lists that change meanwhile, random packets, a
+ * fixed seed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +19,8 @@
 #include "program.h"
 #include "selftests/unit/random.h"
 
-#define PACKETS 20000
+#define PACKETS 60000
+#define CHANGE_EVERY 400 /* packets */
 #define ENTRIES 300
 #define PORT 25
 
@@ -52,7 +54,7 @@ static const struct rule *rule_for(const struct addr *a)
 static struct addr random_addr(bool is4)
 {
 	struct addr a = {.b = {0x20, 0x01, 0x0d, 0xb8}};
-	uint32_t bits = random_below(&seed, 1024);
+	uint32_t bits = random_below(&seed, 256);
 
 	if (is4)
 		a = (struct addr){.b = {[10] = 0xff, [11] = 0xff, [12] = 198, [13] = 51}};
@@ -72,33 +74,37 @@ static struct addr target(bool is4, uint8_t number)
 	return a;
 }
 
-static void make_lists(void)
+/* One entry made, changed or removed, in the list here and in the kernel. */
+static void change_lists(void)
 {
 	static const uint8_t lengths[] = {128, 128, 128, 127, 126, 124, 122, 120, 119, 112};
 	struct verdict_entry e = {.origin = GG_BY_OPERATOR};
+	struct addr a = random_addr(random_below(&seed, 2));
+	struct prefix p = addr_mask(&a, lengths[random_below(&seed, sizeof(lengths))]);
 	struct rule *r;
-	int i, have;
+	int have;
 
-	for (i = 0; i < ENTRIES; i++) {
-		struct addr a = random_addr(i % 2);
-		struct prefix p = addr_mask(&a, lengths[random_below(&seed, sizeof(lengths))]);
-
-		for (have = 0; have < rule_count; have++)
-			if (rules[have].prefix.len == p.len &&
-			    addr_eq(&rules[have].prefix.addr, &p.addr))
-				break;
-		r = &rules[have];
-		r->prefix = p;
-		r->verdict = random_below(&seed, 3) ? GG_DENY : GG_ALLOW;
-		r->action = r->verdict == GG_DENY ? 1 + random_below(&seed, 5) : GG_NO_ACTION;
-		r->expired = !random_below(&seed, 5);
-		if (have == rule_count)
-			rule_count++;
-		e.verdict = r->verdict;
-		e.action = r->action;
-		e.expires = r->expired ? ROOM_EXPIRED : 0;
-		assert_int_equal(fastpath_put(fp, &p, &e), 0);
+	for (have = 0; have < rule_count; have++)
+		if (rules[have].prefix.len == p.len && addr_eq(&rules[have].prefix.addr, &p.addr))
+			break;
+	if (have < rule_count && !random_below(&seed, 4)) {
+		rules[have] = rules[--rule_count];
+		assert_int_equal(fastpath_del(fp, &p), 0);
+		return;
 	}
+	if (have == ENTRIES)
+		return;
+	r = &rules[have];
+	r->prefix = p;
+	r->verdict = random_below(&seed, 3) ? GG_DENY : GG_ALLOW;
+	r->action = r->verdict == GG_DENY ? 1 + random_below(&seed, 5) : GG_NO_ACTION;
+	r->expired = !random_below(&seed, 5);
+	if (have == rule_count)
+		rule_count++;
+	e.verdict = r->verdict;
+	e.action = r->action;
+	e.expires = r->expired ? ROOM_EXPIRED : 0;
+	assert_int_equal(fastpath_put(fp, &p, &e), 0);
 }
 
 struct packet_case {
@@ -206,6 +212,8 @@ static void three_judges_agree(void **state)
 		struct packet_case c = random_case();
 		char from[ADDR_TEXT];
 
+		if (i % CHANGE_EVERY == 0)
+			change_lists();
 		want = expected(&c, &ours);
 		drop = ours && want.route == GG_TO_NOBODY;
 		if (run_xdp(&c) != (drop ? XDP_DROP : XDP_PASS))
@@ -238,6 +246,7 @@ static int set_up(void **state)
 {
 	struct fastpath_conf conf = room_conf(GG_MODE_HOST);
 	struct endpoint vips[2];
+	int i;
 
 	if (room_enter(state))
 		return -1;
@@ -250,7 +259,8 @@ static int set_up(void **state)
 	lookup = program_lookup(fp);
 	assert_int_equal(fastpath_listener(fp, GG_SOCK_DAEMON4, listener(AF_INET)), 0);
 	assert_int_equal(fastpath_listener(fp, GG_SOCK_DAEMON6, listener(AF_INET6)), 0);
-	make_lists();
+	for (i = 0; i < ENTRIES; i++)
+		change_lists();
 	return 0;
 }
 

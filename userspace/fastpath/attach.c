@@ -127,10 +127,11 @@ static int open_program(const int maps[MAP_COUNT], struct xdp_bpf **ret)
 	return 0;
 }
 
-/* The program doesn't read meta; bound to it all the same, it can be recognised wherever it is. */
-static int sign_program(int prog_fd, const int maps[MAP_COUNT])
+/* The program doesn't read meta; bound to it all the same, it can be recognised when its pins are
+ * gone. */
+static void sign_program(int prog_fd, const int maps[MAP_COUNT])
 {
-	return bpf_prog_bind_map(prog_fd, maps[MAP_META], NULL);
+	bpf_prog_bind_map(prog_fd, maps[MAP_META], NULL);
 }
 
 /* One try in one mode; a failed one leaves nothing, and an object that can't be tried again. */
@@ -201,11 +202,11 @@ static int attach_free(const char *name, enum fastpath_xdp mode, const struct st
 	a->dispatched = now.dispatched;
 	how->how = mode_text(a->flags);
 	how->with = a->dispatched ? "dispatcher" : "alone";
-	snprintf(how->why, sizeof(how->why), "%s%s%s", native_refused[0] ? "native refused: " : "",
-		 native_refused, native_refused[0] ? "; " : "");
-	snprintf(how->why + strlen(how->why), sizeof(how->why) - strlen(how->why), "%s",
-		 a->dispatched ? "other XDP programs can share the interface"
-			       : "this kernel lets no dispatcher share the interface (freplace)");
+	snprintf(how->why, sizeof(how->why), "%s%s%s%s%s",
+		 native_refused[0] ? "native refused: " : "", native_refused,
+		 native_refused[0] ? "; " : "",
+		 a->dispatched ? "other XDP programs can share the interface" : "no dispatcher: ",
+		 a->dispatched ? "" : words_reason(EOPNOTSUPP));
 	return 0;
 }
 

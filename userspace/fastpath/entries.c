@@ -99,14 +99,14 @@ static int find_exact(struct fastpath *fp, const struct prefix *p, enum map_id i
 	return 0;
 }
 
-static int change_nets(struct fastpath *fp, enum map_id id, int by)
+/* After every change of an entry: what the programs remember of the lists is void. */
+static int entry_changed(struct fastpath *fp, enum map_id id, int by)
 {
 	if (id == MAP_NET4)
 		fp->switches.have_net4 += by;
 	else if (id == MAP_NET6)
 		fp->switches.have_net6 += by;
-	else
-		return 0;
+	fp->switches.epoch++;
 	return switches_write(fp);
 }
 
@@ -166,8 +166,8 @@ int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdi
 		entry.added = old.added;
 	}
 	code = bpf_map_update_elem(fp->maps[id], &key, &entry, BPF_ANY) ? -errno : 0;
-	if (!code && !known)
-		code = change_nets(fp, id, 1);
+	if (!code)
+		code = entry_changed(fp, id, known ? 0 : 1);
 	pthread_mutex_unlock(&fp->lock);
 	/* A full hash says E2BIG, a full trie ENOSPC. */
 	return code == -E2BIG ? -ENOSPC : code;
@@ -177,7 +177,7 @@ static int delete_locked(struct fastpath *fp, enum map_id id, const union key *k
 {
 	if (bpf_map_delete_elem(fp->maps[id], key))
 		return -errno;
-	return change_nets(fp, id, -1);
+	return entry_changed(fp, id, -1);
 }
 
 int fastpath_del(struct fastpath *fp, const struct prefix *p)

@@ -26,6 +26,7 @@ enum map_id {
 	MAP_META,
 	MAP_SOCKS,
 	MAP_ASKING,
+	MAP_FLOOD,
 	MAP_COUNT
 };
 
@@ -78,9 +79,10 @@ int pins_dir(char ret[PINS_PATH], const char *bpffs, bool building);
 int pins_remove(const char *dir);
 /* What is built takes the place of what is in force, which then stands where it was built. */
 int pins_swap(const char *bpffs, bool *ret_had_old);
-/* Ids of the meta maps pinned here, in force or not: programs that use one are ours. */
+/* Ids of maps pinned here, in force or not, that every program of ours uses. */
+#define PINS_IDS 16
 struct pins_ids {
-	uint32_t ids[8];
+	uint32_t ids[PINS_IDS];
 	int count;
 };
 void pins_own(const char *bpffs, struct pins_ids *ret);

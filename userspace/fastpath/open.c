@@ -29,6 +29,8 @@ struct start {
 static int build(struct fastpath *fp, struct start *s, char *err, size_t err_size)
 {
 	struct maps_result taken;
+	struct gg_conf before = {};
+	__u32 zero = 0;
 	int code;
 
 	code = maps_take(s->conf, s->used, fp->maps, &taken, err, err_size);
@@ -42,10 +44,12 @@ static int build(struct fastpath *fp, struct start *s, char *err, size_t err_siz
 		.heartbeat = entries_now(),
 	};
 	snprintf(fp->meta.build, sizeof(fp->meta.build), "%s", GREYGATE_VERSION);
+	bpf_map_lookup_elem(fp->maps[MAP_CONF], &zero, &before);
 	fp->switches = (struct gg_conf){
 		.mode = s->conf->mode,
 		.flags = s->conf->open_when_down ? GG_CONF_OPEN_WHEN_DOWN : 0,
 		.heartbeat_limit = s->conf->heartbeat_limit,
+		.epoch = before.epoch + 1,
 	};
 	s->building = !taken.reused;
 	if (!s->building)

@@ -134,30 +134,45 @@ int pins_swap(const char *bpffs, bool *ret_had_old)
 	return 0;
 }
 
+static uint32_t id_of(const char *dir, enum map_id map)
+{
+	struct bpf_map_info info = {};
+	__u32 size = sizeof(info);
+	char path[PINS_PATH];
+	int fd;
+
+	if (pins_path(path, dir, map_names[map]))
+		return 0;
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return 0;
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		info.id = 0;
+	close(fd);
+	return info.id;
+}
+
 void pins_own(const char *bpffs, struct pins_ids *ret)
 {
-	char path[PINS_PATH], dir[PINS_PATH];
-	struct bpf_map_info info = {};
+	static const enum map_id telling[] = {MAP_CONF, MAP_META};
+	char dir[PINS_PATH];
 	struct dirent *entry;
-	__u32 size;
+	uint32_t id;
+	size_t i;
 	DIR *d;
-	int fd;
 
 	ret->count = 0;
 	d = opendir(bpffs);
 	if (!d)
 		return;
-	while ((entry = readdir(d)) && ret->count < (int)(sizeof(ret->ids) / sizeof(ret->ids[0]))) {
-		if (entry->d_name[0] != 'v' || pins_path(dir, bpffs, entry->d_name) ||
-		    pins_path(path, dir, map_names[MAP_META]))
+	while ((entry = readdir(d))) {
+		if (entry->d_name[0] != 'v' || pins_path(dir, bpffs, entry->d_name))
 			continue;
-		fd = bpf_obj_get(path);
-		if (fd < 0)
-			continue;
-		size = sizeof(info);
-		if (!bpf_obj_get_info_by_fd(fd, &info, &size))
-			ret->ids[ret->count++] = info.id;
-		close(fd);
+		for (i = 0; i < 2; i++) {
+			id = id_of(dir, telling[i]);
+			if (id && ret->count < PINS_IDS)
+				ret->ids[ret->count++] = id;
+		}
 	}
 	closedir(d);
 }
