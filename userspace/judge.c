@@ -217,6 +217,9 @@ static void trap(struct worker *w, struct session *s, bool hit)
 	if (again && !hit && old.expires >= e.expires)
 		return;
 	daemon_verdict_put(w->daemon, &p, &e, to);
+	if (s->allowed)
+		counter_add(&w->counters, COUNT_demoted, 1);
+	s->allowed = false;
 	s->denied = true;
 	s->action = (uint8_t)e.action;
 	s->origin = GG_BY_TRAP;
@@ -339,14 +342,16 @@ void judge_recipient(struct worker *w, uint32_t n)
 		refuse(w, s, "deny", s->origin == GG_BY_TRAP ? "trapped" : "denied");
 		return;
 	}
+	/* Whom the operator allows is never trapped; who has earned its place can lose it. */
+	if (smtp->reverse.len && (!s->allowed || s->origin == GG_BY_LEARNING) &&
+	    is_trap(w, smtp->forward.text)) {
+		trap(w, s, true);
+		refuse(w, s, "deny", "trap");
+		return;
+	}
 	if (s->allowed) {
 		d = (struct policy_decision){.verdict = POLICY_PASS, .reason = REASON_EXEMPT};
 		let_through(w, n, &d);
-		return;
-	}
-	if (smtp->reverse.len && is_trap(w, smtp->forward.text)) {
-		trap(w, s, true);
-		refuse(w, s, "deny", "trap");
 		return;
 	}
 	count = policy_identities(&w->policy, &attempt, ids);

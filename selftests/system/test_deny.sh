@@ -145,6 +145,16 @@ for _ in 1 2 3 4 5 6 7; do say 203.0.113.7 >/dev/null; sleep 0.5; done
 check "keep: the used entry stays" map_is 203.0.113.7 GG_ALLOW
 unlike "keep: and is still in force" "$(attempt 203.0.113.7 $GATE4 fresh@sender.example user1@example.net)" '^S: 451'
 
+# ---- a learned source that walks into a trap has lost its place; one the operator allows has not ----
+like "a learned source hits a trap: 554" "$(attempt 203.0.113.7 $GATE4 good@sender.example trap@example.net)" '^S: 554'
+check "it is denied" map_is 203.0.113.7 GG_DENY
+check "demote event with its cause" log_wait event=demote src=203.0.113.7 reason=trap
+gg allow 203.0.113.8 >/dev/null
+unlike "an allowed source is never trapped" "$(attempt 203.0.113.8 $GATE4 good@sender.example trap@example.net)" '^S: 554 5\.7\.1'
+check "it stays allowed" map_is 203.0.113.8 GG_ALLOW
+gg forget 203.0.113.7 >/dev/null
+gg forget 203.0.113.8 >/dev/null
+
 # ---- without the daemon, and after it is back ----
 gg deny 203.0.113.66 --action drop_new >/dev/null
 gg deny 2001:db8:79::/64 --action drop_new --reason "kept" >/dev/null
