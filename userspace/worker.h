@@ -172,7 +172,7 @@ struct worker {
 	uint64_t next_id, random;
 	uint32_t open;
 	unsigned busy; /* completions of the last turn */
-	char *banner; /* template, see stutter.c */
+	char *banner;  /* template, see stutter.c */
 	size_t banner_len, banner_line;
 	int wake_fd;
 	bool draining;

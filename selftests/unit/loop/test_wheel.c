@@ -71,8 +71,8 @@ static uint64_t xorshift(uint64_t *x)
 	return *x;
 }
 
-/* Random delays and uneven steps of time: nothing fires early, nothing is lost, none fires twice, and the
- * announced next time is never later than the truth. */
+/* Random delays and uneven steps of time: nothing fires early, nothing is lost, none fires twice,
+ * and the announced next time is never later than the truth. */
 static void random_steps(void **state)
 {
 	uint64_t x = 88172645463325252ull;
@@ -192,9 +192,12 @@ static void idle_jump(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fires_exactly_at_its_tick), cmocka_unit_test(random_steps),
-		cmocka_unit_test(budget_defers_the_rest),    cmocka_unit_test(adding_while_firing),
-		cmocka_unit_test(bad_arguments),	     cmocka_unit_test(idle_jump),
+		cmocka_unit_test(fires_exactly_at_its_tick),
+		cmocka_unit_test(random_steps),
+		cmocka_unit_test(budget_defers_the_rest),
+		cmocka_unit_test(adding_while_firing),
+		cmocka_unit_test(bad_arguments),
+		cmocka_unit_test(idle_jump),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

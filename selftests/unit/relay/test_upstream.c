@@ -226,8 +226,12 @@ static void xclient_greets_again(void **state)
 				 "a\r\n" CLOSING},
 		{{"220 hi\r\n", OFFER, "450 later\r\n"},
 		 GREETED XCLIENT "!:mail server answered XCLIENT with neither yes nor no\n"},
-		{{"220 hi\r\n", OFFER, "220 again\r\n", "504 bad name\r\n"},
-		 GREETED XCLIENT "C:EHLO client.example\r\n"
+		/* The client's name is refused: our own is good enough. */
+		{{"220 hi\r\n", OFFER, "220 again\r\n", "504 bad name\r\n", OFFER, "421 a\r\n"},
+		 GREETED XCLIENT "C:EHLO client.example\r\nC:EHLO gate.example\r\n"
+				 "C:MAIL FROM:<a@b.example>\r\nS:421 a\r\n" CLOSING},
+		{{"220 hi\r\n", OFFER, "220 again\r\n", "504 bad name\r\n", "504 no\r\n"},
+		 GREETED XCLIENT "C:EHLO client.example\r\nC:EHLO gate.example\r\n"
 				 "!:mail server refused the client's EHLO name after XCLIENT\n"},
 		{{"220 hi\r\n", OFFER, "junk\r\n"}, GREETED XCLIENT GARBAGE},
 	};

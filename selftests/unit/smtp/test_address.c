@@ -88,6 +88,7 @@ static void paths_that_the_grammar_allows(void **state)
 		{"<@one.example,@two.example:a@b>", "a@b", "b"},
 		{"<@a,@b,@c,@d:\"x y\"@[192.0.2.1]>", "\"x y\"@[192.0.2.1]", "[192.0.2.1]"},
 		{"<" L64 "@b>", L64 "@b", "b"},
+		{"<a" L64 "@b>", "a" L64 "@b", "b"}, /* VERP, SRS */
 		{"<a@" LABEL63 ".b>", "a@" LABEL63 ".b", LABEL63 ".b"},
 	};
 
@@ -208,9 +209,10 @@ static void paths_that_the_grammar_forbids(void **state)
 		"<@one:postmaster>",
 		"<\"postmaster\">",
 		"<postmaster@>",
-		"<a" L64 "@b>",
+		/* 251 before the at sign, though the path as a whole would do. */
+		"<" L64 L64 L64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx@b>",
 		"<a@" LABEL63 "a.b>",
-		"<\"a" LABEL63 "\"@b>",
+		"<\"" L64 L64 L64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"@b>",
 	};
 
 	(void)state;
