@@ -85,11 +85,11 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 {
 	struct gg_facts facts = {.kind = p->kind};
 	const struct gg_conf *switches;
-	struct flood_bucket *bucket = NULL;
+	struct flood_place place = {};
 	struct gg_decision decision;
 	struct gg_entry *entry;
 	bool dropped, decided;
-	__u32 zero = 0, stamp;
+	__u32 zero = 0;
 	__u64 now;
 
 	switches = bpf_map_lookup_elem(&conf, &zero);
@@ -99,10 +99,9 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 	}
 
 	now = bpf_ktime_get_coarse_ns();
-	stamp = flood_stamp(switches, now);
 	if (p->is4 && p->kind == GG_KIND_NEW) {
-		bucket = flood_bucket_of(flood_addr(p));
-		if (bucket && flood_drops(bucket, flood_addr(p), stamp)) {
+		place = flood_place(p, switches, now);
+		if (flood_drops(&place)) {
 			count(GG_STAT_drop_new);
 			return XDP_DROP;
 		}
@@ -126,12 +125,12 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 		if (dropped && !entry->hits)
 			report_first_drop(entry, p->from, now);
 		mark_entry(entry, now);
-		if (bucket && decision.cause == GG_STAT_drop_new) {
+		if (decision.cause == GG_STAT_drop_new) {
 			/* As long as the socket table is asked, each SYN is a case of its own. */
 			if (gg_asks_sockets(&facts))
-				flood_forget(bucket, flood_addr(p));
+				flood_forget(&place);
 			else
-				flood_remember(bucket, flood_addr(p), stamp, entry);
+				flood_remember(&place, entry);
 		}
 	}
 	if (!dropped && decided)

@@ -445,11 +445,15 @@ static void endpoints_are_judged_as_long_as_they_are_protected(void **state)
 		{{b, a}, 2, true, true}, {{a}, 1, true, false},   {{b}, 1, false, true},
 		{{a}, 0, false, false},  {{a, b}, 2, true, true},
 	};
-	struct frame f4, f6;
+	/* What an empty key would look like. */
+	const struct frame_spec zero = {
+		.from = "2001:db8:1::1", .to = "::", .headers = {44}, .fragment = 8};
+	struct frame f4, f6, none;
 	size_t i;
 
 	(void)state;
 	lists_renew();
+	frame_build(&none, &zero);
 	frame_build(&f4, &four);
 	frame_build(&f6, &six);
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -458,6 +462,7 @@ static void endpoints_are_judged_as_long_as_they_are_protected(void **state)
 				 rows[i].four ? XDP_DROP : XDP_PASS);
 		assert_int_equal(program_run(skel, f6.b, f6.len),
 				 rows[i].six ? XDP_DROP : XDP_PASS);
+		assert_int_equal(program_run(skel, none.b, none.len), XDP_PASS);
 	}
 }
 

@@ -80,6 +80,10 @@ static bool same_layout(const struct bpf_map *map, const struct bpf_map_info *in
 
 static void set_sizes(struct xdp_bpf *skel, const struct fastpath_conf *conf)
 {
+	int cpus = libbpf_num_possible_cpus();
+
+	bpf_map__set_max_entries(skel->maps.flood,
+				 bpf_map__max_entries(skel->maps.flood) * (cpus > 0 ? cpus : 1));
 	if (conf->hosts) {
 		bpf_map__set_max_entries(skel->maps.host4, conf->hosts);
 		bpf_map__set_max_entries(skel->maps.host6, conf->hosts);
