@@ -117,7 +117,7 @@ static int open_program(const int maps[MAP_COUNT], struct xdp_bpf **ret)
 	int code;
 
 	if (!skel)
-		return -errno;
+		return -ENOMEM;
 	code = maps_use(skel->obj, maps);
 	if (code) {
 		xdp_bpf__destroy(skel);

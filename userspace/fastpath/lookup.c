@@ -15,24 +15,20 @@
 
 #define OWN_NETNS "/proc/self/ns/net"
 
-static int load(const int maps[MAP_COUNT], struct lookup_bpf **ret, char *err, size_t err_size)
+/* NULL, and *ret_code, when it can't be loaded. */
+static struct lookup_bpf *load(const int maps[MAP_COUNT], int *ret_code, char *err, size_t err_size)
 {
 	struct lookup_bpf *skel = lookup_bpf__open();
-	int code;
+	int code = skel ? maps_use(skel->obj, maps) : -ENOMEM;
 
-	if (!skel)
-		return words_fail(err, err_size, -errno, "socket lookup program: %s",
-				  words_reason(errno));
-	code = maps_use(skel->obj, maps);
 	if (!code)
 		code = lookup_bpf__load(skel);
-	if (code) {
-		lookup_bpf__destroy(skel);
-		return words_fail(err, err_size, code, "socket lookup program: %s",
-				  words_reason(code));
-	}
-	*ret = skel;
-	return 0;
+	if (!code)
+		return skel;
+	lookup_bpf__destroy(skel);
+	*ret_code =
+		words_fail(err, err_size, code, "socket lookup program: %s", words_reason(code));
+	return NULL;
 }
 
 /* The pinned link if it belongs to this network namespace: *ret_prog_id is what it runs. */
@@ -76,13 +72,13 @@ int lookup_attach(const int maps[MAP_COUNT], const char *dir, const char *pin_di
 {
 	struct lookup l = {.link_fd = -1, .old_prog_fd = -1};
 	char path[PINS_PATH];
-	struct lookup_bpf *skel = NULL;
+	struct lookup_bpf *skel;
 	__u32 prog_id = 0;
-	int code, prog_fd;
+	int code = 0, prog_fd;
 
 	words_forget();
-	code = load(maps, &skel, err, err_size);
-	if (code)
+	skel = load(maps, &code, err, err_size);
+	if (!skel)
 		return code;
 	prog_fd = bpf_program__fd(skel->progs.greygate_lookup);
 	l.link_fd = open_link(dir, &prog_id);
@@ -106,7 +102,7 @@ int lookup_attach(const int maps[MAP_COUNT], const char *dir, const char *pin_di
 	}
 	if (pins_path(path, pin_dir, LOOKUP_PIN))
 		code = -ENAMETOOLONG;
-	if (!code && (l.old_prog_fd < 0 || strcmp(dir, pin_dir))) {
+	if (!code && (l.old_prog_fd < 0 || strcmp(dir, pin_dir) != 0)) {
 		/* One of another network namespace ends with its pin. */
 		if (l.old_prog_fd < 0)
 			unlink(path);

@@ -99,8 +99,8 @@ int probe_kernel(const struct fastpath_conf *conf, char *err, size_t err_size)
 		uname(&name);
 		return words_fail(err, err_size, -EOPNOTSUPP,
 				  "kernel %s gives no %s: use Linux " OLDEST_KERNEL
-				  " or newer with CONFIG_BPF_SYSCALL, CONFIG_BPF_JIT and "
-				  "CONFIG_XDP_SOCKETS%s",
+				  " or newer with CONFIG_BPF_SYSCALL and "
+				  "CONFIG_BPF_JIT%s",
 				  name.release, features[i].name,
 				  features[i].xdp ? ", or set xdp = off" : "");
 	}

@@ -29,17 +29,17 @@ static void keep(const char *format, va_list ap)
 	static const char kernel[] = "Kernel error message: ";
 	char line[sizeof(kept)];
 	const char *text;
-	bool from_kernel;
+	bool from_kernel, named;
 
 	vsnprintf(line, sizeof(line), format, ap);
 	line[strcspn(line, "\n")] = '\0';
 	text = strstr(line, kernel);
 	from_kernel = text != NULL;
+	named = strncmp(line, "libbpf: ", 8) == 0 || strncmp(line, "libxdp: ", 8) == 0;
 	if (from_kernel)
 		text += sizeof(kernel) - 1;
 	else
-		text = strncmp(line, "libbpf: ", 8) && strncmp(line, "libxdp: ", 8) ? line
-										    : line + 8;
+		text = named ? line + 8 : line;
 	while (*text == ' ')
 		text++;
 	if (!*text || kept_kernel || (kept[0] && !from_kernel))
