@@ -11,7 +11,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <grp.h>
 #include <pthread.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "room.h"
@@ -511,6 +514,51 @@ static void threads_do_not_lose_count(void **state)
 	assert_int_equal(switches().have_net4, 0);
 }
 
+/* Exit status: number of the first call that failed. */
+static int use_all_of_it(void)
+{
+	const struct verdict_entry e = {.verdict = GG_ALLOW};
+	const struct endpoint vip = room_endpoint("192.0.2.25:25");
+	const struct prefix host = room_prefix("192.0.2.7"), net = room_prefix("10.0.0.0/8");
+	uint64_t stats[GG_STAT_MAX];
+	int fd = socket(AF_INET, SOCK_STREAM, 0), count = 0;
+	struct gg_entry got;
+
+	if (fd < 0 || listen(fd, 1))
+		return 1;
+	if (fastpath_put(fp, &host, &e) || fastpath_put(fp, &net, &e))
+		return 2;
+	if (fastpath_get(fp, &host, &got))
+		return 3;
+	if (fastpath_sweep(fp, count_one, &count) || count != 2)
+		return 4;
+	if (fastpath_vips(fp, &vip, 1))
+		return 5;
+	if (fastpath_listener(fp, GG_SOCK_DAEMON4, fd))
+		return 6;
+	if (fastpath_stats(fp, stats))
+		return 7;
+	if (fastpath_events_fd(fp) < 0 || fastpath_events(fp, NULL, NULL) < 0)
+		return 8;
+	return fastpath_del(fp, &net) ? 9 : 0;
+}
+
+static void once_open_it_needs_no_privilege(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid) {
+		if (setgroups(0, NULL) || setresgid(65534, 65534, 65534) ||
+		    setresuid(65534, 65534, 65534))
+			_exit(99);
+		_exit(use_all_of_it());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_one, close_one)
 
 int main(void)
@@ -534,6 +582,7 @@ int main(void)
 		TEST(too_many_endpoints_are_refused),
 		TEST(counters_are_summed_over_the_cpus),
 		TEST(threads_do_not_lose_count),
+		TEST(once_open_it_needs_no_privilege),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);
