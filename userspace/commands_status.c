@@ -120,6 +120,17 @@ static json_t *problems(struct daemon *d, const struct config *c)
 			json_array_append_new(
 				array, json_string("store: the last group could not be written; "
 						   "verdicts and records are only in memory"));
+		if (s.full)
+			json_array_append_new(
+				array,
+				json_string("store: full, new grey records are only in memory; "
+					    "raise limit store or free space on the disk"));
+		if (s.lost)
+			json_array_append_new(
+				array,
+				json_sprintf("store: %llu records came faster than the disk takes "
+					     "them and are only in memory",
+					     (unsigned long long)s.lost));
 	}
 	if (!d->fastpath && (c->interface_count || c->mode == GG_MODE_HOST))
 		json_array_append_new(array, json_sprintf("kernel: %s", d->fastpath_why));

@@ -65,7 +65,7 @@ static struct store_item *slot(struct daemon *d)
 	const struct timespec pause = {.tv_nsec = 1000000};
 
 	for (int i = 0; d->writer && i < 2000; i++) {
-		struct store_item *item = store_writer_slot(d->writer, d->worker_count);
+		struct store_item *item = store_writer_slot(d->writer, d->worker_count, true);
 
 		if (item)
 			return item;

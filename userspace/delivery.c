@@ -260,7 +260,7 @@ static void proceed(struct worker *w, struct delivery *d)
 	struct smtp *smtp = session_smtp(w, worker_session(w, d->session));
 	char params[SMTP_PARAMS];
 
-	if (d->sending) {
+	if (d->sending || d->up.state != UP_IDLE) {
 		fail(w, d, "out of turn");
 		return;
 	}
@@ -283,8 +283,14 @@ void delivery_recipient(struct worker *w, uint32_t n, const struct policy_decisi
 	struct session *s = worker_session(w, n);
 	struct smtp *smtp = session_smtp(w, s);
 	struct delivery *d = delivery_of(w, s);
-	bool fresh = !d;
+	bool fresh;
 
+	/* It has said goodbye (421) and is of no more use. */
+	if (d && (d->closing || d->up.state != UP_IDLE)) {
+		delivery_drop(w, s);
+		d = NULL;
+	}
+	fresh = !d;
 	/* Recipients that a lost connection had accepted must not be forgotten silently. */
 	if (!d && smtp->recipients) {
 		session_reply(w, s, REPLY_BACKEND_LOST, NULL);
@@ -361,6 +367,8 @@ static void on_rcpt(struct worker *w, uint32_t n, struct delivery *d)
 	if (!good)
 		delivery_log(w, d, s, d->up.code >= 500 ? "deny" : "defer", "recipient",
 			     d->up.reply);
+	if (d->closing)
+		delivery_detach(w, s, d);
 }
 
 static void on_mail(struct worker *w, uint32_t n, struct delivery *d)
@@ -428,7 +436,9 @@ static void on_text(struct worker *w, uint32_t n, struct delivery *d)
 	delivery_answered(w, n);
 }
 
-static void on_reply(struct worker *w, struct delivery *d)
+/* more: bytes follow that nobody has asked for. What they say can't be the answer to a command that
+ * is yet to be sent, so this reply is the last one that counts, as one is that says 421. */
+static void on_reply(struct worker *w, struct delivery *d, bool more)
 {
 	static void (*const handler[])(struct worker *, uint32_t, struct delivery *) = {
 		[ASKED_MAIL] = on_mail,
@@ -436,6 +446,7 @@ static void on_reply(struct worker *w, struct delivery *d)
 		[ASKED_DATA] = on_data,
 		[ASKED_TEXT] = on_text,
 	};
+	bool parting = more || d->up.state == UP_BROKEN;
 	uint8_t asked = d->asked;
 
 	if (d->session == POOL_NONE)
@@ -446,6 +457,13 @@ static void on_reply(struct worker *w, struct delivery *d)
 		fail(w, d, "unasked reply");
 		return;
 	}
+	/* A yes is worth nothing on a connection that is lost, except to the message itself. */
+	if (parting && asked != ASKED_TEXT && d->up.code < 400) {
+		fail(w, d, "spoke out of turn");
+		return;
+	}
+	if (parting)
+		call_off(w, d);
 	handler[asked](w, d->session, d);
 }
 
@@ -475,6 +493,11 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 		fail(w, d, res ? "receive" : "closed by the mail server");
 		return;
 	}
+	/* Our command has not even left. */
+	if (d->sending && d->up.state == UP_COMMAND) {
+		fail(w, d, "spoke out of turn");
+		return;
+	}
 	if (d->session != POOL_NONE) {
 		struct session *s = worker_session(w, d->session);
 		struct smtp *smtp = session_smtp(w, s);
@@ -500,12 +523,12 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 		else if (act == UPSTREAM_READY)
 			greeted(w, d);
 		else if (act == UPSTREAM_REPLY_READY)
-			on_reply(w, d);
+			on_reply(w, d, used < (size_t)res);
 		else
 			fail(w, d, upstream_why(&d->up));
 		/* An answer may have unblocked the client, whose next command may have used this
 		 * delivery. */
-		if (act == UPSTREAM_REPLY_READY && n != POOL_NONE && d->generation == generation)
+		if (act == UPSTREAM_REPLY_READY && n != POOL_NONE)
 			session_continue(w, n);
 	}
 	if (d->generation == generation && !d->closing)

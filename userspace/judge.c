@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/ticket.h"
 #include "reasons.h"
@@ -19,6 +20,8 @@ void judge_log(struct worker *w, const struct session *s, struct log_line *l, en
 	log_addr(l, "src", &s->src);
 	log_int(l, "port", s->port);
 }
+
+#define STORE_WAITS 200 /* ms that a pass waits for a place in the store's queue */
 
 /* ---- the source ---- */
 
@@ -131,11 +134,18 @@ static void begin_decision(struct worker *w, const struct session *s, const stru
 static bool store_record(struct worker *w, const struct session *s, const struct policy_edit *e,
 			 const char *text, bool notice, uint64_t token)
 {
+	const struct timespec pause = {.tv_nsec = 1000000};
 	struct store_item *item;
 
 	if (!w->daemon->writer)
 		return false;
-	item = store_writer_slot(w->daemon->writer, w->number);
+	item = store_writer_slot(w->daemon->writer, w->number, notice);
+	/* A pass must be there before its 250. The queue keeps room for those; when even that is
+	 * used up the disk is far behind, and it is right that everyone waits a moment. */
+	for (int i = 0; !item && notice && i < STORE_WAITS; i++) {
+		nanosleep(&pause, NULL);
+		item = store_writer_slot(w->daemon->writer, w->number, notice);
+	}
 	if (!item) {
 		counter_add(&w->counters, COUNT_records_lost, 1);
 		return false;
@@ -174,7 +184,6 @@ static void refuse(struct worker *w, struct session *s, const char *verdict, con
 	if (given)
 		args.reason = given;
 	session_reply(w, s, REPLY_DENIED, &args);
-	smtp_rcpt_done(smtp, false);
 	counter_add(&w->counters, COUNT_denied, 1);
 	remember(w, s, smtp, tag, verdict, reason, 0, 0);
 	begin_decision(w, s, smtp, &l, LOG_DECISION);
@@ -340,6 +349,7 @@ void judge_recipient(struct worker *w, uint32_t n)
 		if (s->origin == GG_BY_TRAP)
 			trap(w, s, false);
 		refuse(w, s, "deny", s->origin == GG_BY_TRAP ? "trapped" : "denied");
+		smtp_rcpt_done(smtp, false);
 		return;
 	}
 	/* Whom the operator allows is never trapped; who has earned its place can lose it. */
@@ -347,6 +357,7 @@ void judge_recipient(struct worker *w, uint32_t n)
 	    is_trap(w, smtp->forward.text)) {
 		trap(w, s, true);
 		refuse(w, s, "deny", "trap");
+		smtp_rcpt_done(smtp, false);
 		return;
 	}
 	if (s->allowed) {
@@ -370,6 +381,18 @@ void judge_recipient(struct worker *w, uint32_t n)
 		defer(w, s, &d);
 	else
 		let_through(w, n, &d);
+}
+
+bool judge_data(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+
+	if (!s->denied)
+		return true;
+	refuse(w, s, "deny", s->origin == GG_BY_TRAP ? "trapped" : "denied");
+	smtp_data_done(session_smtp(w, s), false);
+	delivery_drop(w, s);
+	return false;
 }
 
 /* ---- the delivery ---- */

@@ -28,7 +28,7 @@
 
 #define CONFIG_FILE "/etc/greygate/greygate.conf"
 #define STORE_FIRST ((size_t)256 << 20)
-#define STORE_QUEUE 16384
+#define STORE_QUEUE 32768
 #define STORE_PATIENCE 60 /* tries, 50 ms apart */
 #define HEARTBEAT_LIMIT 10
 #define PROBE_AT_START 500 /* ms: a mail server that is slower is learned later */

@@ -233,7 +233,8 @@ static size_t run(struct worker *w, uint32_t n, const char *buf, size_t len)
 			judge_recipient(w, n);
 			break;
 		case SMTP_ASK_DATA:
-			delivery_data(w, n);
+			if (judge_data(w, n))
+				delivery_data(w, n);
 			break;
 		case SMTP_TEXT:
 		case SMTP_TEXT_END: /* delivery.c reads those; here the delivery has failed
@@ -283,6 +284,7 @@ void session_continue(struct worker *w, uint32_t n)
 		run_waiting(w, n);
 	if (s->out_len) {
 		s->sending = true;
+		s->sent = s->out_len;
 		ring_send(worker_ring(w, n), n & w->slot_mask, pool_at(&w->outs, s->out),
 			  s->out_len, event_of(s, n, OP_SEND));
 		if (s->in != POOL_NONE)
@@ -361,6 +363,23 @@ static void linger(struct worker *w, uint32_t n)
 		session_end(w, n);
 }
 
+/* What was on its way is out; the rest moves up. */
+static void said(struct worker *w, struct session *s)
+{
+	char *out;
+
+	if (!s->sent)
+		return; /* it was the banner */
+	s->out_len -= s->sent;
+	if (s->out_len) {
+		out = pool_at(&w->outs, s->out);
+		memmove(out, out + s->sent, s->out_len);
+	} else {
+		chunk_drop(&w->outs, &s->out, &s->out_len);
+	}
+	s->sent = 0;
+}
+
 void session_sent(struct worker *w, uint32_t n, int res)
 {
 	struct session *s = worker_session(w, n);
@@ -371,8 +390,11 @@ void session_sent(struct worker *w, uint32_t n, int res)
 		return;
 	}
 	s->touched = w->now;
-	if (s->out_len)
-		chunk_drop(&w->outs, &s->out, &s->out_len);
+	said(w, s);
+	if (s->out_len) {
+		session_continue(w, n);
+		return;
+	}
 	if (s->quit && s->in == POOL_NONE && !s->receiving) {
 		session_end(w, n); /* QUIT was the last word on both sides */
 		return;

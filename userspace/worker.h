@@ -90,6 +90,7 @@ struct session {
 	uint32_t delivery;
 	uint32_t in, out; /* pool numbers of input that waits and of replies */
 	uint32_t in_len, out_len;
+	uint32_t sent;        /* of out: on its way; what is said meanwhile goes behind it */
 	uint32_t drip, drips; /* next byte of the banner, bytes still to be sent one at a time */
 	struct addr src;
 	uint64_t id;      /* for the log */
@@ -242,6 +243,8 @@ void stutter_fire(uint32_t n, uint16_t generation, void *worker);
 void judge_source(struct worker *w, struct session *s);
 /* Decides the recipient in smtp.forward: replies, or asks the mail server (wait is set then). */
 void judge_recipient(struct worker *w, uint32_t n);
+/* Whether the message may come: false, and refused, when the source fell into a trap meanwhile. */
+bool judge_data(struct worker *w, uint32_t n);
 /* The message was taken: records, promotion. True when the reply has to wait for the store. */
 bool judge_delivered(struct worker *w, uint32_t n, const struct delivery *d);
 /* Per-source count: false when the limit is reached. */

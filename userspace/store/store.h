@@ -136,8 +136,10 @@ int store_writer_start(struct store *s, int producers, size_t queue_items,
  * gone. */
 void store_writer_stop(struct store_writer **w);
 
-/* Producer p: a place for one item (zeroed), NULL when the queue is full (counted as lost). */
-struct store_item *store_writer_slot(struct store_writer *w, int p);
+/* Producer p: a place for one item (zeroed), NULL when the queue is full (counted as lost). The
+ * last quarter of the queue is kept for items that are to be noticed: what was promised to somebody
+ * must not find it filled with first attempts. */
+struct store_item *store_writer_slot(struct store_writer *w, int p, bool notice);
 /* Publishes it. Makes a system call only for a notice, and once per half group. */
 void store_writer_push(struct store_writer *w, int p);
 /* Readable (eventfd, non-blocking) when notices wait for producer p. */

@@ -8,6 +8,7 @@
  * queues and given back when their group is decided.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -22,11 +23,12 @@
 #include "mend.h"
 #include "store.h"
 
-#define GROUP_ITEMS 1000
+#define GROUP_ITEMS 4096 /* at most: a backlog is worked off in large transactions */
 #define GROUP_MS 50
-#define WAKE_ITEMS (GROUP_ITEMS / 2)
+#define WAKE_ITEMS 500 /* queued by one producer without a wake-up */
 /* A step of expiry takes some milliseconds, which a notice may have to wait; 20 of them a second
  * remove more than any day's worth of attempts brings in. */
+#define LOST_SAY_MS 60000
 #define EXPIRE_STEPS 1000
 #define EXPIRE_BUSY_MS 50
 #define EXPIRE_IDLE_MS 1000
@@ -39,6 +41,7 @@ struct producer {
 	size_t taken;                         /* items in the group being written; the writer's */
 	_Alignas(64) struct store_item *slot; /* from here on the producer's */
 	unsigned int unannounced;
+	size_t open_room; /* for items without a notice */
 	_Atomic uint64_t lost;
 };
 
@@ -56,7 +59,8 @@ struct store_writer {
 	const struct store_item *group[GROUP_ITEMS];
 	int turn; /* the producer to be asked first */
 	struct store_stats engine;
-	uint64_t lost;
+	uint64_t lost, lost_said;
+	int64_t lost_next; /* ms, when a loss may be said again */
 	bool failing;
 };
 
@@ -93,14 +97,14 @@ static void wake(struct store_writer *w)
 		signal_fd(w->wake_fd);
 }
 
-struct store_item *store_writer_slot(struct store_writer *w, int p)
+struct store_item *store_writer_slot(struct store_writer *w, int p, bool notice)
 {
 	struct producer *q = &w->producers[p];
 
-	q->slot = spsc_slot(q->items);
+	q->slot = notice || spsc_waiting(q->items) < q->open_room ? spsc_slot(q->items) : NULL;
 	if (q->slot)
 		memset(q->slot, 0, sizeof(*q->slot));
-	else
+	else if (!notice) /* the others try again */
 		atomic_fetch_add_explicit(&q->lost, 1, memory_order_relaxed);
 	return q->slot;
 }
@@ -198,6 +202,24 @@ static void answer(struct producer *q, int err)
 		signal_fd(q->fd);
 }
 
+/* What found no place in a queue; said once a minute while it goes on. */
+static void say_lost(struct store_writer *w)
+{
+	uint64_t lost = 0;
+	int64_t now = now_ms();
+
+	for (int i = 0; i < w->producer_count; i++)
+		lost += atomic_load_explicit(&w->producers[i].lost, memory_order_relaxed);
+	if (lost == w->lost_said || now < w->lost_next)
+		return;
+	log_message(LOG_STORE,
+		    "store is behind: %" PRIu64 " records are known to this process only: use a "
+		    "faster disk for state_dir",
+		    lost - w->lost_said);
+	w->lost_said = lost;
+	w->lost_next = now + LOST_SAY_MS;
+}
+
 static void publish_stats(struct store_writer *w)
 {
 	struct store_stats st, old;
@@ -216,6 +238,7 @@ static void publish_stats(struct store_writer *w)
 				       "restart: raise limit store or free space on the disk");
 	if (!st.full && old.full)
 		log_message(LOG_STORE, "store has room again");
+	say_lost(w);
 	if (st.set_aside && !old.set_aside)
 		log_message(LOG_STORE, "store was damaged: renamed to store.bad-TIME in its "
 				       "directory and begun anew");
@@ -319,6 +342,7 @@ static int producer_init(struct producer *q, size_t queue_items)
 	int rc;
 
 	q->notice_room = queue_items;
+	q->open_room = queue_items - queue_items / 4;
 	q->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (q->fd < 0)
 		return -errno;

@@ -15,9 +15,9 @@
 #include "selftests/unit/random.h"
 #include "selftests/unit/store/shelf.h"
 
-static struct store_item *must_slot(struct store_writer *w, int p)
+static struct store_item *must_slot(struct store_writer *w, int p, bool notice)
 {
-	struct store_item *item = store_writer_slot(w, p);
+	struct store_item *item = store_writer_slot(w, p, notice);
 
 	assert_non_null(item);
 	return item;
@@ -25,7 +25,7 @@ static struct store_item *must_slot(struct store_writer *w, int p)
 
 static void push_record(struct store_writer *w, int p, uint64_t tag, bool notice)
 {
-	struct store_item *item = must_slot(w, p);
+	struct store_item *item = must_slot(w, p, notice);
 
 	*item = item_record(RECORD_PASSED, tag, NOW, "192.0.2.1");
 	item->notice = notice;
@@ -149,7 +149,7 @@ static void slots_come_empty(void **state)
 	(void)state;
 	memset(&zero, 0, sizeof(zero));
 	for (uint64_t i = 0; i < 20; i++) {
-		item = must_slot(w, 0);
+		item = must_slot(w, 0, false);
 		assert_memory_equal(item, &zero, sizeof(zero));
 		memset(item, 0xff, sizeof(*item));
 		item->kind = STORE_RECORD;
@@ -212,19 +212,20 @@ static void silent_items_are_written_by_themselves(void **state)
 static void groups_have_a_size(void **state)
 {
 	struct puppet p;
-	struct store_writer *w = start(&p, 2, 4096);
+	struct store_writer *w = start(&p, 2, 16384);
 
 	(void)state;
 	hold(w, &p, 1);
-	for (uint64_t i = 0; i < 3000; i++)
+	for (uint64_t i = 0; i < 10000; i++)
 		push_record(w, (int)(i % 2), i + 2, false);
 	atomic_store(&p.hold, false);
-	while (atomic_load(&p.items) < 3001)
+	while (atomic_load(&p.items) < 10001)
 		sched_yield();
-	assert_int_equal(atomic_load(&p.largest), 1000);
+	assert_int_equal(atomic_load(&p.largest), 4096);
 	store_writer_stop(&w);
 }
 
+/* The last quarter is for those that somebody waits for. */
 static void a_full_queue_is_counted(void **state)
 {
 	struct store_stats st;
@@ -233,16 +234,20 @@ static void a_full_queue_is_counted(void **state)
 
 	(void)state;
 	hold(w, &p, 1);
-	for (uint64_t i = 0; i < 15; i++)
+	for (uint64_t i = 0; i < 11; i++) /* beside the one that is held */
 		push_record(w, 0, i + 2, false);
 	for (int i = 0; i < 7; i++)
-		assert_null(store_writer_slot(w, 0));
-	assert_non_null(store_writer_slot(w, 1));
+		assert_null(store_writer_slot(w, 0, false));
+	for (uint64_t i = 0; i < 4; i++)
+		push_record(w, 0, i + 13, true);
+	assert_null(store_writer_slot(w, 0, true));
+	assert_non_null(store_writer_slot(w, 1, false));
 	store_writer_stats(w, &st);
 	assert_int_equal(st.lost, 7);
 	atomic_store(&p.hold, false);
 	await_notices(w, 0, 1, 1, 0);
-	while (!store_writer_slot(w, 0))
+	await_notices(w, 0, 13, 4, 0);
+	while (!store_writer_slot(w, 0, false))
 		sched_yield();
 	store_writer_stop(&w);
 	assert_int_equal(atomic_load(&p.items), 16);
@@ -257,7 +262,7 @@ static void unfetched_notices_hold_up_their_producer(void **state)
 
 	(void)state;
 	for (int quiet = 0; quiet < 100;) {
-		struct store_item *item = store_writer_slot(w, 0);
+		struct store_item *item = store_writer_slot(w, 0, true);
 
 		if (item) {
 			*item = item_record(RECORD_PASSED, pushed, NOW, "192.0.2.1");
@@ -405,7 +410,7 @@ static void *work(void *arg)
 	struct store_notice got[64];
 
 	for (uint64_t i = 0; i < THREAD_ITEMS;) {
-		struct store_item *item = store_writer_slot(me->w, me->number);
+		struct store_item *item = store_writer_slot(me->w, me->number, false);
 		int n = store_notices(me->w, me->number, got, 64);
 
 		me->noticed += (uint64_t)n;
@@ -479,7 +484,7 @@ static int write_until_killed(void *arg)
 	if (!s || store_writer_start(s, 1, 1024, &w))
 		return 1;
 	for (uint64_t tag = v->seed;;) {
-		struct store_item *item = store_writer_slot(w, 0);
+		struct store_item *item = store_writer_slot(w, 0, false);
 		int n;
 
 		if (item) {
