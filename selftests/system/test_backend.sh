@@ -67,6 +67,37 @@ for stage in mail rcpt data dot; do
 	behave $stage '421 4.3.2 closing now'
 	refused "$stage: 421 becomes a 4xx" "$(message)" '^S: 4[25]1 '
 done
+
+# ---- after a 421, or more than was asked for, session and daemon go on ----
+answers() { # output: replies to what came after EHLO, one word each
+	sed '1,/^S: 250 HELP/d' <<<"$1" | grep -oE '^S: [0-9]{3} ' | cut -c4-6 | xargs
+}
+for stage in mail rcpt; do
+	for reply in '421 4.7.0 too many errors' '550 5.1.1 nobody\r\n421 4.7.0 too many errors' \
+		'250 fine\r\n250 and once more' '550 5.1.1 nobody\r\n250 but then'; do
+		behave $stage "$reply"
+		out=$(talk $SRC $GATE4 'EHLO client.example.org' 'MAIL FROM:<a@sender.example>' \
+			'RCPT TO:<user1@example.net>' 'RCPT TO:<user2@example.net>' \
+			'RCPT TO:<user3@example.net>' RSET NOOP QUIT)
+		like "$stage: '${reply%%\\*}...' and then more recipients: each has its answer" \
+			"$(answers "$out")" '^250 ([45][0-9]{2} ){3}250 250 221$'
+	done
+done
+behave dot '421 4.3.2 not stored'
+out=$(message 'MAIL FROM:<b@sender.example>' 'RCPT TO:<user2@example.net>')
+like "dot: 421, and another transaction begins" "$(answers "$out")" '^250 250 354 421 250 250 221$'
+behave
+
+# ---- a client that does not read its answers for a while still gets every one ----
+on gate sysctl -qw net.ipv4.tcp_wmem='4096 16384 65536'
+behave rcpt "550 5.1.1 $(printf 'nobody of that name %.0s' $(seq 20))"
+for n in 20 40 80; do
+	is "$n recipients pipelined, read late: a reply to each" \
+		"$(on client $PYTHON "$HERE/slow.py" $SRC $GATE4,25 $n)" \
+		"$((n + 3)) replies to $((n + 3)) commands, the last one 221"
+done
+on gate sysctl -qw net.ipv4.tcp_wmem='4096 16384 4194304'
+behave
 for stage in banner ehlo; do
 	for reply in '421 4.3.2 not now' '554 5.3.0 go away'; do
 		behave $stage "$reply"
