@@ -47,7 +47,10 @@ struct cli_option {
  * wanted. Returns how many there are, or -1 after a complaint: the caller returns CLI_USAGE. */
 int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options, int min,
 	      int max, const char *words[]);
+/* On standard error; with --json also {"error":...,"mend":...} on standard output. */
 void cli_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cli_complain_mend(const char *error, const char *mend);
+void cli_json(struct cli *cli);
 
 /* The value of a key of the configuration: of -c, or of the default file where that can be read,
  * else the key's default. NULL after a complaint. Freed by the caller. */

@@ -55,15 +55,13 @@ static bool send_request(FILE *f, const char *command, json_t *args)
 static void complain_error(const json_t *answer)
 {
 	char error[8192], mend[1024];
-	const char *text = row_str(answer, "mend");
+	const char *said = row_str(answer, "error"), *text = row_str(answer, "mend");
 
-	/* The complaints about a configuration are lines of their own. */
-	if (strchr(row_str(answer, "error"), '\n'))
-		fputs(row_str(answer, "error"), stderr), fputc('\n', stderr);
-	else
-		cli_complain("%s", format_safe(row_str(answer, "error"), 0, error, sizeof(error)));
-	if (*text)
-		fprintf(stderr, "  %s\n", format_safe(text, 0, mend, sizeof(mend)));
+	/* Complaints about a configuration are lines; what else has an end of line is somebody's
+	 * input. */
+	if (!strchr(said, '\n'))
+		said = format_safe(said, 0, error, sizeof(error));
+	cli_complain_mend(said, *text ? format_safe(text, 0, mend, sizeof(mend)) : NULL);
 }
 
 /* Reads up to the closing line. -1: the daemon went away or spoke something else. */

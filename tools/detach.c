@@ -25,6 +25,14 @@ static void print_line(const char *line, void *arg)
 	json_decref(row);
 }
 
+static void print_total(const struct report *r)
+{
+	json_t *row = json_pack("{s:b, s:i}", "done", true, "count", r->lines);
+
+	cli_print_json(row, NULL);
+	json_decref(row);
+}
+
 int cmd_detach(struct cli *cli, int argc, char **argv)
 {
 	struct report r = {.cli = cli};
@@ -39,7 +47,9 @@ int cmd_detach(struct cli *cli, int argc, char **argv)
 	rc = fastpath_detach(bpffs, print_line, &r, err, sizeof(err));
 	if (rc)
 		cli_complain("%s", err);
-	else if (!r.lines && !cli->json)
+	else if (cli->json)
+		print_total(&r);
+	else if (!r.lines)
 		printf("nothing of greygate under %s\n", bpffs);
 	free(bpffs);
 	return rc ? CLI_FAILED : CLI_DONE;

@@ -38,15 +38,45 @@ static void usage(FILE *f)
 	fputs("\nexit: 0 done, 1 failed, 2 usage; see greygate(1)\n", f);
 }
 
+static void usage_of(const char *name)
+{
+	for (const struct subcommand *s = subcommands; s->name; s++)
+		if (!strcmp(s->name, name))
+			printf("usage: greygate [-s SOCKET] [-c CONFIG] [--json] %s %s\n\n%s\n",
+			       name, s->usage, s->help);
+}
+
+static bool json_errors; /* a program reads: the complaint is an object on standard output too */
+
+void cli_json(struct cli *cli)
+{
+	cli->json = json_errors = true;
+}
+
+void cli_complain_mend(const char *error, const char *mend)
+{
+	json_t *row;
+
+	/* The complaints about a configuration are lines of their own. */
+	fprintf(stderr, "%s%s\n", strchr(error, '\n') ? "" : "greygate: ", error);
+	if (mend)
+		fprintf(stderr, "  %s\n", mend);
+	if (!json_errors)
+		return;
+	row = json_pack("{s:s, s:s*}", "error", error, "mend", mend);
+	cli_print_json(row, NULL);
+	json_decref(row);
+}
+
 void cli_complain(const char *format, ...)
 {
+	char text[4096];
 	va_list ap;
 
 	va_start(ap, format);
-	fputs("greygate: ", stderr);
-	vfprintf(stderr, format, ap);
-	fputc('\n', stderr);
+	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
+	cli_complain_mend(text, NULL);
 }
 
 static const struct cli_option *find_option(const struct cli_option *o, const char *name)
@@ -65,7 +95,10 @@ int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *o
 		const struct cli_option *o = find_option(options, argv[i]);
 
 		if (!strcmp(argv[i], "--json")) {
-			cli->json = true;
+			cli_json(cli);
+		} else if (!strcmp(argv[i], "--help")) {
+			usage_of(argv[0]);
+			exit(CLI_DONE);
 		} else if (o && o->flag) {
 			*o->flag = true;
 		} else if (o && i + 1 == argc) {
@@ -143,7 +176,7 @@ static int options(struct cli *cli, int argc, char **argv)
 		if (value && i + 1 < argc) {
 			*value = argv[++i];
 		} else if (!strcmp(argv[i], "--json")) {
-			cli->json = true;
+			cli_json(cli);
 		} else if (!strcmp(argv[i], "-h") || !strcmp(argv[i], "--help")) {
 			usage(stdout);
 			exit(CLI_DONE);

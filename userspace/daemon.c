@@ -328,7 +328,7 @@ static void store_trap(struct daemon *d, const char *mailbox, bool del)
 
 int daemon_trap_add(struct daemon *d, const char *mailbox)
 {
-	if (!strchr(mailbox, '@') || strlen(mailbox) >= STORE_TEXT)
+	if (!config_trap_ok(mailbox) || strlen(mailbox) >= STORE_TEXT)
 		return -EINVAL;
 	if (change_trap(d, mailbox, TRAP_OF_OPERATOR, 0).was)
 		return -EEXIST;

@@ -98,6 +98,8 @@ int config_duration(const char *text, uint64_t *ret_ms); /* 500ms 10s 5m 24h 36d
 int config_size(const char *text, uint64_t *ret_bytes);  /* 64k 10m 2g, plain bytes */
 /* "drop_new" and the like; GG_NO_ACTION for an unknown word. */
 enum gg_action config_action(const char *text);
+/* user@domain or @domain, in the grammar of RCPT: what can be a greytrap. */
+bool config_trap_ok(const char *text);
 const char *config_action_text(enum gg_action a);
 
 #endif

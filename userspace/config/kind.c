@@ -96,10 +96,15 @@ static int read_mailbox(const struct schema_key *k, const char *text, void *to, 
 	return keep(text, to);
 }
 
+bool config_trap_ok(const char *text)
+{
+	return text[0] == '@' ? smtp_domain_ok(text + 1, strlen(text + 1)) : mailbox_ok(text);
+}
+
 static int read_trap(const struct schema_key *k, const char *text, void *to, const char **why)
 {
 	(void)k;
-	if (text[0] == '@' ? !smtp_domain_ok(text + 1, strlen(text + 1)) : !mailbox_ok(text)) {
+	if (!config_trap_ok(text)) {
 		*why = "not a mail address";
 		return -EINVAL;
 	}

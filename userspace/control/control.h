@@ -24,7 +24,7 @@
 
 #define CONTROL_CLIENTS 16
 #define CONTROL_LINE 65536   /* bytes of a request, newline included */
-#define CONTROL_IDLE 600000  /* ms without a request before a client is dropped */
+#define CONTROL_IDLE 60000   /* ms without a request before a client is dropped */
 #define CONTROL_STALL 600000 /* ms that one answer may wait for its reader */
 
 struct control;

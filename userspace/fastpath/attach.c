@@ -293,6 +293,7 @@ int attach_interface(const char *name, enum fastpath_xdp mode, const int maps[MA
 		code = attach_free(name, mode, &there, maps, &a, &how, err, err_size);
 	if (there.fd >= 0)
 		close(there.fd);
+	rmdir(LIBXDP_DIR); /* goes only when it holds no dispatcher */
 	if (code) {
 		xdp_bpf__destroy(a.skel);
 		return code;

@@ -140,6 +140,8 @@ struct lookup {
 	char pin[PINS_PATH]; /* made by this start, "": none */
 };
 
+/* libxdp makes it when it asks whether it may use dispatchers, and leaves it. */
+#define LIBXDP_DIR "/sys/fs/bpf/xdp"
 #define LOOKUP_PIN "link_lookup"
 
 /* Loads the program over maps and puts it in force; the link is the one pinned in dir when it fits,

@@ -17,7 +17,7 @@ const char *store_mend(int err)
 		{EACCES, "give the directory to the daemon's user (chown)"},
 		{EPERM, "give the directory to the daemon's user (chown)"},
 		{ENOTDIR, "set state_dir to a directory"},
-		{ENOENT, "create the parent directory"},
+		{ENOENT, "create its parent directory, or set another state_dir"},
 		{ENOMEM, "give the machine more memory, or lower limit store"},
 		{EMFILE, "raise the daemon's descriptor limit (LimitNOFILE, ulimit -n)"},
 		{EIO, "look for a full disk, and for disk errors in dmesg"},
