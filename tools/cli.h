@@ -33,6 +33,7 @@ int cmd_trap(struct cli *cli, int argc, char **argv);
 int cmd_explain(struct cli *cli, int argc, char **argv);
 int cmd_reload(struct cli *cli, int argc, char **argv);
 int cmd_detach(struct cli *cli, int argc, char **argv);
+int cmd_replay(struct cli *cli, int argc, char **argv);
 int cmd_sink(struct cli *cli, int argc, char **argv);
 
 /* ---- arguments ---- */
@@ -56,6 +57,10 @@ void cli_json(struct cli *cli);
  * else the key's default. NULL after a complaint. Freed by the caller. */
 char *cli_control_path(const struct cli *cli);
 char *cli_bpffs(const struct cli *cli);
+
+struct config;
+/* The settings of -c, of the default file, or the defaults. -EINVAL after a complaint. */
+int cli_settings(const struct cli *cli, struct config **ret);
 
 /* ---- the daemon ---- */
 

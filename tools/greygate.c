@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@ static const struct subcommand subcommands[] = {
 	{"trap", cmd_trap, "add|del|list [ADDRESS]", "greytrap addresses"},
 	{"explain", cmd_explain, "ADDR|TICKET",
 	 "why, since when, until when, what would change it"},
+	{"replay", cmd_replay, "FILE [--format tsv|postfix] [--compare]",
+	 "a log of attempts through the greylist; needs no daemon"},
 	{"export", cmd_export, "", "everything known as JSON lines"},
 	{"reload", cmd_reload, "", "read the configuration again"},
 	{"detach", cmd_detach, "", "remove every kernel program and pin; needs no daemon"},
@@ -140,6 +143,19 @@ static struct config *load(const struct cli *cli, bool *ret_failed)
 		return NULL;
 	}
 	return c;
+}
+
+int cli_settings(const struct cli *cli, struct config **ret)
+{
+	const char *file = cli->config;
+	char err[8192];
+
+	if (!file && !access(CONFIG_FILE, R_OK))
+		file = CONFIG_FILE;
+	if (!config_load_settings(file, ret, err, sizeof(err)))
+		return 0;
+	cli_complain("the configuration does not load\n%s", err);
+	return -EINVAL;
 }
 
 static char *from_config(const struct cli *cli, bool control, const char *fallback)

@@ -40,17 +40,7 @@ uint64_t daemon_count(const struct daemon *d, enum counter which)
 
 struct policy_conf daemon_policy(const struct daemon *d, const struct config *c)
 {
-	struct policy_conf p = {
-		.mode = c->greylist.mode,
-		.match = c->greylist.match,
-		.delay = {[CLASS_CLEAN] = (uint32_t)(c->greylist.delay_clean / 1000),
-			  [CLASS_DEFAULT] = (uint32_t)(c->greylist.delay / 1000),
-			  [CLASS_SUSPICIOUS] = (uint32_t)(c->greylist.delay_suspicious / 1000)},
-		.jitter = c->greylist.jitter,
-		.window = (uint32_t)(c->greylist.window / 1000),
-		.keep = (uint32_t)(c->greylist.keep / 1000),
-		.promote_after = c->greylist.promote_after,
-	};
+	struct policy_conf p = config_policy(c);
 
 	memcpy(p.key, d->key, sizeof(p.key));
 	return p;

@@ -151,10 +151,11 @@ static void check_times(const struct check *c)
 	}
 }
 
-void check_config(const struct config *c, const int *lines, struct complaints *to)
+void check_config(const struct config *c, const int *lines, bool whole, struct complaints *to)
 {
 	struct check check = {c, lines, to};
 
-	check_mode(&check);
+	if (whole)
+		check_mode(&check);
 	check_times(&check);
 }

@@ -195,7 +195,7 @@ static int fill_names(struct config *c)
 	return c->hostname && c->contact ? 0 : -ENOMEM;
 }
 
-static int parse_locked(char *text)
+static int parse_locked(char *text, bool whole)
 {
 	size_t scanned;
 	int count, rc;
@@ -212,13 +212,13 @@ static int parse_locked(char *text)
 		rc = parse_once(text);
 	} while (rc == -EINVAL && now.again);
 	if (!rc && !now.complaints.count)
-		check_config(now.config, now.lines, &now.complaints);
+		check_config(now.config, now.lines, whole, &now.complaints);
 	if (!rc && !now.complaints.count)
 		rc = fill_names(now.config);
 	return rc ? rc : now.complaints.count ? -EINVAL : 0;
 }
 
-int config_parse(const char *name, const char *text, struct config **ret, char *err,
+static int parse(const char *name, const char *text, bool whole, struct config **ret, char *err,
 		 size_t err_size)
 {
 	char scrap[2], *copy = strdup(text);
@@ -234,7 +234,7 @@ int config_parse(const char *name, const char *text, struct config **ret, char *
 		now.complaints.size = sizeof(scrap);
 	}
 	now.complaints.buf[0] = 0;
-	rc = parse_locked(copy);
+	rc = parse_locked(copy, whole);
 	if (rc == -ENOMEM)
 		complain(&now.complaints, 0, NULL, "out of memory");
 	if (!rc)
@@ -247,7 +247,13 @@ int config_parse(const char *name, const char *text, struct config **ret, char *
 	return rc;
 }
 
-int config_load(const char *file, struct config **ret, char *err, size_t err_size)
+int config_parse(const char *name, const char *text, struct config **ret, char *err,
+		 size_t err_size)
+{
+	return parse(name, text, true, ret, err, err_size);
+}
+
+static int load(const char *file, bool whole, struct config **ret, char *err, size_t err_size)
 {
 	FILE *f = fopen(file, "re");
 	struct complaints to = {.file = file, .buf = err, .size = err_size};
@@ -272,13 +278,24 @@ int config_load(const char *file, struct config **ret, char *err, size_t err_siz
 			rc = -EINVAL;
 			complain(&to, line, NULL, "a NUL byte; the file must be plain text");
 		} else {
-			rc = config_parse(file, text, ret, err, err_size);
+			rc = parse(file, text, whole, ret, err, err_size);
 		}
 	}
 	free(text);
 	if (f)
 		fclose(f);
 	return rc;
+}
+
+int config_load(const char *file, struct config **ret, char *err, size_t err_size)
+{
+	return load(file, true, ret, err, err_size);
+}
+
+int config_load_settings(const char *file, struct config **ret, char *err, size_t err_size)
+{
+	return file ? load(file, false, ret, err, err_size)
+		    : parse("defaults", "", false, ret, err, err_size);
 }
 
 void config_free(struct config **c)
@@ -300,4 +317,21 @@ const char *config_needs_restart(const struct config *from, const struct config 
 			return schema_name(&schema[i], name, sizeof(name));
 	}
 	return NULL;
+}
+
+struct policy_conf config_policy(const struct config *c)
+{
+	return (struct policy_conf){
+		.mode = c->greylist.mode,
+		.match = c->greylist.match,
+		.delay = {[CLASS_CLEAN] = (uint32_t)(c->greylist.delay_clean / 1000),
+			  [CLASS_DEFAULT] = (uint32_t)(c->greylist.delay / 1000),
+			  [CLASS_SUSPICIOUS] = (uint32_t)(c->greylist.delay_suspicious / 1000)},
+		.jitter = c->greylist.jitter,
+		.window = (uint32_t)(c->greylist.window / 1000),
+		.keep = (uint32_t)(c->greylist.keep / 1000),
+		.promote_after = c->greylist.promote_after,
+		.promote_net_after = c->greylist.promote_net_after,
+		.hammer = c->greylist.hammer,
+	};
 }

@@ -53,7 +53,8 @@ struct config {
 		uint64_t delay_clean, delay, delay_suspicious; /* ms */
 		uint32_t jitter;                               /* percent */
 		uint64_t window, keep;                         /* ms */
-		uint32_t promote_after;
+		uint32_t promote_after, promote_net_after;
+		uint32_t hammer;       /* attempts a minute */
 		uint32_t records;      /* most records in RAM */
 		struct prefix *exempt; /* sources that are never greylisted */
 		int exempt_count;
@@ -84,11 +85,17 @@ int config_load(const char *file, struct config **ret, char *err, size_t err_siz
 /* The same from text; `name` stands for the file in messages. */
 int config_parse(const char *name, const char *text, struct config **ret, char *err,
 		 size_t err_size);
+/* The same without asking whether a daemon could run with it: for what only borrows settings. file
+ * NULL: the defaults. */
+int config_load_settings(const char *file, struct config **ret, char *err, size_t err_size);
 void config_free(struct config **c);
 
 /* NULL when `to` may replace `from` in a running daemon, else the first key that needs a restart.
  */
 const char *config_needs_restart(const struct config *from, const struct config *to);
+
+/* What the policy is to know of it; the key is left to the caller. */
+struct policy_conf config_policy(const struct config *c);
 
 /* Prints the sample file: every key with its default and its words. */
 void config_print_sample(FILE *f);

@@ -110,7 +110,8 @@ void complain(struct complaints *c, int line, const char *key, const char *forma
 /* Before it: blanks comments and unknown sections in text (same length, same lines) and complains
  * about strings and braces left open and sections given twice. True: text may be parsed. */
 bool scan_text(char *text, struct complaints *to);
-/* After it: what keys demand of each other. lines[row] is where a key was set, 0: default. */
-void check_config(const struct config *c, const int *lines, struct complaints *to);
+/* After it: what keys demand of each other. lines[row] is where a key was set, 0: default. whole:
+ * also what a daemon cannot run without. */
+void check_config(const struct config *c, const int *lines, bool whole, struct complaints *to);
 
 #endif

@@ -4,6 +4,8 @@
 #include "policy.h"
 #include "since.h"
 
+#define LEAST_DELAY 60 /* s, see policy_delay */
+
 /* How far each standing of a record takes an attempt; the furthest of all identities decides. */
 static const uint8_t reach[REASON_MAX] = {
 	[REASON_FIRST] = 0,  [REASON_LATE] = 1,  [REASON_EARLY] = 2,
@@ -12,15 +14,17 @@ static const uint8_t reach[REASON_MAX] = {
 
 uint32_t policy_delay(const struct policy_conf *c, enum policy_class cl, uint64_t tag)
 {
-	const uint8_t kind = 'j';
-	const struct hash_piece pieces[] = {{&kind, 1}, {&tag, sizeof(tag)}};
-	uint64_t delay, spread;
+	const uint8_t seed[2] = {'j', (uint8_t)tag};
+	uint64_t delay, spread, least;
 
 	/* A class from a store of another day may be beyond the table. */
 	delay = c->delay[(unsigned int)cl < CLASS_MAX ? cl : CLASS_DEFAULT];
+	least = delay < LEAST_DELAY ? delay : LEAST_DELAY;
 	spread = delay * c->jitter / 100;
 	if (spread)
-		delay += hash_pieces(c->key, pieces, 2) % (2 * spread + 1) - spread;
+		delay += hash_bytes(c->key, seed, sizeof(seed)) % (2 * spread + 1) - spread;
+	if (delay < least)
+		delay = least;
 	return delay < c->window / 2 ? (uint32_t)delay : c->window / 2;
 }
 
@@ -31,6 +35,20 @@ uint32_t policy_minutes(uint32_t wait)
 	if (minutes >= 15)
 		minutes = (minutes + 4) / 5 * 5;
 	return minutes ? minutes : 1;
+}
+
+bool policy_marks(const struct policy_decision *d, const struct policy_identity *id)
+{
+	return d->reason != REASON_KNOWN || d->tag == id->tag;
+}
+
+uint32_t policy_trap_life(uint32_t life, uint32_t max, uint8_t repeats)
+{
+	uint64_t s = life;
+
+	for (uint8_t i = 0; i < repeats && s < max; i++)
+		s *= 2;
+	return s < max ? (uint32_t)s : max;
 }
 
 bool policy_expired(const struct policy_conf *c, const struct record *r, uint32_t now)
@@ -46,12 +64,6 @@ bool policy_expired(const struct policy_conf *c, const struct record *r, uint32_
 	default:
 		return true;
 	}
-}
-
-/* The class the evidence of this session speaks for. */
-static enum policy_class attempt_class(const struct policy_attempt *a)
-{
-	return a->exempt || policy_recipient_exempt(a->recipient) ? CLASS_EXEMPT : CLASS_DEFAULT;
 }
 
 /* What one identity alone would decide. */
@@ -105,7 +117,7 @@ struct policy_decision policy_decide(const struct policy_conf *c, const struct p
 {
 	static const struct policy_identity nobody;
 	static const struct record nothing;
-	enum policy_class fresh = attempt_class(a);
+	enum policy_class fresh = policy_classify(a);
 	enum policy_class waiting = fresh == CLASS_EXEMPT ? CLASS_DEFAULT : fresh;
 	struct policy_decision best, d;
 

@@ -12,8 +12,8 @@ static void add_one(uint16_t *counter)
 /* Whether a delivery proves that its sender retries, see policy_edit_source. */
 static bool counts(const struct policy_edit *e)
 {
-	return e->conf->mode == POLICY_ENFORCE && e->attempt->sender[0] && !e->attempt->exempt &&
-	       !policy_recipient_exempt(e->attempt->recipient);
+	return e->conf->mode == POLICY_ENFORCE && e->attempt->sender[0] &&
+	       policy_classify(e->attempt) != CLASS_EXEMPT;
 }
 
 static void set_net(struct record *r, const struct addr *src)
@@ -50,6 +50,7 @@ static struct record open_record(struct policy_edit *e, const struct cell *cell,
 	e->before = found ? r : (struct record){.tag = r.tag};
 	e->first_pass = false;
 	e->promote = false;
+	e->reached = false;
 	if (!found || !live)
 		return begin(e, r.tag, state);
 	if (ahead(r.first, e->now))
@@ -66,6 +67,14 @@ static bool close_record(struct policy_edit *e, struct cell *cell, struct record
 	return true;
 }
 
+/* More than n in the first minute, 2 n in two: who is as hasty as that does not queue. */
+static bool hammers(const struct policy_edit *e, const struct record *r)
+{
+	uint64_t minutes = since(r->first, e->now) / 60 + 1;
+
+	return e->conf->hammer && r->attempts > e->conf->hammer * minutes;
+}
+
 bool policy_edit_attempt(struct cell *cell, bool found, void *edit)
 {
 	struct policy_edit *e = edit;
@@ -79,6 +88,8 @@ bool policy_edit_attempt(struct cell *cell, bool found, void *edit)
 		return false;
 	}
 	add_one(&r.attempts);
+	if (hammers(e, &r) && r.delay_class < CLASS_SUSPICIOUS)
+		r.delay_class++;
 	return close_record(e, cell, &r);
 }
 
@@ -99,9 +110,9 @@ bool policy_edit_delivered(struct cell *cell, bool found, void *edit)
 	return close_record(e, cell, &r);
 }
 
-bool policy_edit_source(struct cell *cell, bool found, void *edit)
+/* Both kinds of counting records: one more, up to the threshold. */
+static bool count(struct policy_edit *e, struct cell *cell, bool found, uint32_t threshold)
 {
-	struct policy_edit *e = edit;
 	struct record r = record_of(cell);
 
 	r = open_record(e, cell, found,
@@ -112,8 +123,23 @@ bool policy_edit_source(struct cell *cell, bool found, void *edit)
 		return false;
 	}
 	add_one(&r.passed);
-	e->promote = e->conf->promote_after && r.passed >= e->conf->promote_after;
+	e->promote = threshold && r.passed >= threshold;
+	e->reached = e->promote && r.passed == threshold;
 	return close_record(e, cell, &r);
+}
+
+bool policy_edit_source(struct cell *cell, bool found, void *edit)
+{
+	struct policy_edit *e = edit;
+
+	return count(e, cell, found, e->conf->promote_after);
+}
+
+bool policy_edit_network(struct cell *cell, bool found, void *edit)
+{
+	struct policy_edit *e = edit;
+
+	return count(e, cell, found, e->conf->promote_net_after);
 }
 
 uint32_t policy_rank(const struct cell *cell, void *arg)

@@ -9,8 +9,8 @@
  *   policy_decide       those records (as found in the table) and the settings give a decision
  *   policy_edit_*       table_edit_fn that write the attempt, or later the delivery, into them
  *
- * A retry counts when any identity of the session met an earlier attempt for the same canonical
- * sender and recipient. HELO is never part of an identity.
+ * A retry counts when any identity of the session met an earlier attempt for the same normalised
+ * sender and recipient. HELO is never part of an identity. SPF is an identity and never absolves.
  *
  * Ages are differences of 32-bit seconds, so they hold across the wrap of 2106, and a `now` before
  * a record's time (the clock was set back) reads as age 0; the next attempt then starts the record
@@ -25,13 +25,13 @@
 
 #include "../core/addr.h"
 #include "../core/records.h"
+#include "evidence.h"
 
 enum policy_mode { POLICY_ENFORCE, POLICY_LEARN, POLICY_OFF };
 
 enum policy_class { CLASS_EXEMPT, CLASS_CLEAN, CLASS_DEFAULT, CLASS_SUSPICIOUS, CLASS_MAX };
 
-/* Rungs of the identity ladder, strongest first. The SPF domain and the confirmed name stand above
- * the network and will be numbered before it in order, not in value: values are stored. */
+/* Rungs of the identity ladder, the strongest last. Values are stored. */
 enum policy_rung { RUNG_ADDRESS = 1, RUNG_NETWORK = 2, RUNG_NAME = 3, RUNG_SPF = 4 };
 #define POLICY_RUNGS 4
 
@@ -55,18 +55,21 @@ enum policy_reason {
 struct policy_conf {
 	enum policy_mode mode;
 	enum policy_match match;
-	uint32_t delay[CLASS_MAX]; /* s; delay[CLASS_EXEMPT] is not asked */
-	uint32_t jitter;           /* percent, 0..50 */
-	uint32_t window;           /* s, from the first attempt */
-	uint32_t keep;             /* s, passed records, from the last delivery */
-	uint32_t promote_after;    /* distinct passed triplets, up to 65535; 0: never */
-	uint8_t key[16];           /* secret for tags and jitter */
+	uint32_t delay[CLASS_MAX];  /* s; delay[CLASS_EXEMPT] is not asked */
+	uint32_t jitter;            /* percent, 0..50 */
+	uint32_t window;            /* s, from the first attempt */
+	uint32_t keep;              /* s, passed records, from the last delivery */
+	uint32_t promote_after;     /* distinct passed triplets, up to 65535; 0: never */
+	uint32_t promote_net_after; /* promoted addresses of a network, up to 65535; 0: never */
+	uint32_t hammer; /* attempts a minute on one triplet that lower its class; 0: none do */
+	uint8_t key[16]; /* secret for tags and jitter */
 };
 
 struct policy_attempt {
 	struct addr src;
-	const char *sender;    /* reverse-path without brackets, "" for null */
-	const char *recipient; /* forward-path without brackets */
+	const char *sender;                     /* reverse-path without brackets, "" for null */
+	const char *recipient;                  /* forward-path without brackets */
+	const struct policy_evidence *evidence; /* NULL: nothing is known */
 	bool exempt;
 };
 
@@ -75,14 +78,34 @@ struct policy_identity {
 	uint64_t tag;
 };
 
-/* Fills ret[] strongest first, returns how many (1..POLICY_RUNGS). */
+/*
+ * Fills ret[] strongest first, returns how many (1..POLICY_RUNGS): the SPF domain where SPF passed;
+ * the organisational domain of the confirmed name, unless the name looks dynamic; the network,
+ * whose record speaks for each address in it. With MATCH_ADDRESS the address and nothing else.
+ */
 int policy_identities(const struct policy_conf *c, const struct policy_attempt *a,
 		      struct policy_identity ret[POLICY_RUNGS]);
+
+/* The class the evidence speaks for. What is not known is held against nobody. */
+enum policy_class policy_classify(const struct policy_attempt *a);
+/* Whether a host name (lower case) looks like one that a provider makes up for its customers'
+ * addresses: the address in it, words such as dsl or pool, a known pattern. */
+bool policy_dynamic(const char *name, const struct addr *src);
+/* Whether an argument of HELO or EHLO speaks against its sender (RFC 5321 4.1.1.1): neither a full
+ * name nor a literal, our own name, a literal of another address. */
+bool policy_helo_bad(const char *helo, const struct addr *src, const char *hostname);
+/* Organisational domain of a name (lower case) by the Public Suffix List: the part of `name` that
+ * somebody registered; NULL when there is none. */
+const char *policy_organisation(const char *name);
 
 /* Canonical form of a mailbox for tags: the local part as its value (a quoted string without its
  * quotes and backslashes, RFC 5321 4.1.2) and the domain, both in lower case. Cut at size >= 1. */
 #define POLICY_MAILBOX 324 /* local part 64, "@", domain 255, NUL, and slack */
 void policy_canonical(const char *mailbox, char *ret, size_t size);
+/* Canonical form of a sender, and what a sender's system changes from message to message or from
+ * attempt to attempt taken out: BATV, SRS and VERP tags, ids in bounce addresses, UUIDs, long runs
+ * of hex and base32 or base64. Never makes one of two addresses that people have. */
+void policy_normalise(const char *sender, char *ret, size_t size);
 /* postmaster and abuse, at any domain or none: they must stay reachable for complaints about this
  * very greylist (RFC 5321 4.5.1, RFC 2142) and are never deferred. */
 bool policy_recipient_exempt(const char *recipient);
@@ -90,6 +113,8 @@ bool policy_recipient_exempt(const char *recipient);
 uint64_t policy_trap_tag(const struct policy_conf *c, const char *mailbox);
 /* Tag of the record that counts the distinct passed triplets of a source address. */
 uint64_t policy_source_tag(const struct policy_conf *c, const struct addr *src);
+/* Tag of the record that counts the promoted addresses of a source's network. */
+uint64_t policy_network_tag(const struct policy_conf *c, const struct addr *src);
 
 struct policy_decision {
 	enum policy_verdict verdict;
@@ -107,9 +132,21 @@ struct policy_decision policy_decide(const struct policy_conf *c, const struct p
 				     const struct policy_identity *ids,
 				     const struct record *records, int n, uint32_t now);
 
-/* Delay of a record: its class's delay with keyed jitter; the same for every retry. At most half
- * the window, or a long delay would lock its senders out for good. s */
+/*
+ * Delay of a record: its class's delay with keyed jitter; the same for every retry and for all
+ * identities of one triplet, so that the wait told to one address of a pool holds for the next one.
+ * At most half the window, or a long delay would lock its senders out for good; never less than a
+ * minute where the class has that much: what repeats at once must not gain by the jitter. s
+ */
 uint32_t policy_delay(const struct policy_conf *c, enum policy_class cl, uint64_t tag);
+
+/* Whether a delivery that was decided like this is written into the record of that identity: into
+ * all of them when the triplet was not known before, else into the one it was known by. */
+bool policy_marks(const struct policy_decision *d, const struct policy_identity *id);
+
+/* How long a trap denies a source that has hit one `repeats` times before: doubled each time, at
+ * most max. s */
+uint32_t policy_trap_life(uint32_t life, uint32_t max, uint8_t repeats);
 
 /* A wait as a reply may tell it: whole minutes, rounded up, in steps of five from a quarter of an
  * hour on; at least 1. */
@@ -125,11 +162,12 @@ struct policy_edit {
 	struct record before; /* out: the record as found, state RECORD_NONE if there was none */
 	struct record after;  /* out: the record as it stands now; both go to the store */
 	bool first_pass; /* out of delivered: a triplet that had not passed before, and counts */
-	bool promote;    /* out of source: the threshold is reached or passed */
+	bool promote;    /* out of source and network: the threshold is reached or passed */
+	bool reached;    /* out of source: by this very delivery; the network may count it */
 };
 
 /* Grey attempt: inserts, touches, or starts anew a record that is over. A triplet that has passed
- * is left as it is. */
+ * is left as it is. Each attempt beyond conf.hammer a minute lowers the class by one. */
 bool policy_edit_attempt(struct cell *cell, bool found, void *edit);
 /* The message was delivered: the triplet is passed from now on. */
 bool policy_edit_delivered(struct cell *cell, bool found, void *edit);
@@ -141,6 +179,9 @@ bool policy_edit_delivered(struct cell *cell, bool found, void *edit);
  * an edit changes nothing and first_pass is never set.
  */
 bool policy_edit_source(struct cell *cell, bool found, void *edit);
+/* One more address of this network was promoted; on policy_network_tag. To demote a source or a
+ * network is to delete its record: it then has to earn its place from the beginning. */
+bool policy_edit_network(struct cell *cell, bool found, void *edit);
 
 /* Victim order of the record table: grey before passed, older before newer; traps and sources never
  * before those. table_rank_fn; arg unused. */

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The delay class that the evidence of a session speaks for. */
+#include "policy.h"
+
+/* What its sender has shown itself, in the session. */
+static bool misbehaves(const struct policy_evidence *e)
+{
+	return e->early_talk || e->early_pipelining || e->bad_helo;
+}
+
+static bool suspicious(const struct policy_evidence *e, const struct addr *src)
+{
+	return misbehaves(e) || e->list_score > 0 || e->spf == SPF_FAIL ||
+	       e->name_state == NAME_NONE || e->name_state == NAME_UNCONFIRMED ||
+	       (e->name_state == NAME_CONFIRMED && policy_dynamic(e->name, src));
+}
+
+enum policy_class policy_classify(const struct policy_attempt *a)
+{
+	const struct policy_evidence *e = a->evidence;
+
+	if (a->exempt || policy_recipient_exempt(a->recipient))
+		return CLASS_EXEMPT;
+	if (!e)
+		return CLASS_DEFAULT;
+	/* Others vouch for it; that outweighs what its provider has done to its name. */
+	if (e->list_score < 0 && !misbehaves(e))
+		return CLASS_EXEMPT;
+	if (suspicious(e, &a->src))
+		return CLASS_SUSPICIOUS;
+	return e->name_state == NAME_CONFIRMED && e->spf == SPF_PASS ? CLASS_CLEAN : CLASS_DEFAULT;
+}

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Host names that a provider makes up for its customers' addresses.
+ *
+ * Signs add up, and two points decide. The address in the name is one, in any order and base; words
+ * such as dsl and pool are others; "mail" or "static" speak against it. Only the labels left of the
+ * organisational domain count: dslextreme.com is a company. Weak evidence by nature: it sets the
+ * delay class and takes a name out of the identity ladder, nothing more.
+ */
+#include <string.h>
+
+#include "policy.h"
+
+#define HOST 256
+#define TOKENS 64
+
+#define ENOUGH 2
+
+enum how { WHOLE, WITHIN };
+
+/* Words in the labels; a row counts once. */
+static const struct sign {
+	const char *word;
+	uint8_t how; /* enum how: a run of letters as a whole, or any part of it */
+	int8_t points;
+} signs[] = {
+	{"dsl", WITHIN, 2},       {"dynamic", WITHIN, 2},     {"dhcp", WITHIN, 2},
+	{"dialup", WITHIN, 2},    {"dialin", WITHIN, 2},      {"pppoe", WITHIN, 2},
+	{"broadband", WITHIN, 2}, {"residential", WITHIN, 2}, {"dynip", WITHIN, 2},
+	{"ftth", WITHIN, 2},      {"fttb", WITHIN, 2},        {"fttx", WITHIN, 2},
+	{"wimax", WITHIN, 2},     {"dyn", WHOLE, 2},          {"ppp", WHOLE, 2},
+	{"dip", WHOLE, 2},        {"dial", WHOLE, 2},         {"pool", WHOLE, 2},
+	{"pools", WHOLE, 2},      {"ippool", WHOLE, 2},       {"cable", WHOLE, 2},
+	{"catv", WHOLE, 2},       {"cpe", WHOLE, 2},          {"hsd", WHOLE, 2},
+	{"fios", WHOLE, 2},       {"resnet", WHOLE, 2},       {"gprs", WHOLE, 2},
+	{"umts", WHOLE, 2},       {"lte", WHOLE, 2},          {"wifi", WHOLE, 2},
+	{"wlan", WHOLE, 2},       {"modem", WHOLE, 2},        {"mobile", WHOLE, 2},
+	{"unassigned", WHOLE, 2}, {"cust", WHOLE, 1},         {"customer", WHOLE, 1},
+	{"customers", WHOLE, 1},  {"client", WHOLE, 1},       {"clients", WHOLE, 1},
+	{"subscriber", WHOLE, 1}, {"user", WHOLE, 1},         {"host", WHOLE, 1},
+	{"ip", WHOLE, 1},         {"res", WHOLE, 1},          {"home", WHOLE, 1},
+	{"rev", WHOLE, 1},        {"reverse", WHOLE, 1},      {"generic", WHOLE, 1},
+	{"access", WHOLE, 1},     {"node", WHOLE, 1},
+};
+
+/* Words of mail servers and of addresses that stay; one of them counts. */
+static const struct sign excuses[] = {
+	{"mail", WITHIN, -2}, {"smtp", WITHIN, -2},    {"static", WITHIN, -2},
+	{"mx", WHOLE, -2},    {"mta", WHOLE, -2},      {"relay", WHOLE, -2},
+	{"out", WHOLE, -2},   {"outbound", WHOLE, -2}, {"mout", WHOLE, -2},
+	{"mxout", WHOLE, -2}, {"post", WHOLE, -2},     {"newsletter", WHOLE, -2},
+};
+
+/* Names that providers give to every machine and line they have; "*" is any text. */
+static const char *const patterns[] = {
+	"*.compute.amazonaws.com",
+	"*.compute-1.amazonaws.com",
+	"*.compute.internal",
+	"*.bc.googleusercontent.com",
+	"*.cloudapp.net",
+	"*.cloudapp.azure.com",
+	"*.ip.linodeusercontent.com",
+	"*.members.linode.com",
+	"*.vultrusercontent.com",
+	"*.contaboserver.net",
+	"*.t-ipconnect.de",
+	"*.clients.your-server.de",
+	"*.hinet-ip.hinet.net",
+	"*.dynamic.hinet.net",
+	"*.retail.telecomitalia.it",
+	"*.business.telecomitalia.it",
+	"*.abo.wanadoo.fr",
+	"*.fbx.proxad.net",
+	"*.btcentralplus.com",
+	"*.rr.com",
+	"*.in-addr.arpa",
+	"*.ip6.arpa",
+};
+
+/* A run of letters and digits between others. */
+struct token {
+	const char *at;
+	size_t len;
+};
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_letter(char c)
+{
+	return c >= 'a' && c <= 'z';
+}
+
+static bool matches(const char *pattern, const char *text)
+{
+	const char *star = NULL, *from = NULL;
+
+	while (*text) {
+		if (*pattern == '*') {
+			star = ++pattern;
+			from = text;
+		} else if (*pattern == *text) {
+			pattern++;
+			text++;
+		} else if (star) {
+			pattern = star;
+			text = ++from;
+		} else {
+			return false;
+		}
+	}
+	while (*pattern == '*')
+		pattern++;
+	return !*pattern;
+}
+
+/* ---- words ---- */
+
+static bool has_word(const char *host, const struct sign *s)
+{
+	size_t len = strlen(s->word);
+
+	for (const char *p = host; (p = strstr(p, s->word)); p++) {
+		if (s->how == WITHIN)
+			return true;
+		if ((p == host || !is_letter(p[-1])) && !is_letter(p[len]))
+			return true;
+	}
+	return false;
+}
+
+static int points_of_words(const char *host)
+{
+	int sum = 0;
+
+	/* More than twice what is needed excuses could not take back either. */
+	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]) && sum < 2 * ENOUGH; i++)
+		if (has_word(host, &signs[i]))
+			sum += signs[i].points;
+	return sum;
+}
+
+/* ---- the address ---- */
+
+/* Runs of digits, or of hex digits between other characters than letters and digits. */
+static size_t tokens_of(const char *host, bool hex, struct token ret[TOKENS])
+{
+	size_t n = 0;
+
+	for (const char *p = host; *p && n < TOKENS;) {
+		size_t len = 0;
+
+		while (is_digit(p[len]) || (hex && is_letter(p[len])))
+			len++;
+		if (len)
+			ret[n++] = (struct token){p, len};
+		p += len ? len : 1;
+	}
+	return n;
+}
+
+/* -1: no number of the base, or beyond max. */
+static int value_of(const struct token *t, unsigned int base, int max)
+{
+	int value = 0;
+
+	for (size_t i = 0; i < t->len; i++) {
+		char c = t->at[i];
+		int digit = is_digit(c) ? c - '0' : c - 'a' + 10;
+
+		if (digit >= (int)base || value > max)
+			return -1;
+		value = value * (int)base + digit;
+	}
+	return value <= max ? value : -1;
+}
+
+/* How many of the parts stand among the tokens, each at a place of its own, in any order. */
+static size_t parts_found(const struct token *tokens, size_t n, unsigned int base, size_t longest,
+			  const int *parts, size_t count, int max)
+{
+	bool used[TOKENS] = {false};
+	size_t found = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		for (size_t t = 0; t < n; t++) {
+			if (used[t] || tokens[t].len > longest ||
+			    value_of(&tokens[t], base, max) != parts[i])
+				continue;
+			used[t] = true;
+			found++;
+			break;
+		}
+	}
+	return found;
+}
+
+/* Four numbers of `width` digits each that stand without a border between them. */
+static bool read_glued(const char *p, size_t width, unsigned int base, uint8_t ret[4])
+{
+	for (size_t i = 0; i < 4; i++) {
+		const struct token t = {p + i * width, width};
+		int value = value_of(&t, base, 255);
+
+		if (value < 0)
+			return false;
+		ret[i] = (uint8_t)value;
+	}
+	return true;
+}
+
+static bool same_octets(const uint8_t a[4], const uint8_t b[4])
+{
+	bool used[4] = {false};
+	size_t found = 0;
+
+	for (size_t i = 0; i < 4; i++) {
+		for (size_t j = 0; j < 4; j++) {
+			if (used[j] || a[i] != b[j])
+				continue;
+			used[j] = true;
+			found++;
+			break;
+		}
+	}
+	return found == 4;
+}
+
+/* All octets in one word, each padded to its full width, in any order (c0000207, 192000002007), or
+ * the whole address as one number. */
+static bool glued(const struct token *word, const uint8_t octets[4])
+{
+	static const struct {
+		uint8_t width, base;
+	} forms[] = {{2, 16}, {3, 10}, {3, 8}};
+	const uint32_t value = (uint32_t)octets[0] << 24 | (uint32_t)octets[1] << 16 |
+			       (uint32_t)octets[2] << 8 | octets[3];
+	uint64_t number = 0;
+	uint8_t got[4];
+
+	for (size_t f = 0; f < sizeof(forms) / sizeof(forms[0]); f++) {
+		size_t len = 4 * (size_t)forms[f].width;
+
+		for (size_t i = 0; i + len <= word->len; i++)
+			if (read_glued(word->at + i, forms[f].width, forms[f].base, got) &&
+			    same_octets(got, octets))
+				return true;
+	}
+	for (size_t i = 0; i < word->len && i < 11; i++) {
+		if (!is_digit(word->at[i]))
+			return false;
+		number = number * 10 + (uint64_t)(word->at[i] - '0');
+	}
+	return number == value || number == __builtin_bswap32(value);
+}
+
+static int points_of_address4(const char *host, const uint8_t octets[4])
+{
+	const int parts[4] = {octets[0], octets[1], octets[2], octets[3]};
+	static const int points[] = {0, 0, 1, 2, 2};
+	struct token tokens[TOKENS];
+	size_t n = tokens_of(host, false, tokens);
+	size_t found = parts_found(tokens, n, 10, 3, parts, 4, 255);
+
+	if (found >= 3)
+		return points[found];
+	n = tokens_of(host, true, tokens);
+	for (size_t i = 0; i < n; i++)
+		if (tokens[i].len >= 8 && glued(&tokens[i], octets))
+			return points[4];
+	return parts_found(tokens, n, 16, 2, parts, 4, 255) == 4 ? points[4] : points[found];
+}
+
+/* The interface half in one run of hex digits, the groups one by one, or nibble by nibble. */
+static int points_of_address6(const char *host, const struct addr *src)
+{
+	struct token tokens[TOKENS];
+	size_t n = tokens_of(host, true, tokens), wanted = 0, nibbles = 0;
+	int groups[8];
+
+	for (size_t i = 0; i < 16; i += 2)
+		if (src->b[i] || src->b[i + 1])
+			groups[wanted++] = src->b[i] << 8 | src->b[i + 1];
+	for (size_t i = 0; i < n; i++) {
+		size_t same = 0;
+
+		nibbles += tokens[i].len == 1;
+		if (tokens[i].len < 16)
+			continue;
+		for (size_t b = 0; b < 8; b++) {
+			const struct token byte = {tokens[i].at + tokens[i].len - 16 + 2 * b, 2};
+
+			same += value_of(&byte, 16, 255) == src->b[8 + b];
+		}
+		if (same == 8)
+			return 2;
+	}
+	if (nibbles >= 16)
+		return 2;
+	return wanted >= 3 && parts_found(tokens, n, 16, 4, groups, wanted, 0xffff) == wanted ? 2
+											      : 0;
+}
+
+bool policy_dynamic(const char *name, const struct addr *src)
+{
+	const char *organisation = policy_organisation(name);
+	size_t len = organisation ? (size_t)(organisation - name) : strlen(name);
+	char host[HOST];
+	int points;
+
+	if (len >= sizeof(host))
+		len = sizeof(host) - 1;
+	memcpy(host, name, len);
+	host[len] = '\0';
+	points = addr_is4(src) ? points_of_address4(host, src->b + 12)
+			       : points_of_address6(host, src);
+	points += points_of_words(host);
+	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
+		if (matches(patterns[i], name)) {
+			points += ENOUGH;
+			break;
+		}
+	}
+	for (size_t i = 0; points >= ENOUGH && i < sizeof(excuses) / sizeof(excuses[0]); i++)
+		if (has_word(host, &excuses[i]))
+			return points + excuses[i].points >= ENOUGH;
+	return points >= ENOUGH;
+}

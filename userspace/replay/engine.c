@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The daemon's way with a recipient and a delivery, without the daemon: verdict on the source,
+ * greytraps, identities, decision, records, promotion. A mail that passes counts as delivered.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/table.h"
+#include "../core/verdicts.h"
+#include "internal.h"
+
+#define EPOCH (1u << 30) /* where the log's time 0 lies */
+#define VERDICTS (1u << 20)
+
+/* Not secret: nobody can aim at a log that is already written, and every run must agree. */
+static const uint8_t fixed_key[16] = "greygate replay";
+
+struct replay {
+	struct replay_conf conf;
+	struct table *records;
+	struct verdicts *verdicts;
+	struct peers *peers; /* NULL: not asked for */
+	struct tally tally;
+	uint32_t now;
+};
+
+static int put_allowed(struct replay *r, const struct prefix *p, enum gg_origin origin,
+		       uint32_t expires)
+{
+	const struct verdict_entry e = {.verdict = GG_ALLOW, .origin = origin, .expires = expires};
+
+	return verdicts_put(r->verdicts, p, &e);
+}
+
+static bool edit_trap(struct cell *cell, bool found, void *arg)
+{
+	struct record r = record_of(cell);
+
+	(void)found;
+	(void)arg;
+	r.state = RECORD_TRAP;
+	*cell = record_cell(&r);
+	return true;
+}
+
+int replay_new(const struct replay_conf *c, struct replay **ret)
+{
+	struct replay *r = calloc(1, sizeof(*r));
+	int err;
+
+	if (!r)
+		return -ENOMEM;
+	r->conf = *c;
+	r->now = EPOCH;
+	memcpy(r->conf.policy.key, fixed_key, sizeof(fixed_key));
+	err = table_new(c->records, policy_rank, NULL, &r->records);
+	if (!err)
+		err = verdicts_new(VERDICTS, fixed_key, &r->verdicts);
+	if (!err && c->compare)
+		err = peers_new(fixed_key, c->records, &r->peers);
+	for (int i = 0; !err && i < c->exempt_count; i++)
+		err = put_allowed(r, &c->exempt[i], GG_BY_OPERATOR, 0);
+	for (int i = 0; !err && i < c->trap_count; i++)
+		table_edit(r->records, policy_trap_tag(&r->conf.policy, c->traps[i]), edit_trap,
+			   NULL, NULL);
+	if (err) {
+		replay_free(&r);
+		return err;
+	}
+	*ret = r;
+	return 0;
+}
+
+void replay_free(struct replay **r)
+{
+	if (!*r)
+		return;
+	table_free(&(*r)->records);
+	verdicts_free(&(*r)->verdicts);
+	peers_free(&(*r)->peers);
+	tally_free(&(*r)->tally);
+	free(*r);
+	*r = NULL;
+}
+
+/* ---- the source ---- */
+
+/* An entry in use lives on. */
+static void slide(struct replay *r, const struct prefix *p, const struct verdict_entry *e)
+{
+	if (e->origin == GG_BY_LEARNING && e->expires != r->now + r->conf.policy.keep)
+		put_allowed(r, p, GG_BY_LEARNING, r->now + r->conf.policy.keep);
+}
+
+static bool is_trap(const struct replay *r, const char *mailbox)
+{
+	const char *domain = strrchr(mailbox, '@');
+	struct cell cell;
+
+	return table_get(r->records, policy_trap_tag(&r->conf.policy, mailbox), &cell) ||
+	       (domain && domain != mailbox &&
+		table_get(r->records, policy_trap_tag(&r->conf.policy, domain), &cell));
+}
+
+/* Denies the source; what it and its network had earned is gone. */
+static void trap(struct replay *r, const struct addr *src, bool hit)
+{
+	struct verdict_entry e = {.verdict = GG_DENY, .origin = GG_BY_TRAP}, old;
+	struct prefix host = addr_host(src), network = addr_network(src);
+
+	if (verdicts_get(r->verdicts, &host, r->now, &old) && old.origin == GG_BY_TRAP)
+		e.repeats = hit && old.repeats < UINT8_MAX ? old.repeats + 1 : old.repeats;
+	e.expires = r->now + policy_trap_life(r->conf.trap_life, r->conf.trap_max, e.repeats);
+	verdicts_put(r->verdicts, &host, &e);
+	if (verdicts_get(r->verdicts, &network, r->now, &old) && old.origin == GG_BY_LEARNING)
+		verdicts_del(r->verdicts, &network);
+	table_del(r->records, policy_source_tag(&r->conf.policy, src), NULL);
+	table_del(r->records, policy_network_tag(&r->conf.policy, src), NULL);
+}
+
+/* ---- the records ---- */
+
+struct triplet {
+	struct policy_attempt attempt;
+	struct policy_identity ids[POLICY_RUNGS];
+	int count;
+};
+
+static struct policy_edit edit_of(struct replay *r, const struct triplet *t,
+				  enum policy_class delay_class, int i)
+{
+	return (struct policy_edit){
+		.conf = &r->conf.policy,
+		.attempt = &t->attempt,
+		.rung = t->ids[i].rung,
+		.delay_class = delay_class,
+		.now = r->now,
+	};
+}
+
+static struct policy_decision decide(struct replay *r, struct triplet *t)
+{
+	struct record records[POLICY_RUNGS] = {0};
+	struct policy_decision d;
+	struct cell cell;
+
+	t->count = policy_identities(&r->conf.policy, &t->attempt, t->ids);
+	for (int i = 0; i < t->count; i++)
+		if (table_get(r->records, t->ids[i].tag, &cell))
+			records[i] = record_of(&cell);
+	d = policy_decide(&r->conf.policy, &t->attempt, t->ids, records, t->count, r->now);
+	for (int i = 0; i < t->count && (d.verdict == POLICY_GREY || d.reason == REASON_LEARN);
+	     i++) {
+		struct policy_edit e = edit_of(r, t, d.delay_class, i);
+
+		table_edit(r->records, t->ids[i].tag, policy_edit_attempt, &e, NULL);
+	}
+	return d;
+}
+
+static void promote(struct replay *r, const struct triplet *t, struct policy_edit *e)
+{
+	const struct policy_conf *c = &r->conf.policy;
+	struct prefix host = addr_host(&t->attempt.src), network = addr_network(&t->attempt.src);
+	uint32_t until = r->now + c->keep;
+
+	table_edit(r->records, policy_source_tag(c, &t->attempt.src), policy_edit_source, e, NULL);
+	if (e->promote && !verdicts_get(r->verdicts, &host, r->now, NULL))
+		put_allowed(r, &host, GG_BY_LEARNING, until);
+	if (!e->reached)
+		return;
+	table_edit(r->records, policy_network_tag(c, &t->attempt.src), policy_edit_network, e,
+		   NULL);
+	if (e->promote && !verdicts_get(r->verdicts, &network, r->now, NULL))
+		put_allowed(r, &network, GG_BY_LEARNING, until);
+}
+
+static void deliver(struct replay *r, const struct triplet *t, const struct policy_decision *d)
+{
+	bool fresh = false;
+
+	if (d->reason == REASON_EXEMPT || d->reason == REASON_OFF)
+		return;
+	for (int i = 0; i < t->count; i++) {
+		struct policy_edit e = edit_of(r, t, d->delay_class, i);
+
+		if (!policy_marks(d, &t->ids[i]))
+			continue;
+		table_edit(r->records, t->ids[i].tag, policy_edit_delivered, &e, NULL);
+		fresh |= e.first_pass && t->ids[i].tag == d->tag;
+	}
+	if (fresh) {
+		struct policy_edit e = edit_of(r, t, d->delay_class, 0);
+
+		promote(r, t, &e);
+	}
+}
+
+static void answer(struct replay *r, const struct replay_attempt *a, struct replay_answer *ret)
+{
+	struct triplet t = {.attempt = {.src = a->src,
+					.sender = a->sender,
+					.recipient = a->recipient,
+					.evidence = &a->evidence}};
+	struct policy_decision d;
+	struct verdict_entry e;
+	struct prefix p;
+
+	*ret = (struct replay_answer){.delay_class = policy_class_text(CLASS_EXEMPT)};
+	if (verdicts_find(r->verdicts, &a->src, r->now, &e, &p)) {
+		ret->identity = policy_rung_text(p.len == 128 ? RUNG_ADDRESS : RUNG_NETWORK);
+		if (e.verdict == GG_DENY) {
+			trap(r, &a->src, false);
+			ret->verdict = "deny";
+			ret->reason = "trapped";
+			return;
+		}
+	} else {
+		e.verdict = GG_UNKNOWN;
+	}
+	/* The operator's word stands; what was only learned can be lost again. */
+	if ((e.verdict == GG_UNKNOWN || e.origin == GG_BY_LEARNING) && a->sender[0] &&
+	    is_trap(r, a->recipient)) {
+		trap(r, &a->src, true);
+		ret->verdict = "deny";
+		ret->reason = "trap";
+		ret->identity = policy_rung_text(RUNG_ADDRESS);
+		return;
+	}
+	if (e.verdict == GG_ALLOW) {
+		slide(r, &p, &e);
+		ret->verdict = "allow";
+		ret->reason = policy_reason_text(REASON_EXEMPT);
+		ret->passed[REPLAY_OURS] = true;
+		return;
+	}
+	d = decide(r, &t);
+	if (d.verdict == POLICY_PASS)
+		deliver(r, &t, &d);
+	ret->verdict = d.verdict == POLICY_PASS ? "pass" : "grey";
+	ret->reason = policy_reason_text(d.reason);
+	ret->delay_class = policy_class_text(d.delay_class);
+	ret->identity = policy_rung_text(d.rung);
+	ret->wait = d.wait;
+	ret->passed[REPLAY_OURS] = d.verdict == POLICY_PASS;
+}
+
+int replay_next(struct replay *r, const struct replay_attempt *a, struct replay_answer *ret)
+{
+	struct replay_attempt at = *a;
+
+	if (EPOCH + a->time > r->now)
+		r->now = EPOCH + a->time;
+	if (a->helo[0] && policy_helo_bad(a->helo, &a->src, ""))
+		at.evidence.bad_helo = true;
+	answer(r, &at, ret);
+	if (r->peers)
+		peers_next(r->peers, &at, r->now, ret->passed);
+	return tally_add(&r->tally, fixed_key, &at, r->now, !strcmp(ret->verdict, "deny"),
+			 ret->passed);
+}
+
+struct replay_totals replay_total(const struct replay *r, enum replay_policy p)
+{
+	return tally_total(&r->tally, p);
+}
+
+int replay_domains(const struct replay *r, enum replay_policy p, replay_domain_fn see, void *arg)
+{
+	return tally_domains(&r->tally, p, see, arg);
+}

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Attempts out of a Postfix mail log. A refused RCPT is one line of smtpd or postscreen. An
+ * accepted one is put together from three: smtpd's client= (when and whence), qmgr's from=, and a
+ * delivery agent's first to=.
+ *
+ * Left out: mail submitted with a login or from this machine, and refusals whose enhanced status
+ * speaks of the recipient (5.1.x): greygate has asked the mail server before it greylists. What
+ * accepted mail said in HELO is not in the log. Syslog's classic time stamp has no year; a jump
+ * back by more than half a year is taken for New Year.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "../core/hash.h"
+#include "internal.h"
+
+#define DAY_S 86400
+#define TEXT 400
+
+/* A place in `texts`. */
+typedef uint32_t text_ref;
+
+struct message {
+	uint64_t queue_id; /* hash */
+	int64_t time;
+	struct addr src;
+	text_ref name, from;
+	uint32_t serial; /* of the message, for `delivered` */
+};
+
+struct logged {
+	int64_t time;
+	uint32_t order;
+	struct addr src;
+	text_ref name, helo, from, to;
+};
+
+struct replay_postfix {
+	struct index by_queue_id, delivered, known_texts;
+	struct message *messages;
+	size_t message_count, message_room;
+	struct logged *logged;
+	size_t logged_count, logged_room;
+	char *texts;
+	size_t text_len, text_room;
+	int64_t last_time;
+	int year;
+	uint32_t serial;
+};
+
+static const uint8_t key[16] = "postfix log";
+
+/* ---- texts, each kept once ---- */
+
+static int keep_text(struct replay_postfix *p, const char *text, text_ref *ret)
+{
+	size_t len = strlen(text) + 1;
+	uint64_t tag = hash_bytes(key, text, len);
+	uint32_t *known = index_find(&p->known_texts, tag);
+	char *bigger;
+
+	if (known) {
+		*ret = *known;
+		return 0;
+	}
+	if (p->text_len + len > UINT32_MAX)
+		return -ENOMEM;
+	if (p->text_len + len > p->text_room) {
+		bigger = realloc(p->texts, 2 * p->text_room + len);
+		if (!bigger)
+			return -ENOMEM;
+		p->texts = bigger;
+		p->text_room = 2 * p->text_room + len;
+	}
+	if (index_add(&p->known_texts, tag, (uint32_t)p->text_len))
+		return -ENOMEM;
+	memcpy(p->texts + p->text_len, text, len);
+	*ret = (text_ref)p->text_len;
+	p->text_len += len;
+	return 0;
+}
+
+/* ---- the line ---- */
+
+/* Days from 1970-01-01 of a date in the Gregorian calendar. */
+static int64_t days_of(int year, int month, int day)
+{
+	static const int before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
+	int past = month > 2 ? year : year - 1;
+
+	return 365LL * (year - 1970) + (past / 4 - past / 100 + past / 400) - 477 +
+	       before[month - 1] + day - 1;
+}
+
+static bool time_iso(const char *line, int64_t *ret)
+{
+	int y, mo, d, h, mi, s, oh = 0, om = 0, n = 0;
+	const char *p;
+
+	if (sscanf(line, "%4d-%2d-%2d%*1[T ]%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &s, &n) != 6 ||
+	    !n || mo < 1 || mo > 12)
+		return false;
+	p = line + n;
+	if (*p == '.' || *p == ',')
+		p += 1 + strspn(p + 1, "0123456789");
+	if ((*p == '+' || *p == '-') && sscanf(p + 1, "%2d:%2d", &oh, &om) != 2 &&
+	    sscanf(p + 1, "%2d%2d", &oh, &om) != 2)
+		return false;
+	*ret = (days_of(y, mo, d) * 24 + h) * 3600 + mi * 60 + s -
+	       (*p == '-' ? -1 : 1) * (oh * 3600 + om * 60);
+	return true;
+}
+
+static bool time_classic(struct replay_postfix *p, const char *line, int64_t *ret)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	char month[4];
+	const char *at;
+	int d, h, mi, s, m;
+
+	if (sscanf(line, "%3[A-Za-z] %d %2d:%2d:%2d", month, &d, &h, &mi, &s) != 5)
+		return false;
+	at = strstr(months, month);
+	if (!at || strlen(month) != 3 || (at - months) % 3)
+		return false;
+	m = (int)(at - months) / 3 + 1;
+	*ret = (days_of(p->year, m, d) * 24 + h) * 3600 + mi * 60 + s;
+	if (p->last_time && *ret + 183LL * DAY_S < p->last_time) {
+		p->year++;
+		*ret = (days_of(p->year, m, d) * 24 + h) * 3600 + mi * 60 + s;
+	}
+	return true;
+}
+
+/* "postfix/smtp/smtpd[1]: " in a line: the program's last name, and what it says. */
+static const char *program_of(const char *line, char name[20])
+{
+	const char *at = strstr(line, " postfix"), *end, *slash;
+
+	if (!at)
+		return NULL;
+	at++;
+	end = strchr(at, '[');
+	if (!end || end - at > 60 || memchr(at, ' ', (size_t)(end - at)))
+		return NULL;
+	for (slash = end; slash > at && slash[-1] != '/'; slash--)
+		;
+	if (slash == at || end - slash >= 20)
+		return NULL;
+	memcpy(name, slash, (size_t)(end - slash));
+	name[end - slash] = '\0';
+	at = strstr(end, "]: ");
+	return at ? at + 3 : NULL;
+}
+
+/* The text between `before` and `until`; false: there is none, or it is too long. */
+static bool cut(const char *text, const char *before, char until, char ret[TEXT])
+{
+	const char *at = strstr(text, before), *end;
+
+	if (!at)
+		return false;
+	at += strlen(before);
+	end = strchr(at, until);
+	if (!end || end - at >= TEXT)
+		return false;
+	memcpy(ret, at, (size_t)(end - at));
+	ret[end - at] = '\0';
+	return true;
+}
+
+/* "name[address]" or, from postscreen, "[address]:port". "unknown" is Postfix's word for no
+ * confirmed name; postscreen does not look, which leaves name NULL. */
+static bool client_of(const char *text, char name[TEXT], const char **ret_name, struct addr *ret)
+{
+	const char *open = strchr(text, '[');
+	char address[TEXT];
+
+	if (!open || open - text >= TEXT || !cut(open, "[", ']', address) ||
+	    addr_parse(address, ret))
+		return false;
+	memcpy(name, text, (size_t)(open - text));
+	name[open - text] = '\0';
+	*ret_name = !*name ? NULL : strcmp(name, "unknown") ? name : "";
+	return true;
+}
+
+static bool is_loopback(const struct addr *a)
+{
+	static const struct addr one = {{[15] = 1}};
+
+	return addr_is4(a) ? a->b[12] == 127 : addr_eq(a, &one);
+}
+
+/* ---- attempts ---- */
+
+static int log_attempt(struct replay_postfix *p, int64_t time, const struct addr *src,
+		       text_ref name, text_ref from, const char *helo, const char *to)
+{
+	struct logged *l;
+
+	if (room_for_one(&p->logged, p->logged_count, &p->logged_room, sizeof(*l)))
+		return -ENOMEM;
+	l = &p->logged[p->logged_count];
+	*l = (struct logged){.time = time,
+			     .order = (uint32_t)p->logged_count,
+			     .src = *src,
+			     .name = name,
+			     .from = from};
+	if (keep_text(p, helo, &l->helo) || keep_text(p, to, &l->to))
+		return -ENOMEM;
+	p->logged_count++;
+	return 0;
+}
+
+/* Not known is written as "?", which no host is called. */
+static int keep_name(struct replay_postfix *p, const char *name, text_ref *ret)
+{
+	return keep_text(p, name ? name : "?", ret);
+}
+
+static int on_refusal(struct replay_postfix *p, int64_t time, const char *text)
+{
+	char client[TEXT], name[TEXT], from[TEXT], to[TEXT], helo[TEXT];
+	const char *confirmed;
+	text_ref name_ref, from_ref;
+	struct addr src;
+
+	if (!cut(text, "RCPT from ", ' ', client) || !cut(text, "from=<", '>', from) ||
+	    !cut(text, " to=<", '>', to) || !client_of(client, name, &confirmed, &src))
+		return 0;
+	if (strstr(text, ": 550 5.1.") || strstr(text, ": 450 4.1.1 "))
+		return 0;
+	if (is_loopback(&src))
+		return 0;
+	if (!cut(text, "helo=<", '>', helo))
+		helo[0] = '\0';
+	if (keep_name(p, confirmed, &name_ref) || keep_text(p, from, &from_ref))
+		return -ENOMEM;
+	return log_attempt(p, time, &src, name_ref, from_ref, helo, to);
+}
+
+static int on_client(struct replay_postfix *p, int64_t time, uint64_t queue_id, const char *text)
+{
+	struct message m = {.queue_id = queue_id, .time = time, .serial = ++p->serial};
+	uint32_t *known = index_find(&p->by_queue_id, queue_id);
+	char name[TEXT];
+	const char *confirmed;
+
+	if (strstr(text, "sasl_username=") || !client_of(text, name, &confirmed, &m.src) ||
+	    is_loopback(&m.src))
+		return 0;
+	if (keep_name(p, confirmed, &m.name) || keep_text(p, "", &m.from))
+		return -ENOMEM;
+	if (known) {
+		p->messages[*known] = m;
+		return 0;
+	}
+	if (room_for_one(&p->messages, p->message_count, &p->message_room, sizeof(m)) ||
+	    index_add(&p->by_queue_id, queue_id, (uint32_t)p->message_count))
+		return -ENOMEM;
+	p->messages[p->message_count++] = m;
+	return 0;
+}
+
+static int on_delivery(struct replay_postfix *p, const struct message *m, const char *text)
+{
+	char to[TEXT];
+	uint64_t tag;
+
+	/* After an alias the recipient of the envelope is the original one. */
+	if (!cut(text, "orig_to=<", '>', to) && !cut(text, "to=<", '>', to))
+		return 0;
+	{
+		const struct hash_piece pieces[] = {{&m->serial, sizeof(m->serial)},
+						    {to, strlen(to)}};
+
+		tag = hash_pieces(key, pieces, 2);
+	}
+	if (index_find(&p->delivered, tag))
+		return 0;
+	if (index_add(&p->delivered, tag, 0))
+		return -ENOMEM;
+	return log_attempt(p, m->time, &m->src, m->name, m->from, "", to);
+}
+
+/* The last message takes the place of the one that is done. */
+static void forget(struct replay_postfix *p, uint64_t queue_id, uint32_t number)
+{
+	struct message *last = &p->messages[p->message_count - 1];
+
+	index_del(&p->by_queue_id, queue_id);
+	if (last->queue_id != queue_id) {
+		p->messages[number] = *last;
+		*index_find(&p->by_queue_id, last->queue_id) = number;
+	}
+	p->message_count--;
+}
+
+int replay_postfix_line(struct replay_postfix *p, const char *line)
+{
+	char program[20], from[TEXT];
+	const char *text = program_of(line, program), *colon;
+	uint64_t queue_id;
+	uint32_t *known;
+	int64_t time;
+
+	if (!text || (!time_iso(line, &time) && !time_classic(p, line, &time)))
+		return 0;
+	p->last_time = time;
+	if (!strncmp(text, "NOQUEUE: reject: RCPT", 21))
+		return on_refusal(p, time, text);
+	colon = strstr(text, ": ");
+	if (!colon)
+		return 0;
+	queue_id = hash_bytes(key, text, (size_t)(colon - text));
+	text = colon + 2;
+	if (!strncmp(text, "reject: RCPT", 12))
+		return on_refusal(p, time, text);
+	if (!strcmp(program, "smtpd") && !strncmp(text, "client=", 7))
+		return on_client(p, time, queue_id, text + 7);
+	known = index_find(&p->by_queue_id, queue_id);
+	if (!known)
+		return 0;
+	if (!strcmp(program, "qmgr") && !strncmp(text, "removed", 7)) {
+		forget(p, queue_id, *known);
+		return 0;
+	}
+	if (!strcmp(program, "qmgr") && cut(text, "from=<", '>', from))
+		return keep_text(p, from, &p->messages[*known].from);
+	if (!strncmp(text, "to=<", 4))
+		return on_delivery(p, &p->messages[*known], text);
+	return 0;
+}
+
+int replay_postfix_new(struct replay_postfix **ret)
+{
+	struct replay_postfix *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	p->year = 1972; /* any leap year: classic stamps may say February 29 */
+	*ret = p;
+	return 0;
+}
+
+void replay_postfix_free(struct replay_postfix **pp)
+{
+	struct replay_postfix *p = *pp;
+
+	if (!p)
+		return;
+	index_free(&p->by_queue_id);
+	index_free(&p->delivered);
+	index_free(&p->known_texts);
+	free(p->messages);
+	free(p->logged);
+	free(p->texts);
+	free(p);
+	*pp = NULL;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct logged *x = a, *y = b;
+
+	if (x->time != y->time)
+		return x->time < y->time ? -1 : 1;
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+int replay_postfix_each(struct replay_postfix *p, replay_attempt_fn see, void *arg)
+{
+	qsort(p->logged, p->logged_count, sizeof(*p->logged), by_time);
+	for (size_t i = 0; i < p->logged_count; i++) {
+		const struct logged *l = &p->logged[i];
+		const char *name = p->texts + l->name;
+		struct replay_attempt a = {
+			.time = (uint32_t)(l->time - p->logged[0].time),
+			.src = l->src,
+			.helo = p->texts + l->helo,
+			.sender = p->texts + l->from,
+			.recipient = p->texts + l->to,
+		};
+		int err = replay_evidence(&a, strcmp(name, "?") ? name : NULL, NULL);
+
+		if (!err)
+			err = see(&a, arg);
+		if (err)
+			return err;
+	}
+	return 0;
+}
