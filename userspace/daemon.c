@@ -170,9 +170,8 @@ int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct ve
 	return err;
 }
 
-int daemon_verdict_del(struct daemon *d, const struct prefix *p)
+static int verdict_del(struct daemon *d, const struct prefix *p, const char *reason)
 {
-	uint32_t now = daemon_now();
 	struct verdict_entry was = {0};
 	bool there;
 
@@ -184,8 +183,64 @@ int daemon_verdict_del(struct daemon *d, const struct prefix *p)
 	if (there)
 		store_verdict(d, p, NULL, "");
 	pthread_mutex_unlock(&d->verdict_lock);
-	say_demoted(p, &was, was.expires && was.expires <= now ? "idle" : "operator");
+	say_demoted(p, &was, was.expires && was.expires <= daemon_now() ? "idle" : reason);
 	return there ? 0 : -ENOENT;
+}
+
+int daemon_verdict_del(struct daemon *d, const struct prefix *p)
+{
+	return verdict_del(d, p, "operator");
+}
+
+/* ---- promotion and demotion ---- */
+
+int daemon_promote(struct daemon *d, const struct prefix *p, uint32_t keep)
+{
+	const struct verdict_entry e = {
+		.verdict = GG_ALLOW, .origin = GG_BY_LEARNING, .expires = daemon_now() + keep};
+
+	if (verdicts_get(d->verdicts, p, daemon_now(), NULL))
+		return -EEXIST;
+	return daemon_verdict_put(d, p, &e, "promoted");
+}
+
+static void store_record_del(struct daemon *d, const struct record *r)
+{
+	struct store_item *item;
+
+	pthread_mutex_lock(&d->verdict_lock);
+	item = slot(d);
+	if (item) {
+		item->kind = STORE_RECORD;
+		item->del = true;
+		item->rec = item->was = *r;
+		push(d, item, false);
+	}
+	pthread_mutex_unlock(&d->verdict_lock);
+}
+
+static void drop_record(struct daemon *d, uint64_t tag)
+{
+	struct record r;
+	struct cell cell;
+
+	if (!table_del(d->records, tag, &cell))
+		return;
+	r = record_of(&cell);
+	store_record_del(d, &r);
+}
+
+void daemon_demote(struct daemon *d, const struct addr *src, const char *reason)
+{
+	const struct policy_conf p = daemon_policy(d, atomic_load(&d->config));
+	struct prefix network = addr_network(src);
+	struct verdict_entry e;
+
+	if (verdicts_get(d->verdicts, &network, 0, &e) && e.verdict == GG_ALLOW &&
+	    e.origin == GG_BY_LEARNING)
+		verdict_del(d, &network, reason);
+	drop_record(d, policy_source_tag(&p, src));
+	drop_record(d, policy_network_tag(&p, src));
 }
 
 /* ---- forget ---- */
@@ -216,20 +271,11 @@ static bool forget_record(const struct cell *cell, void *arg)
 {
 	struct forgetting *f = arg;
 	struct record r = record_of(cell);
-	struct store_item *item;
 
 	if (r.state == RECORD_TRAP || !source_in(f->prefix, &r))
 		return false;
 	f->count++;
-	pthread_mutex_lock(&f->daemon->verdict_lock);
-	item = slot(f->daemon);
-	if (item) {
-		item->kind = STORE_RECORD;
-		item->del = true;
-		item->rec = item->was = r;
-		push(f->daemon, item, false);
-	}
-	pthread_mutex_unlock(&f->daemon->verdict_lock);
+	store_record_del(f->daemon, &r);
 	return true;
 }
 
@@ -254,6 +300,9 @@ size_t daemon_forget(struct daemon *d, const struct prefix *p)
 	struct forgetting f = {d, p, 0};
 	size_t cursor = 0;
 
+	/* A network that is allowed for what this source did, too, would go on allowing it. */
+	if (p->len > addr_network(&p->addr).len)
+		daemon_demote(d, &p->addr, "operator");
 	verdicts_walk(d->verdicts, daemon_now(), forget_verdict, &f);
 	while (table_sweep(d->records, &cursor, SWEEP_BUCKETS, forget_record, &f))
 		;

@@ -92,6 +92,12 @@ int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct ve
 /* When an entry seen at `seen` is to expire now; 0: not worth a write yet. s */
 uint32_t daemon_slide(uint32_t expires, uint32_t seen, uint32_t keep);
 int daemon_verdict_del(struct daemon *d, const struct prefix *p); /* -ENOENT */
+/* A source is let through for the keep of the policy, because of what it or its network has done;
+ * what somebody has said of the prefix before stands. 0, -EEXIST, -ENOSPC. Any thread. */
+int daemon_promote(struct daemon *d, const struct prefix *p, uint32_t keep);
+/* A source lost its good name, `reason` says why: what its network had learned goes, and both begin
+ * to earn it anew. Its own verdict is the caller's. Any thread. */
+void daemon_demote(struct daemon *d, const struct addr *src, const char *reason);
 /* Waits until what was changed so far through the calls below and above is on disk, for an
  * operator who is about to be told "done". Not for workers. */
 void daemon_settle(struct daemon *d);

@@ -278,7 +278,7 @@ static void proceed(struct worker *w, struct delivery *d)
 	send_out(w, d);
 }
 
-void delivery_recipient(struct worker *w, uint32_t n, const struct policy_decision *decision)
+void delivery_recipient(struct worker *w, uint32_t n, const struct judgement *judgement)
 {
 	struct session *s = worker_session(w, n);
 	struct smtp *smtp = session_smtp(w, s);
@@ -305,7 +305,7 @@ void delivery_recipient(struct worker *w, uint32_t n, const struct policy_decisi
 		smtp_rcpt_done(smtp, false);
 		return;
 	}
-	d->decision = *decision;
+	d->judgement = *judgement;
 	s->wait = WAIT_RCPT;
 	if (fresh)
 		connect_next(w, d);
@@ -349,8 +349,9 @@ static void accept_recipient(struct worker *w, struct session *s, struct deliver
 	struct smtp *smtp = session_smtp(w, s);
 	struct accepted *a = &d->accepted[d->accepted_count++];
 
-	a->tag = d->decision.tag;
-	a->rung = (uint8_t)d->decision.rung;
+	memcpy(a->ids, d->judgement.ids, sizeof(a->ids));
+	a->count = (uint8_t)d->judgement.count;
+	a->delay_class = (uint8_t)d->judgement.decision.delay_class;
 	store_text_pair(a->text, smtp->reverse.text, smtp->forward.text);
 }
 

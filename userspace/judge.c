@@ -194,16 +194,10 @@ static void refuse(struct worker *w, struct session *s, const char *verdict, con
 	log_end(&l);
 }
 
-/* Seconds a source stays denied: the clock starts again at each hit and doubles for a repeater. */
 static uint32_t trap_life(const struct config *c, uint8_t repeats)
 {
-	uint64_t life = c->trap.life;
-
-	for (uint8_t i = 0; i < repeats && life < c->trap.max; i++)
-		life *= 2;
-	if (life > c->trap.max)
-		life = c->trap.max;
-	return (uint32_t)((life + 999) / 1000);
+	return policy_trap_life((uint32_t)(c->trap.life / 1000), (uint32_t)(c->trap.max / 1000),
+				repeats);
 }
 
 static void trap(struct worker *w, struct session *s, bool hit)
@@ -226,8 +220,7 @@ static void trap(struct worker *w, struct session *s, bool hit)
 	if (again && !hit && old.expires >= e.expires)
 		return;
 	daemon_verdict_put(w->daemon, &p, &e, to);
-	if (s->allowed)
-		counter_add(&w->counters, COUNT_demoted, 1);
+	daemon_demote(w->daemon, &s->src, "trap");
 	s->allowed = false;
 	s->denied = true;
 	s->action = (uint8_t)e.action;
@@ -301,68 +294,89 @@ static void defer(struct worker *w, struct session *s, const struct policy_decis
 	log_end(&l);
 }
 
-static void let_through(struct worker *w, uint32_t n, const struct policy_decision *d)
+static void let_through(struct worker *w, uint32_t n, const struct judgement *j)
 {
+	const struct policy_decision *d = &j->decision;
 	struct session *s = worker_session(w, n);
 	struct smtp *smtp = session_smtp(w, s);
 	const char *verdict = s->allowed ? "allow" : "pass";
 	const char *reason = policy_reason_text(d->reason);
 	enum counter which = d->reason == REASON_LEARN ? COUNT_learned
-			     : d->tag                  ? COUNT_passed
+			     : j->count                ? COUNT_passed
 						       : COUNT_allowed;
 	char ticket[TICKET_TEXT];
 	struct log_line l;
 
 	counter_add(&w->counters, which, 1);
-	remember(w, s, smtp, d->tag, verdict, reason, 0, d->age);
+	remember(w, s, smtp, j->count ? d->tag : 0, verdict, reason, 0, d->age);
 	begin_decision(w, s, smtp, &l, LOG_DECISION);
 	log_str(&l, "verdict", verdict);
 	log_str(&l, "reason", reason);
-	if (d->tag) {
+	if (j->count) {
 		log_str(&l, "class", policy_class_text(d->delay_class));
 		log_str(&l, "identity", policy_rung_text(d->rung));
 		log_int(&l, "age_s", d->age);
 		log_str(&l, "ticket", ticket_text(d->tag, ticket));
 	}
 	log_end(&l);
-	delivery_recipient(w, n, d);
+	delivery_recipient(w, n, j);
+}
+
+/* Which records a delivery matures; the one that decided last, so that what the store says of it
+ * holds for all. */
+static void choose(struct judgement *j, const struct policy_identity *ids, int count)
+{
+	const struct policy_decision *d = &j->decision;
+	struct policy_identity decided = {d->rung, d->tag};
+
+	if (d->reason == REASON_EXEMPT || d->reason == REASON_OFF)
+		return; /* there is no record to mature */
+	for (int i = 0; i < count; i++)
+		if (ids[i].tag != decided.tag && policy_marks(d, &ids[i]))
+			j->ids[j->count++] = ids[i];
+	j->ids[j->count++] = decided;
+}
+
+/* What may not be let through whatever the records say: denied sources, mail to traps. */
+static bool refused(struct worker *w, struct session *s, struct smtp *smtp)
+{
+	if (s->denied) {
+		if (s->origin == GG_BY_TRAP)
+			trap(w, s, false);
+		refuse(w, s, "deny", s->origin == GG_BY_TRAP ? "trapped" : "denied");
+		smtp_rcpt_done(smtp, false);
+		return true;
+	}
+	/* The operator's word stands; what was only learned can be lost again. */
+	if ((!s->allowed || s->origin == GG_BY_LEARNING) && smtp->reverse.len &&
+	    is_trap(w, smtp->forward.text)) {
+		trap(w, s, true);
+		refuse(w, s, "deny", "trap");
+		smtp_rcpt_done(smtp, false);
+		return true;
+	}
+	return false;
 }
 
 void judge_recipient(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
 	struct smtp *smtp = session_smtp(w, s);
-	struct policy_attempt attempt = {.src = s->src,
-					 .sender = smtp->reverse.text,
-					 .recipient = smtp->forward.text,
-					 .exempt = policy_recipient_exempt(smtp->forward.text)};
+	struct policy_attempt attempt = {
+		.src = s->src, .sender = smtp->reverse.text, .recipient = smtp->forward.text};
 	struct policy_identity ids[POLICY_RUNGS];
 	struct record records[POLICY_RUNGS] = {0};
-	struct policy_decision d;
+	struct judgement j = {.decision = {.verdict = POLICY_PASS, .reason = REASON_EXEMPT}};
 	int count;
 
 	/* What was learned since the connection began counts too, for the next recipient already.
 	 */
 	if (!s->allowed && !s->denied)
 		judge_source(w, s);
-	if (s->denied) {
-		if (s->origin == GG_BY_TRAP)
-			trap(w, s, false);
-		refuse(w, s, "deny", s->origin == GG_BY_TRAP ? "trapped" : "denied");
-		smtp_rcpt_done(smtp, false);
+	if (refused(w, s, smtp))
 		return;
-	}
-	/* Whom the operator allows is never trapped; who has earned its place can lose it. */
-	if (smtp->reverse.len && (!s->allowed || s->origin == GG_BY_LEARNING) &&
-	    is_trap(w, smtp->forward.text)) {
-		trap(w, s, true);
-		refuse(w, s, "deny", "trap");
-		smtp_rcpt_done(smtp, false);
-		return;
-	}
 	if (s->allowed) {
-		d = (struct policy_decision){.verdict = POLICY_PASS, .reason = REASON_EXEMPT};
-		let_through(w, n, &d);
+		let_through(w, n, &j);
 		return;
 	}
 	count = policy_identities(&w->policy, &attempt, ids);
@@ -372,15 +386,15 @@ void judge_recipient(struct worker *w, uint32_t n)
 		if (table_get(w->daemon->records, ids[i].tag, &cell))
 			records[i] = record_of(&cell);
 	}
-	d = policy_decide(&w->policy, &attempt, ids, records, count, w->wall);
-	if (d.reason == REASON_EXEMPT || d.reason == REASON_OFF)
-		d.tag = 0; /* there is no record to mature */
-	if (d.verdict == POLICY_GREY || d.reason == REASON_LEARN)
-		note_attempt(w, s, &attempt, ids, count, d.delay_class);
-	if (d.verdict == POLICY_GREY)
-		defer(w, s, &d);
-	else
-		let_through(w, n, &d);
+	j.decision = policy_decide(&w->policy, &attempt, ids, records, count, w->wall);
+	if (j.decision.verdict == POLICY_GREY || j.decision.reason == REASON_LEARN)
+		note_attempt(w, s, &attempt, ids, count, j.decision.delay_class);
+	if (j.decision.verdict == POLICY_GREY) {
+		defer(w, s, &j.decision);
+		return;
+	}
+	choose(&j, ids, count);
+	let_through(w, n, &j);
 }
 
 bool judge_data(struct worker *w, uint32_t n)
@@ -397,24 +411,42 @@ bool judge_data(struct worker *w, uint32_t n)
 
 /* ---- the delivery ---- */
 
-static void promote(struct worker *w, const struct session *s, uint32_t triplets)
+static void promote(struct worker *w, const struct session *s, const struct prefix *p,
+		    const char *what, uint32_t count)
 {
-	struct prefix p = addr_host(&s->src);
-	struct verdict_entry e = {
-		.verdict = GG_ALLOW, .origin = GG_BY_LEARNING, .expires = w->wall + w->policy.keep};
+	char text[PREFIX_TEXT];
 	struct log_line l;
-	int err;
 
-	if (verdicts_get(w->daemon->verdicts, &p, w->wall, NULL))
+	if (daemon_promote(w->daemon, p, w->policy.keep))
 		return; /* what the operator or a trap has said stands */
-	err = daemon_verdict_put(w->daemon, &p, &e, "promoted");
-	if (err)
-		return;
 	counter_add(&w->counters, COUNT_promoted, 1);
 	judge_log(w, s, &l, LOG_PROMOTE);
-	log_int(&l, "triplets", triplets);
+	if (p->len < 128)
+		log_str(&l, "net", prefix_text(p, text));
+	log_int(&l, what, count);
 	log_int(&l, "wait_s", w->policy.keep);
 	log_end(&l);
+}
+
+/* One more triplet passed: the source, and with it its network, may have earned their place. */
+static void earn(struct worker *w, const struct session *s, const struct policy_edit *from)
+{
+	static const char nothing[STORE_TEXT];
+	struct prefix host = addr_host(&s->src), network = addr_network(&s->src);
+	struct policy_edit e = *from;
+
+	table_edit(w->daemon->records, policy_source_tag(&w->policy, &s->src), policy_edit_source,
+		   &e, NULL);
+	store_record(w, s, &e, nothing, false, 0);
+	if (e.promote)
+		promote(w, s, &host, "triplets", e.after.passed);
+	if (!e.reached)
+		return;
+	table_edit(w->daemon->records, policy_network_tag(&w->policy, &s->src), policy_edit_network,
+		   &e, NULL);
+	store_record(w, s, &e, nothing, false, 0);
+	if (e.promote)
+		promote(w, s, &network, "hosts", e.after.passed);
 }
 
 bool judge_delivered(struct worker *w, uint32_t n, const struct delivery *d)
@@ -430,27 +462,24 @@ bool judge_delivered(struct worker *w, uint32_t n, const struct delivery *d)
 		const struct accepted *a = &d->accepted[i];
 		struct policy_edit edit = {.conf = &w->policy,
 					   .attempt = &attempt,
-					   .rung = (enum policy_rung)a->rung,
-					   .delay_class = CLASS_DEFAULT,
+					   .delay_class = (enum policy_class)a->delay_class,
 					   .now = w->wall};
-		struct policy_edit source = edit;
-		static const char nothing[STORE_TEXT];
-		bool fresh;
+		bool fresh = false;
 
-		if (!a->tag)
-			continue;
-		table_edit(w->daemon->records, a->tag, policy_edit_delivered, &edit, NULL);
-		/* A new pass is on disk before the client hears 250; a later one only slides. */
-		fresh = edit.before.state != RECORD_PASSED;
-		if (store_record(w, s, &edit, a->text, fresh, token))
-			wait |= fresh;
-		if (!edit.first_pass)
-			continue;
-		table_edit(w->daemon->records, policy_source_tag(&w->policy, &s->src),
-			   policy_edit_source, &source, NULL);
-		store_record(w, s, &source, nothing, false, 0);
-		if (source.promote)
-			promote(w, s, source.after.passed);
+		for (int k = 0; k < a->count; k++) {
+			bool last = k + 1 == a->count;
+
+			edit.rung = a->ids[k].rung;
+			table_edit(w->daemon->records, a->ids[k].tag, policy_edit_delivered, &edit,
+				   NULL);
+			/* A new pass is on disk before the client hears 250; a later one only
+			 * slides. */
+			fresh |= edit.before.state != RECORD_PASSED;
+			if (store_record(w, s, &edit, a->text, last && fresh, token))
+				wait |= last && fresh;
+		}
+		if (a->count && edit.first_pass)
+			earn(w, s, &edit);
 	}
 	return wait;
 }

@@ -103,10 +103,17 @@ struct dialog {
 	struct smtp smtp;
 };
 
+/* A decision that lets a recipient through, and the records that its delivery matures. */
+struct judgement {
+	struct policy_decision decision;
+	struct policy_identity ids[POLICY_RUNGS]; /* the one that decided comes last */
+	int count;                                /* 0: none (allowed source, exempt) */
+};
+
 /* A recipient that the mail server took in the transaction at hand. */
 struct accepted {
-	uint64_t tag; /* of its record; 0: there is none (allowed source, exempt) */
-	uint8_t rung;
+	struct policy_identity ids[POLICY_RUNGS]; /* as in its judgement */
+	uint8_t count, delay_class;
 	char text[STORE_TEXT]; /* sender NUL recipient NUL */
 };
 
@@ -120,10 +127,10 @@ struct delivery {
 	bool connecting, receiving, sending, closing, closed; /* in flight, and on the way out */
 	bool failed; /* given up, but the client is still read into text */
 	bool mail_done, text_ended;
-	uint8_t asked;                   /* enum asked: what the next reply answers */
-	uint64_t touched, timeout;       /* ms */
-	uint64_t bytes, began;           /* of the message at hand; ms */
-	struct policy_decision decision; /* of the recipient being asked */
+	uint8_t asked;              /* enum asked: what the next reply answers */
+	uint64_t touched, timeout;  /* ms */
+	uint64_t bytes, began;      /* of the message at hand; ms */
+	struct judgement judgement; /* of the recipient being asked */
 	struct sockaddr_storage address;
 	struct upstream up;
 	struct upstream_out out;
@@ -256,7 +263,7 @@ void judge_log(struct worker *w, const struct session *s, struct log_line *l, en
 
 /* Asks the mail server about the recipient in smtp.forward, connecting first where needed. Answers
  * at once (451) when that can't be. */
-void delivery_recipient(struct worker *w, uint32_t n, const struct policy_decision *decision);
+void delivery_recipient(struct worker *w, uint32_t n, const struct judgement *judgement);
 void delivery_data(struct worker *w, uint32_t n);
 /* The transaction is over without delivery: the mail server's side is given up. */
 void delivery_drop(struct worker *w, struct session *s);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The delay class that the evidence of a session speaks for. */
-#include "policy.h"
+#include "internal.h"
 
 /* What its sender has shown itself, in the session. */
 static bool misbehaves(const struct policy_evidence *e)
@@ -8,25 +8,39 @@ static bool misbehaves(const struct policy_evidence *e)
 	return e->early_talk || e->early_pipelining || e->bad_helo;
 }
 
-static bool suspicious(const struct policy_evidence *e, const struct addr *src)
+static bool suspicious(const struct policy_evidence *e)
 {
 	return misbehaves(e) || e->list_score > 0 || e->spf == SPF_FAIL ||
-	       e->name_state == NAME_NONE || e->name_state == NAME_UNCONFIRMED ||
-	       (e->name_state == NAME_CONFIRMED && policy_dynamic(e->name, src));
+	       e->name_state == NAME_NONE || e->name_state == NAME_UNCONFIRMED;
+}
+
+bool is_exempt(const struct policy_attempt *a)
+{
+	const struct policy_evidence *e = a->evidence;
+
+	if (a->exempt || policy_recipient_exempt(a->recipient))
+		return true;
+	/* Others vouch for it; that outweighs what its provider has done to its name. */
+	return e && e->list_score < 0 && !misbehaves(e);
+}
+
+enum policy_class class_of(const struct policy_attempt *a, bool dynamic)
+{
+	const struct policy_evidence *e = a->evidence;
+
+	if (!e)
+		return CLASS_DEFAULT;
+	if (dynamic || suspicious(e))
+		return CLASS_SUSPICIOUS;
+	return e->name_state == NAME_CONFIRMED && e->spf == SPF_PASS ? CLASS_CLEAN : CLASS_DEFAULT;
 }
 
 enum policy_class policy_classify(const struct policy_attempt *a)
 {
 	const struct policy_evidence *e = a->evidence;
 
-	if (a->exempt || policy_recipient_exempt(a->recipient))
+	if (is_exempt(a))
 		return CLASS_EXEMPT;
-	if (!e)
-		return CLASS_DEFAULT;
-	/* Others vouch for it; that outweighs what its provider has done to its name. */
-	if (e->list_score < 0 && !misbehaves(e))
-		return CLASS_EXEMPT;
-	if (suspicious(e, &a->src))
-		return CLASS_SUSPICIOUS;
-	return e->name_state == NAME_CONFIRMED && e->spf == SPF_PASS ? CLASS_CLEAN : CLASS_DEFAULT;
+	return class_of(a,
+			e && e->name_state == NAME_CONFIRMED && policy_dynamic(e->name, &a->src));
 }

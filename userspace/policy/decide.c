@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The decision on one attempt. */
 #include "../core/hash.h"
-#include "policy.h"
+#include "internal.h"
 #include "since.h"
 
 #define LEAST_DELAY 60 /* s, see policy_delay */
@@ -111,13 +111,24 @@ static bool better(const struct policy_decision *a, const struct policy_decision
 	return a->wait < b->wait;
 }
 
+/* A name among the identities does not look dynamic: that need not be found out again. */
+static enum policy_class classify(const struct policy_attempt *a, const struct policy_identity *ids,
+				  int n)
+{
+	if (!is_exempt(a))
+		for (int i = 0; i < n; i++)
+			if (ids[i].rung == RUNG_NAME)
+				return class_of(a, false);
+	return policy_classify(a);
+}
+
 struct policy_decision policy_decide(const struct policy_conf *c, const struct policy_attempt *a,
 				     const struct policy_identity *ids,
 				     const struct record *records, int n, uint32_t now)
 {
 	static const struct policy_identity nobody;
 	static const struct record nothing;
-	enum policy_class fresh = policy_classify(a);
+	enum policy_class fresh = classify(a, ids, n);
 	enum policy_class waiting = fresh == CLASS_EXEMPT ? CLASS_DEFAULT : fresh;
 	struct policy_decision best, d;
 

@@ -9,72 +9,117 @@
  */
 #include <string.h>
 
-#include "policy.h"
+#include "internal.h"
 
 #define HOST 256
 #define TOKENS 64
 
 #define ENOUGH 2
 
+#define MOST 9 /* words of one letter */
+
 enum how { WHOLE, WITHIN };
 
-/* Words in the labels; a row counts once. */
-static const struct sign {
+/* Words in the labels. Those of mail servers and of addresses that stay are excuses. */
+struct sign {
 	const char *word;
-	uint8_t how; /* enum how: a run of letters as a whole, or any part of it */
+	uint8_t len, how; /* enum how: a run of letters as a whole, or any part of it */
 	int8_t points;
-} signs[] = {
-	{"dsl", WITHIN, 2},       {"dynamic", WITHIN, 2},     {"dhcp", WITHIN, 2},
-	{"dialup", WITHIN, 2},    {"dialin", WITHIN, 2},      {"pppoe", WITHIN, 2},
-	{"broadband", WITHIN, 2}, {"residential", WITHIN, 2}, {"dynip", WITHIN, 2},
-	{"ftth", WITHIN, 2},      {"fttb", WITHIN, 2},        {"fttx", WITHIN, 2},
-	{"wimax", WITHIN, 2},     {"dyn", WHOLE, 2},          {"ppp", WHOLE, 2},
-	{"dip", WHOLE, 2},        {"dial", WHOLE, 2},         {"pool", WHOLE, 2},
-	{"pools", WHOLE, 2},      {"ippool", WHOLE, 2},       {"cable", WHOLE, 2},
-	{"catv", WHOLE, 2},       {"cpe", WHOLE, 2},          {"hsd", WHOLE, 2},
-	{"fios", WHOLE, 2},       {"resnet", WHOLE, 2},       {"gprs", WHOLE, 2},
-	{"umts", WHOLE, 2},       {"lte", WHOLE, 2},          {"wifi", WHOLE, 2},
-	{"wlan", WHOLE, 2},       {"modem", WHOLE, 2},        {"mobile", WHOLE, 2},
-	{"unassigned", WHOLE, 2}, {"cust", WHOLE, 1},         {"customer", WHOLE, 1},
-	{"customers", WHOLE, 1},  {"client", WHOLE, 1},       {"clients", WHOLE, 1},
-	{"subscriber", WHOLE, 1}, {"user", WHOLE, 1},         {"host", WHOLE, 1},
-	{"ip", WHOLE, 1},         {"res", WHOLE, 1},          {"home", WHOLE, 1},
-	{"rev", WHOLE, 1},        {"reverse", WHOLE, 1},      {"generic", WHOLE, 1},
-	{"access", WHOLE, 1},     {"node", WHOLE, 1},
 };
 
-/* Words of mail servers and of addresses that stay; one of them counts. */
-static const struct sign excuses[] = {
-	{"mail", WITHIN, -2}, {"smtp", WITHIN, -2},    {"static", WITHIN, -2},
-	{"mx", WHOLE, -2},    {"mta", WHOLE, -2},      {"relay", WHOLE, -2},
-	{"out", WHOLE, -2},   {"outbound", WHOLE, -2}, {"mout", WHOLE, -2},
-	{"mxout", WHOLE, -2}, {"post", WHOLE, -2},     {"newsletter", WHOLE, -2},
-};
+/* clang-format off */
+#define SIGN(word, how, points) { word, sizeof(word) - 1, how, points }
 
-/* Names that providers give to every machine and line they have; "*" is any text. */
-static const char *const patterns[] = {
-	"*.compute.amazonaws.com",
-	"*.compute-1.amazonaws.com",
-	"*.compute.internal",
-	"*.bc.googleusercontent.com",
-	"*.cloudapp.net",
-	"*.cloudapp.azure.com",
-	"*.ip.linodeusercontent.com",
-	"*.members.linode.com",
-	"*.vultrusercontent.com",
-	"*.contaboserver.net",
-	"*.t-ipconnect.de",
-	"*.clients.your-server.de",
-	"*.hinet-ip.hinet.net",
-	"*.dynamic.hinet.net",
-	"*.retail.telecomitalia.it",
-	"*.business.telecomitalia.it",
-	"*.abo.wanadoo.fr",
-	"*.fbx.proxad.net",
-	"*.btcentralplus.com",
-	"*.rr.com",
-	"*.in-addr.arpa",
-	"*.ip6.arpa",
+/* By first letter, because every letter of every name is looked up here. */
+#define AT(letter) [letter - 'a']
+static const struct sign signs['z' - 'a' + 1][MOST + 1] = {
+	AT('a') = {
+		SIGN("access", WHOLE, 1),
+	},
+	AT('b') = {
+		SIGN("broadband", WITHIN, 2),
+	},
+	AT('c') = {
+		SIGN("cable", WHOLE, 2), SIGN("catv", WHOLE, 2), SIGN("client", WHOLE, 1),
+		SIGN("clients", WHOLE, 1), SIGN("cpe", WHOLE, 2), SIGN("cust", WHOLE, 1),
+		SIGN("customer", WHOLE, 1), SIGN("customers", WHOLE, 1),
+	},
+	AT('d') = {
+		SIGN("dhcp", WITHIN, 2), SIGN("dial", WHOLE, 2), SIGN("dialin", WITHIN, 2),
+		SIGN("dialup", WITHIN, 2), SIGN("dip", WHOLE, 2), SIGN("dsl", WITHIN, 2),
+		SIGN("dyn", WHOLE, 2), SIGN("dynamic", WITHIN, 2), SIGN("dynip", WITHIN, 2),
+	},
+	AT('f') = {
+		SIGN("fios", WHOLE, 2), SIGN("fttb", WITHIN, 2), SIGN("ftth", WITHIN, 2),
+		SIGN("fttx", WITHIN, 2),
+	},
+	AT('g') = {
+		SIGN("generic", WHOLE, 1), SIGN("gprs", WHOLE, 2),
+	},
+	AT('h') = {
+		SIGN("home", WHOLE, 1), SIGN("host", WHOLE, 1), SIGN("hsd", WHOLE, 2),
+	},
+	AT('i') = {
+		SIGN("ip", WHOLE, 1), SIGN("ippool", WHOLE, 2),
+	},
+	AT('l') = {
+		SIGN("lte", WHOLE, 2),
+	},
+	AT('m') = {
+		SIGN("mail", WITHIN, -2), SIGN("mobile", WHOLE, 2), SIGN("modem", WHOLE, 2),
+		SIGN("mout", WHOLE, -2), SIGN("mta", WHOLE, -2), SIGN("mx", WHOLE, -2),
+		SIGN("mxout", WHOLE, -2),
+	},
+	AT('n') = {
+		SIGN("newsletter", WHOLE, -2), SIGN("node", WHOLE, 1),
+	},
+	AT('o') = {
+		SIGN("out", WHOLE, -2), SIGN("outbound", WHOLE, -2),
+	},
+	AT('p') = {
+		SIGN("pool", WHOLE, 2), SIGN("pools", WHOLE, 2), SIGN("post", WHOLE, -2),
+		SIGN("ppp", WHOLE, 2), SIGN("pppoe", WITHIN, 2),
+	},
+	AT('r') = {
+		SIGN("relay", WHOLE, -2), SIGN("res", WHOLE, 1), SIGN("residential", WITHIN, 2),
+		SIGN("resnet", WHOLE, 2), SIGN("rev", WHOLE, 1), SIGN("reverse", WHOLE, 1),
+	},
+	AT('s') = {
+		SIGN("smtp", WITHIN, -2), SIGN("static", WITHIN, -2), SIGN("subscriber", WHOLE, 1),
+	},
+	AT('u') = {
+		SIGN("umts", WHOLE, 2), SIGN("unassigned", WHOLE, 2), SIGN("user", WHOLE, 1),
+	},
+	AT('w') = {
+		SIGN("wifi", WHOLE, 2), SIGN("wimax", WITHIN, 2), SIGN("wlan", WHOLE, 2),
+	},
+};
+/* clang-format on */
+
+/* Names that providers give to every machine and line they have. */
+static const char *const suffixes[] = {
+	".compute.amazonaws.com",
+	".compute-1.amazonaws.com",
+	".compute.internal",
+	".bc.googleusercontent.com",
+	".cloudapp.net",
+	".cloudapp.azure.com",
+	".ip.linodeusercontent.com",
+	".members.linode.com",
+	".vultrusercontent.com",
+	".contaboserver.net",
+	".t-ipconnect.de",
+	".clients.your-server.de",
+	".hinet-ip.hinet.net",
+	".dynamic.hinet.net",
+	".retail.telecomitalia.it",
+	".business.telecomitalia.it",
+	".abo.wanadoo.fr",
+	".fbx.proxad.net",
+	".btcentralplus.com",
+	".rr.com",
+	".in-addr.arpa",
+	".ip6.arpa",
 };
 
 /* A run of letters and digits between others. */
@@ -93,52 +138,41 @@ static bool is_letter(char c)
 	return c >= 'a' && c <= 'z';
 }
 
-static bool matches(const char *pattern, const char *text)
+static bool has_suffix(const char *name, size_t len)
 {
-	const char *star = NULL, *from = NULL;
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		size_t tail = strlen(suffixes[i]);
 
-	while (*text) {
-		if (*pattern == '*') {
-			star = ++pattern;
-			from = text;
-		} else if (*pattern == *text) {
-			pattern++;
-			text++;
-		} else if (star) {
-			pattern = star;
-			text = ++from;
-		} else {
-			return false;
-		}
-	}
-	while (*pattern == '*')
-		pattern++;
-	return !*pattern;
-}
-
-/* ---- words ---- */
-
-static bool has_word(const char *host, const struct sign *s)
-{
-	size_t len = strlen(s->word);
-
-	for (const char *p = host; (p = strstr(p, s->word)); p++) {
-		if (s->how == WITHIN)
-			return true;
-		if ((p == host || !is_letter(p[-1])) && !is_letter(p[len]))
+		if (len > tail && name[len - tail] == '.' &&
+		    !memcmp(name + len - tail, suffixes[i], tail))
 			return true;
 	}
 	return false;
 }
 
-static int points_of_words(const char *host)
+/* ---- words ---- */
+
+/* Sum of the signs in the labels, and the best excuse among them. */
+static int points_of_words(const char *host, int *ret_excuse)
 {
 	int sum = 0;
 
-	/* More than twice what is needed excuses could not take back either. */
-	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]) && sum < 2 * ENOUGH; i++)
-		if (has_word(host, &signs[i]))
-			sum += signs[i].points;
+	*ret_excuse = 0;
+	for (const char *p = host; *p; p++) {
+		bool begins = p == host || !is_letter(p[-1]);
+
+		if (!is_letter(*p))
+			continue;
+		for (const struct sign *s = signs[*p - 'a']; s->word; s++) {
+			if (p[1] != s->word[1] || strncmp(p, s->word, s->len) != 0 ||
+			    (s->how == WHOLE && (!begins || is_letter(p[s->len]))))
+				continue;
+			if (s->points < *ret_excuse)
+				*ret_excuse = s->points;
+			if (s->points > 0)
+				sum += s->points;
+		}
+	}
 	return sum;
 }
 
@@ -303,28 +337,23 @@ static int points_of_address6(const char *host, const struct addr *src)
 											      : 0;
 }
 
-bool policy_dynamic(const char *name, const struct addr *src)
+bool looks_dynamic(const char *name, const char *organisation, const struct addr *src)
 {
-	const char *organisation = policy_organisation(name);
-	size_t len = organisation ? (size_t)(organisation - name) : strlen(name);
+	size_t all = strlen(name), len = organisation ? (size_t)(organisation - name) : all;
 	char host[HOST];
-	int points;
+	int points, excuse;
 
 	if (len >= sizeof(host))
 		len = sizeof(host) - 1;
 	memcpy(host, name, len);
 	host[len] = '\0';
-	points = addr_is4(src) ? points_of_address4(host, src->b + 12)
-			       : points_of_address6(host, src);
-	points += points_of_words(host);
-	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
-		if (matches(patterns[i], name)) {
-			points += ENOUGH;
-			break;
-		}
-	}
-	for (size_t i = 0; points >= ENOUGH && i < sizeof(excuses) / sizeof(excuses[0]); i++)
-		if (has_word(host, &excuses[i]))
-			return points + excuses[i].points >= ENOUGH;
-	return points >= ENOUGH;
+	points = points_of_words(host, &excuse) + (has_suffix(name, all) ? ENOUGH : 0);
+	points += addr_is4(src) ? points_of_address4(host, src->b + 12)
+				: points_of_address6(host, src);
+	return points + excuse >= ENOUGH;
+}
+
+bool policy_dynamic(const char *name, const struct addr *src)
+{
+	return looks_dynamic(name, policy_organisation(name), src);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What an attempt or a delivery changes in the records: edits for table_edit. */
-#include "policy.h"
+#include "internal.h"
 #include "since.h"
 
 static void add_one(uint16_t *counter)
@@ -12,8 +12,7 @@ static void add_one(uint16_t *counter)
 /* Whether a delivery proves that its sender retries, see policy_edit_source. */
 static bool counts(const struct policy_edit *e)
 {
-	return e->conf->mode == POLICY_ENFORCE && e->attempt->sender[0] &&
-	       policy_classify(e->attempt) != CLASS_EXEMPT;
+	return e->conf->mode == POLICY_ENFORCE && e->attempt->sender[0] && !is_exempt(e->attempt);
 }
 
 static void set_net(struct record *r, const struct addr *src)

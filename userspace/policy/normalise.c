@@ -223,7 +223,8 @@ static const char *const bounce_words[] = {
 static bool bounce_word(const char *p, size_t len)
 {
 	for (size_t i = 0; i < sizeof(bounce_words) / sizeof(bounce_words[0]); i++)
-		if (strlen(bounce_words[i]) == len && !memcmp(p, bounce_words[i], len))
+		if (*p == *bounce_words[i] && !strncmp(p, bounce_words[i], len) &&
+		    !bounce_words[i][len])
 			return true;
 	return false;
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "../core/hash.h"
-#include "policy.h"
+#include "internal.h"
 
 /* First byte of everything that is hashed to a tag, so that tags of different kinds never meet
  * whatever text a client sends. */
@@ -72,9 +72,9 @@ int policy_identities(const struct policy_conf *c, const struct policy_attempt *
 	}
 	if (e && e->spf == SPF_PASS && e->spf_domain[0])
 		ret[n++] = identity(c, RUNG_SPF, e->spf_domain, strlen(e->spf_domain), pair);
-	if (e && e->name_state == NAME_CONFIRMED && !policy_dynamic(e->name, &a->src)) {
+	if (e && e->name_state == NAME_CONFIRMED) {
 		organisation = policy_organisation(e->name);
-		if (organisation)
+		if (organisation && !looks_dynamic(e->name, organisation, &a->src))
 			ret[n++] = identity(c, RUNG_NAME, organisation, strlen(organisation), pair);
 	}
 	network = addr_network(&a->src).addr;
