@@ -38,6 +38,11 @@ uint64_t daemon_count(const struct daemon *d, enum counter which)
 	return sum;
 }
 
+void daemon_counted(struct daemon *d, enum counter which)
+{
+	atomic_fetch_add_explicit(&d->own.value[which], 1, memory_order_relaxed);
+}
+
 struct policy_conf daemon_policy(const struct daemon *d, const struct config *c)
 {
 	struct policy_conf p = config_policy(c);
@@ -124,13 +129,15 @@ static void store_verdict(struct daemon *d, const struct prefix *p, const struct
 /* ---- verdicts ---- */
 
 /* A source has lost its place. */
-static void say_demoted(const struct prefix *p, const struct verdict_entry *was, const char *reason)
+static void say_demoted(struct daemon *d, const struct prefix *p, const struct verdict_entry *was,
+			const char *reason)
 {
 	char text[PREFIX_TEXT];
 	struct log_line l;
 
 	if (was->verdict != GG_ALLOW)
 		return;
+	daemon_counted(d, COUNT_demoted);
 	log_begin(&l, LOG_DEMOTE);
 	log_str(&l, "src", prefix_text(p, text));
 	log_str(&l, "reason", reason);
@@ -159,7 +166,7 @@ int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct ve
 		store_verdict(d, p, &put, reason);
 	pthread_mutex_unlock(&d->verdict_lock);
 	if (!err && e->verdict == GG_DENY)
-		say_demoted(p, &was, demote_reason(e));
+		say_demoted(d, p, &was, demote_reason(e));
 	if (err || kernel) {
 		char text[PREFIX_TEXT];
 
@@ -183,7 +190,7 @@ static int verdict_del(struct daemon *d, const struct prefix *p, const char *rea
 	if (there)
 		store_verdict(d, p, NULL, "");
 	pthread_mutex_unlock(&d->verdict_lock);
-	say_demoted(p, &was, was.expires && was.expires <= daemon_now() ? "idle" : reason);
+	say_demoted(d, p, &was, was.expires && was.expires <= daemon_now() ? "idle" : reason);
 	return there ? 0 : -ENOENT;
 }
 
@@ -290,7 +297,7 @@ static bool forget_verdict(const struct prefix *p, const struct verdict_entry *e
 		fastpath_del(f->daemon->fastpath, p);
 	store_verdict(f->daemon, p, NULL, "");
 	pthread_mutex_unlock(&f->daemon->verdict_lock);
-	say_demoted(p, e, "operator");
+	say_demoted(f->daemon, p, e, "operator");
 	f->count++;
 	return true;
 }

@@ -64,7 +64,8 @@ struct daemon {
 	/* Producers of the writer: 0..worker_count-1 are the workers, worker_count is everyone
 	 * else. */
 	int worker_count;
-	struct counters *counters[DAEMON_WORKERS + 1]; /* the last: of the main thread */
+	struct counters *counters[DAEMON_WORKERS + 1]; /* the last: own */
+	struct counters own; /* of everyone but the workers: added to with daemon_counted only */
 	struct recent *recent[DAEMON_WORKERS];
 	uint32_t started; /* s, CLOCK_REALTIME */
 	_Atomic bool draining;
@@ -81,6 +82,7 @@ struct daemon {
 /* CLOCK_REALTIME in s. */
 uint32_t daemon_now(void);
 uint64_t daemon_count(const struct daemon *d, enum counter which);
+void daemon_counted(struct daemon *d, enum counter which); /* one more; any thread */
 
 /*
  * One verdict, everywhere: RAM, kernel map, store queue. Effective when it returns: the next SYN

@@ -433,6 +433,7 @@ int main(int argc, char **argv)
 		config->workers ? (int)config->workers : (int)sysconf(_SC_NPROCESSORS_ONLN);
 	if (p->daemon.worker_count > DAEMON_WORKERS)
 		p->daemon.worker_count = DAEMON_WORKERS;
+	p->daemon.counters[DAEMON_WORKERS] = &p->daemon.own;
 	pthread_mutex_init(&p->daemon.verdict_lock, NULL);
 	pthread_mutex_init(&p->daemon.config_lock, NULL);
 	memset(p->listeners.fd, -1, sizeof(p->listeners.fd));

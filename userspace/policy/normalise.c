@@ -18,7 +18,7 @@
 #define LONE_DIGITS 17
 #define LONE_HEX 20
 #define LONE_BASE 24
-#define LONE_MIX 4 /* both letters and digits, this many of each */
+#define LONE_TURNS 4 /* between letters and digits: a name with a number behind it has one */
 /* The same in an address that a machine made. */
 #define IDS_DIGITS 3
 #define IDS_HEX 6
@@ -258,18 +258,18 @@ static bool uuid_at(const char *p)
  * machine. */
 static bool is_id(const char *p, size_t len, bool machine)
 {
-	size_t digits = 0, hex = 0;
+	size_t digits = 0, hex = 0, turns = 0;
 
 	for (size_t i = 0; i < len; i++) {
 		digits += is_digit(p[i]);
 		hex += is_hex(p[i]);
+		turns += i && is_digit(p[i]) != is_digit(p[i - 1]);
 	}
 	if (digits == len)
 		return len >= (machine ? IDS_DIGITS : LONE_DIGITS);
 	if (machine)
 		return digits >= 2 && len >= (hex == len ? IDS_HEX : IDS_BASE);
-	return digits >= LONE_MIX && len - digits >= (hex == len ? 1 : LONE_MIX) &&
-	       len >= (hex == len ? LONE_HEX : LONE_BASE);
+	return turns >= LONE_TURNS && len >= (hex == len ? LONE_HEX : LONE_BASE);
 }
 
 /* "=domain" with a dot in it, up to the end: the recipient of a VERP address. */
@@ -354,7 +354,7 @@ void policy_normalise(const char *sender, char *ret, size_t size)
 		for (size_t i = 0; i < len && n + 2 < size; i++)
 			ret[n++] = *p++;
 	}
-	if (cut && n + 2 < size)
+	if (cut && n + 2 < size && (!n || ret[n - 1] != '#'))
 		ret[n++] = '#';
 	for (const char *p = domain; *p && n + 1 < size; p++)
 		ret[n++] = *p;

@@ -19,6 +19,7 @@ static inline struct policy_conf settings(void)
 		.window = DAY,
 		.keep = 36 * DAY,
 		.promote_after = 2,
+		.promote_net_after = 4,
 		.key = "0123456789abcde",
 	};
 }

@@ -265,6 +265,104 @@ static void some_deliveries_never_count(void **state)
 	}
 }
 
+/* A network counts each of its addresses once: when that address reaches its own threshold. */
+static void sources_promote_their_network(void **state)
+{
+	struct policy_conf c = settings();
+	struct record network = {.tag = TAG + 1};
+	uint32_t promoted = 0;
+
+	(void)state;
+	for (uint32_t host = 1; host <= 6; host++) {
+		struct record source = {.tag = TAG};
+
+		for (uint32_t n = 1; n <= 5; n++) {
+			struct policy_attempt a = attempt("192.0.2.7", "a@x", "b@y");
+			struct policy_edit e = edit_of(&c, &a, NOW + n), f = e;
+
+			a.src.b[15] = (uint8_t)host;
+			assert_true(run_edit(&source, policy_edit_source, &e));
+			assert_int_equal(e.reached, n == c.promote_after);
+			if (!e.reached)
+				continue;
+			assert_true(run_edit(&network, policy_edit_network, &f));
+			assert_int_equal(network.passed, host);
+			assert_int_equal(f.promote, host >= c.promote_net_after);
+			assert_int_equal(f.reached, host == c.promote_net_after);
+			promoted += f.reached;
+		}
+	}
+	assert_int_equal(promoted, 1);
+}
+
+/* To demote is to delete the record: what follows is what followed the first time. */
+static void demotion_undoes_promotion(void **state)
+{
+	struct policy_conf c = settings();
+	struct policy_attempt a = attempt("192.0.2.7", "a@x", "b@y");
+	struct record first[8], r;
+	uint64_t x = 4;
+
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		uint32_t n = 1 + random_below(&x, 8);
+
+		c.promote_after = random_below(&x, 6);
+		for (int life = 0; life < 2; life++) {
+			r = (struct record){.tag = TAG};
+			for (uint32_t i = 0; i < n; i++) {
+				struct policy_edit e = edit_of(&c, &a, NOW + i);
+
+				run_edit(&r, policy_edit_source, &e);
+				assert_int_equal(e.promote,
+						 c.promote_after && i + 1 >= c.promote_after);
+				if (!life)
+					first[i] = r;
+				else
+					assert_memory_equal(&first[i], &r, sizeof(r));
+			}
+		}
+	}
+}
+
+/* Patience keeps its class; each attempt beyond n a minute lowers it by one, for good. */
+static void hammering_lowers_the_class(void **state)
+{
+	static const struct {
+		uint32_t hammer, every, attempts;
+		enum policy_class from, to;
+	} rows[] = {
+		{10, 1, 10, CLASS_CLEAN, CLASS_CLEAN},
+		{10, 1, 11, CLASS_CLEAN, CLASS_DEFAULT},
+		{10, 1, 12, CLASS_CLEAN, CLASS_SUSPICIOUS},
+		{10, 1, 50, CLASS_CLEAN, CLASS_SUSPICIOUS},
+		{10, 6, 500, CLASS_CLEAN, CLASS_CLEAN},
+		{10, 5, 500, CLASS_CLEAN, CLASS_SUSPICIOUS},
+		{10, 60, 1000, CLASS_DEFAULT, CLASS_DEFAULT},
+		{1, 30, 2, CLASS_DEFAULT, CLASS_SUSPICIOUS},
+		{0, 1, 1000, CLASS_CLEAN, CLASS_CLEAN},
+		{65535, 0, 60000, CLASS_CLEAN, CLASS_CLEAN},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct policy_attempt a = attempt("192.0.2.7", "a@x", "b@y");
+		struct policy_conf c = settings();
+		struct record r = {.tag = TAG};
+
+		c.hammer = rows[i].hammer;
+		for (uint32_t n = 0; n < rows[i].attempts; n++) {
+			struct policy_edit e = edit_of(&c, &a, NOW + n * rows[i].every);
+
+			e.delay_class = rows[i].from;
+			run_edit(&r, policy_edit_attempt, &e);
+		}
+		if (r.delay_class != rows[i].to)
+			fail_msg("row %zu: %s", i, policy_class_text(r.delay_class));
+		assert_int_equal(r.first, NOW);
+	}
+}
+
 static void counters_saturate(void **state)
 {
 	struct policy_conf c = settings();
@@ -415,6 +513,9 @@ int main(void)
 		cmocka_unit_test(distinct_triplets_promote_at_the_threshold),
 		cmocka_unit_test(an_idle_source_starts_over),
 		cmocka_unit_test(some_deliveries_never_count),
+		cmocka_unit_test(sources_promote_their_network),
+		cmocka_unit_test(demotion_undoes_promotion),
+		cmocka_unit_test(hammering_lowers_the_class),
 		cmocka_unit_test(counters_saturate),
 		cmocka_unit_test(victims_come_in_order),
 		cmocka_unit_test(any_order_of_edits_ends_the_same),
