@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "selftests/unit/random.h"
+#include "selftests/unit/replay/trace.h"
+
+#define BOB "bob@example.net"
+
+/* ---- providers ---- */
+
+/* The schedule of a sender, and what one of its attempts looks like. */
+struct provider {
+	const char *what;
+	const char *src, *name, *sender; /* #, ^: number of the attempt; ~: its letter */
+	const char *spf;
+	uint32_t base; /* s, of its class */
+	uint32_t times[12];
+};
+
+static const struct provider providers[] = {
+	{"pool of /24s, name only",
+	 "198.18.#.10",
+	 "mail-#.out.m365.example",
+	 "a.b@m365.example",
+	 "none",
+	 300,
+	 {61, 123, 184, 306, 487, 728, 970}},
+	{"pool of /24s, SPF only",
+	 "198.18.#.10",
+	 "",
+	 "a@spf.example",
+	 "pass",
+	 900,
+	 {300, 600, 1200, 2400, 4800}},
+	{"pool of /64s, both",
+	 "2001:db8:#::25",
+	 "o#.mta.ses.example",
+	 "a@ses.example",
+	 "pass",
+	 60,
+	 {120, 600, 1800}},
+	{"pool of /64s, name only",
+	 "2001:db8:#::25",
+	 "o#.mta.ses.example",
+	 "a@ses.example",
+	 "neutral",
+	 300,
+	 {120, 200, 600, 1800}},
+	{"one address, no name, no SPF",
+	 "192.0.2.77",
+	 "",
+	 "a@poor.example",
+	 "none",
+	 900,
+	 {300, 900, 2100, 4500}},
+	{"one /24", "192.0.2.#", NULL, "a@plain.example", NULL, 300, {100, 200, 400, 800}},
+	{"one /64", "2001:db8:7:7::#", NULL, "a@plain.example", NULL, 300, {100, 200, 400, 800}},
+	{"VERP",
+	 "198.18.#.10",
+	 "m#.news.example",
+	 "bounce-5#3#1-bob=example.net@news.example",
+	 "pass",
+	 60,
+	 {300, 900}},
+	{"ids",
+	 "198.18.#.10",
+	 "m#.news.example",
+	 "0100018a2b3c^-1b2c3d4e-ef01-2345-6789-abcdef012345-000000@news.example",
+	 "pass",
+	 60,
+	 {300, 900}},
+	{"SRS",
+	 "198.18.#.10",
+	 "m#.fwd.example",
+	 "SRS0=ab#=T~=orig.example=alice@fwd.example",
+	 "none",
+	 300,
+	 {300, 900, 1800}},
+	{"BATV",
+	 "198.18.#.10",
+	 "m#.batv.example",
+	 "prvs=1#4951f53a=alice@batv.example",
+	 "pass",
+	 60,
+	 {300, 900}},
+	{"bounces", "198.18.#.10", "m#.esp.example", "", "none", 300, {300, 900}},
+	{"gives up early",
+	 "198.18.5.10",
+	 "omr01.aol.example",
+	 "a@aol.example",
+	 "none",
+	 300,
+	 {120, 390, 850, 1892}},
+	{"hours apart",
+	 "198.18.5.10",
+	 "mx.slow.example",
+	 "a@slow.example",
+	 "none",
+	 300,
+	 {14400, 28800}},
+	{"softfail",
+	 "198.18.5.10",
+	 "mx.soft.example",
+	 "a@soft.example",
+	 "softfail",
+	 300,
+	 {100, 1800}},
+};
+
+static const char *text(const char *form, uint32_t i, char buf[200])
+{
+	size_t n = 0;
+
+	if (!form)
+		return NULL;
+	for (const char *p = form; *p; p++) {
+		if (*p == '#')
+			n += (size_t)snprintf(buf + n, 200 - n, "%u", i + 1);
+		else if (*p == '^')
+			n += (size_t)snprintf(buf + n, 200 - n, "%04x", 0x1a2b + i);
+		else
+			buf[n++] = *p == '~' ? (char)('A' + i) : *p;
+	}
+	buf[n] = '\0';
+	return buf;
+}
+
+/* Each gets through, on its first attempt after the delay of its class; and it was told how long.
+ */
+static void every_provider_is_delivered(void **state)
+{
+	struct replay_conf c = settings();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(providers) / sizeof(providers[0]); i++) {
+		const struct provider *p = &providers[i];
+
+		for (c.policy.jitter = 0; c.policy.jitter <= 20; c.policy.jitter += 20) {
+			struct replay *r = engine(&c);
+			char src[200], name[200], sender[200];
+			struct replay_answer v;
+			uint32_t n = 0, wait, spread = p->base * c.policy.jitter / 100;
+
+			v = try(r, 0, text(p->src, 0, src), text(p->sender, 0, sender), BOB,
+				text(p->name, 0, name), p->spf);
+			assert_string_equal(v.verdict, "grey");
+			assert_string_equal(v.reason, "first");
+			wait = v.wait;
+			if (wait + spread < p->base || wait > p->base + spread)
+				fail_msg("%s: told %u s", p->what, wait);
+			while (p->times[n]) {
+				v = try(r, p->times[n], text(p->src, n + 1, src),
+					text(p->sender, n + 1, sender), BOB,
+					text(p->name, n + 1, name), p->spf);
+				if (v.passed[REPLAY_OURS])
+					break;
+				assert_string_equal(v.reason, "early");
+				assert_int_equal(v.wait, wait - p->times[n]);
+				n++;
+			}
+			if (!p->times[n])
+				fail_msg("%s is lost", p->what);
+			assert_string_equal(v.reason, "mature");
+			assert_true(p->times[n] >= wait);
+			assert_true(!n || p->times[n - 1] < wait);
+			assert_int_equal(replay_total(r, REPLAY_OURS).mails, 1);
+			assert_int_equal(replay_total(r, REPLAY_OURS).never, 0);
+			replay_free(&r);
+			assert_null(r);
+		}
+	}
+}
+
+/* ---- bots ---- */
+
+static void bots_are_blocked(void **state)
+{
+	struct replay_conf c = settings();
+	struct replay *r = engine(&c);
+	uint64_t x = 8;
+
+	(void)state;
+	for (uint32_t bot = 0; bot < 3000; bot++) {
+		char src[40], sender[80], rcpt[80];
+		const char *name = bot % 2 ? "host.sender.example" : "";
+		const char *spf = bot % 3 ? "pass" : "fail";
+		uint32_t at = bot * 20;
+
+		snprintf(src, sizeof(src), "10.%u.%u.7", bot >> 8, bot & 255);
+		snprintf(sender, sizeof(sender), "bot.%c%c%c@spam.example", 'a' + bot % 26,
+			 'a' + bot / 26 % 26, 'a' + bot / 676);
+		snprintf(rcpt, sizeof(rcpt), "user%u@example.net", bot % 50);
+		/* fire and forget; repeat at once, within the first minute */
+		for (uint32_t t = 0; t < (bot % 4 ? 60u : 1u); t += 1 + random_below(&x, 9))
+			assert_false(
+				try(r, at + t, src, sender, rcpt, name, spf).passed[REPLAY_OURS]);
+		/* another sender each time, however patient */
+		for (uint32_t t = 100; t < 5000; t += 1000) {
+			size_t len = 4 + random_below(&x, 8);
+
+			for (size_t i = 0; i < len; i++)
+				sender[i] = "abcdefghijklmnopqrstuvwxyz0123456789"[random_below(
+					&x, 36)];
+			snprintf(sender + len, sizeof(sender) - len, "@spam.example");
+			assert_false(
+				try(r, at + t, src, sender, rcpt, name, spf).passed[REPLAY_OURS]);
+		}
+	}
+	assert_int_equal(replay_total(r, REPLAY_OURS).passed, 0);
+	replay_free(&r);
+}
+
+static void a_patient_bot_meets_the_suspicious_class(void **state)
+{
+	static const char *const names[] = {"198-51-100-7.dsl.isp.example", "ppp7.isp.example", "",
+					    "c6336407.isp.example"};
+	struct replay_conf c = settings();
+
+	(void)state;
+	c.policy.jitter = 0;
+	for (size_t i = 0; i < 4; i++) {
+		struct replay *r = engine(&c);
+		struct replay_answer v =
+			try(r, 0, "198.51.100.7", "a@b.example", BOB, names[i], "pass");
+
+		assert_string_equal(v.delay_class, "suspicious");
+		assert_int_equal(v.wait, 900);
+		assert_false(try(r, 899, "198.51.100.7", "a@b.example", BOB, names[i], "pass")
+				     .passed[REPLAY_OURS]);
+		assert_true(try(r, 900, "198.51.100.7", "a@b.example", BOB, names[i], "pass")
+				    .passed[REPLAY_OURS]);
+		replay_free(&r);
+	}
+}
+
+static void a_bad_helo_is_evidence(void **state)
+{
+	struct replay_conf c = settings();
+	struct replay *r = engine(&c);
+	struct replay_attempt a = {.helo = "localhost", .sender = "a@b.example", .recipient = BOB};
+	struct replay_answer v;
+
+	(void)state;
+	assert_int_equal(addr_parse("192.0.2.7", &a.src), 0);
+	assert_int_equal(replay_evidence(&a, "mx.b.example", "pass"), 0);
+	assert_int_equal(replay_next(r, &a, &v), 0);
+	assert_string_equal(v.delay_class, "suspicious");
+	a.sender = "c@b.example";
+	a.helo = "";
+	assert_int_equal(replay_next(r, &a, &v), 0);
+	assert_string_equal(v.delay_class, "clean");
+	replay_free(&r);
+}
+
+/* ---- promotion and traps ---- */
+
+static void deliver(struct replay *r, uint32_t at, const char *src, const char *sender)
+{
+	assert_string_equal(try(r, at, src, sender, BOB, NULL, NULL).verdict, "grey");
+	assert_string_equal(try(r, at + 1000, src, sender, BOB, NULL, NULL).reason, "mature");
+}
+
+static void sources_and_networks_earn_and_lose_their_place(void **state)
+{
+	static char trap[] = "old@example.net";
+	char *const traps[] = {trap};
+	struct replay_conf c = settings();
+	struct replay_answer v;
+	struct replay *r;
+	uint32_t at = 0;
+
+	(void)state;
+	c.traps = traps;
+	c.trap_count = 1;
+	r = engine(&c);
+	for (int life = 0; life < 2; life++) {
+		for (uint32_t host = 1; host <= 4; host++) {
+			char src[40], sender[80];
+
+			snprintf(src, sizeof(src), "192.0.2.%u", host);
+			snprintf(sender, sizeof(sender), "one%u.%u@s.example", life, host);
+			assert_string_equal(
+				try(r, at, src, "new@s.example", BOB, NULL, NULL).verdict, "grey");
+			deliver(r, at, src, sender);
+			sender[0] = 'x';
+			deliver(r, at + 2000, src, sender);
+			v = try(r, at + 3001, src, "never.seen@s.example", BOB, NULL, NULL);
+			assert_string_equal(v.verdict, "allow");
+			assert_string_equal(v.identity, "address");
+			at += 2 * DAY; /* what waited is over */
+		}
+		/* four hosts: the whole network, and no other */
+		v = try(r, at, "192.0.2.200", "never.seen@s.example", BOB, NULL, NULL);
+		assert_string_equal(v.verdict, "allow");
+		assert_string_equal(v.identity, "network");
+		v = try(r, at, "192.0.3.1", "never.seen@s.example", BOB, NULL, NULL);
+		assert_string_equal(v.verdict, "grey");
+		/* a trap takes the host's place and the network's; the other hosts keep theirs */
+		v = try(r, at, "192.0.2.4", "a@s.example", trap, NULL, NULL);
+		assert_string_equal(v.verdict, "deny");
+		assert_string_equal(v.reason, "trap");
+		v = try(r, at + 1, "192.0.2.4", "a@s.example", BOB, NULL, NULL);
+		assert_string_equal(v.reason, "trapped");
+		v = try(r, at + 1, "192.0.2.201", "never.seen@s.example", BOB, NULL, NULL);
+		assert_string_equal(v.verdict, "grey");
+		v = try(r, at + 1, "192.0.2.1", "never.seen@s.example", BOB, NULL, NULL);
+		assert_string_equal(v.verdict, "allow");
+		at += 50 *
+		      DAY; /* idle: all of it is forgotten, and the second life is as the first */
+	}
+	assert_int_equal(replay_total(r, REPLAY_OURS).denied, 4);
+	replay_free(&r);
+}
+
+static void a_trap_ends_by_itself(void **state)
+{
+	static char trap[] = "@unused.example";
+	char *const traps[] = {trap};
+	struct replay_conf c = settings();
+	struct replay *r;
+
+	(void)state;
+	c.traps = traps;
+	c.trap_count = 1;
+	r = engine(&c);
+	/* never for the null sender */
+	assert_string_equal(try(r, 0, "192.0.2.1", "", "x@unused.example", NULL, NULL).verdict,
+			    "grey");
+	assert_string_equal(
+		try(r, 0, "192.0.2.1", "a@s.example", "x@unused.example", NULL, NULL).reason,
+		"trap");
+	/* each further mail starts the clock again */
+	assert_string_equal(try(r, DAY - 1, "192.0.2.1", "a@s.example", BOB, NULL, NULL).reason,
+			    "trapped");
+	assert_string_equal(try(r, 2 * DAY - 2, "192.0.2.1", "a@s.example", BOB, NULL, NULL).reason,
+			    "trapped");
+	assert_string_equal(try(r, 3 * DAY, "192.0.2.1", "a@s.example", BOB, NULL, NULL).verdict,
+			    "grey");
+	replay_free(&r);
+}
+
+static void exempt_networks_pass(void **state)
+{
+	struct prefix exempt;
+	struct replay_conf c = settings();
+	struct replay *r;
+
+	(void)state;
+	assert_int_equal(prefix_parse("10.0.0.0/8", &exempt), 0);
+	c.exempt = &exempt;
+	c.exempt_count = 1;
+	r = engine(&c);
+	assert_string_equal(try(r, 0, "10.1.2.3", "a@s.example", BOB, NULL, NULL).verdict, "allow");
+	assert_string_equal(try(r, 0, "11.1.2.3", "a@s.example", BOB, NULL, NULL).verdict, "grey");
+	replay_free(&r);
+}
+
+static void modes(void **state)
+{
+	struct replay_conf c = settings();
+	struct replay *r;
+
+	(void)state;
+	c.policy.mode = POLICY_LEARN;
+	r = engine(&c);
+	assert_string_equal(try(r, 0, "192.0.2.1", "a@s.example", BOB, NULL, NULL).reason, "learn");
+	assert_string_equal(try(r, 1, "192.0.2.1", "a@s.example", BOB, NULL, NULL).reason, "known");
+	replay_free(&r);
+	c.policy.mode = POLICY_OFF;
+	r = engine(&c);
+	assert_string_equal(try(r, 0, "192.0.2.1", "a@s.example", BOB, NULL, NULL).reason, "off");
+	replay_free(&r);
+}
+
+/* ---- properties ---- */
+
+/* A random log twice through two engines: every answer is the same; nothing unknown passes at once;
+ * what has matured passes. */
+static void twice_gives_the_same(void **state)
+{
+	struct replay_conf c = settings();
+	struct replay *a = engine(&c), *b = engine(&c);
+	uint64_t x = 1;
+	uint32_t now = 0;
+
+	(void)state;
+	for (int i = 0; i < 40000; i++) {
+		char src[40], sender[60], name[60];
+		uint32_t from = random_below(&x, 400);
+		struct replay_answer v, w;
+		const char *spf = random_below(&x, 2) ? "pass" : "none";
+
+		now += random_below(&x, 60);
+		snprintf(src, sizeof(src), "10.%u.%u.%u", from & 15, random_below(&x, 4),
+			 from & 255);
+		snprintf(sender, sizeof(sender), "u%c@d%u.example", 'a' + random_below(&x, 20),
+			 from);
+		snprintf(name, sizeof(name), "m%u.d%u.example", random_below(&x, 9), from);
+		v = try(a, now, src, sender, BOB, name, spf);
+		w = try(b, now, src, sender, BOB, name, spf);
+		assert_string_equal(v.verdict, w.verdict);
+		assert_string_equal(v.reason, w.reason);
+		assert_string_equal(v.delay_class, w.delay_class);
+		assert_string_equal(v.identity, w.identity);
+		assert_int_equal(v.wait, w.wait);
+		assert_int_equal(v.passed[REPLAY_OURS], strcmp(v.verdict, "grey") != 0);
+		assert_int_equal(v.wait > 0, !v.passed[REPLAY_OURS]);
+		if (!strcmp(v.reason, "first"))
+			assert_false(v.passed[REPLAY_OURS]);
+		if (!v.passed[REPLAY_OURS])
+			assert_true(v.wait <= 1080);
+	}
+	replay_free(&a);
+	replay_free(&b);
+}
+
+static void time_does_not_go_back(void **state)
+{
+	struct replay_conf c = settings();
+	struct replay *r = engine(&c);
+
+	(void)state;
+	c.policy.jitter = 0;
+	try(r, 1000, "192.0.2.1", "a@s.example", BOB, NULL, NULL);
+	assert_false(try(r, 10, "192.0.2.1", "a@s.example", BOB, NULL, NULL).passed[REPLAY_OURS]);
+	assert_true(try(r, 1360, "192.0.2.1", "a@s.example", BOB, NULL, NULL).passed[REPLAY_OURS]);
+	replay_free(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_provider_is_delivered),
+		cmocka_unit_test(bots_are_blocked),
+		cmocka_unit_test(a_patient_bot_meets_the_suspicious_class),
+		cmocka_unit_test(a_bad_helo_is_evidence),
+		cmocka_unit_test(sources_and_networks_earn_and_lose_their_place),
+		cmocka_unit_test(a_trap_ends_by_itself),
+		cmocka_unit_test(exempt_networks_pass),
+		cmocka_unit_test(modes),
+		cmocka_unit_test(twice_gives_the_same),
+		cmocka_unit_test(time_does_not_go_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
