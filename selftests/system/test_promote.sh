@@ -1,0 +1,85 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Promotion of sources and of their networks, and demotion with each cause: a trap, the operator,
+# idleness; in the daemon, in the kernel's maps, over a restart.
+# shellcheck source=selftests/system/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+net_up || bail "network namespaces"
+mkdir "$T/backend"
+start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/backend" 2>"$T/backend.log"
+greylist="delay = 1s  delay_clean = 1s  delay_suspicious = 1s  jitter = 0  promote_after = 1  promote_net_after = 2"
+trap_conf='addresses = {"trap@example.net"}  life = 300s  action = reject'
+gate_conf
+gate_start || bail "greygated starts"
+pass "greygated starts"
+
+net_key() { # prefix: the bytes of a key of net4 or net6
+	$PYTHON -c 'import ipaddress,struct,sys
+n = ipaddress.ip_network(sys.argv[1]); print(*struct.pack("=I", n.prefixlen), *n.network_address.packed)' "$1"
+}
+net_is() { # prefix GG_ALLOW
+	local map=net4
+	case $1 in *:*) map=net6 ;; esac
+	# shellcheck disable=SC2046
+	bpftool map lookup pinned "$PIN/$map" key $(net_key "$1") 2>/dev/null | grep -q "$2"
+}
+server_for() { case $1 in *:*) echo $GATE6 ;; *) echo $GATE4 ;; esac; }
+try() { attempt "$1" "$(server_for "$1")" "$2" user1@example.net; } # source sender
+delivered() { try "$1" "$2" | grep -qE '^S: 250 .*queued|^S: 250 2\.0\.0'; }
+greylisted() { try "$1" "$2" | grep -qE '^S: 451 4\.7\.1'; }
+retried() { wait_for 5 delivered "$1" "$2"; }
+learned() { gg list learned --json | grep -q "\"$1\""; }
+
+# 203.0.113.7 to .9, 2001:db8:1::7 and ::8 are of one network each
+learn() { # hosts...
+	local h
+	for h in "$@"; do
+		check "$h: a stranger waits" greylisted "$h" "first-${h//:/x}@sender.example"
+		check "$h: its retry is delivered" retried "$h" "first-${h//:/x}@sender.example"
+		check "$h: is learned" learned "$h"
+	done
+}
+learn 203.0.113.7
+refuse "one host is not its network" learned 203.0.113.0/24
+check "its neighbour waits" greylisted 203.0.113.9 "early@sender.example"
+learn 203.0.113.8 2001:db8:1::7 2001:db8:1::8
+for net in 203.0.113.0/24 2001:db8:1::/64; do
+	check "$net is learned with its second host" learned $net
+	check "$net is in the kernel's map" net_is $net GG_ALLOW
+	check "$net is logged" log_wait event=promote net=$net
+done
+check "a new host of it waits for nothing" delivered 203.0.113.9 "new@sender.example"
+is "promotions are counted" "$(counter promoted)" 6
+
+# ---- over a restart ----
+gate_stop; is "it stops" $? 0
+gate_start || bail "greygated starts again"
+check "the network is still allowed" delivered 203.0.113.9 "again@sender.example"
+
+# ---- a trap ----
+like "a learned network's host that mails a trap is refused" \
+	"$(attempt 203.0.113.9 $GATE4 spam@sender.example trap@example.net)" '^S: 554 5\.7\.1'
+refuse "the network is no longer learned" learned 203.0.113.0/24
+refuse "nor in the kernel's map" net_is 203.0.113.0/24 GG_ALLOW
+check "that is logged" log_wait event=demote src=203.0.113.0/24 reason=trap
+check "the host is denied in the kernel" map_is 203.0.113.9 GG_DENY
+check "a stranger of the network waits" greylisted 203.0.113.66 "other@sender.example"
+check "what a neighbour earned itself stays" delivered 203.0.113.7 "other@sender.example"
+like "a learned host that mails a trap is refused" \
+	"$(attempt 203.0.113.7 $GATE4 spam@sender.example trap@example.net)" '^S: 554 5\.7\.1'
+check "and denied in the kernel" map_is 203.0.113.7 GG_DENY
+check "and demoted" log_wait event=demote src=203.0.113.7 reason=trap
+like "the null sender is never trapped" "$(attempt 203.0.113.8 $GATE4 '' trap@example.net)" '^S: 250'
+check "its place stays" learned 203.0.113.8
+between "demotions are counted" "$(counter demoted)" 2 2
+
+# ---- the operator ----
+check "forget one host" gg forget 2001:db8:1::7
+refuse "its network goes with it" learned 2001:db8:1::/64
+check "by the operator" log_wait event=demote src=2001:db8:1::/64 reason=operator
+check "it has to wait as at first" greylisted 2001:db8:1::7 "next@sender.example"
+check "the other host stays" learned 2001:db8:1::8
+check "the retry is delivered" retried 2001:db8:1::7 "next@sender.example"
+check "it is learned anew" learned 2001:db8:1::7
+refuse "its network only by as many hosts as at first" learned 2001:db8:1::/64
