@@ -78,6 +78,19 @@ static void print_source(const json_t *row, const json_t *s, uint64_t now)
 	       row_num(s, "promote_after"));
 }
 
+static void print_network(const json_t *row, const json_t *s, uint64_t now)
+{
+	char last[FORMAT_TEXT];
+
+	printf("%s%s: %" PRIu64 " of its addresses learned%s, the last %s; ", format_colour('b'),
+	       row_str(row, "source"), row_num(row, "hosts"), format_colour('0'),
+	       format_when(row_num(row, "last"), now, last));
+	if (row_num(s, "promote_net_after"))
+		printf("allowed as a whole after %" PRIu64 "\n", row_num(s, "promote_net_after"));
+	else
+		puts("never allowed as a whole");
+}
+
 static void print_decision(const json_t *row)
 {
 	char from[120], to[120], helo[80], clock[16];
@@ -107,6 +120,8 @@ static void print_kind(const json_t *rows, const char *kind, const json_t *s, ui
 			print_record(row, now);
 		else if (!strcmp(kind, "source"))
 			print_source(row, s, now);
+		else if (!strcmp(kind, "network"))
+			print_network(row, s, now);
 		else
 			print_decision(row);
 	}
@@ -152,6 +167,7 @@ static void print(const json_t *rows, const json_t *s, bool ticket)
 	print_outcome(s);
 	print_kind(rows, "verdict", s, now);
 	print_kind(rows, "source", s, now);
+	print_kind(rows, "network", s, now);
 	print_kind(rows, "record", s, now);
 	if (has_kind(rows, "decision")) {
 		printf("%slast decisions%s\n", format_colour('b'), format_colour('0'));

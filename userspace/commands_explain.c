@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * explain: everything that is known of an address, or of the refusal a ticket stands for, and what
- * would change it. Rows of kind verdict, source, record and decision; the closing object says what
- * the answer comes to.
+ * would change it. Rows of kind verdict, source, network, record and decision; the closing object
+ * says what the answer comes to.
  */
 #include <string.h>
 
@@ -95,6 +95,19 @@ static bool is_exempt(const struct config *c, const struct prefix *p)
 	return false;
 }
 
+/* What a source, or its network, has earned so far. */
+static void explain_count(struct explain *e, const char *kind, uint64_t tag, const struct prefix *p)
+{
+	struct record r;
+	struct cell cell;
+
+	if (!table_get(e->d->records, tag, &cell))
+		return;
+	r = record_of(&cell);
+	if (!policy_expired(&e->policy, &r, daemon_now()))
+		emit(e, kind, row_record(&e->policy, &r, p, NULL, NULL));
+}
+
 /* What holds for the address now: "verdict" of the closing object. */
 static int explain_verdict(struct explain *e)
 {
@@ -104,9 +117,7 @@ static int explain_verdict(struct explain *e)
 	const struct reason *why;
 	struct verdict_entry v;
 	struct reasons reasons;
-	struct record source;
 	struct prefix p;
-	struct cell cell;
 	int rc;
 
 	addr_text(&e->addr, addr);
@@ -130,15 +141,15 @@ static int explain_verdict(struct explain *e)
 		mend(e, "greygate allow", addr, "");
 		mend(e, "greygate deny", addr, "");
 	}
-	if (table_get(e->d->records, policy_source_tag(&e->policy, &e->addr), &cell)) {
-		source = record_of(&cell);
-		p = addr_host(&e->addr);
-		if (!policy_expired(&e->policy, &source, daemon_now()))
-			emit(e, "source", row_record(&e->policy, &source, &p, NULL, NULL));
-	}
+	p = addr_host(&e->addr);
+	explain_count(e, "source", policy_source_tag(&e->policy, &e->addr), &p);
+	p = addr_network(&e->addr);
+	explain_count(e, "network", policy_network_tag(&e->policy, &e->addr), &p);
 	json_object_set_new(control_summary(e->r), "verdict", json_string(outcome));
 	json_object_set_new(control_summary(e->r), "promote_after",
 			    json_integer(e->policy.promote_after));
+	json_object_set_new(control_summary(e->r), "promote_net_after",
+			    json_integer(e->policy.promote_net_after));
 	return 0;
 }
 

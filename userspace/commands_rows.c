@@ -109,6 +109,12 @@ json_t *row_verdict(const struct daemon *d, const struct prefix *p, const struct
 	return row;
 }
 
+/* Counts the promoted addresses of a network, not the triplets of a source. */
+static bool is_network(const struct record *r)
+{
+	return r->state == RECORD_SOURCE && r->rung == RUNG_NETWORK;
+}
+
 /* What a record remembers of its source: the address, or for IPv6 its /64. */
 static void record_net(const struct record *r, char text[PREFIX_TEXT])
 {
@@ -121,12 +127,17 @@ static void record_net(const struct record *r, char text[PREFIX_TEXT])
 		p.len = 64;
 		memcpy(p.addr.b, r->net, 8);
 	}
+	if (is_network(r))
+		p = addr_network(&p.addr);
 	prefix_text(&p, text);
 }
 
 static const char *state_text(const struct record *r)
 {
-	return r->state == RECORD_PASSED ? "passed" : r->state == RECORD_GREY ? "grey" : "source";
+	return r->state == RECORD_PASSED ? "passed"
+	       : r->state == RECORD_GREY ? "grey"
+	       : is_network(r)           ? "network"
+					 : "source";
 }
 
 json_t *row_record(const struct policy_conf *c, const struct record *r, const struct prefix *source,
@@ -148,7 +159,8 @@ json_t *row_record(const struct policy_conf *c, const struct record *r, const st
 	set_time(row, "first", r->first);
 	set_time(row, "last", r->last);
 	if (r->state == RECORD_SOURCE) {
-		json_object_set_new(row, "triplets", json_integer(r->passed));
+		json_object_set_new(row, is_network(r) ? "hosts" : "triplets",
+				    json_integer(r->passed));
 		set_time(row, "until", (uint64_t)r->last + c->keep);
 		return row;
 	}

@@ -435,6 +435,7 @@ static void earn(struct worker *w, const struct session *s, const struct policy_
 	struct prefix host = addr_host(&s->src), network = addr_network(&s->src);
 	struct policy_edit e = *from;
 
+	e.rung = RUNG_ADDRESS;
 	table_edit(w->daemon->records, policy_source_tag(&w->policy, &s->src), policy_edit_source,
 		   &e, NULL);
 	store_record(w, s, &e, nothing, false, 0);
@@ -442,6 +443,7 @@ static void earn(struct worker *w, const struct session *s, const struct policy_
 		promote(w, s, &host, "triplets", e.after.passed);
 	if (!e.reached)
 		return;
+	e.rung = RUNG_NETWORK;
 	table_edit(w->daemon->records, policy_network_tag(&w->policy, &s->src), policy_edit_network,
 		   &e, NULL);
 	store_record(w, s, &e, nothing, false, 0);

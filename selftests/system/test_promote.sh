@@ -42,6 +42,9 @@ learn() { # hosts...
 }
 learn 203.0.113.7
 refuse "one host is not its network" learned 203.0.113.0/24
+like "explain tells how far the network is" "$(gg explain 203.0.113.9)" \
+	'203\.0\.113\.0/24: 1 of its addresses learned.* after 2'
+like "so does export" "$(gg export)" '"state":"network","source":"203\.0\.113\.0/24".*"hosts":1'
 check "its neighbour waits" greylisted 203.0.113.9 "early@sender.example"
 learn 203.0.113.8 2001:db8:1::7 2001:db8:1::8
 for net in 203.0.113.0/24 2001:db8:1::/64; do

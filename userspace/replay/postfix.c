@@ -375,7 +375,8 @@ static int by_time(const void *a, const void *b)
 
 int replay_postfix_each(struct replay_postfix *p, replay_attempt_fn see, void *arg)
 {
-	qsort(p->logged, p->logged_count, sizeof(*p->logged), by_time);
+	if (p->logged_count)
+		qsort(p->logged, p->logged_count, sizeof(*p->logged), by_time);
 	for (size_t i = 0; i < p->logged_count; i++) {
 		const struct logged *l = &p->logged[i];
 		const char *name = p->texts + l->name;
