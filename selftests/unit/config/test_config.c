@@ -67,6 +67,8 @@ static void defaults(void **state)
 	assert_int_equal(c->greylist.window, 86400000);
 	assert_true(c->greylist.keep == 36 * 86400000ull);
 	assert_int_equal(c->greylist.promote_after, 2);
+	assert_int_equal(c->greylist.promote_net_after, 4);
+	assert_int_equal(c->greylist.hammer, 10);
 	assert_int_equal(c->greylist.records, 1000000);
 	assert_int_equal(c->greylist.exempt_count, 0);
 	assert_int_equal(c->trap.address_count, 0);
@@ -109,7 +111,8 @@ static void everything(void **state)
 		"stutter { first = 0 interval = 10ms deny_limit = 5m max_sessions = 0 }\n"
 		"greylist {\n mode = learn match = address delay_clean = 0 delay = 1m\n"
 		"delay_suspicious = 2m jitter = 50 window = 1h keep = 2d promote_after = 0\n"
-		"records = 20k exempt = {\"192.0.2.0/24\", \"2001:db8::/32\", 198.51.100.1} }\n"
+		"promote_net_after = 9 hammer = 3 records = 20k exempt = {\"192.0.2.0/24\", "
+		"\"2001:db8::/32\", 198.51.100.1} }\n"
 		"trap { addresses = {\"old@example.net\", \"@unused.example.net\"} life = 1h\n"
 		"max = 2h action = drop_all }\n"
 		"limit { sessions = 1k per_source = 1 recipients = 10000 line = 512 commands = 10\n"
@@ -133,6 +136,8 @@ static void everything(void **state)
 	assert_int_equal(c->greylist.mode, POLICY_LEARN);
 	assert_int_equal(c->greylist.match, MATCH_ADDRESS);
 	assert_int_equal(c->greylist.records, 20000);
+	assert_int_equal(c->greylist.promote_net_after, 9);
+	assert_int_equal(c->greylist.hammer, 3);
 	assert_int_equal(c->greylist.exempt_count, 3);
 	assert_string_equal(prefix_text(&c->greylist.exempt[1], text), "2001:db8::/32");
 	assert_string_equal(c->trap.addresses[1], "@unused.example.net");
@@ -140,6 +145,57 @@ static void everything(void **state)
 	assert_false(c->upstream.xclient);
 	assert_int_equal(c->limit.store, 16 << 20);
 	config_free(&c);
+}
+
+/* The policy gets whole seconds, and of every setting its own. */
+static void policy(void **state)
+{
+	struct config *c =
+		parse(GOOD "greylist { mode = learn match = address delay_clean = 1s "
+			   "delay = 2s delay_suspicious = 3s jitter = 4 window = 5s "
+			   "keep = 6s promote_after = 7 promote_net_after = 8 hammer = 9 }");
+	struct policy_conf p = config_policy(c);
+
+	(void)state;
+	assert_int_equal(p.mode, POLICY_LEARN);
+	assert_int_equal(p.match, MATCH_ADDRESS);
+	assert_int_equal(p.delay[CLASS_CLEAN], 1);
+	assert_int_equal(p.delay[CLASS_DEFAULT], 2);
+	assert_int_equal(p.delay[CLASS_SUSPICIOUS], 3);
+	assert_int_equal(p.jitter, 4);
+	assert_int_equal(p.window, 5);
+	assert_int_equal(p.keep, 6);
+	assert_int_equal(p.promote_after, 7);
+	assert_int_equal(p.promote_net_after, 8);
+	assert_int_equal(p.hammer, 9);
+	config_free(&c);
+}
+
+/* Who only borrows settings need not name a listener; what is wrong is wrong all the same. */
+static void settings_alone(void **state)
+{
+	char name[] = "/tmp/greygate-settings.XXXXXX", err[2000];
+	const char *const texts[] = {"greylist { delay = 7s }\n", "greylist { delay = 7x }\n",
+				     "greylist { delay = 2h window = 1h }\n", "mode = host\n"};
+	const int want[] = {0, -EINVAL, -EINVAL, 0};
+	struct config *c = NULL;
+	int fd = mkstemp(name);
+
+	(void)state;
+	assert_int_equal(config_load_settings(NULL, &c, err, sizeof(err)), 0);
+	assert_int_equal(c->greylist.delay, 300000);
+	config_free(&c);
+	assert_true(fd >= 0);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(pwrite(fd, texts[i], strlen(texts[i]), 0), strlen(texts[i]));
+		assert_int_equal(config_load_settings(name, &c, err, sizeof(err)), want[i]);
+		assert_int_equal(config_load(name, &c, err, sizeof(err)), -EINVAL);
+		config_free(&c);
+	}
+	close(fd);
+	unlink(name);
+	assert_int_equal(config_load_settings(name, &c, err, sizeof(err)), -ENOENT);
 }
 
 static void append(void **state)
@@ -481,11 +537,12 @@ static void threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults), cmocka_unit_test(everything),
-		cmocka_unit_test(append),   cmocka_unit_test(malformed),
-		cmocka_unit_test(damaged),  cmocka_unit_test(many),
-		cmocka_unit_test(files),    cmocka_unit_test(samples),
-		cmocka_unit_test(threads),
+		cmocka_unit_test(defaults),       cmocka_unit_test(everything),
+		cmocka_unit_test(append),         cmocka_unit_test(malformed),
+		cmocka_unit_test(damaged),        cmocka_unit_test(many),
+		cmocka_unit_test(files),          cmocka_unit_test(samples),
+		cmocka_unit_test(threads),        cmocka_unit_test(policy),
+		cmocka_unit_test(settings_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
