@@ -362,8 +362,10 @@ void judge_recipient(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
 	struct smtp *smtp = session_smtp(w, s);
-	struct policy_attempt attempt = {
-		.src = s->src, .sender = smtp->reverse.text, .recipient = smtp->forward.text};
+	struct policy_attempt attempt = {.src = s->src,
+					 .sender = smtp->reverse.text,
+					 .recipient = smtp->forward.text,
+					 .exempt = policy_recipient_exempt(smtp->forward.text)};
 	struct policy_identity ids[POLICY_RUNGS];
 	struct record records[POLICY_RUNGS] = {0};
 	struct judgement j = {.decision = {.verdict = POLICY_PASS, .reason = REASON_EXEMPT}};

@@ -119,6 +119,23 @@ def stutter(raw, table):
             table.note(f"{done[trouble]} sessions {trouble}")
 
 
+def decide(raw, table):
+    for o in (o["result"] for o in raw if o["row"] == "decide"):
+        if "attempts" in o:
+            rate = o["attempts"] / o["seconds"]
+            table.add("replay attempts/s", rate, None, None, ">= 200000", rate >= 200000)
+            continue
+        millions = f"{o['records'] / 1e6:.0f} M records"
+        if o["records"] <= 1000000:
+            table.add(f"decision us, {millions}", o["mean_ns"] / 1000, None, None, "< 5",
+                      o["mean_ns"] < 5000, digits=2)
+        else:
+            table.add(f"decision p99 us, {millions}", o["p99_ns"] / 1000, None, None, "< 50",
+                      o["p99_ns"] < 50000, digits=2)
+            table.add("  MB of memory", o["rss_kb"] / 1024, None, None, "< 1500",
+                      o["rss_kb"] < 1500 * 1024)
+
+
 def xdp(found, table):
     for o in found:
         ours = o.get("greygate")
@@ -136,6 +153,7 @@ def main():
     table = Table()
     greylist(raw, table)
     stutter(raw, table)
+    decide(raw, table)
     xdp(xdp_raw, table)
     if not table.rows:
         print("bench: no row was measured", file=sys.stderr)
