@@ -16,13 +16,17 @@
 
 /* Lengths from which a word is no name: phone numbers have up to 15 digits. */
 #define LONE_DIGITS 17
-#define LONE_HEX 20
-#define LONE_BASE 24
+#define LONE_HEX 16
+#define LONE_BASE 20
 #define LONE_TURNS 4 /* between letters and digits: a name with a number behind it has one */
 /* The same in an address that a machine made. */
 #define IDS_DIGITS 3
 #define IDS_HEX 6
 #define IDS_BASE 8
+/* And behind a "+", which leads to the same mailbox anyway. */
+#define TAIL_DIGITS 5
+#define TAIL_MIX 6
+#define TAIL_TURNS 2
 
 #define UUID 36
 
@@ -69,30 +73,41 @@ static bool batv_tag(const char *p, size_t len)
 	return true;
 }
 
-/* Tags of other makers: some hex digits, not all of them letters. */
-static bool loose_tag(const char *p, size_t len)
+/* Tags of other makers: some characters, not all of them letters. */
+static bool tag_of(const char *p, size_t len, bool (*character)(char c))
 {
 	size_t digits = 0;
 
 	for (size_t i = 0; i < len; i++) {
-		if (!is_hex(p[i]))
+		if (!character(p[i]))
 			return false;
 		digits += is_digit(p[i]);
 	}
 	return len >= 6 && len <= 16 && digits >= 2;
 }
 
+static bool hex_tag(const char *p, size_t len)
+{
+	return tag_of(p, len, is_hex);
+}
+
+static bool word_tag(const char *p, size_t len)
+{
+	return tag_of(p, len, is_word);
+}
+
 /* prvs=TAG=user, in older drafts prvs=user=TAG and prvs=user/TAG. */
 static bool unwrap_prvs(char *local, char *body)
 {
-	bool (*const tags[])(const char *, size_t) = {batv_tag, loose_tag};
+	/* The surest kind of tag is looked for on both sides first. */
+	bool (*const tags[])(const char *, size_t) = {batv_tag, hex_tag, word_tag};
 	char *first = strchr(body, '='), *last = strrchr(body, '=');
 
 	if (!first)
 		first = last = strchr(body, '/');
 	if (!first || first == body || !last[1])
 		return false;
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 3; i++) {
 		if (*first == '=' && tags[i](body, (size_t)(first - body))) {
 			close_gap(local, first + 1);
 			return true;
@@ -133,7 +148,7 @@ static char *srs_rest(char *body)
 {
 	char *day = strchr(body, '='), *rest = day ? strchr(day + 1, '=') : NULL;
 
-	return rest && day > body && rest == day + 3 && rest[1] ? rest + 1 : NULL;
+	return rest && day > body && rest > day + 1 && rest <= day + 5 && rest[1] ? rest + 1 : NULL;
 }
 
 /* SRS0=HASH=DAY=domain=user: the first forwarder's. */
@@ -229,7 +244,8 @@ static bool bounce_word(const char *p, size_t len)
 	return false;
 }
 
-/* bounce.example.org, bounces7.example.org */
+/* bounce.example.org, bounces7.example.org; but reply.example may be a company with people in it.
+ */
 static bool bounce_domain(const char *domain)
 {
 	for (const char *p = domain; *p; p += strcspn(p, "."), p += *p == '.') {
@@ -237,8 +253,11 @@ static bool bounce_domain(const char *domain)
 
 		while (p[len] >= 'a' && p[len] <= 'z')
 			len++;
-		if (bounce_word(p, len) && strchr(p, '.'))
-			return true;
+		if (bounce_word(p, len)) {
+			const char *organisation = policy_organisation(domain);
+
+			return organisation && p < organisation;
+		}
 	}
 	return false;
 }
@@ -254,16 +273,25 @@ static bool uuid_at(const char *p)
 	return !is_word(p[UUID]);
 }
 
+/* From letters to digits and back. */
+static size_t turns_in(const char *p, size_t len)
+{
+	size_t turns = 0;
+
+	for (size_t i = 1; i < len; i++)
+		turns += is_digit(p[i]) != is_digit(p[i - 1]);
+	return turns;
+}
+
 /* Whether a word is a number or an id: surely one, or (machine) one in an address made by a
  * machine. */
 static bool is_id(const char *p, size_t len, bool machine)
 {
-	size_t digits = 0, hex = 0, turns = 0;
+	size_t digits = 0, hex = 0, turns = turns_in(p, len);
 
 	for (size_t i = 0; i < len; i++) {
 		digits += is_digit(p[i]);
 		hex += is_hex(p[i]);
-		turns += i && is_digit(p[i]) != is_digit(p[i - 1]);
 	}
 	if (digits == len)
 		return len >= (machine ? IDS_DIGITS : LONE_DIGITS);
@@ -281,11 +309,42 @@ static bool verp_tail(const char *p)
 	       strspn(equals + 1, "abcdefghijklmnopqrstuvwxyz0123456789.-") == strlen(equals + 1);
 }
 
+/* news-4711-user=example.net: a number, and behind it a whole address. */
+static bool numbered_verp(const char *local)
+{
+	const char *equals = strrchr(local, '=');
+
+	if (!verp_tail(local))
+		return false;
+	for (const char *p = local; p < equals;) {
+		size_t len = word_length(p);
+
+		if (len >= IDS_DIGITS && strspn(p, "0123456789") == len && p[len] == '-')
+			return true;
+		p += len ? len : 1;
+	}
+	return false;
+}
+
+/* user+4711a8f3 */
+static bool id_tail(const char *p)
+{
+	size_t len = word_length(p);
+
+	if (p[len])
+		return false;
+	return strspn(p, "0123456789") == len ? len >= TAIL_DIGITS
+					      : len >= TAIL_MIX && turns_in(p, len) >= TAIL_TURNS;
+}
+
 static bool made_by_machine(const char *local, const char *domain)
 {
-	if (bounce_domain(domain))
+	/* Words in somebody's domain say nothing of the address. */
+	const char *end = verp_tail(local) ? strrchr(local, '=') : local + strlen(local);
+
+	if (bounce_domain(domain) || numbered_verp(local))
 		return true;
-	for (const char *p = local; *p;) {
+	for (const char *p = local; p < end;) {
 		size_t len = word_length(p);
 
 		if (uuid_at(p) || (len && (bounce_word(p, len) || is_id(p, len, false))))
@@ -304,8 +363,8 @@ static char *variable_tail(char *local, bool machine)
 	/* What is left of SRS is the original sender. */
 	if (!strncmp(local, "srs0.", 5) || !strncmp(local, "srs1.", 5) || strstr(local, "+srs"))
 		return local + strlen(local);
-	/* list+user=example.net, and bounce+whatever */
-	if (plus && plus > local && (machine || verp_tail(plus + 1)))
+	/* list+user=example.net, list+4711a8f3, and bounce+whatever */
+	if (plus && plus > local && (machine || verp_tail(plus + 1) || id_tail(plus + 1)))
 		return plus;
 	/* list-bounces-user=example.net; the user may have hyphens: cut at the last one of those
 	 * that lead a word before "=". */
