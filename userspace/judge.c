@@ -335,6 +335,7 @@ void judge_recipient(struct worker *w, uint32_t n)
 	struct policy_attempt attempt = {.src = s->src,
 					 .sender = smtp->reverse.text,
 					 .recipient = smtp->forward.text,
+					 .evidence = evidence_of(w, s),
 					 .exempt = policy_recipient_exempt(smtp->forward.text)};
 	struct policy_identity ids[POLICY_RUNGS];
 	struct record records[POLICY_RUNGS] = {0};
@@ -365,6 +366,8 @@ void judge_recipient(struct worker *w, uint32_t n)
 		let_through(w, n, &d);
 		return;
 	}
+	if (!attempt.exempt && evidence_wait(w, n))
+		return;
 	count = policy_identities(&w->policy, &attempt, ids);
 	for (int i = 0; i < count; i++) {
 		struct cell cell;

@@ -107,7 +107,7 @@ static void on_socket(void *arg, ares_socket_t fd, int readable, int writable)
 	/* Without room the descriptor is not watched: its questions end by their timeout. */
 	if (!w || (w->fd < 0 && !events) || (w->fd == fd && w->events == events))
 		return;
-	if (w->armed) {
+	if (w->armed && !r->ending) {
 		r->hooks.cancel(r->hooks.arg, (uint32_t)(w - r->watches), w->generation);
 		w->armed = false;
 	}

@@ -25,6 +25,7 @@
 
 #include "../core/addr.h"
 #include "../core/records.h"
+#include "evidence.h"
 
 enum policy_mode { POLICY_ENFORCE, POLICY_LEARN, POLICY_OFF };
 
@@ -65,8 +66,9 @@ struct policy_conf {
 
 struct policy_attempt {
 	struct addr src;
-	const char *sender;    /* reverse-path without brackets, "" for null */
-	const char *recipient; /* forward-path without brackets */
+	const char *sender;                     /* reverse-path without brackets, "" for null */
+	const char *recipient;                  /* forward-path without brackets */
+	const struct policy_evidence *evidence; /* NULL: nothing is known */
 	bool exempt;
 };
 
