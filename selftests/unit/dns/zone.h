@@ -25,7 +25,7 @@ static inline const char *zone_type(enum dns_type t)
 
 static inline void zone_add(struct dns_answer *a, enum dns_type type, const json_t *value)
 {
-	char text[4096] = "";
+	static char text[SPF_TEXT + 256];
 	size_t len = 0, skip = type == DNS_MX ? 2 : 0;
 	struct addr addr;
 
