@@ -151,7 +151,8 @@ deb: all
 FUZZERS := $(patsubst selftests/fuzz/%.c,%,$(wildcard selftests/fuzz/*.c))
 FUZZ_SECONDS ?= 60
 
-$(BUILD)/fuzz/%: selftests/fuzz/%.c $(wildcard userspace/smtp/*.c userspace/relay/*.c userspace/core/addr.c)
+$(BUILD)/fuzz/%: selftests/fuzz/%.c $(wildcard userspace/smtp/*.c userspace/relay/*.c userspace/core/addr.c) \
+		userspace/dns/answer.c userspace/dns/name.c $(wildcard userspace/dns/spf_*.c)
 	@mkdir -p $(@D)
 	@echo '  FUZZ $<'
 	$(Q)$(CLANG) -std=gnu11 -g -O1 -D_GNU_SOURCE -Iinclude -Iuserspace -I. \

@@ -76,6 +76,8 @@ struct spf_term {
 
 /* Whether a TXT record is an SPF record: "v=spf1" alone or before a blank. */
 bool spf_is_record(const char *text, size_t len);
+/* How many there are in the answer to a TXT question; the last one (pointing into a) is *ret. */
+int spf_find_record(const struct dns_answer *a, const char **ret, size_t *ret_len);
 /* The term at *at (0 is behind the version), which moves on. 1: *ret; 0: the record is over;
  * -EINVAL: a syntax error, *why (if not NULL) says which. */
 int spf_term(const char *record, size_t len, size_t *at, struct spf_term *ret, const char **why);

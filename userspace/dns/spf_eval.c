@@ -23,18 +23,6 @@ enum want {
 	WANT_EXPLANATION,
 };
 
-static const char *const results[SPF_R_MAX] = {
-	[SPF_R_NONE] = "none",           [SPF_R_NEUTRAL] = "neutral",
-	[SPF_R_PASS] = "pass",           [SPF_R_FAIL] = "fail",
-	[SPF_R_SOFTFAIL] = "softfail",   [SPF_R_TEMPERROR] = "temperror",
-	[SPF_R_PERMERROR] = "permerror",
-};
-
-const char *spf_result_text(enum spf_result r)
-{
-	return results[r];
-}
-
 static struct spf_frame *top(struct spf *s)
 {
 	return &s->frames[s->depth];
@@ -61,7 +49,7 @@ __attribute__((format(printf, 3, 4))) static void end(struct spf *s, enum spf_re
 	va_start(ap, format);
 	vsnprintf(s->decided, sizeof(s->decided), format, ap);
 	va_end(ap);
-	trace(s, "%s: %s", s->decided, results[r]);
+	trace(s, "%s: %s", s->decided, spf_result_text(r));
 	s->result = r;
 	s->done = true;
 }
@@ -79,6 +67,13 @@ static enum dns_type address_type(const struct spf *s)
 }
 
 /* ---- names ---- */
+
+static void ask_ptr(struct spf *s)
+{
+	char name[NAME_REVERSE];
+
+	ask(s, WANT_PTR, DNS_PTR, name_reverse(&s->addr, name));
+}
 
 /* The validated name of the client (RFC 7208 7.3): best the domain itself, else one below it, else
  * any. */
@@ -128,11 +123,9 @@ static void target(struct spf *s, const struct spf_term *t, char ret[DNS_NAME])
 /* Whether the client's names have to be asked for first; then that is on its way. */
 static bool names_needed(struct spf *s, const char *spec, size_t len)
 {
-	char name[NAME_REVERSE];
-
 	if (s->ptr_known || !spec || !spf_macro_wants_name(spec, len))
 		return false;
-	ask(s, WANT_PTR, DNS_PTR, name_reverse(&s->addr, name));
+	ask_ptr(s);
 	return true;
 }
 
@@ -185,7 +178,7 @@ static void frame_end(struct spf *s, enum spf_result r, const char *what, size_t
 		explain(s);
 		return;
 	}
-	trace(s, "%.*s: %s", (int)len, what, results[r]);
+	trace(s, "%.*s: %s", (int)len, what, spf_result_text(r));
 	s->depth--;
 	s->text_len = f->text;
 	s->term.text = s->text + f->term;
@@ -194,7 +187,7 @@ static void frame_end(struct spf *s, enum spf_result r, const char *what, size_t
 	if (r == SPF_R_PASS)
 		frame_end(s, f->match, s->term.text, s->term.text_len);
 	else
-		no_match(s, results[r]);
+		no_match(s, spf_result_text(r));
 }
 
 static void match(struct spf *s)
@@ -259,13 +252,6 @@ static void redirect(struct spf *s)
 	trace(s, "%.*s", (int)t.text_len, t.text);
 	s->text_len = top(s)->text;
 	open_record(s, name);
-}
-
-static void ask_ptr(struct spf *s)
-{
-	char name[NAME_REVERSE];
-
-	ask(s, WANT_PTR, DNS_PTR, name_reverse(&s->addr, name));
 }
 
 static void ptr_term(struct spf *s)
@@ -404,23 +390,6 @@ static bool holds_client(const struct spf *s, const struct dns_answer *a, uint8_
 	return false;
 }
 
-/* The domain's record is in *ret (pointing into a): how many there are. */
-static int find_record(const struct dns_answer *a, const char **ret, size_t *ret_len)
-{
-	size_t at = 0, len;
-	const uint8_t *data;
-	int count = 0;
-
-	while (dns_record(a, &at, &data, &len)) {
-		if (!spf_is_record((const char *)data, len))
-			continue;
-		*ret = (const char *)data;
-		*ret_len = len;
-		count++;
-	}
-	return count;
-}
-
 static void on_record(struct spf *s, const struct dns_answer *a)
 {
 	struct spf_frame *f = top(s);
@@ -430,7 +399,7 @@ static void on_record(struct spf *s, const struct dns_answer *a)
 
 	if (!answered(s, a))
 		return;
-	count = find_record(a, &record, &len);
+	count = spf_find_record(a, &record, &len);
 	if (count == 0) {
 		/* At the first domain that is an answer, further on the policy is broken (5.2,
 		 * 6.1). */

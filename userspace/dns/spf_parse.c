@@ -33,6 +33,18 @@ static const struct {
 } qualifiers[] = {
 	{'+', SPF_R_PASS}, {'-', SPF_R_FAIL}, {'~', SPF_R_SOFTFAIL}, {'?', SPF_R_NEUTRAL}};
 
+static const char *const results[SPF_R_MAX] = {
+	[SPF_R_NONE] = "none",           [SPF_R_NEUTRAL] = "neutral",
+	[SPF_R_PASS] = "pass",           [SPF_R_FAIL] = "fail",
+	[SPF_R_SOFTFAIL] = "softfail",   [SPF_R_TEMPERROR] = "temperror",
+	[SPF_R_PERMERROR] = "permerror",
+};
+
+const char *spf_result_text(enum spf_result r)
+{
+	return results[r];
+}
+
 static bool is_alpha(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -47,6 +59,22 @@ bool spf_is_record(const char *text, size_t len)
 {
 	return len >= VERSION_LEN && !strncasecmp(text, VERSION, VERSION_LEN) &&
 	       (len == VERSION_LEN || text[VERSION_LEN] == ' ');
+}
+
+int spf_find_record(const struct dns_answer *a, const char **ret, size_t *ret_len)
+{
+	size_t at = 0, len;
+	const uint8_t *data;
+	int count = 0;
+
+	while (dns_record(a, &at, &data, &len)) {
+		if (!spf_is_record((const char *)data, len))
+			continue;
+		*ret = (const char *)data;
+		*ret_len = len;
+		count++;
+	}
+	return count;
 }
 
 /* Takes "SLASHES digits" off the end of an argument: 1, 0 when there is none, -EINVAL. */
