@@ -457,7 +457,7 @@ static void count(struct worker *w)
 		    (int64_t)(now->kept + now->joined - seen->kept - seen->joined));
 	counter_add(&w->counters, COUNT_dns_failed, (int64_t)(now->failed - seen->failed));
 	counter_add(&w->counters, COUNT_dns_timeouts, (int64_t)(now->timeouts - seen->timeouts));
-	counter_add(&w->counters, COUNT_queue_full, (int64_t)(now->full - seen->full));
+	counter_add(&w->counters, COUNT_dns_unasked, (int64_t)(now->unasked - seen->unasked));
 	*seen = *now;
 }
 

@@ -26,7 +26,8 @@
 #define TRY_MIN 100 /* ms */
 #define UDP_SIZE 1232
 #define CLASS_IN 1
-#define DEAD_AFTER 8 /* timeouts in a row */
+#define DEAD_AFTER 8 /* questions in a row that got no answer */
+#define PROBES 32    /* on their way at once while no server answers */
 #define NONE UINT32_MAX
 
 /* How long answers are kept, s: what servers say, within limits. A failure is kept for a moment, so
@@ -187,17 +188,18 @@ static void keep(struct resolver *r, const struct question *q, const struct dns_
 	cache_put(r->cache, q->name, (enum dns_type)q->type, a, ttl, r->now);
 }
 
-static void count(struct resolver *r, const struct question *q, enum dns_status status)
+static void count(struct resolver *r, const struct question *q, enum dns_status status, bool silent)
 {
 	uint32_t took = (uint32_t)(r->now - q->asked);
 
-	if (status == DNS_TIMEOUT) {
+	if (status == DNS_TIMEOUT)
 		r->stats.timeouts++;
+	else if (status == DNS_FAILED)
+		r->stats.failed++;
+	if (silent) {
 		r->silent++;
 		return;
 	}
-	if (status == DNS_FAILED)
-		r->stats.failed++;
 	r->silent = 0;
 	r->usual = (r->usual * 7 + took) / 8;
 }
@@ -218,7 +220,8 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *messag
 	} else {
 		fail_answer(&r->fresh, status == ARES_ETIMEOUT ? DNS_TIMEOUT : DNS_FAILED);
 	}
-	count(r, q, (enum dns_status)r->fresh.status);
+	count(r, q, (enum dns_status)r->fresh.status,
+	      status == ARES_ETIMEOUT || status == ARES_ECONNREFUSED);
 	keep(r, q, &r->fresh);
 	q->ended = true;
 	q->status = r->fresh.status;
@@ -264,7 +267,8 @@ static struct question *question_new(struct resolver *r, uint64_t tag, const cha
 	uint32_t number = r->free_question, *bucket = bucket_of(r, tag);
 	struct question *q;
 
-	if (number == NONE)
+	/* While no server answers, what would wait in vain is not even sent. */
+	if (number == NONE || (resolver_dead(r) && r->in_flight >= PROBES))
 		return NULL;
 	q = &r->questions[number];
 	r->free_question = q->next;
@@ -318,7 +322,7 @@ const struct dns_answer *resolver_ask(struct resolver *r, const char *name, enum
 	if (!q || !join(r, q, who)) {
 		if (q)
 			question_end(r, q);
-		r->stats.full++;
+		r->stats.unasked++;
 		return failed(r, DNS_FAILED);
 	}
 	r->stats.asked++;

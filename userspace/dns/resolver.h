@@ -18,7 +18,9 @@
 #include "answer.h"
 
 #define RESOLVER_SERVERS 8
-#define RESOLVER_QUESTIONS 4096 /* on their way at once; beyond that the answer is DNS_FAILED */
+/* Questions on their way at once; far fewer while no server answers. Beyond that they are not asked
+ * and the answer is DNS_FAILED. */
+#define RESOLVER_QUESTIONS 4096
 #define RESOLVER_WAITERS 16384
 #define RESOLVER_TICK 50 /* ms */
 
@@ -77,7 +79,7 @@ struct resolver_stats {
 	uint64_t joined;   /* travelled with one that was on its way */
 	uint64_t failed;   /* refused, failed or damaged */
 	uint64_t timeouts; /* no answer in time */
-	uint64_t full;     /* not asked: RESOLVER_QUESTIONS were on their way */
+	uint64_t unasked;  /* too many were on their way */
 };
 const struct resolver_stats *resolver_stats(const struct resolver *r);
 /* ms an answer takes, as a moving average of those that came. */
