@@ -50,6 +50,7 @@
 	X(dns_failed, "questions that name servers refused or failed to answer")                   \
 	X(dns_timeouts, "questions that no name server answered in time")                          \
 	X(dns_unasked, "questions not asked: too many on their way, or no name server answers")    \
+	X(dns_silent, "workers that no name server answers now")                                   \
 	X(dns_refused, "answers of DNS lists that do not serve us")                                \
 	X(records_evicted, "records that made room for newer ones")                                \
 	X(records_lost, "records the store could not take in time")                                \

@@ -345,13 +345,17 @@ bool evidence_wait(struct worker *w, uint32_t n)
 	if (!wheel_add(w->drips, n, s->generation, w->now + PATIENCE))
 		return false;
 	e->waited = true;
+	e->wait_until = w->now + PATIENCE;
 	s->wait = WAIT_EVIDENCE;
 	return true;
 }
 
 void evidence_overdue(struct worker *w, uint32_t n)
 {
-	if (worker_session(w, n)->phase == PHASE_DIALOG)
+	const struct session *s = worker_session(w, n);
+
+	/* The last entry of the stutter, or of an earlier wait, may come first. */
+	if (s->phase == PHASE_DIALOG && w->now >= evidence_at(w, s->evidence)->wait_until)
 		go_on(w, n);
 }
 
@@ -470,6 +474,7 @@ static void tell(struct worker *w)
 	if (dead == w->dns_dead || (dead && w->now < w->dns_quiet))
 		return;
 	w->dns_dead = dead;
+	counter_add(&w->counters, COUNT_dns_silent, dead ? 1 : -1);
 	if (dead)
 		w->dns_quiet = w->now + QUIET;
 	log_begin(&l, LOG_DNS);

@@ -26,10 +26,11 @@ struct evidence {
 	uint16_t generation;
 	uint32_t pending; /* bits of parts that are asked */
 	uint32_t session;
-	uint32_t check;     /* POOL_NONE: none at work */
-	uint32_t stuttered; /* ms the client was held before its dialog */
-	bool waited;        /* its recipients have waited once for the sender at hand */
-	bool unsure;        /* a name could not be looked up */
+	uint32_t check;      /* POOL_NONE: none at work */
+	uint32_t stuttered;  /* ms the client was held before its dialog */
+	uint64_t wait_until; /* ms, of the recipient that waits */
+	bool waited;         /* its recipients have waited once for the sender at hand */
+	bool unsure;         /* a name could not be looked up */
 	uint8_t name_count, name_at;
 	struct addr src;
 	const struct config *config; /* whose lists were asked */
@@ -61,6 +62,7 @@ void evidence_end(struct worker *w, struct session *s);
 const struct policy_evidence *evidence_of(struct worker *w, const struct session *s);
 /* Whether the recipient in smtp.forward is to wait: judge_recipient is called again then. */
 bool evidence_wait(struct worker *w, uint32_t n);
+/* An entry of the drip wheel fired while it waits. */
 void evidence_overdue(struct worker *w, uint32_t n);
 
 /* Words of enum evidence_name and enum evidence_spf. */

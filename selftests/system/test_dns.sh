@@ -151,9 +151,12 @@ for n in 192.0.2.7 192.0.2.8 203.0.113.7 203.0.113.8 2001:db8:1::7 2001:db8:77::
 done
 check "silence is told" wait_for 8 logged event=dns reason=silent
 between "counter dns_timeouts" "$(counter dns_timeouts)" 8 200
+like "status says so" "$(gg status)" 'dns: no name server answers'
 echo ok >"$T/mode"
 back() { try 192.0.2.7 >/dev/null; try 192.0.2.8 >/dev/null; try 203.0.113.9 >/dev/null; logged event=dns reason=answering; }
 check "and that it is over" wait_for 25 back
+all_back() { try 192.0.2.8 >/dev/null; [ "$(counter dns_silent)" = 0 ]; }
+check "status forgets it" wait_for 25 all_back
 kill "$dnsd_pid"
 restart "first = 0s"
 timed took try 203.0.113.7
