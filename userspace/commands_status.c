@@ -140,8 +140,9 @@ static json_t *problems(struct daemon *d, const struct config *c)
 						  "room; raise greylist.records"));
 	if (daemon_count(d, COUNT_dns_silent))
 		json_array_append_new(
-			array, json_string("dns: no name server answers; names, lists and SPF of "
-					   "clients are not known; see dns.servers or resolv.conf"));
+			array,
+			json_string("dns: no name server answers; names, lists and SPF of "
+				    "clients are not known; see dns.servers or resolv.conf"));
 	if (log_dropped())
 		json_array_append_new(array, json_sprintf("log: %llu lines were dropped",
 							  (unsigned long long)log_dropped()));

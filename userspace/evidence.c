@@ -181,6 +181,15 @@ static void check_drop(struct worker *w, struct evidence *e)
 	e->pending &= ~(1u << PART_SPF);
 }
 
+static void lower(char to[EVIDENCE_NAME], const char from[DNS_NAME])
+{
+	size_t i;
+
+	for (i = 0; from[i]; i++)
+		to[i] = (char)(from[i] >= 'A' && from[i] <= 'Z' ? from[i] + ('a' - 'A') : from[i]);
+	to[i] = 0;
+}
+
 /* Takes the check as far as it goes without waiting; a: the answer it has waited for, or NULL. */
 static void check_run(struct worker *w, uint32_t number, const struct dns_answer *a)
 {
@@ -203,7 +212,7 @@ static void check_run(struct worker *w, uint32_t number, const struct dns_answer
 		}
 	}
 	e->found.spf = verdict_of[c->spf.result];
-	snprintf(e->found.spf_domain, sizeof(e->found.spf_domain), "%s", c->spf.domain);
+	lower(e->found.spf_domain, c->spf.domain);
 	check_drop(w, e);
 }
 

@@ -41,7 +41,7 @@ greylist="delay = 300s  delay_clean = 300s  delay_suspicious = 300s"
 lists='dnslist "bad.list" { weight = 2  replies = "127.0.0.2-11" }
 dnslist "white.list" { weight = -3  replies = "127.0.*.*" }'
 DNS='dns { servers = {"127.0.0.1:5353"}  timeout = 2s }'
-HELLO='EHLO client.example.org' FROM='MAIL FROM:<joe@good.example>' TO='RCPT TO:<user1@example.net>'
+HELLO='EHLO client.example.org' FROM='MAIL FROM:<joe@Good.EXAMPLE>' TO='RCPT TO:<user1@example.net>'
 
 # The last decision about a source as explain has it.
 known() { # address key [sender]

@@ -27,7 +27,7 @@
 #define UDP_SIZE 1232
 #define CLASS_IN 1
 #define DEAD_AFTER 8 /* questions in a row that got no answer */
-#define PROBES 32    /* on their way at once while no server answers */
+#define PROBE 100    /* ms between two questions while no server answers */
 #define NONE UINT32_MAX
 
 /* How long answers are kept, s: what servers say, within limits. A failure is kept for a moment, so
@@ -65,7 +65,7 @@ struct resolver {
 	struct resolver_hooks hooks;
 	struct cache *cache;
 	uint8_t key[HASH_KEY];
-	uint64_t now, ticked;
+	uint64_t now, ticked, sent; /* ms; sent: the last new question */
 	struct resolver_stats stats;
 	uint32_t usual, in_flight, silent;
 	bool ending;
@@ -268,8 +268,9 @@ static struct question *question_new(struct resolver *r, uint64_t tag, const cha
 	struct question *q;
 
 	/* While no server answers, what would wait in vain is not even sent. */
-	if (number == NONE || (resolver_dead(r) && r->in_flight >= PROBES))
+	if (number == NONE || (resolver_dead(r) && r->now - r->sent < PROBE))
 		return NULL;
+	r->sent = r->now;
 	q = &r->questions[number];
 	r->free_question = q->next;
 	q->tag = tag;

@@ -18,8 +18,8 @@
 #include "answer.h"
 
 #define RESOLVER_SERVERS 8
-/* Questions on their way at once; far fewer while no server answers. Beyond that they are not asked
- * and the answer is DNS_FAILED. */
+/* Questions on their way at once. Beyond that, and but for ten a second while no server answers,
+ * they are not asked and the answer is DNS_FAILED. */
 #define RESOLVER_QUESTIONS 4096
 #define RESOLVER_WAITERS 16384
 #define RESOLVER_TICK 50 /* ms */
