@@ -261,7 +261,8 @@ static void begin(struct worker *w, uint32_t n)
 	if (number == POOL_NONE)
 		return;
 	e = evidence_at(w, number);
-	memset(&e->pending, 0, sizeof(*e) - offsetof(struct evidence, pending));
+	memset(&e->pending, 0,
+	       offsetof(struct evidence, names) - offsetof(struct evidence, pending));
 	e->session = n;
 	e->check = POOL_NONE;
 	e->src = s->src;

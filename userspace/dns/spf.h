@@ -155,14 +155,15 @@ struct spf {
 	bool done;
 	int depth, lookups, voids;
 	struct spf_term term; /* the one being evaluated; its pointers lead into text */
-	struct spf_frame frames[SPF_DEPTH + 1];
 	uint32_t text_len;
-	char names[SPF_NAMES][DNS_NAME]; /* of an MX */
 	int name_count, name_at;
 	bool ptr_known; /* the PTR of addr was asked */
-	char ptrs[SPF_NAMES][DNS_NAME];
 	bool valid[SPF_NAMES];
 	int ptr_count, ptr_at;
+	/* From here on nothing is read that was not written in this check. */
+	struct spf_frame frames[SPF_DEPTH + 1];
+	char names[SPF_NAMES][DNS_NAME]; /* of an MX */
+	char ptrs[SPF_NAMES][DNS_NAME];
 	char text[SPF_TEXT];
 };
 

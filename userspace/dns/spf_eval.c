@@ -586,7 +586,7 @@ void spf_begin(struct spf *s, const struct spf_query *q)
 	const char *domain = at ? at + 1 : *q->sender ? q->sender : q->helo;
 	size_t local = at ? (size_t)(at - q->sender) : 0, len = strlen(domain);
 
-	memset(s, 0, offsetof(struct spf, text));
+	memset(s, 0, offsetof(struct spf, frames));
 	s->addr = q->addr;
 	s->now = q->now;
 	s->trace = q->trace;
