@@ -34,6 +34,7 @@ int cmd_explain(struct cli *cli, int argc, char **argv);
 int cmd_reload(struct cli *cli, int argc, char **argv);
 int cmd_detach(struct cli *cli, int argc, char **argv);
 int cmd_replay(struct cli *cli, int argc, char **argv);
+int cmd_spf(struct cli *cli, int argc, char **argv);
 int cmd_sink(struct cli *cli, int argc, char **argv);
 
 /* ---- arguments ---- */

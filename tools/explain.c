@@ -103,6 +103,12 @@ static void print_decision(const json_t *row)
 	       format_safe(row_str(row, "from"), 0, from, sizeof(from)),
 	       format_safe(row_str(row, "to"), 0, to, sizeof(to)),
 	       format_safe(row_str(row, "helo"), 0, helo, sizeof(helo)));
+	printf("           name %s%s%s, SPF %s%s%s, lists %" JSON_INTEGER_FORMAT "\n",
+	       row_str(row, "rdns"), *row_str(row, "name") ? " " : "",
+	       format_safe(row_str(row, "name"), 0, from, sizeof(from)), row_str(row, "spf"),
+	       *row_str(row, "spf_domain") ? " for " : "",
+	       format_safe(row_str(row, "spf_domain"), 0, to, sizeof(to)),
+	       json_integer_value(json_object_get(row, "list_score")));
 }
 
 static void print_kind(const json_t *rows, const char *kind, const json_t *s, uint64_t now)

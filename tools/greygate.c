@@ -26,6 +26,8 @@ static const struct subcommand subcommands[] = {
 	{"export", cmd_export, "", "everything known as JSON lines"},
 	{"reload", cmd_reload, "", "read the configuration again"},
 	{"detach", cmd_detach, "", "remove every kernel program and pin; needs no daemon"},
+	{"spf", cmd_spf, "IP HELO SENDER [--server ADDR[:PORT]]",
+	 "what the sender's domain says of an address, and the path to it; needs no daemon"},
 	{"sink", cmd_sink, "--listen ADDR:PORT --maildir DIR [--quiet]",
 	 "a mail server that only stores, for trying things out"},
 	{NULL, NULL, NULL, NULL},

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "core/ticket.h"
+#include "evidence.h"
 
 #define LAG 5         /* s that the store may be behind RAM */
 #define BUCKETS 1024  /* of the table at a time */
@@ -193,6 +194,11 @@ json_t *row_decision(const struct recent_entry *e)
 	json_object_set_new(row, "to", row_text(e->to));
 	json_object_set_new(row, "wait_s", json_integer(e->wait));
 	json_object_set_new(row, "age_s", json_integer(e->age));
+	json_object_set_new(row, "rdns", json_string(evidence_name_text(e->name_state)));
+	json_object_set_new(row, "name", row_text(e->name));
+	json_object_set_new(row, "spf", json_string(evidence_spf_text(e->spf)));
+	json_object_set_new(row, "spf_domain", row_text(e->spf_domain));
+	json_object_set_new(row, "list_score", json_integer(e->list_score));
 	if (e->ticket)
 		json_object_set_new(row, "ticket", json_string(ticket_text(e->ticket, ticket)));
 	return row;

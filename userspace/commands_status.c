@@ -138,6 +138,11 @@ static json_t *problems(struct daemon *d, const struct config *c)
 		json_array_append_new(array,
 				      json_string("records: memory is full, old grey records make "
 						  "room; raise greylist.records"));
+	if (daemon_count(d, COUNT_dns_silent))
+		json_array_append_new(
+			array,
+			json_string("dns: no name server answers; names, lists and SPF of "
+				    "clients are not known; see dns.servers or resolv.conf"));
 	if (log_dropped())
 		json_array_append_new(array, json_sprintf("log: %llu lines were dropped",
 							  (unsigned long long)log_dropped()));

@@ -45,6 +45,13 @@
 	X(limit_backend, "deliveries put off: upstream connections")                               \
 	X(smuggling, "messages refused: bare CR, bare LF or NUL")                                  \
 	X(protocol_errors, "commands answered with a 5xx of ours")                                 \
+	X(dns_asked, "questions sent to name servers")                                             \
+	X(dns_kept, "questions answered from memory, or along with the same one")                  \
+	X(dns_failed, "questions that name servers refused or failed to answer")                   \
+	X(dns_timeouts, "questions that no name server answered in time")                          \
+	X(dns_unasked, "questions not asked: too many on their way, or no name server answers")    \
+	X(dns_silent, "workers that no name server answers now")                                   \
+	X(dns_refused, "answers of DNS lists that do not serve us")                                \
 	X(records_evicted, "records that made room for newer ones")                                \
 	X(records_lost, "records the store could not take in time")                                \
 	X(queue_full, "ring or queue was full and work was put off")

@@ -112,22 +112,41 @@ static void remember(struct worker *w, const struct session *s, const struct smt
 {
 	struct recent_entry e = {
 		.ticket = ticket, .time = w->wall, .src = s->src, .wait = wait, .age = age};
+	const struct policy_evidence *known = evidence_of(w, s);
 
 	snprintf(e.verdict, sizeof(e.verdict), "%s", verdict);
 	snprintf(e.reason, sizeof(e.reason), "%s", reason);
 	snprintf(e.helo, sizeof(e.helo), "%.63s", smtp->helo);
 	snprintf(e.from, sizeof(e.from), "%.95s", smtp->reverse.text);
 	snprintf(e.to, sizeof(e.to), "%.95s", smtp->forward.text);
+	if (known) {
+		e.name_state = known->name_state;
+		e.spf = known->spf;
+		e.list_score = known->list_score;
+		snprintf(e.name, sizeof(e.name), "%.99s", known->name);
+		snprintf(e.spf_domain, sizeof(e.spf_domain), "%.95s", known->spf_domain);
+	}
 	recent_add(w->recent, &e);
 }
 
 static void begin_decision(struct worker *w, const struct session *s, const struct smtp *smtp,
 			   struct log_line *l, enum log_event event)
 {
+	const struct policy_evidence *known = evidence_of(w, s);
+
 	judge_log(w, s, l, event);
 	log_str(l, "helo", smtp->helo);
 	log_str(l, "from", smtp->reverse.text);
 	log_str(l, "to", smtp->forward.text);
+	if (!known)
+		return;
+	/* What is not known is left out; a client without a name has an empty one. */
+	if (known->name_state != NAME_UNKNOWN)
+		log_str(l, "rdns", known->name);
+	if (known->spf != SPF_UNKNOWN)
+		log_str(l, "spf", evidence_spf_text(known->spf));
+	if (known->list_score)
+		log_int(l, "list_score", known->list_score);
 }
 
 /* Queues a record for the store; the token is the session's when its writing is to be awaited. */
@@ -365,6 +384,7 @@ void judge_recipient(struct worker *w, uint32_t n)
 	struct policy_attempt attempt = {.src = s->src,
 					 .sender = smtp->reverse.text,
 					 .recipient = smtp->forward.text,
+					 .evidence = evidence_of(w, s),
 					 .exempt = policy_recipient_exempt(smtp->forward.text)};
 	struct policy_identity ids[POLICY_RUNGS];
 	struct record records[POLICY_RUNGS] = {0};
@@ -381,6 +401,8 @@ void judge_recipient(struct worker *w, uint32_t n)
 		let_through(w, n, &j);
 		return;
 	}
+	if (!attempt.exempt && w->policy.mode != POLICY_OFF && evidence_wait(w, n))
+		return;
 	count = policy_identities(&w->policy, &attempt, ids);
 	for (int i = 0; i < count; i++) {
 		struct cell cell;

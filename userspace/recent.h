@@ -21,6 +21,10 @@ struct recent_entry {
 	char reason[16];
 	uint32_t wait, age; /* s */
 	char helo[64], from[96], to[96];
+	/* What was known then: enum evidence_name, enum evidence_spf; sum of the lists. */
+	uint8_t name_state, spf;
+	int16_t list_score;
+	char name[100], spf_domain[96];
 };
 
 struct recent;

@@ -92,7 +92,7 @@ void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer)
 	memset(s, 0, sizeof(*s));
 	s->generation = generation;
 	s->phase = PHASE_BANNER;
-	s->dialog = s->delivery = s->in = s->out = POOL_NONE;
+	s->dialog = s->delivery = s->evidence = s->in = s->out = POOL_NONE;
 	s->src = peer->addr;
 	s->port = peer->port;
 	s->started = s->touched = w->now;
@@ -125,8 +125,13 @@ void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer)
 	if (s->denied && (s->action == GG_STUTTER || s->action == GG_TARPIT) &&
 	    stutter_begin(w, n, c->stutter.deny_limit))
 		return;
-	if (!s->allowed && !s->denied && stutter_begin(w, n, c->stutter.first))
-		return;
+	if (!s->allowed && !s->denied) {
+		bool held = stutter_begin(w, n, c->stutter.first);
+
+		evidence_begin(w, n);
+		if (held)
+			return;
+	}
 	session_banner(w, n, w->banner_len - w->banner_line);
 }
 
@@ -138,6 +143,7 @@ static void dialog_begin(struct worker *w, uint32_t n)
 	s->dialog = pool_take(&w->dialogs);
 	assert(s->dialog != POOL_NONE); /* there is one for each slot */
 	smtp_init(session_smtp(w, s));
+	evidence_dialog(w, n);
 	worker_timer(w, n, w->now + w->config->limit.state_time);
 }
 
@@ -228,6 +234,8 @@ static size_t run(struct worker *w, uint32_t n, const char *buf, size_t len)
 			more = false;
 			break;
 		case SMTP_REPLIED:
+			if (step.reply == REPLY_MAIL_OK)
+				evidence_mail(w, n);
 			break;
 		case SMTP_ASK_RCPT:
 			judge_recipient(w, n);
@@ -444,6 +452,7 @@ void session_closed(struct worker *w, uint32_t n)
 	chunk_drop(&w->outs, &s->out, &s->out_len);
 	if (s->dialog != POOL_NONE)
 		pool_give(&w->dialogs, s->dialog);
+	evidence_end(w, s);
 	judge_leave(w, s);
 	s->generation++;
 	s->phase = PHASE_FREE;

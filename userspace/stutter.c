@@ -80,6 +80,10 @@ void stutter_fire(uint32_t n, uint16_t generation, void *worker)
 	struct session *s = worker_session(w, n);
 	struct ring_event e = {n, generation, OP_DRIP};
 
+	if (s->generation == generation && s->wait == WAIT_EVIDENCE) {
+		evidence_overdue(w, n);
+		return;
+	}
 	if (s->generation != generation || s->phase != PHASE_STUTTER)
 		return;
 	if (s->sending) {

@@ -246,6 +246,10 @@ static void complete(struct worker *w, struct ring *r, const struct io_uring_cqe
 	case OP_POLL_WAKE:
 		on_poll(w, r, e, cqe);
 		break;
+	case OP_DNS:
+		resolver_ready(w->resolver, e.number, e.generation,
+			       cqe->res < 0 ? POLLERR : (unsigned)cqe->res, w->now);
+		break;
 	default: /* OP_CANCEL: what was called off completes by itself */
 		break;
 	}
@@ -346,6 +350,7 @@ static uint64_t wait_time(struct worker *w)
 	uint64_t wait = wheel_next(w->drips, w->now, WAIT_MAX);
 
 	wait = wheel_next(w->timeouts, w->now, wait);
+	wait = resolver_wait(w->resolver, w->now, wait);
 	if (w->draining && wait > 100)
 		wait = 100;
 	for (int i = 1; i < w->ring_count && wait; i++)
@@ -362,6 +367,7 @@ static void turn(struct worker *w)
 	read_config(w);
 	wheel_run(w->drips, w->now, FIRE_BUDGET, stutter_fire, w);
 	wheel_run(w->timeouts, w->now, FIRE_BUDGET, on_timer, w);
+	evidence_tick(w);
 	if (!w->draining)
 		arm_accepts(w);
 	for (int i = 1; i < w->ring_count; i++)
@@ -461,6 +467,7 @@ static int make_pools(struct worker *w, const struct config *c, char *err, size_
 
 static void unmake(struct worker *w)
 {
+	evidence_unmake(w);
 	for (int i = 0; i < w->ring_count; i++) {
 		ring_free(&w->rings[i]);
 		pool_free(&w->sessions[i]);
@@ -490,6 +497,8 @@ static int make(struct worker *w, char *err, size_t err_size)
 	rc = make_rings(w, c, err, err_size);
 	if (!rc)
 		rc = make_pools(w, c, err, err_size);
+	if (!rc)
+		rc = evidence_make(w, c, err, err_size);
 	if (rc)
 		return rc;
 	read_config(w);

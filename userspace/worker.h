@@ -7,6 +7,7 @@
  *   worker.c    the loop: accept, completions, ticks, drain
  *   session.c   one client's life: banner, bytes in, replies out, close
  *   stutter.c   the banner one byte at a time
+ *   evidence.c  what DNS says of the client
  *   judge.c     what is thought of a source and of a recipient; what a delivery changes
  *   delivery.c  the connection to the mail server behind a session
  *   message.c   the message through it
@@ -23,6 +24,7 @@
 #include <stdint.h>
 
 #include "daemon.h"
+#include "evidence.h"
 #include "loop/pool.h"
 #include "loop/ring.h"
 #include "loop/wheel.h"
@@ -54,6 +56,7 @@ enum op {
 	OP_POLL_RING, /* another ring of this worker has work */
 	OP_POLL_STORE,
 	OP_POLL_WAKE,
+	OP_DNS, /* number: the resolver's */
 	OP_MAX
 };
 
@@ -69,11 +72,12 @@ enum phase {
 /* Why a dialog does not read on. */
 enum wait {
 	WAIT_NONE,
-	WAIT_RCPT,  /* the mail server's answer to RCPT */
-	WAIT_DATA,  /* to DATA */
-	WAIT_TEXT,  /* message bytes flow: delivery.c reads the client */
-	WAIT_REPLY, /* to the end of data */
-	WAIT_STORE, /* the pass is being written */
+	WAIT_EVIDENCE, /* the policy of the sender's domain */
+	WAIT_RCPT,     /* the mail server's answer to RCPT */
+	WAIT_DATA,     /* to DATA */
+	WAIT_TEXT,     /* message bytes flow: delivery.c reads the client */
+	WAIT_REPLY,    /* to the end of data */
+	WAIT_STORE,    /* the pass is being written */
 };
 
 struct session {
@@ -87,7 +91,7 @@ struct session {
 	bool counted, admitted; /* in the per-source count, in that of all sessions */
 	uint16_t port;
 	uint32_t dialog; /* pool numbers, POOL_NONE: none */
-	uint32_t delivery;
+	uint32_t delivery, evidence;
 	uint32_t in, out; /* pool numbers of input that waits and of replies */
 	uint32_t in_len, out_len;
 	uint32_t sent;        /* of out: on its way; what is said meanwhile goes behind it */
@@ -164,7 +168,11 @@ struct worker {
 	int ring_count;
 	uint32_t slot_bits, slot_mask;
 	uint32_t recipients; /* room in a delivery */
-	struct pool dialogs, ins, outs, deliveries;
+	struct pool dialogs, ins, outs, deliveries, evidences, checks;
+	struct resolver *resolver;
+	struct resolver_stats dns_seen;                  /* counted already */
+	bool dns_dead;                                   /* as the log has it */
+	uint64_t dns_quiet, list_quiet[CONFIG_DNSLISTS]; /* ms, no such line before */
 	bool *timed; /* by session number: its slot has an entry in timeouts */
 	struct wheel *drips, *timeouts;
 	struct listener listeners[WORKER_LISTENERS];

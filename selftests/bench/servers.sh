@@ -50,6 +50,7 @@ greygated_start() {
 		control    = "$dir/run/control.sock"
 		user       = "nobody"
 		stutter { $1 }
+		dns { servers = {"127.0.0.1:9"} }
 	END
 	greygated_control=$dir/run/control.sock
 	"$BUILD/greygated" -f -c "$dir/greygate.conf" 2>"$dir/log" &

@@ -25,10 +25,12 @@ static struct parse {
 	struct config *config;
 	struct complaints complaints;
 	int lines[SCHEMA_MAX];
+	int element_lines[SCHEMA_LISTS][SCHEMA_ELEMENTS][SCHEMA_ELEMENT_KEYS];
 	struct {
 		char section[40], name[40];
 	} unknown[UNKNOWN];
 	int unknown_count;
+	char refused[100]; /* title that was complained about */
 	bool again; /* an unknown key stopped libconfuse; with the key made known it will go on */
 	bool no_memory;
 } now;
@@ -56,27 +58,70 @@ static const char *section_of(const cfg_t *cfg)
 	return strcmp(cfg->name, "root") != 0 ? cfg->name : "";
 }
 
+/* Reads a value into the field of k in `base`. set: where it was set before, or 0. */
+static void take_value(const struct schema_key *k, void *base, const cfg_t *cfg, bool more,
+		       const char *text, int *set)
+{
+	char why[KIND_WHY], name[80];
+	int rc;
+
+	schema_name(k, name, sizeof(name));
+	if (*set && !more) {
+		complain(&now.complaints, cfg->line, name,
+			 "set already on line %d; a key may stand only once", *set);
+		return;
+	}
+	if (!*set)
+		*set = cfg->line;
+	rc = kind_read(k, base, text, why);
+	if (rc == -EINVAL)
+		complain(&now.complaints, cfg->line, name, "%s", why);
+	now.no_memory |= rc == -ENOMEM;
+}
+
 static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *ret)
 {
 	int row = schema_find(section_of(cfg), opt->name);
 	const struct schema_key *k = &schema[row];
-	char why[KIND_WHY], name[80];
 	bool more = kind_is_list(k->kind) && opt->nvalues > 1; /* this value is counted */
-	int rc;
 
-	schema_name(k, name, sizeof(name));
 	*(const char **)ret = text;
-	if (now.lines[row] && !more) {
-		complain(&now.complaints, cfg->line, name,
-			 "set already on line %d; a key may stand only once", now.lines[row]);
+	take_value(k, now.config, cfg, more, text, &now.lines[row]);
+	return 0;
+}
+
+/* The element of a titled section, or -1 after a complaint. */
+static int find_element(const struct schema_list *l, const char *title, int line)
+{
+	int n = schema_element(l, now.config, title);
+
+	now.no_memory |= n == -ENOMEM;
+	if (n >= 0 || !strncmp(now.refused, title, sizeof(now.refused) - 1))
+		return n < 0 ? -1 : n;
+	snprintf(now.refused, sizeof(now.refused), "%s", title);
+	if (n == -EINVAL)
+		complain(&now.complaints, line, l->section,
+			 "\"%.100s\": not a domain; allowed is a name such as \"%s\"", title,
+			 l->example);
+	else if (n == -ENOSPC)
+		complain(&now.complaints, line, l->section, "one too many; at most %d are allowed",
+			 l->max);
+	return -1;
+}
+
+/* A value within a titled section. */
+static int on_element_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *ret)
+{
+	const struct schema_list *l = schema_list_find(section_of(cfg));
+	int n = find_element(l, cfg_title(cfg), cfg->line), key = 0;
+
+	*(const char **)ret = text;
+	if (n < 0)
 		return 0;
-	}
-	if (!now.lines[row])
-		now.lines[row] = cfg->line;
-	rc = kind_read(k, now.config, text, why);
-	if (rc == -EINVAL)
-		complain(&now.complaints, cfg->line, name, "%s", why);
-	now.no_memory |= rc == -ENOMEM;
+	while (strcmp(l->keys[key].name, opt->name) != 0)
+		key++;
+	take_value(&l->keys[key], schema_element_at(l, now.config, n), cfg, false, text,
+		   &now.element_lines[l - schema_lists][n][key]);
 	return 0;
 }
 
@@ -134,15 +179,30 @@ static cfg_opt_t option(const char *name, bool list,
 /* Fills the options of one section and returns the place behind the last one. */
 static cfg_opt_t *fill(cfg_opt_t *o, const char *section)
 {
+	const struct schema_list *list = schema_list_find(section);
+
 	for (int i = 0; i < schema_count; i++) {
 		if (!strcmp(schema[i].section, section))
 			*o++ = option(schema[i].name, kind_is_list(schema[i].kind), on_value);
 	}
+	for (int i = 0; list && i < list->key_count; i++)
+		*o++ = option(list->keys[i].name, false, on_element_value);
 	for (int i = 0; i < now.unknown_count; i++) {
 		if (!strcmp(now.unknown[i].section, section))
 			*o++ = option(now.unknown[i].name, true, on_unknown);
 	}
 	return o;
+}
+
+/* A titled section without a key in it has its defaults. */
+static void make_elements(cfg_t *cfg, const struct schema_list *l)
+{
+	for (unsigned i = 0; i < cfg_size(cfg, l->section); i++) {
+		const cfg_t *section = cfg_getnsec(cfg, l->section, i);
+
+		if (section->title)
+			find_element(l, section->title, section->line);
+	}
 }
 
 /* One run of libconfuse over text into a fresh config with every default. */
@@ -159,6 +219,8 @@ static int parse_once(const char *text)
 	memset(opts, 0, sizeof(opts));
 	memset(subs, 0, sizeof(subs));
 	memset(now.lines, 0, sizeof(now.lines));
+	memset(now.element_lines, 0, sizeof(now.element_lines));
+	now.refused[0] = 0;
 	now.again = false;
 	now.config = calloc(1, sizeof(*now.config));
 	if (!now.config)
@@ -172,11 +234,20 @@ static int parse_once(const char *text)
 		*o++ = (cfg_opt_t){.name = section, .type = CFGT_SEC, .subopts = sub};
 		sub = fill(sub, section) + 1;
 	}
+	for (int i = 0; i < schema_lists_count; i++) {
+		*o++ = (cfg_opt_t){.name = schema_lists[i].section,
+				   .type = CFGT_SEC,
+				   .flags = CFGF_MULTI | CFGF_TITLE,
+				   .subopts = sub};
+		sub = fill(sub, schema_lists[i].section) + 1;
+	}
 	cfg = cfg_init(opts, CFGF_NONE);
 	if (!cfg)
 		return -ENOMEM;
 	cfg_set_error_function(cfg, on_error);
 	rc = cfg_parse_buf(cfg, text);
+	for (int i = 0; rc == CFG_SUCCESS && i < schema_lists_count; i++)
+		make_elements(cfg, &schema_lists[i]);
 	cfg_free(cfg);
 	return rc == CFG_SUCCESS && !now.no_memory ? 0 : now.no_memory ? -ENOMEM : -EINVAL;
 }
@@ -304,6 +375,7 @@ void config_free(struct config **c)
 		return;
 	for (int i = 0; i < schema_count; i++)
 		kind_free(&schema[i], *c);
+	schema_lists_free(*c);
 	free(*c);
 	*c = NULL;
 }

@@ -18,8 +18,17 @@
 
 #include "../core/addr.h"
 #include "../core/log.h"
+#include "../dns/lists.h"
 #include "../fastpath/fastpath.h"
 #include "../policy/policy.h"
+
+/* dnslist "ZONE" { ... } */
+#define CONFIG_DNSLISTS 16
+struct config_dnslist {
+	char *zone;
+	int32_t weight; /* positive: listed is bad */
+	struct dnslist_replies replies;
+};
 
 struct config {
 	char *hostname;
@@ -77,6 +86,14 @@ struct config {
 		uint64_t timeout; /* ms */
 		uint32_t connections;
 	} upstream;
+	struct {
+		struct endpoint *servers; /* none: resolv.conf */
+		int server_count;
+		uint64_t timeout; /* ms */
+		uint32_t cache;   /* answers kept, by all workers together */
+	} dns;
+	struct config_dnslist *dnslists;
+	int dnslist_count;
 };
 
 /* Reads and checks FILE. On failure returns -EINVAL (or -errno of open) and writes every complaint

@@ -229,6 +229,41 @@ static int read_prefix(const struct schema_key *k, const char *text, void *to, c
 	return 0;
 }
 
+static int read_weight(const struct schema_key *k, const char *text, void *to, const char **why)
+{
+	bool minus = text[0] == '-';
+	uint64_t value;
+
+	*why = "not a number";
+	if (value_number(text + minus, &value))
+		return -EINVAL;
+	if (value > k->max) {
+		*why = minus ? "too small" : "too large";
+		return -EINVAL;
+	}
+	*(int32_t *)to = minus ? -(int32_t)value : (int32_t)value;
+	return 0;
+}
+
+static int read_replies(const struct schema_key *k, const char *text, void *to, const char **why)
+{
+	(void)k;
+	*why = "not a mask of replies";
+	return dnslist_replies_parse(text, to);
+}
+
+static int read_server(const struct schema_key *k, const char *text, void *to, const char **why)
+{
+	struct endpoint e;
+
+	memset(&e, 0, sizeof(e));
+	if (addr_parse(text, &e.addr))
+		return read_endpoint(k, text, to, why);
+	e.port = 53;
+	*(struct endpoint *)to = e;
+	return 0;
+}
+
 static const struct kind kinds[KIND_MAX] = {
 	[KIND_TEXT] = {"a name without blanks", "\"", sizeof(char *), false, true, read_text, NULL},
 	[KIND_HOSTNAME] = {"a host name such as \"mx1.example.net\"", "\"", sizeof(char *), false,
@@ -243,6 +278,11 @@ static const struct kind kinds[KIND_MAX] = {
 	[KIND_DURATION] = {"a duration", "", sizeof(uint64_t), false, false, read_duration,
 			   value_duration_text},
 	[KIND_SIZE] = {"a size", "", sizeof(uint64_t), false, false, read_size, value_size_text},
+	[KIND_WEIGHT] = {"a number", "", sizeof(int32_t), false, false, read_weight, NULL},
+	[KIND_REPLIES] = {"up to 8 masks such as \"127.0.0.2-11,127.0.1.*\"", "\"",
+			  sizeof(struct dnslist_replies), false, false, read_replies, NULL},
+	[KIND_SERVERS] = {"a list such as {\"192.0.2.53\", \"[2001:db8::53]:5353\"}", "\"",
+			  sizeof(struct endpoint), true, false, read_server, NULL},
 	[KIND_INTERFACES] = {"a list of interfaces such as {\"eth0\"}", "\"", sizeof(char *), true,
 			     true, read_interface, NULL},
 	[KIND_ENDPOINTS] = {"a list such as {\"192.0.2.25:25\", \"[2001:db8::25]:25\"}", "\"",
@@ -270,6 +310,10 @@ const char *kind_allowed(const struct schema_key *k, char *buf, size_t size)
 			 k->flags & KEY_SECONDS ? ", in whole seconds" : "");
 		return buf;
 	}
+	if (k->kind == KIND_WEIGHT) {
+		snprintf(buf, size, "%s from -%d to %d", kind->allowed, (int)k->max, (int)k->max);
+		return buf;
+	}
 	len = (size_t)snprintf(buf, size, "%s", kind->allowed);
 	for (const struct word *w = k->words; w && w->text && len < size; w++) {
 		if (!w->refuse)
@@ -295,8 +339,7 @@ static bool element_equal(const struct kind *kind, const void *a, const void *b)
 	return !strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int list_append(const struct schema_key *k, struct config *c, const char *text,
-		       const char **why)
+static int list_append(const struct schema_key *k, void *c, const char *text, const char **why)
 {
 	const struct kind *kind = &kinds[k->kind];
 	char **field = schema_field(c, k), *grown;
@@ -328,7 +371,7 @@ static int list_append(const struct schema_key *k, struct config *c, const char 
 	return 0;
 }
 
-int kind_read(const struct schema_key *k, struct config *c, const char *text, char why[KIND_WHY])
+int kind_read(const struct schema_key *k, void *c, const char *text, char why[KIND_WHY])
 {
 	const struct kind *kind = &kinds[k->kind];
 	const char *wrong = "";
@@ -336,10 +379,12 @@ int kind_read(const struct schema_key *k, struct config *c, const char *text, ch
 	union {
 		char *text;
 		uint64_t number;
-		char bytes[sizeof(uint64_t)];
-	} value = {.number = 0};
+		struct dnslist_replies replies;
+		char bytes[sizeof(struct dnslist_replies)];
+	} value;
 	int rc;
 
+	memset(&value, 0, sizeof(value));
 	if (kind->list) {
 		rc = list_append(k, c, text, &wrong);
 	} else {
@@ -358,7 +403,7 @@ int kind_read(const struct schema_key *k, struct config *c, const char *text, ch
 	return rc;
 }
 
-void kind_free(const struct schema_key *k, struct config *c)
+void kind_free(const struct schema_key *k, void *c)
 {
 	const struct kind *kind = &kinds[k->kind];
 	char **field = schema_field(c, k);
@@ -376,7 +421,7 @@ void kind_free(const struct schema_key *k, struct config *c)
 	*schema_list_count(c, k) = 0;
 }
 
-bool kind_equal(const struct schema_key *k, const struct config *a, const struct config *b)
+bool kind_equal(const struct schema_key *k, const void *a, const void *b)
 {
 	const struct kind *kind = &kinds[k->kind];
 	const char *x = schema_field(a, k), *y = schema_field(b, k);

@@ -96,6 +96,8 @@ static void open_section(struct scan *s)
 		if (!strcmp(section, name))
 			break;
 	}
+	if (schema_list_find(name))
+		return;
 	if (!section && schema_find("", name) >= 0)
 		return; /* "mode {": libconfuse misses the equal sign by itself */
 	if (!section) {

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../dns/resolver.h"
+
 static const struct word modes[] = {
 	{"relay", GG_MODE_RELAY, NULL},
 	{"host", GG_MODE_HOST, NULL},
@@ -152,8 +154,35 @@ const struct schema_key schema[] = {
   .manual = "Longest wait for the mail server, per reply." },
 { "upstream", "connections", KIND_NUMBER, 0, AT(upstream.connections), .def = "500", .min = 1, .max = 1000000,
   .manual = "Connections to the mail server open at once." },
+
+{ "dns", "servers", KIND_SERVERS, 0, LIST(dns.servers, dns.server_count), .max = RESOLVER_SERVERS, .example = "127.0.0.1",
+  .manual = "Name servers that are asked what is known of a source. Empty: those of /etc/resolv.conf." },
+{ "dns", "timeout", KIND_DURATION, 0, AT(dns.timeout), .def = "5s", .min = 300 * MS, .max = MINUTE,
+  .manual = "Longest wait for an answer; what comes later is not known." },
+{ "dns", "cache", KIND_NUMBER, 0, AT(dns.cache), .def = "100000", .min = 1000, .max = 100000000,
+  .manual = "Answers kept in memory, about 256 bytes each; the oldest one makes room." },
+};
+
+#define ELEMENT(field) .offset = offsetof(struct config_dnslist, field)
+
+static const struct schema_key dnslist_keys[] = {
+{ "dnslist", "weight", KIND_WEIGHT, KEY_RELOAD, ELEMENT(weight), .def = "1", .max = 100,
+  .manual = "What a listed source counts. Positive: the list names bad sources. Negative: it names good ones." },
+{ "dnslist", "replies", KIND_REPLIES, KEY_RELOAD, ELEMENT(replies), .def = "127.*.*.*",
+  .manual = "Replies that mean listed; each part is a number, a range or an asterisk. Never counted: 127.0.0.1, and with 127.0.0.255, 127.255.255.* or anything outside 127 the whole answer, which then says that the list does not serve us." },
+};
+
+const struct schema_list schema_lists[] = {
+{ "dnslist", LIST(dnslists, dnslist_count), sizeof(struct config_dnslist), CONFIG_DNSLISTS,
+  dnslist_keys, sizeof(dnslist_keys) / sizeof(dnslist_keys[0]), "zen.example.org" },
 };
 /* clang-format on */
+
+const int schema_lists_count = sizeof(schema_lists) / sizeof(schema_lists[0]);
+_Static_assert(sizeof(schema_lists) / sizeof(schema_lists[0]) <= SCHEMA_LISTS, "SCHEMA_LISTS");
+_Static_assert(CONFIG_DNSLISTS <= SCHEMA_ELEMENTS, "SCHEMA_ELEMENTS");
+_Static_assert(sizeof(dnslist_keys) / sizeof(dnslist_keys[0]) <= SCHEMA_ELEMENT_KEYS,
+	       "SCHEMA_ELEMENT_KEYS");
 
 const int schema_count = sizeof(schema) / sizeof(schema[0]);
 _Static_assert(sizeof(schema) / sizeof(schema[0]) <= SCHEMA_MAX, "SCHEMA_MAX");
@@ -189,8 +218,19 @@ const char *schema_name(const struct schema_key *k, char *buf, size_t size)
 /* The i-th candidate of schema_near and schema_known. */
 static const char *candidate(const char *section, int i)
 {
-	if (!section)
-		return schema_section(i);
+	const struct schema_list *l = section ? schema_list_find(section) : NULL;
+
+	if (!section) {
+		for (int n = 0; schema_section(n); n++) {
+			if (n == i)
+				return schema_section(n);
+		}
+		for (int n = 0; schema_section(n); n++)
+			i--;
+		return i < schema_lists_count ? schema_lists[i].section : NULL;
+	}
+	if (l)
+		return i < l->key_count ? l->keys[i].name : NULL;
 	for (int k = 0; k < schema_count; k++) {
 		if (!strcmp(schema[k].section, section) && i-- == 0)
 			return schema[k].name;
@@ -233,7 +273,7 @@ const char *schema_near(const char *section, const char *name)
 	for (int i = 0; (known = candidate(section, i)); i++) {
 		int d = distance(name, known);
 
-		if (d < best && d < (int)strlen(known)) {
+		if (d < best && 2 * d <= (int)strlen(known)) {
 			best = d;
 			near = known;
 		}
@@ -269,6 +309,24 @@ static void print_words(FILE *f, const char *indent, const char *words)
 	fputc('\n', f);
 }
 
+/* A titled section as an example, commented out: there is none by default. */
+static void print_list(FILE *f, const struct schema_list *l)
+{
+	char allowed[200], line[220], value[200];
+
+	fprintf(f, "\n#%s \"%s\" {\n", l->section, l->example);
+	for (int i = 0; i < l->key_count; i++) {
+		const struct schema_key *k = &l->keys[i];
+
+		print_words(f, "#\t", k->manual);
+		snprintf(line, sizeof(line), "Allowed: %s",
+			 kind_allowed(k, allowed, sizeof(allowed)));
+		print_words(f, "#\t", line);
+		fprintf(f, "#\t%s = %s\n", k->name, kind_spelling(k, k->def, value, sizeof(value)));
+	}
+	fputs("#}\n", f);
+}
+
 void config_print_sample(FILE *f)
 {
 	char allowed[200], line[220], value[200];
@@ -297,4 +355,6 @@ void config_print_sample(FILE *f)
 	}
 	if (*section)
 		fputs("}\n", f);
+	for (int i = 0; i < schema_lists_count; i++)
+		print_list(f, &schema_lists[i]);
 }

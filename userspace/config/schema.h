@@ -23,11 +23,14 @@ enum kind_id {
 	KIND_NUMBER,   /* uint32_t */
 	KIND_DURATION, /* uint64_t ms */
 	KIND_SIZE,     /* uint64_t bytes */
+	KIND_WEIGHT,   /* int32_t, -max to max */
+	KIND_REPLIES,  /* struct dnslist_replies */
 	/* Lists: a pointer at offset, an int at count. min and max limit how many. */
 	KIND_INTERFACES, /* char ** */
 	KIND_ENDPOINTS,  /* struct endpoint * */
 	KIND_PREFIXES,   /* struct prefix * */
 	KIND_TRAPS,      /* char **, user@domain or @domain */
+	KIND_SERVERS,    /* struct endpoint *, the port may be left out */
 	KIND_MAX
 };
 
@@ -54,15 +57,48 @@ extern const struct schema_key schema[];
 extern const int schema_count;
 #define SCHEMA_MAX 80 /* rows of a table beside schema[] */
 
-static inline void *schema_field(const struct config *c, const struct schema_key *k)
+/* c: a struct config, or the element that the key's offset counts from. */
+static inline void *schema_field(const void *c, const struct schema_key *k)
 {
 	return (char *)c + k->offset;
 }
 
-static inline int *schema_list_count(const struct config *c, const struct schema_key *k)
+static inline int *schema_list_count(const void *c, const struct schema_key *k)
 {
 	return (int *)((char *)c + k->count);
 }
+
+/*
+ * Sections with a title, which may stand many times: each is an element of a list in struct config
+ * that begins with its title (char *, a domain). Offsets of their keys count from the element. A
+ * reload may change all of them.
+ */
+struct schema_list {
+	const char *section;
+	size_t offset, count; /* in struct config: pointer, int */
+	size_t size;          /* of an element */
+	int max;              /* elements */
+	const struct schema_key *keys;
+	int key_count;
+	const char *example; /* a title */
+};
+
+extern const struct schema_list schema_lists[];
+extern const int schema_lists_count;
+#define SCHEMA_LISTS 4
+#define SCHEMA_ELEMENTS 16
+#define SCHEMA_ELEMENT_KEYS 8
+
+/* NULL: no such section. */
+const struct schema_list *schema_list_find(const char *section);
+/* The element with this title, made with every default when it is new: its number, or -ENOSPC,
+ * -EINVAL (not a domain), -ENOMEM. */
+int schema_element(const struct schema_list *l, struct config *c, const char *title);
+static inline void *schema_element_at(const struct schema_list *l, const struct config *c, int n)
+{
+	return *(char **)((char *)c + l->offset) + (size_t)n * l->size;
+}
+void schema_lists_free(struct config *c);
 
 /* Row number, or -1. */
 int schema_find(const char *section, const char *name);
@@ -82,11 +118,11 @@ const char *schema_known(const char *section, char *buf, size_t size);
 
 /* Reads one value (of a list: one element, which is appended). On -EINVAL why says what is wrong
  * and what is allowed, and the field is as it was. -ENOMEM. */
-int kind_read(const struct schema_key *k, struct config *c, const char *text, char why[KIND_WHY]);
+int kind_read(const struct schema_key *k, void *c, const char *text, char why[KIND_WHY]);
 bool kind_is_list(enum kind_id kind);
-bool kind_equal(const struct schema_key *k, const struct config *a, const struct config *b);
+bool kind_equal(const struct schema_key *k, const void *a, const void *b);
 /* Frees what the field holds and leaves it empty. */
-void kind_free(const struct schema_key *k, struct config *c);
+void kind_free(const struct schema_key *k, void *c);
 /* "a duration from 1s to 10m": for complaints and the manual. Returns buf. */
 const char *kind_allowed(const struct schema_key *k, char *buf, size_t size);
 /* How a value is spelled in a file: with quotes and braces where they are needed. Returns buf. */

@@ -223,6 +223,13 @@ void ring_poll_fd(struct ring *r, int fd, struct ring_event e)
 	io_uring_prep_poll_multishot(sqe, fd, POLLIN);
 }
 
+void ring_poll_once(struct ring *r, int fd, unsigned events, struct ring_event e)
+{
+	struct io_uring_sqe *sqe = next_sqe(r, e);
+
+	io_uring_prep_poll_add(sqe, fd, events);
+}
+
 void ring_cancel(struct ring *r, struct ring_event target, struct ring_event e)
 {
 	struct io_uring_sqe *sqe = next_sqe(r, e);

@@ -65,6 +65,8 @@ void ring_send_fd(struct ring *r, int fd, const void *buf, size_t len, struct ri
 void ring_close_fd(struct ring *r, int fd, struct ring_event e);
 /* Polls a descriptor for input, again and again until it fails (no IORING_CQE_F_MORE). */
 void ring_poll_fd(struct ring *r, int fd, struct ring_event e);
+/* Polls it once for events (POLLIN, POLLOUT). */
+void ring_poll_once(struct ring *r, int fd, unsigned events, struct ring_event e);
 /* Cancels the request that was queued with `target`; never by descriptor, which walks every
  * request. */
 void ring_cancel(struct ring *r, struct ring_event target, struct ring_event e);

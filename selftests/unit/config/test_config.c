@@ -208,6 +208,35 @@ static void append(void **state)
 	config_free(&c);
 }
 
+static void dns_lists(void **state)
+{
+	struct config *c = parse(GOOD "dns { servers = {\"192.0.2.53\", \"[2001:db8::1]:5353\", "
+				      "\"2001:db8::2\", \"192.0.2.54:54\"} }\n"
+				      "dnslist \"zen.example.org\" {\n weight = 2\n"
+				      " replies = \"127.0.0.2-11\"\n}\n"
+				      "dnslist 'white.example.org' { weight = -3 }\n"
+				      "dnslist \"plain.example.org\" { }\n");
+
+	(void)state;
+	assert_int_equal(c->dns.server_count, 4);
+	assert_int_equal(c->dns.servers[0].port, 53);
+	assert_int_equal(c->dns.servers[1].port, 5353);
+	assert_int_equal(c->dns.servers[2].port, 53);
+	assert_int_equal(c->dns.servers[3].port, 54);
+	assert_int_equal(c->dns.timeout, 5000);
+	assert_int_equal(c->dns.cache, 100000);
+	assert_int_equal(c->dnslist_count, 3);
+	assert_string_equal(c->dnslists[0].zone, "zen.example.org");
+	assert_int_equal(c->dnslists[0].weight, 2);
+	assert_int_equal(c->dnslists[0].replies.count, 1);
+	assert_int_equal(c->dnslists[0].replies.mask[0].high[3], 11);
+	assert_string_equal(c->dnslists[1].zone, "white.example.org");
+	assert_int_equal(c->dnslists[1].weight, -3);
+	assert_int_equal(c->dnslists[2].weight, 1);
+	assert_int_equal(c->dnslists[2].replies.mask[0].high[1], 255);
+	config_free(&c);
+}
+
 /* ---- what is wrong: every complaint with its line and key, and no other ---- */
 
 struct wrong {
@@ -227,7 +256,21 @@ static const struct wrong wrongs[] = {
 	  "deny_limit, max_sessions"}},
 	{GOOD "tls { certificate = \"x\" key = {\"a\", \"b\"} }\nmode = x",
 	 {"F:3: tls: unknown section; the sections are stutter, greylist,", "F:4: mode: "}},
-	{GOOD "dnslist \"zen.example\"\n{ weight = 2 }", {"F:3: dnslist: unknown section"}},
+	{GOOD "dnslst \"zen.example\"\n{ weight = 2 }",
+	 {"F:3: dnslst: unknown section, did you mean dnslist; the sections are stutter,"}},
+	{GOOD "dnslist \"zen.example\" {\n wait = 2\n weight = -101\n}",
+	 {"F:4: dnslist.wait: unknown key; known here are weight, replies",
+	  "F:5: dnslist.weight: \"-101\": too small; allowed is a number from -100 to 100"}},
+	{GOOD "dnslist \"zen.example\" { replies = \"10.0.0.1\" }",
+	 {"F:3: dnslist.replies: \"10.0.0.1\": not a mask of replies; allowed is up to 8 masks"}},
+	{GOOD "dnslist \"a.b\" {\n weight = 1\n}\ndnslist \"A.B\" {\n weight = 2\n}",
+	 {"F:7: dnslist.weight: set already on line 4"}},
+	{GOOD "dnslist \"a b\" {\n weight = 1\n replies = \"127.0.0.2\"\n}",
+	 {"F:4: dnslist: \"a b\": not a domain; allowed is a name such as"}},
+	{GOOD "dnslist \"-\" { }", {"F:3: dnslist: \"-\": not a domain"}},
+	{GOOD "dnslist { weight = 1 }", {"F:3: syntax: missing title for section 'dnslist'"}},
+	{GOOD "dns { servers = {\"nowhere\"} }",
+	 {"F:3: dns.servers: \"nowhere\": not an address with a port; allowed is a list"}},
 	{GOOD "stuter { first = 1s }", {"F:3: stuter: unknown section, did you mean stutter;"}},
 	{GOOD "stutter { first = 2s }\nlimit { }\nstutter\n{ }",
 	 {"F:5: stutter: this section stands already on line 3"}},
@@ -542,7 +585,7 @@ int main(void)
 		cmocka_unit_test(damaged),        cmocka_unit_test(many),
 		cmocka_unit_test(files),          cmocka_unit_test(samples),
 		cmocka_unit_test(threads),        cmocka_unit_test(policy),
-		cmocka_unit_test(settings_alone),
+		cmocka_unit_test(settings_alone), cmocka_unit_test(dns_lists),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,6 +80,9 @@ static const struct {
 	{"upstream", "xclient", "no", false},
 	{"upstream", "timeout", "31s", false},
 	{"upstream", "connections", "501", true},
+	{"dns", "servers", "{\"192.0.2.53\"}", true},
+	{"dns", "timeout", "6s", true},
+	{"dns", "cache", "1000", true},
 };
 
 #define CHANGES (sizeof(changes) / sizeof(changes[0]))
@@ -205,8 +208,8 @@ static void sections(void **state)
 
 	(void)state;
 	assert_string_equal(schema_known(NULL, known, sizeof(known)),
-			    "stutter, greylist, trap, limit, upstream");
-	assert_null(schema_section(5));
+			    "stutter, greylist, trap, limit, upstream, dns, dnslist");
+	assert_null(schema_section(6));
 	assert_int_equal(schema_find("stutter", "delay"), -1);
 	assert_int_equal(schema_find("", "first"), -1);
 	schema_known("", known, 10);

@@ -56,9 +56,31 @@ static void key_paragraph(const char *from, char *buf, size_t size)
 	buf[end - from] = 0;
 }
 
+/* The paragraph of one key after `at`: where it begins. */
+static const char *must_have_key(const char *text, const char *at, const struct schema_key *k)
+{
+	char paragraph[2000], what[400], allowed[300];
+
+	snprintf(what, sizeof(what), ".It Ic %s\n", k->name);
+	at = must(text, at, what);
+	key_paragraph(at, paragraph, sizeof(paragraph));
+	/* in the page every sentence has a line of its own */
+	for (char *p = paragraph; (p = strchr(p, '\n'));)
+		*p = ' ';
+	must(paragraph, NULL, k->manual);
+	snprintf(what, sizeof(what), "Allowed: %s.", kind_allowed(k, allowed, sizeof(allowed)));
+	must(paragraph, NULL, what);
+	if (k->def) {
+		snprintf(what, sizeof(what), "Default: .Ql %s .", k->def);
+		must(paragraph, NULL, what);
+	}
+	assert_int_equal(!strstr(paragraph, "needs a restart"), !!(k->flags & KEY_RELOAD));
+	return at;
+}
+
 static void keys(void **state)
 {
-	char *text = page("greygate.conf.5"), paragraph[2000], what[400], allowed[300];
+	char *text = page("greygate.conf.5"), what[400];
 	const char *at = NULL, *section = "";
 
 	(void)state;
@@ -70,21 +92,13 @@ static void keys(void **state)
 			snprintf(what, sizeof(what), ".Ss Section %s\n", section);
 			at = must(text, at, what);
 		}
-		snprintf(what, sizeof(what), ".It Ic %s\n", k->name);
+		at = must_have_key(text, at, k);
+	}
+	for (int i = 0; i < schema_lists_count; i++) {
+		snprintf(what, sizeof(what), ".Ss Section %s\n", schema_lists[i].section);
 		at = must(text, at, what);
-		key_paragraph(at, paragraph, sizeof(paragraph));
-		/* in the page every sentence has a line of its own */
-		for (char *p = paragraph; (p = strchr(p, '\n'));)
-			*p = ' ';
-		must(paragraph, NULL, k->manual);
-		snprintf(what, sizeof(what), "Allowed: %s.",
-			 kind_allowed(k, allowed, sizeof(allowed)));
-		must(paragraph, NULL, what);
-		if (k->def) {
-			snprintf(what, sizeof(what), "Default: .Ql %s .", k->def);
-			must(paragraph, NULL, what);
-		}
-		assert_int_equal(!strstr(paragraph, "needs a restart"), !!(k->flags & KEY_RELOAD));
+		for (int n = 0; n < schema_lists[i].key_count; n++)
+			at = must_have_key(text, at, &schema_lists[i].keys[n]);
 	}
 	free(text);
 }
@@ -101,6 +115,8 @@ static void no_more_keys(void **state)
 		at++;
 		n++;
 	}
+	for (int i = 0; i < schema_lists_count; i++)
+		n -= schema_lists[i].key_count;
 	assert_int_equal(n, schema_count);
 	free(text);
 }
