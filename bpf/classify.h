@@ -47,9 +47,9 @@ struct gg_decision {
  * A SYN never belongs to an open connection, but its tuple may be taken: by a handshake that was
  * under way when the entry came, or by a connection whose owner answers (RFC 5961 4.2). The few
  * SYNs that such a source sends are within the first ones. What goes on after that is a flood, and
- * the lookup would be a third of its cost.
+ * the lookup would be a third of its cost. Seven: a SYN and its six retransmissions.
  */
-#define GG_ASKED_DROPS 16
+#define GG_ASKED_DROPS 7
 
 /* Whether `connected` can change the decision; else asking the socket table is wasted. */
 static inline bool gg_asks_sockets(const struct gg_facts *f)

@@ -59,21 +59,24 @@ static __always_inline struct gg_entry *find_net6(const __u8 addr[16], __u64 now
 }
 
 /* addr as in struct packet: IPv4-mapped for IPv4. now: ns. */
+static __always_inline struct gg_entry *find_net(const struct gg_conf *conf, const __u8 *addr,
+						 bool is4, __u64 now)
+{
+	if (is4)
+		return conf->have_net4 ? find_net4(addr + 12, now) : NULL;
+	return conf->have_net6 ? find_net6(addr, now) : NULL;
+}
+
 static __always_inline struct gg_entry *find_entry(const struct gg_conf *conf, const __u8 *addr,
 						   bool is4, __u64 now)
 {
 	struct gg_entry *e;
 
-	if (is4) {
+	if (is4)
 		e = bpf_map_lookup_elem(&host4, addr + 12);
-		if (e && in_force(e, now))
-			return e;
-		return conf->have_net4 ? find_net4(addr + 12, now) : NULL;
-	}
-	e = bpf_map_lookup_elem(&host6, addr);
-	if (e && in_force(e, now))
-		return e;
-	return conf->have_net6 ? find_net6(addr, now) : NULL;
+	else
+		e = bpf_map_lookup_elem(&host6, addr);
+	return e && in_force(e, now) ? e : find_net(conf, addr, is4, now);
 }
 
 /* last_seen at most once a second: many CPUs may see the same source. */

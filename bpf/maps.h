@@ -9,6 +9,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include <greygate/index.h>
 #include <greygate/types.h>
 
 /* Exact addresses, allow and deny in one map: one lookup, no contradiction possible. Memory is paid
@@ -45,6 +46,23 @@ struct {
 	__type(key, struct gg_net6);
 	__type(value, struct gg_entry);
 } net6 SEC(".maps");
+
+/* The hot index over host4 and host6. Memory is paid at start. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << 17);
+	__type(key, __u32);
+	__type(value, struct gg_bucket);
+} index4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << 17);
+	__type(key, __u32);
+	__type(value, struct gg_bucket);
+} index6 SEC(".maps");
 
 /* Protected endpoints. */
 struct {

@@ -2,11 +2,11 @@
 /*
  * The XDP program: drops what the lists say is to be dropped, before the stack has paid for it.
  *
- * Order: parse; protected endpoint?; known flood?; entry in force for the source; verdict. Nothing
- * else is ever judged, and a frame is never changed. Headers must lie in the first buffer of a
- * multi-buffer frame; where they don't, the frame passes.
+ * Order: parse; protected endpoint?; what is in force for the source (the hot index, then the
+ * lists themselves); verdict. Nothing else is ever judged, and a frame is never changed. Headers
+ * must lie in the first buffer of a multi-buffer frame; where they don't, the frame passes.
  */
-#include "flood.h"
+#include "index.h"
 #include "lists.h"
 #include "maps.h"
 #include "parse.h"
@@ -81,13 +81,67 @@ static __always_inline void count_connection(const struct gg_vip_key *to)
 		endpoint->connections++;
 }
 
+/* What is known of the source: from the index alone, or an entry. */
+struct standing {
+	struct gg_entry *entry; /* in force; NULL: none, or the index knows enough */
+	struct index_hit hit;   /* word NULL: the index doesn't answer */
+};
+
+static __always_inline void look_up(const struct gg_conf *switches, const struct packet *p,
+				    __u64 now, struct standing *ret, struct gg_facts *facts)
+{
+	enum index_answer answer;
+	__u32 addr, meaning;
+
+	__builtin_memcpy(&addr, p->from + 12, 4);
+	answer = p->is4 ? index_find4(addr, now, &ret->hit) : index_find6(p->from, now);
+	if (answer == INDEX_HIT) {
+		meaning = ret->hit.slot & GG_SLOT_MEANING;
+		facts->verdict = meaning == GG_MEANS_ALLOW ? GG_ALLOW : GG_DENY;
+		facts->action = meaning == GG_MEANS_ALLOW ? 0 : meaning - GG_MEANS_DENY;
+		facts->hits = index_drops(&ret->hit);
+		return;
+	}
+	ret->hit.word = NULL;
+	ret->entry = answer == INDEX_ASK ? find_entry(switches, p->from, p->is4, now)
+					 : find_net(switches, p->from, p->is4, now);
+	if (ret->entry) {
+		facts->verdict = ret->entry->verdict;
+		facts->action = ret->entry->action;
+		facts->hits = ret->entry->hits;
+	}
+}
+
+/* Drops beyond the first few cost the index's cache line and nothing else; the daemon turns the
+ * mark into last_seen. */
+static __always_inline void mark(struct standing *s, const struct packet *p, bool dropped,
+				 __u64 now)
+{
+	struct index_hit *hit = &s->hit;
+
+	if (hit->word) {
+		if (dropped && index_drops(hit) >= GG_ASKED_DROPS) {
+			if (!(hit->slot & GG_SLOT_SEEN))
+				index_mark(hit, hit->slot | GG_SLOT_SEEN);
+			return;
+		}
+		if (dropped)
+			index_mark(hit, hit->slot + GG_SLOT_DROP);
+		s->entry = bpf_map_lookup_elem(&host4, p->from + 12);
+	}
+	if (!s->entry)
+		return;
+	if (dropped && !s->entry->hits)
+		report_first_drop(s->entry, p->from, now);
+	mark_entry(s->entry, now);
+}
+
 static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 {
 	struct gg_facts facts = {.kind = p->kind};
 	const struct gg_conf *switches;
-	struct flood_place place = {};
 	struct gg_decision decision;
-	struct gg_entry *entry;
+	struct standing source = {};
 	bool dropped, decided;
 	__u32 zero = 0;
 	__u64 now;
@@ -99,19 +153,7 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 	}
 
 	now = bpf_ktime_get_coarse_ns();
-	if (p->is4 && p->kind == GG_KIND_NEW) {
-		place = flood_place(p, switches, now);
-		if (flood_drops(&place)) {
-			count(GG_STAT_drop_new);
-			return XDP_DROP;
-		}
-	}
-	entry = find_entry(switches, p->from, p->is4, now);
-	if (entry) {
-		facts.verdict = entry->verdict;
-		facts.action = entry->action;
-		facts.hits = entry->hits;
-	}
+	look_up(switches, p, now, &source, &facts);
 	if (gg_asks_sockets(&facts))
 		facts.connected = is_connected(ctx, p);
 	decision = gg_classify(&facts);
@@ -121,18 +163,8 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 	/* In host mode a connection that passes is marked where its listener is chosen. */
 	decided = dropped ||
 		  (p->kind == GG_KIND_NEW && !facts.connected && switches->mode != GG_MODE_HOST);
-	if (entry && decided && decision.cause != GG_STAT_drop_fragment) {
-		if (dropped && !entry->hits)
-			report_first_drop(entry, p->from, now);
-		mark_entry(entry, now);
-		if (decision.cause == GG_STAT_drop_new) {
-			/* As long as the socket table is asked, each SYN is a case of its own. */
-			if (gg_asks_sockets(&facts))
-				flood_forget(&place);
-			else
-				flood_remember(&place, entry);
-		}
-	}
+	if (decided && decision.cause != GG_STAT_drop_fragment)
+		mark(&source, p, dropped, now);
 	if (!dropped && decided)
 		count_connection(&p->to);
 	return dropped ? XDP_DROP : XDP_PASS;

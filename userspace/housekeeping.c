@@ -120,6 +120,7 @@ void daemon_tick(struct daemon *d)
 	ticks++;
 	if (d->fastpath) {
 		fastpath_heartbeat(d->fastpath);
+		fastpath_tidy(d->fastpath);
 		fastpath_events(d->fastpath, on_event, NULL);
 		if (ticks % (every ? every : 1) == 0)
 			read_back(d, s.now, keep);

@@ -81,7 +81,7 @@ struct gg_entry {
 	__u64 expires;   /* s, CLOCK_MONOTONIC; 0: never. Expired means absent */
 	__u64 last_seen; /* s, CLOCK_MONOTONIC; written by the kernel at most once a second */
 	__u64 hits;      /* new connections (drop_all: packets) seen; a figure for people: racy, and
-			    behind by some seconds in a flood */
+			    in a flood not all are counted, but one a sweep at least */
 	__u64 added;     /* s, CLOCK_MONOTONIC */
 };
 
@@ -107,7 +107,7 @@ struct gg_conf {
 	__u32 heartbeat_limit; /* s; an older meta.heartbeat: the daemon is gone. 0: not watched */
 	__u32 have_net4;       /* entries in net4/net6: 0 spares the trie walk */
 	__u32 have_net6;
-	__u32 epoch;             /* moves with every change of a list entry */
+	__u32 zero;
 	struct gg_vip_key first; /* one of vip, here too: comparing is cheaper than hashing, and
 				    most packets are for it. Port 0: none */
 };

@@ -99,14 +99,14 @@ static int find_exact(struct fastpath *fp, const struct prefix *p, enum map_id i
 	return 0;
 }
 
-/* After every change of an entry: what the programs remember of the lists is void. */
-static int entry_changed(struct fastpath *fp, enum map_id id, int by)
+static int change_nets(struct fastpath *fp, enum map_id id, int by)
 {
 	if (id == MAP_NET4)
 		fp->switches.have_net4 += by;
 	else if (id == MAP_NET6)
 		fp->switches.have_net6 += by;
-	fp->switches.epoch++;
+	else
+		return 0;
 	return switches_write(fp);
 }
 
@@ -154,6 +154,7 @@ int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdi
 			     };
 	union key key;
 	enum map_id id = locate(p, &key);
+	struct index_edit edit;
 	bool known;
 	int code;
 
@@ -165,9 +166,13 @@ int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdi
 		entry.last_seen = old.last_seen;
 		entry.added = old.added;
 	}
+	edit = index_begin(fp, id, &key);
 	code = bpf_map_update_elem(fp->maps[id], &key, &entry, BPF_ANY) ? -errno : 0;
 	if (!code)
-		code = entry_changed(fp, id, known ? 0 : 1);
+		index_put(&edit, &entry, known);
+	index_end(&edit);
+	if (!code && !known)
+		code = change_nets(fp, id, 1);
 	pthread_mutex_unlock(&fp->lock);
 	/* A full hash says E2BIG, a full trie ENOSPC. */
 	return code == -E2BIG ? -ENOSPC : code;
@@ -175,9 +180,13 @@ int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdi
 
 static int delete_locked(struct fastpath *fp, enum map_id id, const union key *key)
 {
-	if (bpf_map_delete_elem(fp->maps[id], key))
-		return -errno;
-	return entry_changed(fp, id, -1);
+	struct index_edit edit = index_begin(fp, id, key);
+	int code = bpf_map_delete_elem(fp->maps[id], key) ? -errno : 0;
+
+	if (!code)
+		index_del(&edit);
+	index_end(&edit);
+	return code ? code : change_nets(fp, id, -1);
 }
 
 int fastpath_del(struct fastpath *fp, const struct prefix *p)

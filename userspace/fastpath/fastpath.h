@@ -79,6 +79,10 @@ typedef void (*fastpath_seen_fn)(const struct prefix *p, const struct gg_entry *
 				 uint32_t last_seen, void *arg);
 int fastpath_sweep(struct fastpath *fp, fastpath_seen_fn see, void *arg);
 
+/* Builds the hot index anew when the entries have outgrown it; the programs ask host4 and host6
+ * meanwhile. Once a second, by the thread that sweeps. -errno: not built, tried again next time. */
+int fastpath_tidy(struct fastpath *fp);
+
 /* Replaces the protected endpoints (vip): additions and removals one by one. */
 int fastpath_vips(struct fastpath *fp, const struct endpoint *vips, int n);
 /* Puts a listening socket into socks; fd stays the caller's. host mode. */

@@ -17,7 +17,8 @@ const char *const map_names[MAP_COUNT] = {
 	[MAP_HOST4] = "host4",   [MAP_HOST6] = "host6",   [MAP_NET4] = "net4",
 	[MAP_NET6] = "net6",     [MAP_VIP] = "vip",       [MAP_STATS] = "stats",
 	[MAP_EVENTS] = "events", [MAP_CONF] = "conf",     [MAP_META] = "meta",
-	[MAP_SOCKS] = "socks",   [MAP_ASKING] = "asking", [MAP_FLOOD] = "flood",
+	[MAP_SOCKS] = "socks",   [MAP_ASKING] = "asking", [MAP_INDEX4] = "index4",
+	[MAP_INDEX6] = "index6",
 };
 
 /* Maps that hold what was learned; the others are written by every start. */
@@ -31,7 +32,7 @@ static bool is_carried(enum map_id id)
 static bool is_switch(enum map_id id)
 {
 	return id == MAP_VIP || id == MAP_CONF || id == MAP_META || id == MAP_SOCKS ||
-	       id == MAP_FLOOD;
+	       id == MAP_INDEX4 || id == MAP_INDEX6;
 }
 
 struct old_maps {
@@ -80,13 +81,11 @@ static bool same_layout(const struct bpf_map *map, const struct bpf_map_info *in
 
 static void set_sizes(struct xdp_bpf *skel, const struct fastpath_conf *conf)
 {
-	int cpus = libbpf_num_possible_cpus();
-
-	bpf_map__set_max_entries(skel->maps.flood,
-				 bpf_map__max_entries(skel->maps.flood) * (cpus > 0 ? cpus : 1));
 	if (conf->hosts) {
 		bpf_map__set_max_entries(skel->maps.host4, conf->hosts);
 		bpf_map__set_max_entries(skel->maps.host6, conf->hosts);
+		bpf_map__set_max_entries(skel->maps.index4, index_elements(conf->hosts));
+		bpf_map__set_max_entries(skel->maps.index6, index_elements(conf->hosts));
 	}
 	if (conf->nets) {
 		bpf_map__set_max_entries(skel->maps.net4, conf->nets);

@@ -98,9 +98,11 @@ static int sweep_batch(const void *keys, const void *values, uint32_t n, void *a
 int fastpath_sweep(struct fastpath *fp, fastpath_seen_fn see, void *arg)
 {
 	struct walk w = {.offset = entries_offset(), .now = entries_now(), .see = see, .arg = arg};
-	int code = walk_entries(fp, &w, sweep_batch);
 	size_t i;
+	int code;
 
+	index_sweep(fp, w.now);
+	code = walk_entries(fp, &w, sweep_batch);
 	for (i = 0; i < w.marked.count; i++)
 		entries_expire(fp, &w.marked.list[i], w.now - SWEEP_GRACE);
 	free(w.marked.list);
@@ -170,6 +172,11 @@ int fastpath_sync(struct fastpath *fp, struct verdicts *v, uint32_t now)
 	free(w.marked.list);
 	if (code)
 		return code;
+	/* So many at once are faster put in one go. */
+	pthread_mutex_lock(&fp->lock);
+	index_off(fp);
+	pthread_mutex_unlock(&fp->lock);
 	verdicts_walk(v, now, sync_one, &s);
+	index_build(fp);
 	return s.failed ? s.failed : s.changed;
 }
