@@ -20,6 +20,13 @@ enum gg_kind {
 	GG_KIND_FRAGMENT, /* piece of a TCP segment: its ports can't be trusted to be there */
 };
 
+/* What limit.h says of a new connection. */
+enum gg_limit {
+	GG_WITHIN = 0,
+	GG_OVER_BUDGET,
+	GG_OVER_SOURCE,
+};
+
 struct gg_facts {
 	enum gg_kind kind;
 	enum gg_verdict verdict; /* of the entry in force; GG_UNKNOWN when there is none */
@@ -27,7 +34,8 @@ struct gg_facts {
 	__u64 hits;     /* of the entry, so far */
 	bool connected; /* a local socket that doesn't listen holds the tuple; see gg_asks_sockets
 			 */
-	bool self;      /* from an address to the same address: this host talks to itself */
+	enum gg_limit limit; /* see gg_asks_limit */
+	bool self;           /* from an address to the same address: this host talks to itself */
 };
 
 enum gg_route {
@@ -58,6 +66,15 @@ static inline bool gg_asks_sockets(const struct gg_facts *f)
 	       f->hits < GG_ASKED_DROPS;
 }
 
+/* Whether the new connection counts towards limits: allowed sources are exempt, and so is this host
+ * itself; what is dropped anyway costs nobody a token. */
+static inline bool gg_asks_limit(const struct gg_facts *f)
+{
+	if (f->kind != GG_KIND_NEW || f->verdict == GG_ALLOW || f->self)
+		return false;
+	return f->verdict != GG_DENY || (f->action != GG_DROP_NEW && f->action != GG_DROP_ALL);
+}
+
 static inline struct gg_decision gg_decide(enum gg_route route, enum gg_stat cause)
 {
 	struct gg_decision d = {route, cause};
@@ -82,6 +99,10 @@ static inline struct gg_decision gg_classify(const struct gg_facts *f)
 
 	if (f->verdict == GG_ALLOW)
 		return gg_decide(GG_TO_MTA, GG_STAT_allow_syn);
+
+	if (f->limit != GG_WITHIN && gg_asks_limit(f))
+		return gg_decide(GG_TO_NOBODY, f->limit == GG_OVER_BUDGET ? GG_STAT_flood_budget
+									  : GG_STAT_flood_source);
 
 	if (f->verdict != GG_DENY)
 		return gg_decide(f->self ? GG_TO_MTA : GG_TO_DAEMON, GG_STAT_unknown_syn);

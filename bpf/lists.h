@@ -16,6 +16,13 @@
 /* Expired prefixes nested in each other and still waiting for the sweep, that are looked behind. */
 #define LISTS_EXPIRED 16
 
+static __always_inline bool same_address(const __u8 a[16], const __u8 b[16])
+{
+	const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
+
+	return x[3] == y[3] && x[2] == y[2] && x[1] == y[1] && x[0] == y[0];
+}
+
 /* Comparing in nanoseconds spares a division per packet. */
 static __always_inline bool in_force(const struct gg_entry *e, __u64 now)
 {
@@ -99,6 +106,7 @@ static __always_inline void report_first_drop(const struct gg_entry *e, const __
 	event->kind = GG_EVENT_FIRST_DROP;
 	event->action = e->action;
 	event->time = now / NSEC;
+	event->dropped = 0;
 	__builtin_memcpy(event->addr, addr, 16);
 	bpf_ringbuf_submit(event, 0);
 }

@@ -84,13 +84,6 @@ static __always_inline void read_addresses(struct bpf_sk_lookup *ctx, struct gg_
 	local->port = ctx->local_port;
 }
 
-static __always_inline bool same_address(const __u8 a[16], const __u8 b[16])
-{
-	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
-
-	return x[0] == y[0] && x[1] == y[1];
-}
-
 SEC("sk_lookup")
 int greygate_lookup(struct bpf_sk_lookup *ctx)
 {

@@ -72,6 +72,29 @@ struct {
 	__type(value, struct gg_vip);
 } vip SEC(".maps");
 
+/* Token buckets of sources. A small LRU map forgets long before it is full, see userspace. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct gg_key4);
+	__type(value, struct gg_rate);
+} rate4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct gg_half6);
+	__type(value, struct gg_rate);
+} rate6 SEC(".maps");
+
+/* New connections each CPU has let through. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct gg_budget);
+} budget SEC(".maps");
+
 /* Counters by enum gg_stat. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

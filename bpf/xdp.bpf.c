@@ -7,6 +7,7 @@
  * must lie in the first buffer of a multi-buffer frame; where they don't, the frame passes.
  */
 #include "index.h"
+#include "limit.h"
 #include "lists.h"
 #include "maps.h"
 #include "parse.h"
@@ -154,8 +155,11 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 
 	now = bpf_ktime_get_coarse_ns();
 	look_up(switches, p, now, &source, &facts);
+	facts.self = same_address(p->from, p->to.addr);
 	if (gg_asks_sockets(&facts))
 		facts.connected = is_connected(ctx, p);
+	if (gg_asks_limit(&facts))
+		facts.limit = limit_new(switches, p, now);
 	decision = gg_classify(&facts);
 	count(decision.cause);
 
@@ -163,7 +167,7 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 	/* In host mode a connection that passes is marked where its listener is chosen. */
 	decided = dropped ||
 		  (p->kind == GG_KIND_NEW && !facts.connected && switches->mode != GG_MODE_HOST);
-	if (decided && decision.cause != GG_STAT_drop_fragment)
+	if (decided && decision.cause != GG_STAT_drop_fragment && facts.limit == GG_WITHIN)
 		mark(&source, p, dropped, now);
 	if (!dropped && decided)
 		count_connection(&p->to);

@@ -278,18 +278,19 @@ static int tear_down(void **state)
 static void classify_holds_its_rules_for_all_facts(void **state)
 {
 	struct gg_decision d;
-	struct gg_facts f;
+	struct gg_facts f, g;
 	bool asks;
 	int n;
 
 	(void)state;
-	for (n = 0; n < 3 * 3 * 8 * 2 * 2; n++) {
+	for (n = 0; n < 3 * 3 * 8 * 2 * 2 * 3; n++) {
 		f = (struct gg_facts){
 			.kind = n % 3,
 			.verdict = n / 3 % 3,
 			.action = n / 9 % 8,
 			.connected = n / 72 % 2,
 			.self = n / 144 % 2,
+			.limit = n / 288,
 		};
 		d = gg_classify(&f);
 		if (f.verdict == GG_DENY && f.action == GG_DROP_ALL)
@@ -300,11 +301,16 @@ static void classify_holds_its_rules_for_all_facts(void **state)
 			assert_int_equal(d.route, GG_TO_MTA);
 		else if (f.verdict == GG_DENY && f.action == GG_DROP_NEW)
 			assert_int_equal(d.route, f.connected ? GG_TO_MTA : GG_TO_NOBODY);
+		else if (f.limit != GG_WITHIN && !f.self)
+			assert_int_equal(d.route, GG_TO_NOBODY);
 		else if (f.verdict == GG_DENY)
 			assert_int_equal(d.route, GG_TO_DAEMON);
 		else
 			assert_int_equal(d.route, f.self ? GG_TO_MTA : GG_TO_DAEMON);
-		/* The socket table is asked exactly where its answer matters. */
+		/* A limit is asked exactly where its answer matters, and the socket table too. */
+		g = f;
+		g.limit = !g.limit;
+		assert_int_equal(gg_asks_limit(&f), d.route != gg_classify(&g).route);
 		asks = gg_asks_sockets(&f);
 		f.connected = !f.connected;
 		assert_int_equal(asks, d.route != gg_classify(&f).route);

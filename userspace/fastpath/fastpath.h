@@ -40,6 +40,9 @@ struct fastpath_conf {
 	uint32_t nets;  /* of net4 and net6 */
 	bool open_when_down;
 	uint32_t heartbeat_limit; /* s */
+	/* New connections a second, by XDP, of each source that isn't allowed, and through each
+	 * CPU; 0: unlimited. */
+	uint32_t new_per_source, new_per_cpu;
 };
 
 /* How one interface got its program; for the log and status. */
@@ -89,6 +92,7 @@ int fastpath_vips(struct fastpath *fp, const struct endpoint *vips, int n);
 int fastpath_listener(struct fastpath *fp, enum gg_sock slot, int fd);
 void fastpath_heartbeat(struct fastpath *fp);
 void fastpath_set_when_down(struct fastpath *fp, bool open);
+void fastpath_set_limits(struct fastpath *fp, uint32_t per_source, uint32_t per_cpu);
 /* Sums the per-CPU counters. */
 int fastpath_stats(struct fastpath *fp, uint64_t ret[GG_STAT_MAX]);
 /* Events ring: readable descriptor, and a drain that calls see for each record. */

@@ -29,6 +29,9 @@ enum map_id {
 	MAP_ASKING,
 	MAP_INDEX4,
 	MAP_INDEX6,
+	MAP_RATE4,
+	MAP_RATE6,
+	MAP_BUDGET,
 	MAP_COUNT
 };
 
@@ -219,6 +222,8 @@ int entries_count_nets(struct fastpath *fp);
 
 /* Writes fp->switches to conf. With fp->lock held, or before others know fp. */
 int switches_write(struct fastpath *fp);
+/* Fills in the limits, without writing them. */
+void switches_limits(struct gg_conf *c, uint32_t per_source, uint32_t per_cpu);
 int switches_write_meta(struct fastpath *fp);
 
 #endif

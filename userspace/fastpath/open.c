@@ -47,6 +47,7 @@ static int build(struct fastpath *fp, struct start *s, char *err, size_t err_siz
 		.flags = s->conf->open_when_down ? GG_CONF_OPEN_WHEN_DOWN : 0,
 		.heartbeat_limit = s->conf->heartbeat_limit,
 	};
+	switches_limits(&fp->switches, s->conf->new_per_source, s->conf->new_per_cpu);
 	s->building = !taken.reused;
 	if (!s->building)
 		return 0;
