@@ -5,7 +5,7 @@
  * Pure, and the only place that knows what an action means in the kernel. The XDP program asks it
  * per packet, the socket lookup program per new connection, the tests in userspace. Each caller
  * gathers the facts its own way and carries the decision out its own way: in XDP both GG_TO_MTA and
- * GG_TO_DAEMON are XDP_PASS.
+ * GG_TO_DAEMON are XDP_PASS, and only XDP has a tarpit.
  */
 #ifndef BPF_CLASSIFY_H
 #define BPF_CLASSIFY_H
@@ -35,6 +35,7 @@ struct gg_facts {
 	bool connected; /* a local socket that doesn't listen holds the tuple; see gg_asks_sockets
 			 */
 	enum gg_limit limit; /* see gg_asks_limit */
+	bool pit;            /* the tarpit would take the segment: the caller can answer it */
 	bool self;           /* from an address to the same address: this host talks to itself */
 };
 
@@ -42,6 +43,7 @@ enum gg_route {
 	GG_TO_MTA,    /* left alone */
 	GG_TO_DAEMON, /* to the daemon's listener, where there is a choice */
 	GG_TO_NOBODY, /* dropped */
+	GG_TO_TARPIT, /* answered where it is */
 };
 
 struct gg_decision {
@@ -59,9 +61,17 @@ struct gg_decision {
  */
 #define GG_ASKED_DROPS 7
 
+static inline bool gg_is_for_tarpit(const struct gg_facts *f)
+{
+	return f->pit && f->verdict == GG_DENY && f->action == GG_TARPIT &&
+	       f->kind != GG_KIND_FRAGMENT;
+}
+
 /* Whether `connected` can change the decision; else asking the socket table is wasted. */
 static inline bool gg_asks_sockets(const struct gg_facts *f)
 {
+	if (gg_is_for_tarpit(f))
+		return f->kind == GG_KIND_OTHER || f->self || f->limit == GG_WITHIN;
 	return f->kind == GG_KIND_NEW && f->verdict == GG_DENY && f->action == GG_DROP_NEW &&
 	       f->hits < GG_ASKED_DROPS;
 }
@@ -94,8 +104,11 @@ static inline struct gg_decision gg_classify(const struct gg_facts *f)
 
 	/* Open connections live on whatever the lists say; a stray segment earns its RST from the
 	 * stack. */
-	if (f->kind == GG_KIND_OTHER)
+	if (f->kind == GG_KIND_OTHER) {
+		if (gg_is_for_tarpit(f) && !f->connected)
+			return gg_decide(GG_TO_TARPIT, GG_STAT_tarpit_held);
 		return gg_decide(GG_TO_MTA, GG_STAT_not_new);
+	}
 
 	if (f->verdict == GG_ALLOW)
 		return gg_decide(GG_TO_MTA, GG_STAT_allow_syn);
@@ -114,8 +127,12 @@ static inline struct gg_decision gg_classify(const struct gg_facts *f)
 		if (f->connected)
 			return gg_decide(GG_TO_MTA, GG_STAT_established);
 		return gg_decide(GG_TO_NOBODY, GG_STAT_drop_new);
-	case GG_STUTTER:
 	case GG_TARPIT:
+		if (gg_is_for_tarpit(f))
+			return f->connected ? gg_decide(GG_TO_MTA, GG_STAT_established)
+					    : gg_decide(GG_TO_TARPIT, GG_STAT_tarpit_syn);
+		return gg_decide(GG_TO_DAEMON, GG_STAT_stutter_syn);
+	case GG_STUTTER:
 		return gg_decide(GG_TO_DAEMON, GG_STAT_stutter_syn);
 	default:
 		/* Also what this version doesn't know: the daemon can say why, a drop can't. */

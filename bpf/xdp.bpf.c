@@ -3,14 +3,15 @@
  * The XDP program: drops what the lists say is to be dropped, before the stack has paid for it.
  *
  * Order: parse; protected endpoint?; what is in force for the source (the hot index, then the
- * lists themselves); verdict. Nothing else is ever judged, and a frame is never changed. Headers
- * must lie in the first buffer of a multi-buffer frame; where they don't, the frame passes.
+ * lists themselves); verdict. Nothing else is ever judged, and only the tarpit changes a frame.
+ * Headers must lie in the first buffer of a multi-buffer frame; where they don't, the frame passes.
  */
 #include "index.h"
 #include "limit.h"
 #include "lists.h"
 #include "maps.h"
 #include "parse.h"
+#include "tarpit.h"
 
 #include <xdp/xdp_helpers.h>
 
@@ -137,16 +138,25 @@ static __always_inline void mark(struct standing *s, const struct packet *p, boo
 	mark_entry(s->entry, now);
 }
 
-static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
+/* A function of its own, so that the verifier walks through it once and not once for each way
+ * through the parser. The packet is copied because older kernels take map keys from the stack only.
+ */
+__noinline int judge(struct xdp_md *ctx, const struct packet *parsed)
 {
-	struct gg_facts facts = {.kind = p->kind};
+	struct packet own, *p = &own;
+	struct gg_facts facts = {};
 	const struct gg_conf *switches;
 	struct gg_decision decision;
 	struct standing source = {};
+	struct tarpit pit = {};
 	bool dropped, decided;
 	__u32 zero = 0;
 	__u64 now;
 
+	if (!parsed)
+		return XDP_PASS;
+	own = *parsed;
+	facts.kind = p->kind;
 	switches = bpf_map_lookup_elem(&conf, &zero);
 	if (!switches || !is_protected(switches, &p->to)) {
 		count(GG_STAT_not_ours);
@@ -156,19 +166,23 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 	now = bpf_ktime_get_coarse_ns();
 	look_up(switches, p, now, &source, &facts);
 	facts.self = same_address(p->from, p->to.addr);
-	if (gg_asks_sockets(&facts))
-		facts.connected = is_connected(ctx, p);
 	if (gg_asks_limit(&facts))
 		facts.limit = limit_new(switches, p, now);
+	if (facts.action == GG_TARPIT)
+		facts.pit = tarpit_takes(ctx, switches, p, &pit);
+	if (gg_asks_sockets(&facts))
+		facts.connected = is_connected(ctx, p);
 	decision = gg_classify(&facts);
 	count(decision.cause);
 
 	dropped = decision.route == GG_TO_NOBODY;
 	/* In host mode a connection that passes is marked where its listener is chosen. */
-	decided = dropped ||
+	decided = dropped || decision.cause == GG_STAT_tarpit_syn ||
 		  (p->kind == GG_KIND_NEW && !facts.connected && switches->mode != GG_MODE_HOST);
 	if (decided && decision.cause != GG_STAT_drop_fragment && facts.limit == GG_WITHIN)
 		mark(&source, p, dropped, now);
+	if (decision.route == GG_TO_TARPIT)
+		return tarpit_answer(ctx, p, &pit);
 	if (!dropped && decided)
 		count_connection(&p->to);
 	return dropped ? XDP_DROP : XDP_PASS;

@@ -127,8 +127,9 @@ struct gg_conf {
 	__u32 heartbeat_limit; /* s; an older meta.heartbeat: the daemon is gone. 0: not watched */
 	__u32 have_net4;       /* entries in net4/net6: 0 spares the trie walk */
 	__u32 have_net6;
-	__u32 budget;            /* new connections of each CPU in 2^27 ns; 0: unlimited */
-	__u64 source_interval;   /* ns between two new connections of a source; 0: unlimited */
+	__u32 budget;          /* new connections of each CPU in 2^27 ns; 0: unlimited */
+	__u64 source_interval; /* ns between two new connections of a source; 0: unlimited */
+	__u64 tarpit_key;
 	__u64 source_burst;      /* ns: how many intervals may be used at once */
 	struct gg_vip_key first; /* one of vip, here too: comparing is cheaper than hashing, and
 				    most packets are for it. Port 0: none */
@@ -160,11 +161,13 @@ enum gg_sock {
 	X(short_packet, "passed: cut off before the headers end")                                  \
 	X(deep_headers, "passed: more VLAN tags or extension headers than the parser follows")     \
 	X(not_new, "passed: no new connection (not a SYN, or SYN and ACK)")                        \
-	X(established, "passed: SYN of a source with action drop_new, on a local connection")      \
+	X(established, "passed: SYN of a source with drop_new or tarpit, on a local connection")   \
 	X(unknown_syn, "passed: new connection of an unknown source")                              \
 	X(allow_syn, "passed: new connection of an allowed source")                                \
 	X(reject_syn, "passed to the daemon: new connection of a source with action reject")       \
 	X(stutter_syn, "passed to the daemon: new connection of a source with action stutter")     \
+	X(tarpit_syn, "answered: new connection of a source with action tarpit")                   \
+	X(tarpit_held, "answered or swallowed: later segment of a source in the tarpit")           \
 	X(drop_new, "dropped: new connection of a source with action drop_new")                    \
 	X(drop_all, "dropped: any packet of a source with action drop_all")                        \
 	X(flood_budget, "dropped: new connection beyond limit new_per_cpu")                        \

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +26,19 @@ struct start {
 	bool has_lookup;
 	bool building; /* built exists */
 };
+
+/* The key outlives a restart, or everybody in the tarpit would be let go. */
+static int take_tarpit_key(struct fastpath *fp, bool reused)
+{
+	struct gg_conf before;
+	__u32 zero = 0;
+
+	if (reused && !bpf_map_lookup_elem(fp->maps[MAP_CONF], &zero, &before))
+		fp->switches.tarpit_key = before.tarpit_key;
+	else if (getrandom(&fp->switches.tarpit_key, sizeof(fp->switches.tarpit_key), 0) < 0)
+		return -errno;
+	return 0;
+}
 
 static int build(struct fastpath *fp, struct start *s, char *err, size_t err_size)
 {
@@ -47,6 +61,9 @@ static int build(struct fastpath *fp, struct start *s, char *err, size_t err_siz
 		.flags = s->conf->open_when_down ? GG_CONF_OPEN_WHEN_DOWN : 0,
 		.heartbeat_limit = s->conf->heartbeat_limit,
 	};
+	code = take_tarpit_key(fp, taken.reused);
+	if (code)
+		return words_fail(err, err_size, code, "random numbers: %s", strerror(-code));
 	switches_limits(&fp->switches, s->conf->new_per_source, s->conf->new_per_cpu);
 	s->building = !taken.reused;
 	if (!s->building)
