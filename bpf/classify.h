@@ -36,6 +36,7 @@ struct gg_facts {
 			 */
 	enum gg_limit limit; /* see gg_asks_limit */
 	bool pit;            /* the tarpit would take the segment: the caller can answer it */
+	bool sampled;        /* of an allowed source: the daemon shall have a look */
 	bool self;           /* from an address to the same address: this host talks to itself */
 };
 
@@ -111,7 +112,7 @@ static inline struct gg_decision gg_classify(const struct gg_facts *f)
 	}
 
 	if (f->verdict == GG_ALLOW)
-		return gg_decide(GG_TO_MTA, GG_STAT_allow_syn);
+		return gg_decide(f->sampled ? GG_TO_DAEMON : GG_TO_MTA, GG_STAT_allow_syn);
 
 	if (f->limit != GG_WITHIN && gg_asks_limit(f))
 		return gg_decide(GG_TO_NOBODY, f->limit == GG_OVER_BUDGET ? GG_STAT_flood_budget

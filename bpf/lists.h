@@ -86,6 +86,24 @@ static __always_inline struct gg_entry *find_entry(const struct gg_conf *conf, c
 	return e && in_force(e, now) ? e : find_net(conf, addr, is4, now);
 }
 
+/* Whether a new connection is one of those of a learned source that the daemon is to have a look
+ * at. By its address and ports, so that whoever asks, and however often, gets one answer: with SYN
+ * cookies a handshake is asked about twice.
+ */
+static __always_inline bool is_sampled(const struct gg_conf *conf, const struct gg_entry *e,
+				       const __u8 remote[16], __be16 remote_port, __u16 local_port)
+{
+	const __u32 *addr = (const __u32 *)remote;
+	__u32 every = conf->sample;
+	__u64 h;
+
+	if (!every || e->verdict != GG_ALLOW || e->origin != GG_BY_LEARNING)
+		return false;
+	h = (__u64)(addr[0] ^ addr[3]) << 32 | (addr[1] ^ addr[2]);
+	h ^= conf->tarpit_key + ((__u64)remote_port << 16 | local_port);
+	return gg_index_mix(h) % every == 0;
+}
+
 /* last_seen at most once a second: many CPUs may see the same source. */
 static __always_inline void mark_entry(struct gg_entry *e, __u64 now)
 {

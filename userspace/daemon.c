@@ -376,6 +376,7 @@ void daemon_apply(struct daemon *d, const struct config *from, const struct conf
 		change_trap(d, to->trap.addresses[i], TRAP_OF_CONFIG, 0);
 	if (d->fastpath) {
 		fastpath_set_when_down(d->fastpath, to->open_when_down);
+		fastpath_set_sample(d->fastpath, to->greylist.sample);
 		fastpath_set_limits(d->fastpath, to->limit.new_per_source, to->limit.new_per_cpu);
 	}
 	if (d->store)

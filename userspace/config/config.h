@@ -54,6 +54,7 @@ struct config {
 		uint32_t jitter;                               /* percent */
 		uint64_t window, keep;                         /* ms */
 		uint32_t promote_after;
+		uint32_t sample;       /* every so-manieth connection of a learned source */
 		uint32_t records;      /* most records in RAM */
 		struct prefix *exempt; /* sources that are never greylisted */
 		int exempt_count;

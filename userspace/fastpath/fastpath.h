@@ -43,6 +43,9 @@ struct fastpath_conf {
 	/* New connections a second, by XDP, of each source that isn't allowed, and through each
 	 * CPU; 0: unlimited. */
 	uint32_t new_per_source, new_per_cpu;
+	/* host mode: every so-manieth new connection of a learned source is given to the daemon; 0:
+	 * none. */
+	uint32_t sample;
 };
 
 /* How one interface got its program; for the log and status. */
@@ -92,6 +95,7 @@ int fastpath_vips(struct fastpath *fp, const struct endpoint *vips, int n);
 int fastpath_listener(struct fastpath *fp, enum gg_sock slot, int fd);
 void fastpath_heartbeat(struct fastpath *fp);
 void fastpath_set_when_down(struct fastpath *fp, bool open);
+void fastpath_set_sample(struct fastpath *fp, uint32_t sample);
 void fastpath_set_limits(struct fastpath *fp, uint32_t per_source, uint32_t per_cpu);
 /* Sums the per-CPU counters. */
 int fastpath_stats(struct fastpath *fp, uint64_t ret[GG_STAT_MAX]);

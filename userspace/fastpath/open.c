@@ -60,6 +60,7 @@ static int build(struct fastpath *fp, struct start *s, char *err, size_t err_siz
 		.mode = s->conf->mode,
 		.flags = s->conf->open_when_down ? GG_CONF_OPEN_WHEN_DOWN : 0,
 		.heartbeat_limit = s->conf->heartbeat_limit,
+		.sample = s->conf->sample,
 	};
 	code = take_tarpit_key(fp, taken.reused);
 	if (code)

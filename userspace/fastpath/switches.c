@@ -153,3 +153,11 @@ void fastpath_set_limits(struct fastpath *fp, uint32_t per_source, uint32_t per_
 	switches_write(fp);
 	pthread_mutex_unlock(&fp->lock);
 }
+
+void fastpath_set_sample(struct fastpath *fp, uint32_t sample)
+{
+	pthread_mutex_lock(&fp->lock);
+	fp->switches.sample = sample;
+	switches_write(fp);
+	pthread_mutex_unlock(&fp->lock);
+}

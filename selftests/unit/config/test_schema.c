@@ -57,6 +57,7 @@ static const struct {
 	{"greylist", "window", "25h", false},
 	{"greylist", "keep", "37d", false},
 	{"greylist", "promote_after", "3", false},
+	{"greylist", "sample", "65", false},
 	{"greylist", "records", "2m", true},
 	{"greylist", "exempt", "{\"10.0.0.0/8\"}", false},
 	{"trap", "addresses", "{\"a@example.net\"}", false},
