@@ -32,7 +32,7 @@ enum gg_action {
 	GG_NO_ACTION = 0,
 	GG_REJECT = 1,   /* passed on: the daemon answers 5xx with a reason */
 	GG_STUTTER = 2,  /* passed on: the daemon answers slowly, then 5xx */
-	GG_TARPIT = 3,   /* held by the kernel */
+	GG_TARPIT = 3,   /* answered by XDP with a window that never opens */
 	GG_DROP_NEW = 4, /* new connections are dropped, open ones live on */
 	GG_DROP_ALL = 5, /* every packet is dropped: the one deliberate exception */
 };

@@ -58,6 +58,7 @@ struct fastpath_attachment {
 
 struct fastpath;
 
+/* The hot index is out of force until fastpath_sync or fastpath_tidy. */
 int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char *err,
 		  size_t err_size);
 /* Closes descriptors; programs, maps and pins stay in force. */

@@ -8,6 +8,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -309,18 +310,73 @@ int fastpath_tidy(struct fastpath *fp)
 
 /* ---- marks ---- */
 
-/* The entry was used since the last sweep: when and how often exactly, nobody noted. */
-static void note_seen(struct fastpath *fp, const uint32_t *addr, uint64_t now)
-{
-	int fd = fp->maps[MAP_HOST4];
-	struct gg_entry e;
+#define MARKS_BATCH 1024
 
-	if (bpf_map_lookup_elem(fd, addr, &e))
-		return;
-	if (e.last_seen < now)
-		e.last_seen = now;
-	e.hits++;
-	bpf_map_update_elem(fd, addr, &e, BPF_EXIST);
+struct marking {
+	struct fastpath *fp;
+	uint64_t now;
+	/* Of the batch in hand, what was used since the last sweep. */
+	struct gg_key4 keys[MARKS_BATCH];
+	struct gg_entry entries[MARKS_BATCH];
+	uint32_t count;
+};
+
+static bool take_mark(struct index *x, const void *host4)
+{
+	struct gg_bucket *b;
+	uint32_t addr;
+	int i;
+
+	memcpy(&addr, host4, sizeof(addr));
+	b = &x->bucket[gg_index_bucket(gg_index_hash4(addr, x->hash_key), x->used)];
+	i = addr ? slot_of(b, addr) : SLOTS;
+	if (i == SLOTS || !(__atomic_load_n(&b->slot[i], __ATOMIC_RELAXED) & GG_SLOT_SEEN))
+		return false;
+	__atomic_fetch_and(&b->slot[i], (uint8_t)~GG_SLOT_SEEN, __ATOMIC_SEQ_CST);
+	return true;
+}
+
+static void write_marks(struct marking *m)
+{
+	__u32 n = m->count;
+
+	if (n)
+		bpf_map_update_batch(m->fp->maps[MAP_HOST4], m->keys, m->entries, &n, NULL);
+	m->count = 0;
+}
+
+/* When and how often exactly a marked entry was used, nobody noted. Read and written under one
+ * lock, so that no entry comes back that has been deleted. */
+static int mark_batch(const void *keys, const void *values, uint32_t n, void *arg)
+{
+	const struct gg_entry *entries = values;
+	const struct gg_key4 *addrs = keys;
+	struct marking *m = arg;
+	struct gg_entry *e;
+	uint32_t i;
+
+	for (i = 0; i < n && m->fp->index[INDEX4].used; i++) {
+		if (!take_mark(&m->fp->index[INDEX4], &addrs[i]))
+			continue;
+		m->keys[m->count] = addrs[i];
+		e = &m->entries[m->count++];
+		*e = entries[i];
+		if (e->last_seen < m->now)
+			e->last_seen = m->now;
+		e->hits++;
+		if (m->count == MARKS_BATCH)
+			write_marks(m);
+	}
+	write_marks(m);
+	return 0;
+}
+
+static bool has_marks(const struct gg_bucket *b)
+{
+	const uint32_t *words = (const uint32_t *)(const void *)b->slot;
+	uint32_t seen = 0x01010101u * GG_SLOT_SEEN;
+
+	return ((words[0] | words[1] | words[2]) & seen) != 0;
 }
 
 /* An end has passed: the entry is gone or was renewed, and the bucket's addresses need no longer be
@@ -338,29 +394,33 @@ static void renew_end(struct fastpath *fp, struct gg_bucket *b)
 	turn(b);
 }
 
-void index_sweep(struct fastpath *fp, uint64_t now)
+int index_sweep(struct fastpath *fp, uint64_t now)
 {
-	struct index *x = &fp->index[0];
+	struct marking *m;
+	struct index *x = &fp->index[INDEX4];
 	struct gg_bucket *b;
-	uint64_t end;
+	bool marked = false;
 	uint32_t at;
-	uint8_t was;
-	int i;
+	uint64_t end;
+	int code;
 
 	for (at = 1; at <= x->used; at++) {
 		pthread_mutex_lock(&fp->lock);
 		b = &x->bucket[at];
-		for (i = 0; i < SLOTS; i++) {
-			if (!(__atomic_load_n(&b->slot[i], __ATOMIC_RELAXED) & GG_SLOT_SEEN))
-				continue;
-			was = __atomic_fetch_and(&b->slot[i], (uint8_t)~GG_SLOT_SEEN,
-						 __ATOMIC_SEQ_CST);
-			if (was & GG_SLOT_MEANING)
-				note_seen(fp, &b->key[i], now);
-		}
+		marked = marked || has_marks(b);
 		end = (uint64_t)(b->state >> GG_BUCKET_ENDS_SHIFT) * GG_BUCKET_ENDS_UNIT;
 		if (end && end <= now)
 			renew_end(fp, b);
 		pthread_mutex_unlock(&fp->lock);
 	}
+	if (!marked)
+		return 0;
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	m->fp = fp;
+	m->now = now;
+	code = walk_map_locked(fp->maps[MAP_HOST4], &fp->lock, mark_batch, m);
+	free(m);
+	return code;
 }

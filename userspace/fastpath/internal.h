@@ -189,10 +189,10 @@ int index_open(struct fastpath *fp);
 void index_close(struct fastpath *fp);
 /* Out of force, until it is built. With fp->lock held, or before others know fp. */
 void index_off(struct fastpath *fp);
-/* From the truth, in one go. The programs ask the truth meanwhile; on failure they go on so. */
+/* From the truth, at one go. The programs ask the truth meanwhile; on failure they go on so. */
 int index_build(struct fastpath *fp);
 /* Turns marks into last_seen and looks after ends that have passed. now: s, CLOCK_MONOTONIC. */
-void index_sweep(struct fastpath *fp, uint64_t now);
+int index_sweep(struct fastpath *fp, uint64_t now);
 
 /* One change of a host entry: begin, change the truth, put or del if that went well, end. All under
  * fp->lock. A no-op for prefixes. */
@@ -215,6 +215,12 @@ uint64_t entries_now(void); /* s, CLOCK_MONOTONIC */
 struct prefix entries_prefix(enum map_id id, const void *key);
 /* Deletes it if it has been expired since before `since` (s, CLOCK_MONOTONIC). */
 int entries_expire(struct fastpath *fp, const struct prefix *p, uint64_t since);
+/* Puts into maps that are empty, in batches, with the index off. put: 0, or what went wrong with it
+ * or one before. NULL: no memory. */
+struct entries_bulk;
+struct entries_bulk *entries_bulk_new(struct fastpath *fp);
+int entries_bulk_put(struct entries_bulk *b, const struct prefix *p, const struct verdict_entry *e);
+int entries_bulk_end(struct entries_bulk **b);
 /* Counts what net4 and net6 hold and tells the programs. */
 int entries_count_nets(struct fastpath *fp);
 

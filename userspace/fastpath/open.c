@@ -223,7 +223,7 @@ int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char 
 			finish(&s);
 	}
 	if (!code)
-		index_build(fp);
+		index_off(fp);
 	if (code) {
 		fp->meta.magic = 0;
 		fastpath_close(&fp);
