@@ -5,7 +5,7 @@
  * Pure, and the only place that knows what an action means in the kernel. The XDP program asks it
  * per packet, the socket lookup program per new connection, the tests in userspace. Each caller
  * gathers the facts its own way and carries the decision out its own way: in XDP both GG_TO_MTA and
- * GG_TO_DAEMON are XDP_PASS.
+ * GG_TO_DAEMON are XDP_PASS, and only XDP has a tarpit.
  */
 #ifndef BPF_CLASSIFY_H
 #define BPF_CLASSIFY_H
@@ -20,6 +20,13 @@ enum gg_kind {
 	GG_KIND_FRAGMENT, /* piece of a TCP segment: its ports can't be trusted to be there */
 };
 
+/* What limit.h says of a new connection. */
+enum gg_limit {
+	GG_WITHIN = 0,
+	GG_OVER_BUDGET,
+	GG_OVER_SOURCE,
+};
+
 struct gg_facts {
 	enum gg_kind kind;
 	enum gg_verdict verdict; /* of the entry in force; GG_UNKNOWN when there is none */
@@ -27,13 +34,17 @@ struct gg_facts {
 	__u64 hits;     /* of the entry, so far */
 	bool connected; /* a local socket that doesn't listen holds the tuple; see gg_asks_sockets
 			 */
-	bool self;      /* from an address to the same address: this host talks to itself */
+	enum gg_limit limit; /* see gg_asks_limit */
+	bool pit;            /* the tarpit would take the segment: the caller can answer it */
+	bool sampled;        /* of an allowed source: the daemon shall have a look */
+	bool self;           /* from an address to the same address: this host talks to itself */
 };
 
 enum gg_route {
 	GG_TO_MTA,    /* left alone */
 	GG_TO_DAEMON, /* to the daemon's listener, where there is a choice */
 	GG_TO_NOBODY, /* dropped */
+	GG_TO_TARPIT, /* answered where it is */
 };
 
 struct gg_decision {
@@ -47,15 +58,32 @@ struct gg_decision {
  * A SYN never belongs to an open connection, but its tuple may be taken: by a handshake that was
  * under way when the entry came, or by a connection whose owner answers (RFC 5961 4.2). The few
  * SYNs that such a source sends are within the first ones. What goes on after that is a flood, and
- * the lookup would be a third of its cost.
+ * the lookup would be a third of its cost. Seven: a SYN and its six retransmissions.
  */
-#define GG_ASKED_DROPS 16
+#define GG_ASKED_DROPS 7
+
+static inline bool gg_is_for_tarpit(const struct gg_facts *f)
+{
+	return f->pit && f->verdict == GG_DENY && f->action == GG_TARPIT &&
+	       f->kind != GG_KIND_FRAGMENT;
+}
 
 /* Whether `connected` can change the decision; else asking the socket table is wasted. */
 static inline bool gg_asks_sockets(const struct gg_facts *f)
 {
+	if (gg_is_for_tarpit(f))
+		return f->kind == GG_KIND_OTHER || f->self || f->limit == GG_WITHIN;
 	return f->kind == GG_KIND_NEW && f->verdict == GG_DENY && f->action == GG_DROP_NEW &&
 	       f->hits < GG_ASKED_DROPS;
+}
+
+/* Whether the new connection counts towards limits: allowed sources are exempt, and so is this host
+ * itself; what is dropped anyway costs nobody a token. */
+static inline bool gg_asks_limit(const struct gg_facts *f)
+{
+	if (f->kind != GG_KIND_NEW || f->verdict == GG_ALLOW || f->self)
+		return false;
+	return f->verdict != GG_DENY || (f->action != GG_DROP_NEW && f->action != GG_DROP_ALL);
 }
 
 static inline struct gg_decision gg_decide(enum gg_route route, enum gg_stat cause)
@@ -77,11 +105,18 @@ static inline struct gg_decision gg_classify(const struct gg_facts *f)
 
 	/* Open connections live on whatever the lists say; a stray segment earns its RST from the
 	 * stack. */
-	if (f->kind == GG_KIND_OTHER)
+	if (f->kind == GG_KIND_OTHER) {
+		if (gg_is_for_tarpit(f) && !f->connected)
+			return gg_decide(GG_TO_TARPIT, GG_STAT_tarpit_held);
 		return gg_decide(GG_TO_MTA, GG_STAT_not_new);
+	}
 
 	if (f->verdict == GG_ALLOW)
-		return gg_decide(GG_TO_MTA, GG_STAT_allow_syn);
+		return gg_decide(f->sampled ? GG_TO_DAEMON : GG_TO_MTA, GG_STAT_allow_syn);
+
+	if (f->limit != GG_WITHIN && gg_asks_limit(f))
+		return gg_decide(GG_TO_NOBODY, f->limit == GG_OVER_BUDGET ? GG_STAT_flood_budget
+									  : GG_STAT_flood_source);
 
 	if (f->verdict != GG_DENY)
 		return gg_decide(f->self ? GG_TO_MTA : GG_TO_DAEMON, GG_STAT_unknown_syn);
@@ -93,8 +128,12 @@ static inline struct gg_decision gg_classify(const struct gg_facts *f)
 		if (f->connected)
 			return gg_decide(GG_TO_MTA, GG_STAT_established);
 		return gg_decide(GG_TO_NOBODY, GG_STAT_drop_new);
-	case GG_STUTTER:
 	case GG_TARPIT:
+		if (gg_is_for_tarpit(f))
+			return f->connected ? gg_decide(GG_TO_MTA, GG_STAT_established)
+					    : gg_decide(GG_TO_TARPIT, GG_STAT_tarpit_syn);
+		return gg_decide(GG_TO_DAEMON, GG_STAT_stutter_syn);
+	case GG_STUTTER:
 		return gg_decide(GG_TO_DAEMON, GG_STAT_stutter_syn);
 	default:
 		/* Also what this version doesn't know: the daemon can say why, a drop can't. */

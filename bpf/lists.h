@@ -16,6 +16,13 @@
 /* Expired prefixes nested in each other and still waiting for the sweep, that are looked behind. */
 #define LISTS_EXPIRED 16
 
+static __always_inline bool same_address(const __u8 a[16], const __u8 b[16])
+{
+	const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
+
+	return x[3] == y[3] && x[2] == y[2] && x[1] == y[1] && x[0] == y[0];
+}
+
 /* Comparing in nanoseconds spares a division per packet. */
 static __always_inline bool in_force(const struct gg_entry *e, __u64 now)
 {
@@ -59,21 +66,42 @@ static __always_inline struct gg_entry *find_net6(const __u8 addr[16], __u64 now
 }
 
 /* addr as in struct packet: IPv4-mapped for IPv4. now: ns. */
+static __always_inline struct gg_entry *find_net(const struct gg_conf *conf, const __u8 *addr,
+						 bool is4, __u64 now)
+{
+	if (is4)
+		return conf->have_net4 ? find_net4(addr + 12, now) : NULL;
+	return conf->have_net6 ? find_net6(addr, now) : NULL;
+}
+
 static __always_inline struct gg_entry *find_entry(const struct gg_conf *conf, const __u8 *addr,
 						   bool is4, __u64 now)
 {
 	struct gg_entry *e;
 
-	if (is4) {
+	if (is4)
 		e = bpf_map_lookup_elem(&host4, addr + 12);
-		if (e && in_force(e, now))
-			return e;
-		return conf->have_net4 ? find_net4(addr + 12, now) : NULL;
-	}
-	e = bpf_map_lookup_elem(&host6, addr);
-	if (e && in_force(e, now))
-		return e;
-	return conf->have_net6 ? find_net6(addr, now) : NULL;
+	else
+		e = bpf_map_lookup_elem(&host6, addr);
+	return e && in_force(e, now) ? e : find_net(conf, addr, is4, now);
+}
+
+/* Whether a new connection is one of those of a learned source that the daemon is to have a look
+ * at. By its address and ports, so that whoever asks, and however often, gets one answer: with SYN
+ * cookies a handshake is asked about twice.
+ */
+static __always_inline bool is_sampled(const struct gg_conf *conf, const struct gg_entry *e,
+				       const __u8 remote[16], __be16 remote_port, __u16 local_port)
+{
+	const __u32 *addr = (const __u32 *)remote;
+	__u32 every = conf->sample;
+	__u64 h;
+
+	if (!every || e->verdict != GG_ALLOW || e->origin != GG_BY_LEARNING)
+		return false;
+	h = (__u64)(addr[0] ^ addr[3]) << 32 | (addr[1] ^ addr[2]);
+	h ^= conf->tarpit_key + ((__u64)remote_port << 16 | local_port);
+	return gg_index_mix(h) % every == 0;
 }
 
 /* last_seen at most once a second: many CPUs may see the same source. */
@@ -96,6 +124,7 @@ static __always_inline void report_first_drop(const struct gg_entry *e, const __
 	event->kind = GG_EVENT_FIRST_DROP;
 	event->action = e->action;
 	event->time = now / NSEC;
+	event->dropped = 0;
 	__builtin_memcpy(event->addr, addr, 16);
 	bpf_ringbuf_submit(event, 0);
 }

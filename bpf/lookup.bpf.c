@@ -33,9 +33,10 @@ static __always_inline bool daemon_alive(const struct gg_conf *switches, __u64 n
 	return m && (m->heartbeat + switches->heartbeat_limit + 1) * NSEC > now;
 }
 
-/* SK_PASS with the daemon's socket selected; without one, what when_down says. */
+/* SK_PASS with the daemon's socket selected; without one, what when_down says. A sample that nobody
+ * can take is the mail server's. */
 static __always_inline int give_to_daemon(struct bpf_sk_lookup *ctx, const struct gg_conf *switches,
-					  __u64 now)
+					  bool sample, __u64 now)
 {
 	__u32 slot = ctx->family == AF_INET ? GG_SOCK_DAEMON4 : GG_SOCK_DAEMON6;
 	struct bpf_sock *sk;
@@ -51,6 +52,10 @@ static __always_inline int give_to_daemon(struct bpf_sk_lookup *ctx, const struc
 	}
 	if (!err) {
 		count(GG_STAT_lookup_daemon);
+		return SK_PASS;
+	}
+	if (sample) {
+		count(GG_STAT_lookup_mta);
 		return SK_PASS;
 	}
 	count(GG_STAT_lookup_down);
@@ -84,13 +89,6 @@ static __always_inline void read_addresses(struct bpf_sk_lookup *ctx, struct gg_
 	local->port = ctx->local_port;
 }
 
-static __always_inline bool same_address(const __u8 a[16], const __u8 b[16])
-{
-	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
-
-	return x[0] == y[0] && x[1] == y[1];
-}
-
 SEC("sk_lookup")
 int greygate_lookup(struct bpf_sk_lookup *ctx)
 {
@@ -116,6 +114,8 @@ int greygate_lookup(struct bpf_sk_lookup *ctx)
 	if (entry) {
 		facts.verdict = entry->verdict;
 		facts.action = entry->action;
+		facts.sampled =
+			is_sampled(switches, entry, remote, ctx->remote_port, ctx->local_port);
 		mark_entry(entry, now);
 	}
 	facts.self = same_address(local.addr, remote);
@@ -126,7 +126,7 @@ int greygate_lookup(struct bpf_sk_lookup *ctx)
 		return SK_DROP;
 	case GG_TO_DAEMON:
 		endpoint->connections++;
-		return give_to_daemon(ctx, switches, now);
+		return give_to_daemon(ctx, switches, facts.sampled, now);
 	default:
 		endpoint->connections++;
 		count(GG_STAT_lookup_mta);

@@ -9,6 +9,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include <greygate/index.h>
 #include <greygate/types.h>
 
 /* Exact addresses, allow and deny in one map: one lookup, no contradiction possible. Memory is paid
@@ -46,6 +47,23 @@ struct {
 	__type(value, struct gg_entry);
 } net6 SEC(".maps");
 
+/* The hot index over host4 and host6. Memory is paid at start. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << 17);
+	__type(key, __u32);
+	__type(value, struct gg_bucket);
+} index4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << 17);
+	__type(key, __u32);
+	__type(value, struct gg_bucket);
+} index6 SEC(".maps");
+
 /* Protected endpoints. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -53,6 +71,29 @@ struct {
 	__type(key, struct gg_vip_key);
 	__type(value, struct gg_vip);
 } vip SEC(".maps");
+
+/* Token buckets of sources. A small LRU map forgets long before it is full, see userspace. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct gg_key4);
+	__type(value, struct gg_rate);
+} rate4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct gg_half6);
+	__type(value, struct gg_rate);
+} rate6 SEC(".maps");
+
+/* New connections each CPU has let through. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct gg_budget);
+} budget SEC(".maps");
 
 /* Counters by enum gg_stat. */
 struct {

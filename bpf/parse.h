@@ -36,6 +36,7 @@ struct packet {
 	__u8 from[16];
 	__be16 from_port;
 	bool is4;
+	__u16 l3; /* where the IP header begins */
 	enum gg_kind kind;
 };
 
@@ -185,6 +186,7 @@ static __always_inline enum parse_result parse_frame(void *data, void *end, stru
 		pos += sizeof(*tag);
 	}
 
+	ret->l3 = pos - data;
 	if (proto == bpf_htons(ETH_P_IP))
 		return parse_ip4(pos, end, ret);
 	if (proto == bpf_htons(ETH_P_IPV6))

@@ -2,14 +2,16 @@
 /*
  * The XDP program: drops what the lists say is to be dropped, before the stack has paid for it.
  *
- * Order: parse; protected endpoint?; known flood?; entry in force for the source; verdict. Nothing
- * else is ever judged, and a frame is never changed. Headers must lie in the first buffer of a
- * multi-buffer frame; where they don't, the frame passes.
+ * Order: parse; protected endpoint?; what is in force for the source (the hot index, then the
+ * lists themselves); verdict. Nothing else is ever judged, and only the tarpit changes a frame.
+ * Headers must lie in the first buffer of a multi-buffer frame; where they don't, the frame passes.
  */
-#include "flood.h"
+#include "index.h"
+#include "limit.h"
 #include "lists.h"
 #include "maps.h"
 #include "parse.h"
+#include "tarpit.h"
 
 #include <xdp/xdp_helpers.h>
 
@@ -81,17 +83,80 @@ static __always_inline void count_connection(const struct gg_vip_key *to)
 		endpoint->connections++;
 }
 
-static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
+/* What is known of the source: from the index alone, or an entry. */
+struct standing {
+	struct gg_entry *entry; /* in force; NULL: none, or the index knows enough */
+	struct index_hit hit;   /* word NULL: the index doesn't answer */
+};
+
+static __always_inline void look_up(const struct gg_conf *switches, const struct packet *p,
+				    __u64 now, struct standing *ret, struct gg_facts *facts)
 {
-	struct gg_facts facts = {.kind = p->kind};
+	enum index_answer answer;
+	__u32 addr, meaning;
+
+	__builtin_memcpy(&addr, p->from + 12, 4);
+	answer = p->is4 ? index_find4(addr, now, &ret->hit) : index_find6(p->from, now);
+	if (answer == INDEX_HIT) {
+		meaning = ret->hit.slot & GG_SLOT_MEANING;
+		facts->verdict = meaning == GG_MEANS_ALLOW ? GG_ALLOW : GG_DENY;
+		facts->action = meaning == GG_MEANS_ALLOW ? 0 : meaning - GG_MEANS_DENY;
+		facts->hits = index_drops(&ret->hit);
+		return;
+	}
+	ret->hit.word = NULL;
+	ret->entry = answer == INDEX_ASK ? find_entry(switches, p->from, p->is4, now)
+					 : find_net(switches, p->from, p->is4, now);
+	if (ret->entry) {
+		facts->verdict = ret->entry->verdict;
+		facts->action = ret->entry->action;
+		facts->hits = ret->entry->hits;
+	}
+}
+
+/* Drops beyond the first few cost the index's cache line and nothing else; the daemon turns the
+ * mark into last_seen. */
+static __always_inline void mark(struct standing *s, const struct packet *p, bool dropped,
+				 __u64 now)
+{
+	struct index_hit *hit = &s->hit;
+
+	if (hit->word) {
+		if (dropped && index_drops(hit) >= GG_ASKED_DROPS) {
+			if (!(hit->slot & GG_SLOT_SEEN))
+				index_mark(hit, hit->slot | GG_SLOT_SEEN);
+			return;
+		}
+		if (dropped)
+			index_mark(hit, hit->slot + GG_SLOT_DROP);
+		s->entry = bpf_map_lookup_elem(&host4, p->from + 12);
+	}
+	if (!s->entry)
+		return;
+	if (dropped && !s->entry->hits)
+		report_first_drop(s->entry, p->from, now);
+	mark_entry(s->entry, now);
+}
+
+/* A function of its own, so that the verifier walks through it once and not once for each way
+ * through the parser. The packet is copied because older kernels take map keys from the stack only.
+ */
+__noinline int judge(struct xdp_md *ctx, const struct packet *parsed)
+{
+	struct packet own, *p = &own;
+	struct gg_facts facts = {};
 	const struct gg_conf *switches;
-	struct flood_place place = {};
 	struct gg_decision decision;
-	struct gg_entry *entry;
+	struct standing source = {};
+	struct tarpit pit = {};
 	bool dropped, decided;
 	__u32 zero = 0;
 	__u64 now;
 
+	if (!parsed)
+		return XDP_PASS;
+	own = *parsed;
+	facts.kind = p->kind;
 	switches = bpf_map_lookup_elem(&conf, &zero);
 	if (!switches || !is_protected(switches, &p->to)) {
 		count(GG_STAT_not_ours);
@@ -99,19 +164,12 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 	}
 
 	now = bpf_ktime_get_coarse_ns();
-	if (p->is4 && p->kind == GG_KIND_NEW) {
-		place = flood_place(p, switches, now);
-		if (flood_drops(&place)) {
-			count(GG_STAT_drop_new);
-			return XDP_DROP;
-		}
-	}
-	entry = find_entry(switches, p->from, p->is4, now);
-	if (entry) {
-		facts.verdict = entry->verdict;
-		facts.action = entry->action;
-		facts.hits = entry->hits;
-	}
+	look_up(switches, p, now, &source, &facts);
+	facts.self = same_address(p->from, p->to.addr);
+	if (gg_asks_limit(&facts))
+		facts.limit = limit_new(switches, p, now);
+	if (facts.action == GG_TARPIT)
+		facts.pit = tarpit_takes(ctx, switches, p, &pit);
 	if (gg_asks_sockets(&facts))
 		facts.connected = is_connected(ctx, p);
 	decision = gg_classify(&facts);
@@ -119,23 +177,33 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 
 	dropped = decision.route == GG_TO_NOBODY;
 	/* In host mode a connection that passes is marked where its listener is chosen. */
-	decided = dropped ||
+	decided = dropped || decision.cause == GG_STAT_tarpit_syn ||
 		  (p->kind == GG_KIND_NEW && !facts.connected && switches->mode != GG_MODE_HOST);
-	if (entry && decided && decision.cause != GG_STAT_drop_fragment) {
-		if (dropped && !entry->hits)
-			report_first_drop(entry, p->from, now);
-		mark_entry(entry, now);
-		if (decision.cause == GG_STAT_drop_new) {
-			/* As long as the socket table is asked, each SYN is a case of its own. */
-			if (gg_asks_sockets(&facts))
-				flood_forget(&place);
-			else
-				flood_remember(&place, entry);
-		}
-	}
+	if (decided && decision.cause != GG_STAT_drop_fragment && facts.limit == GG_WITHIN)
+		mark(&source, p, dropped, now);
+	if (decision.route == GG_TO_TARPIT)
+		return tarpit_answer(ctx, p, &pit);
 	if (!dropped && decided)
 		count_connection(&p->to);
 	return dropped ? XDP_DROP : XDP_PASS;
+}
+
+_Static_assert(GG_ASKED_DROPS == GG_SLOT_DROPS / GG_SLOT_DROP,
+	       "a slot that counts no further is not asked for");
+
+/* What judge would answer with the same result and more effort. */
+static __always_inline bool is_flood(const struct packet *p)
+{
+	const struct gg_conf *switches;
+	__u32 zero = 0, addr;
+
+	if (!p->is4 || p->kind != GG_KIND_NEW)
+		return false;
+	switches = bpf_map_lookup_elem(&conf, &zero);
+	if (!switches || !switches->first.port || !same_endpoint(&switches->first, &p->to))
+		return false;
+	__builtin_memcpy(&addr, p->from + 12, 4);
+	return index_is_flood(addr);
 }
 
 SEC("xdp.frags")
@@ -148,6 +216,10 @@ int greygate_xdp(struct xdp_md *ctx)
 	count(GG_STAT_packets);
 	switch (parse_frame(data, end, &packet)) {
 	case PARSE_TCP:
+		if (is_flood(&packet)) {
+			count(GG_STAT_drop_new);
+			return XDP_DROP;
+		}
 		return judge(ctx, &packet);
 	case PARSE_OTHER:
 		count(GG_STAT_not_ours);

@@ -420,8 +420,11 @@ void daemon_apply(struct daemon *d, const struct config *from, const struct conf
 		change_trap(d, from->trap.addresses[i], 0, TRAP_OF_CONFIG);
 	for (int i = 0; i < to->trap.address_count; i++)
 		change_trap(d, to->trap.addresses[i], TRAP_OF_CONFIG, 0);
-	if (d->fastpath)
+	if (d->fastpath) {
 		fastpath_set_when_down(d->fastpath, to->open_when_down);
+		fastpath_set_sample(d->fastpath, to->greylist.sample);
+		fastpath_set_limits(d->fastpath, to->limit.new_per_source, to->limit.new_per_cpu);
+	}
 	if (d->store)
 		store_ops_of(d->store)->lifetimes(d->store, (uint32_t)(to->greylist.window / 1000),
 						  (uint32_t)(to->greylist.keep / 1000));

@@ -83,18 +83,58 @@ static bool drop_expired(const struct prefix *p, const struct verdict_entry *e, 
 	return false;
 }
 
+/* A source that goes on and on above its limit is dropped for a while without being counted.
+ * Addresses of SYNs can be forged, so that who is allowed keeps its place, and the while is short.
+ */
+static void deny_offender(struct daemon *d, const struct addr *a)
+{
+	const struct config *c = atomic_load(&d->config);
+	struct verdict_entry e;
+	struct prefix p = addr_mask(a, addr_is4(a) ? 128 : 64);
+
+	if (!c->limit.offender_life || verdicts_find(d->verdicts, a, daemon_now(), &e, NULL))
+		return;
+	e = (struct verdict_entry){
+		.verdict = GG_DENY,
+		.action = GG_DROP_NEW,
+		.origin = GG_BY_LIMIT,
+		.expires = daemon_now() + (uint32_t)(c->limit.offender_life / 1000),
+	};
+	daemon_verdict_put(d, &p, &e, NULL);
+}
+
+static const struct {
+	enum log_event event;
+	const char *verdict, *reason;
+} edges[] = {
+	[GG_EVENT_FIRST_DROP] = {LOG_LIST, "deny", "first_drop"},
+	[GG_EVENT_LIMIT_BEGIN] = {LOG_LIMIT, "deny", "new_per_source"},
+	[GG_EVENT_LIMIT_LASTING] = {LOG_LIMIT, "deny", "offender"},
+	[GG_EVENT_LIMIT_END] = {LOG_LIMIT, "allow", "new_per_source"},
+	[GG_EVENT_BUDGET_BEGIN] = {LOG_LIMIT, "deny", "new_per_cpu"},
+	[GG_EVENT_BUDGET_END] = {LOG_LIMIT, "allow", "new_per_cpu"},
+};
+
 static void on_event(const struct gg_event *e, void *arg)
 {
+	const bool source = e->kind < GG_EVENT_BUDGET_BEGIN;
 	struct log_line l;
 	struct addr a;
 
-	(void)arg;
+	if (e->kind < GG_EVENT_FIRST_DROP || e->kind > GG_EVENT_BUDGET_END)
+		return;
 	memcpy(a.b, e->addr, sizeof(a.b));
-	log_begin(&l, LOG_LIST);
-	log_addr(&l, "src", &a);
-	log_str(&l, "verdict", "deny");
-	log_str(&l, "reason", "first_drop");
-	log_str(&l, "action", config_action_text(e->action));
+	if (e->kind == GG_EVENT_LIMIT_LASTING)
+		deny_offender(arg, &a);
+	log_begin(&l, edges[e->kind].event);
+	if (source)
+		log_addr(&l, "src", &a);
+	log_str(&l, "verdict", edges[e->kind].verdict);
+	log_str(&l, "reason", edges[e->kind].reason);
+	if (e->kind == GG_EVENT_FIRST_DROP)
+		log_str(&l, "action", config_action_text(e->action));
+	else
+		log_int(&l, "dropped", (int64_t)e->dropped);
 	log_end(&l);
 }
 
@@ -120,7 +160,8 @@ void daemon_tick(struct daemon *d)
 	ticks++;
 	if (d->fastpath) {
 		fastpath_heartbeat(d->fastpath);
-		fastpath_events(d->fastpath, on_event, NULL);
+		fastpath_tidy(d->fastpath);
+		fastpath_events(d->fastpath, on_event, d);
 		if (ticks % (every ? every : 1) == 0)
 			read_back(d, s.now, keep);
 		if (ticks % VIPS_EVERY == 0)

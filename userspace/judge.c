@@ -313,12 +313,18 @@ static void defer(struct worker *w, struct session *s, const struct policy_decis
 	log_end(&l);
 }
 
+/* In host mode a learned source's connections reach the mail server without us, but for these. */
+static bool is_sample(const struct worker *w, const struct session *s)
+{
+	return w->config->mode == GG_MODE_HOST && s->origin == GG_BY_LEARNING;
+}
+
 static void let_through(struct worker *w, uint32_t n, const struct judgement *j)
 {
 	const struct policy_decision *d = &j->decision;
 	struct session *s = worker_session(w, n);
 	struct smtp *smtp = session_smtp(w, s);
-	const char *verdict = s->allowed ? "allow" : "pass";
+	const char *verdict = !s->allowed ? "pass" : is_sample(w, s) ? "observe" : "allow";
 	const char *reason = policy_reason_text(d->reason);
 	enum counter which = d->reason == REASON_LEARN ? COUNT_learned
 			     : j->count                ? COUNT_passed

@@ -136,6 +136,9 @@ static int open_fastpath(struct process *p, const struct config *c)
 				     .nets = c->limit.nets,
 				     .open_when_down = c->open_when_down,
 				     .heartbeat_limit = HEARTBEAT_LIMIT,
+				     .new_per_source = c->limit.new_per_source,
+				     .new_per_cpu = c->limit.new_per_cpu,
+				     .sample = c->greylist.sample,
 				     .interface_count =
 					     c->xdp == FASTPATH_OFF ? 0 : c->interface_count};
 	const struct fastpath_attachment *at;

@@ -32,7 +32,7 @@ enum gg_action {
 	GG_NO_ACTION = 0,
 	GG_REJECT = 1,   /* passed on: the daemon answers 5xx with a reason */
 	GG_STUTTER = 2,  /* passed on: the daemon answers slowly, then 5xx */
-	GG_TARPIT = 3,   /* held by the kernel */
+	GG_TARPIT = 3,   /* answered by XDP with a window that never opens */
 	GG_DROP_NEW = 4, /* new connections are dropped, open ones live on */
 	GG_DROP_ALL = 5, /* every packet is dropped: the one deliberate exception */
 };
@@ -60,6 +60,11 @@ struct gg_key6 {
 	__u8 addr[16];
 };
 
+/* A /64. */
+struct gg_half6 {
+	__u8 addr[8];
+};
+
 struct gg_net4 {
 	__u32 prefixlen;
 	__u8 addr[4];
@@ -81,8 +86,23 @@ struct gg_entry {
 	__u64 expires;   /* s, CLOCK_MONOTONIC; 0: never. Expired means absent */
 	__u64 last_seen; /* s, CLOCK_MONOTONIC; written by the kernel at most once a second */
 	__u64 hits;      /* new connections (drop_all: packets) seen; a figure for people: racy, and
-			    behind by some seconds in a flood */
+			    in a flood not all are counted, but one a sweep at least */
 	__u64 added;     /* s, CLOCK_MONOTONIC */
+};
+
+/* Value of rate4, rate6: the token bucket of a source, racy. */
+struct gg_rate {
+	__u64 full;    /* ns, CLOCK_MONOTONIC: when it will be full again */
+	__u64 since;   /* ns: over its limit since then */
+	__u32 over;    /* connections dropped since then; 0: within its limit */
+	__u32 lasting; /* was reported as lasting */
+};
+
+/* Value of budget. */
+struct gg_budget {
+	__u64 window; /* its number */
+	__u32 used;   /* new connections in it */
+	__u32 over;   /* dropped since the budget was first exceeded; 0: within it */
 };
 
 /* Key of vip: a protected endpoint. IPv4 is written IPv4-mapped (::ffff:a.b.c.d). An entry with
@@ -107,7 +127,13 @@ struct gg_conf {
 	__u32 heartbeat_limit; /* s; an older meta.heartbeat: the daemon is gone. 0: not watched */
 	__u32 have_net4;       /* entries in net4/net6: 0 spares the trie walk */
 	__u32 have_net6;
-	__u32 epoch;             /* moves with every change of a list entry */
+	__u32 budget;          /* new connections of each CPU in 2^27 ns; 0: unlimited */
+	__u64 source_interval; /* ns between two new connections of a source; 0: unlimited */
+	__u32 sample; /* every so-manieth new connection of a learned source is for the daemon; 0:
+			 none */
+	__u32 zero;
+	__u64 tarpit_key;
+	__u64 source_burst;      /* ns: how many intervals may be used at once */
 	struct gg_vip_key first; /* one of vip, here too: comparing is cheaper than hashing, and
 				    most packets are for it. Port 0: none */
 };
@@ -138,13 +164,17 @@ enum gg_sock {
 	X(short_packet, "passed: cut off before the headers end")                                  \
 	X(deep_headers, "passed: more VLAN tags or extension headers than the parser follows")     \
 	X(not_new, "passed: no new connection (not a SYN, or SYN and ACK)")                        \
-	X(established, "passed: SYN of a source with action drop_new, on a local connection")      \
+	X(established, "passed: SYN of a source with drop_new or tarpit, on a local connection")   \
 	X(unknown_syn, "passed: new connection of an unknown source")                              \
 	X(allow_syn, "passed: new connection of an allowed source")                                \
 	X(reject_syn, "passed to the daemon: new connection of a source with action reject")       \
 	X(stutter_syn, "passed to the daemon: new connection of a source with action stutter")     \
+	X(tarpit_syn, "answered: new connection of a source with action tarpit")                   \
+	X(tarpit_held, "answered or swallowed: later segment of a source in the tarpit")           \
 	X(drop_new, "dropped: new connection of a source with action drop_new")                    \
 	X(drop_all, "dropped: any packet of a source with action drop_all")                        \
+	X(flood_budget, "dropped: new connection beyond limit new_per_cpu")                        \
+	X(flood_source, "dropped: new connection beyond limit new_per_source")                     \
 	X(drop_fragment, "dropped: TCP fragment to a protected address")                           \
 	X(lookup_mta, "socket lookup: left to the mail server")                                    \
 	X(lookup_daemon, "socket lookup: given to the daemon")                                     \
@@ -161,13 +191,19 @@ enum gg_stat {
 
 /* Record of the events ring: edges only, never one per packet. */
 enum gg_event_kind {
-	GG_EVENT_FIRST_DROP = 1, /* first dropped connection of an entry */
+	GG_EVENT_FIRST_DROP = 1,    /* first dropped connection of an entry */
+	GG_EVENT_LIMIT_BEGIN = 2,   /* a source is over its limit: address, or /64 with zeros */
+	GG_EVENT_LIMIT_LASTING = 3, /* still is, ten seconds later */
+	GG_EVENT_LIMIT_END = 4,     /* is quiet again */
+	GG_EVENT_BUDGET_BEGIN = 5,  /* a CPU is over its budget */
+	GG_EVENT_BUDGET_END = 6,
 };
 
 struct gg_event {
 	enum gg_event_kind kind;
 	enum gg_action action;
 	__u64 time;    /* s, CLOCK_MONOTONIC */
+	__u64 dropped; /* limits: connections dropped since the begin */
 	__u8 addr[16]; /* IPv4 is IPv4-mapped */
 };
 

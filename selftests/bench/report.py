@@ -15,8 +15,8 @@ import sys
 
 GREYLIST_PEERS = (("responder", "bare responder", 0.8), ("postfix", "Postfix+postgrey", 8))
 # The peer's name in the xdp program's output, in words, and the least ratio; None: for information.
-XDP_PEERS = (("nftables", "nftables set", 2.5), ("xdp_filter", "xdp-filter", None),
-             ("xdp_drop", "bare XDP_DROP", None))
+XDP_PEERS = (("nftables", "nftables set", 5), ("xdp_filter", "xdp-filter", 2),
+             ("xdp_drop", "bare XDP_DROP", 0.5))
 
 
 def objects(path):

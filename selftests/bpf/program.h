@@ -29,7 +29,7 @@ static inline struct lookup_bpf *program_lookup(const struct fastpath *fp)
 	return skel;
 }
 
-/* Returns the XDP action; fails if the program changed a byte. */
+/* Returns the XDP action; fails if the program changed a byte of what isn't its own answer. */
 static inline uint32_t program_run(const struct xdp_bpf *skel, const void *bytes, uint32_t len)
 {
 	uint8_t out[1024];
@@ -38,8 +38,10 @@ static inline uint32_t program_run(const struct xdp_bpf *skel, const void *bytes
 
 	if (bpf_prog_test_run_opts(bpf_program__fd(skel->progs.greygate_xdp), &opts))
 		fail_msg("test run of %u bytes: %s", len, strerror(errno));
-	assert_int_equal(opts.data_size_out, len);
-	assert_memory_equal(out, bytes, len);
+	if (opts.retval != XDP_TX) {
+		assert_int_equal(opts.data_size_out, len);
+		assert_memory_equal(out, bytes, len);
+	}
 	return opts.retval;
 }
 

@@ -74,6 +74,7 @@ static inline struct fastpath *room_open(const struct fastpath_conf *conf)
 
 	if (fastpath_open(conf, &fp, err, sizeof(err)))
 		fail_msg("fastpath_open: %s", err);
+	assert_int_equal(fastpath_tidy(fp), 0);
 	return fp;
 }
 

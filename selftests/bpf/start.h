@@ -88,18 +88,6 @@ static inline struct gg_meta meta_pinned(void)
 	return m;
 }
 
-static inline uint32_t epoch_pinned(void)
-{
-	struct gg_conf c = {};
-	uint32_t zero = 0;
-	int fd = bpf_obj_get(V1 "/conf");
-
-	assert_true(fd >= 0);
-	assert_int_equal(bpf_map_lookup_elem(fd, &zero, &c), 0);
-	close(fd);
-	return c.epoch;
-}
-
 static inline void nothing_is_left(void)
 {
 	assert_int_equal(program_on("gg0"), 0);

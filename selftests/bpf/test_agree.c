@@ -113,6 +113,9 @@ struct packet_case {
 	uint16_t port;
 	enum gg_kind kind;
 	uint8_t flags;
+	/* Detours that must not matter, but for the tarpit, which takes plain segments only. */
+	bool tag, hop, destination;
+	uint8_t options;
 };
 
 static struct packet_case random_case(void)
@@ -128,10 +131,18 @@ static struct packet_case random_case(void)
 	c.kind = random_below(&seed, 3);
 	if (c.kind == GG_KIND_OTHER)
 		c.flags = others[random_below(&seed, sizeof(others))];
+	c.tag = random_below(&seed, 2);
+	if (c.is4) {
+		c.options = random_below(&seed, 2) * random_below(&seed, 11);
+	} else {
+		c.hop = random_below(&seed, 2);
+		c.destination = random_below(&seed, 2);
+	}
 	return c;
 }
 
-static struct gg_decision expected(const struct packet_case *c, bool *ret_protected)
+static struct gg_decision expected(const struct packet_case *c, bool has_tarpit,
+				   bool *ret_protected)
 {
 	const struct rule *rule = rule_for(&c->from);
 	struct gg_facts facts = {
@@ -139,6 +150,8 @@ static struct gg_decision expected(const struct packet_case *c, bool *ret_protec
 		.verdict = rule ? rule->verdict : GG_UNKNOWN,
 		.action = rule ? rule->action : GG_NO_ACTION,
 		.self = addr_eq(&c->from, &c->to),
+		.pit = has_tarpit && c->kind == GG_KIND_NEW && !c->options && !c->hop &&
+		       !c->destination,
 	};
 
 	*ret_protected = c->to.b[15] == 25 && (c->port == PORT || c->kind == GG_KIND_FRAGMENT);
@@ -158,20 +171,16 @@ static uint32_t run_xdp(const struct packet_case *c)
 	struct frame f;
 	int n;
 
-	/* Detours that must not matter. */
-	if (random_below(&seed, 2))
+	if (c->tag)
 		s.tags[0] = 0x8100;
-	if (c->is4) {
-		s.options = random_below(&seed, 11);
-	} else {
-		n = 0;
-		if (random_below(&seed, 2))
-			s.headers[n++] = FRAME_HBH;
-		if (c->kind == GG_KIND_FRAGMENT)
-			s.headers[n++] = 44;
-		if (random_below(&seed, 2))
-			s.headers[n++] = 60;
-	}
+	s.options = c->options;
+	n = 0;
+	if (c->hop)
+		s.headers[n++] = FRAME_HBH;
+	if (!c->is4 && c->kind == GG_KIND_FRAGMENT)
+		s.headers[n++] = 44;
+	if (c->destination)
+		s.headers[n++] = 60;
 	frame_build(&f, &s);
 	return program_run(xdp, f.b, f.len);
 }
@@ -204,8 +213,13 @@ static enum gg_route run_lookup(const struct packet_case *c)
 static void three_judges_agree(void **state)
 {
 	struct gg_decision want;
-	int i, met[3] = {};
-	bool ours, drop;
+	static const uint32_t actions[] = {[GG_TO_MTA] = XDP_PASS,
+					   [GG_TO_DAEMON] = XDP_PASS,
+					   [GG_TO_NOBODY] = XDP_DROP,
+					   [GG_TO_TARPIT] = XDP_TX};
+	int i, met[4] = {};
+	uint32_t action;
+	bool ours;
 
 	(void)state;
 	for (i = 0; i < PACKETS; i++) {
@@ -214,23 +228,24 @@ static void three_judges_agree(void **state)
 
 		if (i % CHANGE_EVERY == 0)
 			change_lists();
-		want = expected(&c, &ours);
-		drop = ours && want.route == GG_TO_NOBODY;
-		if (run_xdp(&c) != (drop ? XDP_DROP : XDP_PASS))
-			fail_msg("packet %d from %s: XDP says otherwise than classify.h (%s)", i,
-				 addr_text(&c.from, from), drop ? "drop" : "pass");
+		want = expected(&c, true, &ours);
+		action = !ours ? XDP_PASS : actions[want.route];
+		if (run_xdp(&c) != action)
+			fail_msg("packet %d from %s: XDP says otherwise than classify.h (%u)", i,
+				 addr_text(&c.from, from), action);
+		met[want.route]++;
 		if (c.kind != GG_KIND_NEW)
 			continue;
+		want = expected(&c, false, &ours);
 		if (!ours)
 			want.route = GG_TO_MTA;
 		if (run_lookup(&c) != want.route)
 			fail_msg("packet %d from %s: socket lookup says %d, classify.h %d", i,
 				 addr_text(&c.from, from), run_lookup(&c), want.route);
-		met[want.route]++;
 	}
 	/* Each answer was given often enough to mean something. */
-	for (i = 0; i < 3; i++)
-		assert_true(met[i] > PACKETS / 50);
+	for (i = 0; i < 4; i++)
+		assert_true(met[i] > PACKETS / 100);
 }
 
 static int listener(int family)
@@ -278,33 +293,47 @@ static int tear_down(void **state)
 static void classify_holds_its_rules_for_all_facts(void **state)
 {
 	struct gg_decision d;
-	struct gg_facts f;
+	struct gg_facts f, g;
 	bool asks;
 	int n;
 
 	(void)state;
-	for (n = 0; n < 3 * 3 * 8 * 2 * 2; n++) {
+	for (n = 0; n < 3 * 3 * 8 * 2 * 2 * 3 * 2 * 2; n++) {
 		f = (struct gg_facts){
 			.kind = n % 3,
 			.verdict = n / 3 % 3,
 			.action = n / 9 % 8,
 			.connected = n / 72 % 2,
 			.self = n / 144 % 2,
+			.limit = n / 288 % 3,
+			.pit = n / 864 % 2,
+			.sampled = n / 1728,
 		};
 		d = gg_classify(&f);
 		if (f.verdict == GG_DENY && f.action == GG_DROP_ALL)
 			assert_int_equal(d.route, GG_TO_NOBODY);
 		else if (f.kind == GG_KIND_FRAGMENT)
 			assert_int_equal(d.route, GG_TO_NOBODY);
-		else if (f.kind == GG_KIND_OTHER || f.verdict == GG_ALLOW)
+		else if (f.kind == GG_KIND_OTHER && gg_is_for_tarpit(&f))
+			assert_int_equal(d.route, f.connected ? GG_TO_MTA : GG_TO_TARPIT);
+		else if (f.kind == GG_KIND_OTHER)
 			assert_int_equal(d.route, GG_TO_MTA);
+		else if (f.verdict == GG_ALLOW)
+			assert_int_equal(d.route, f.sampled ? GG_TO_DAEMON : GG_TO_MTA);
 		else if (f.verdict == GG_DENY && f.action == GG_DROP_NEW)
 			assert_int_equal(d.route, f.connected ? GG_TO_MTA : GG_TO_NOBODY);
+		else if (f.limit != GG_WITHIN && !f.self)
+			assert_int_equal(d.route, GG_TO_NOBODY);
+		else if (gg_is_for_tarpit(&f))
+			assert_int_equal(d.route, f.connected ? GG_TO_MTA : GG_TO_TARPIT);
 		else if (f.verdict == GG_DENY)
 			assert_int_equal(d.route, GG_TO_DAEMON);
 		else
 			assert_int_equal(d.route, f.self ? GG_TO_MTA : GG_TO_DAEMON);
-		/* The socket table is asked exactly where its answer matters. */
+		/* A limit is asked exactly where its answer matters, and the socket table too. */
+		g = f;
+		g.limit = !g.limit;
+		assert_int_equal(gg_asks_limit(&f), d.route != gg_classify(&g).route);
 		asks = gg_asks_sockets(&f);
 		f.connected = !f.connected;
 		assert_int_equal(asks, d.route != gg_classify(&f).route);

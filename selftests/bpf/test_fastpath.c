@@ -399,6 +399,52 @@ static void sync_with_a_full_map_fits_what_it_can(void **state)
 	verdicts_free(&v);
 }
 
+/* More than a batch in each family. */
+static struct verdicts *thousands_of(int n)
+{
+	struct verdict_entry e = {.verdict = GG_DENY, .action = GG_DROP_NEW};
+	struct prefix four = room_prefix("192.0.0.0"), six = room_prefix("2001:db8::");
+	struct verdicts *v;
+	int i;
+
+	assert_int_equal(verdicts_new(2 * n + 100, hash_key, &v), 0);
+	for (i = 0; i < n; i++) {
+		four.addr.b[14] = six.addr.b[14] = i >> 8;
+		four.addr.b[15] = six.addr.b[15] = i;
+		assert_int_equal(verdicts_put(v, &four, &e), 0);
+		assert_int_equal(verdicts_put(v, &six, &e), 0);
+	}
+	return v;
+}
+
+static void sync_fills_empty_maps_in_batches(void **state)
+{
+	struct verdicts *v = thousands_of(4700);
+	int count = 0;
+
+	(void)state;
+	assert_int_equal(fastpath_sync(fp, v, time(NULL)), 9400);
+	assert_int_equal(fastpath_sweep(fp, count_one, &count), 0);
+	assert_int_equal(count, 9400);
+	assert_int_equal(get("192.0.18.91").length, 32);
+	assert_int_equal(get("2001:db8::125b").length, 128);
+	assert_int_equal(fp->index[INDEX4].count, 4700);
+	assert_int_equal(fastpath_sync(fp, v, time(NULL)), 0);
+	verdicts_free(&v);
+}
+
+static void sync_fills_what_fits_of_too_many(void **state)
+{
+	struct verdicts *v = thousands_of(6000);
+	int count = 0;
+
+	(void)state;
+	assert_int_equal(fastpath_sync(fp, v, time(NULL)), -ENOSPC);
+	assert_int_equal(fastpath_sweep(fp, count_one, &count), 0);
+	assert_in_range(count, 2 * 5000, 2 * 5100);
+	verdicts_free(&v);
+}
+
 static bool is_protected(const char *address, uint16_t port)
 {
 	struct gg_vip_key key = {.port = port};
@@ -578,6 +624,8 @@ int main(void)
 		TEST(sync_makes_the_kernel_hold_what_the_daemon_holds),
 		TEST(sync_follows_the_expiry),
 		TEST(sync_with_a_full_map_fits_what_it_can),
+		TEST(sync_fills_empty_maps_in_batches),
+		TEST(sync_fills_what_fits_of_too_many),
 		TEST(endpoints_come_and_go_with_their_markers),
 		TEST(too_many_endpoints_are_refused),
 		TEST(counters_are_summed_over_the_cpus),

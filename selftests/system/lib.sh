@@ -158,7 +158,7 @@ PIN=$T/bpf/greygate/v1
 gate_pid=
 
 # Writes $T/greygate.conf. Variables of these names replace the defaults: mode interfaces xdp listen
-# protect backend stutter greylist trap limit upstream extra.
+# protect backend stutter greylist trap limit upstream sample extra.
 gate_conf() {
 	mkdir -p "$T/state" "$T/run"
 	chown $GATE_USER "$T/state" "$T/run"
@@ -180,7 +180,7 @@ gate_conf() {
 		log = json
 		drain_time = ${drain_time:-5s}
 		stutter { ${stutter:-first = 0s} }
-		greylist { ${greylist:-delay = 3s  delay_clean = 3s  delay_suspicious = 3s  jitter = 0  promote_after = 2} }
+		greylist { ${greylist:-delay = 3s  delay_clean = 3s  delay_suspicious = 3s  jitter = 0  promote_after = 2}  sample = ${sample:-0} }
 		trap { ${trap_conf:-addresses = {\"trap@example.net\"\}} }
 		limit { ${limit:-per_source = 1000} }
 		upstream { ${upstream:-timeout = 5s} }

@@ -64,6 +64,25 @@ done
 between "lookup_mta counted them" "$(($(counter lookup_mta) - ${before:-0}))" 2 20
 like "Postfix saw the client itself" "$(cat "$T/mx/maillog")" 'client=unknown\[192\.0\.2\.7\]'
 
+# ---- samples of theirs meet the daemon, which lets them through ----
+resample() { sample=$1; gate_conf; gg reload; }
+check "reload with sample = 1" resample 1
+for src in $SOURCES; do
+	out=$(attempt "$src" "$(server_for "$src")" new2@sender.example user3@example.net)
+	like "$src: a sample is answered by the daemon" "$out" "$DAEMON"
+	like "$src: and delivered at the first attempt" "$out" "$STORED"
+	between "$src: without a stutter" "$(stamp whole <<<"$out")" 0 900
+	check "$src: its decision is an observation" log_wait event=decision src="$src" verdict=observe
+done
+src=2001:db8:1::7
+attempt $src $GATE6 new3@sender.example trap@example.net >/dev/null
+check "a learned source whose sample hits a trap is demoted" log_wait event=demote src=$src reason=trap
+check "and denied" map_is $src GG_DENY
+gg forget $src >/dev/null
+gg allow $src >/dev/null
+check "reload with sample = 0" resample 0
+like "without samples it is Postfix again" "$(hello 192.0.2.7)" "$POSTFIX"
+
 # ---- promotion and demotion in the middle of a session ----
 for src in 203.0.113.7 2001:db8:77::7; do
 	dst=$(server_for "$src")

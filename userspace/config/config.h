@@ -64,6 +64,7 @@ struct config {
 		uint64_t window, keep;                         /* ms */
 		uint32_t promote_after, promote_net_after;
 		uint32_t hammer;       /* attempts a minute */
+		uint32_t sample;       /* every so-manieth connection of a learned source */
 		uint32_t records;      /* most records in RAM */
 		struct prefix *exempt; /* sources that are never greylisted */
 		int exempt_count;
@@ -76,10 +77,12 @@ struct config {
 	} trap;
 	struct {
 		uint32_t sessions, per_source, recipients, line, commands, errors;
-		uint64_t message;                  /* bytes */
-		uint64_t state_time, session_time; /* ms */
-		uint32_t hosts, nets;              /* entries of the kernel's maps */
-		uint64_t store;                    /* bytes the store may grow to */
+		uint64_t message;                     /* bytes */
+		uint64_t state_time, session_time;    /* ms */
+		uint32_t new_per_source, new_per_cpu; /* new connections a second */
+		uint64_t offender_life;               /* ms */
+		uint32_t hosts, nets;                 /* entries of the kernel's maps */
+		uint64_t store;                       /* bytes the store may grow to */
 	} limit;
 	struct {
 		bool xclient;     /* auto: when offered */

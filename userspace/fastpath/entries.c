@@ -6,6 +6,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -99,14 +100,14 @@ static int find_exact(struct fastpath *fp, const struct prefix *p, enum map_id i
 	return 0;
 }
 
-/* After every change of an entry: what the programs remember of the lists is void. */
-static int entry_changed(struct fastpath *fp, enum map_id id, int by)
+static int change_nets(struct fastpath *fp, enum map_id id, int by)
 {
 	if (id == MAP_NET4)
 		fp->switches.have_net4 += by;
 	else if (id == MAP_NET6)
 		fp->switches.have_net6 += by;
-	fp->switches.epoch++;
+	else
+		return 0;
 	return switches_write(fp);
 }
 
@@ -142,22 +143,29 @@ static uint64_t to_monotonic(uint32_t expires)
 	return s > 0 ? s : 1;
 }
 
+static struct gg_entry fresh_entry(const struct prefix *p, enum map_id id,
+				   const struct verdict_entry *e)
+{
+	return (struct gg_entry){
+		.verdict = e->verdict,
+		.action = e->action,
+		.origin = e->origin,
+		.list = e->list,
+		.length = id == MAP_NET4 || id == MAP_HOST4 ? p->len - 96 : p->len,
+		.expires = to_monotonic(e->expires),
+		.added = entries_now(),
+	};
+}
+
 int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdict_entry *e)
 {
-	struct gg_entry old, entry = {
-				     .verdict = e->verdict,
-				     .action = e->action,
-				     .origin = e->origin,
-				     .list = e->list,
-				     .expires = to_monotonic(e->expires),
-				     .added = entries_now(),
-			     };
 	union key key;
 	enum map_id id = locate(p, &key);
+	struct gg_entry old, entry = fresh_entry(p, id, e);
+	struct index_edit edit;
 	bool known;
 	int code;
 
-	entry.length = id == MAP_NET4 || id == MAP_HOST4 ? p->len - 96 : p->len;
 	pthread_mutex_lock(&fp->lock);
 	known = !find_exact(fp, p, id, &key, &old);
 	if (known && old.verdict == entry.verdict && old.action == entry.action) {
@@ -165,9 +173,13 @@ int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdi
 		entry.last_seen = old.last_seen;
 		entry.added = old.added;
 	}
+	edit = index_begin(fp, id, &key);
 	code = bpf_map_update_elem(fp->maps[id], &key, &entry, BPF_ANY) ? -errno : 0;
 	if (!code)
-		code = entry_changed(fp, id, known ? 0 : 1);
+		index_put(&edit, &entry, known);
+	index_end(&edit);
+	if (!code && !known)
+		code = change_nets(fp, id, 1);
 	pthread_mutex_unlock(&fp->lock);
 	/* A full hash says E2BIG, a full trie ENOSPC. */
 	return code == -E2BIG ? -ENOSPC : code;
@@ -175,9 +187,13 @@ int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdi
 
 static int delete_locked(struct fastpath *fp, enum map_id id, const union key *key)
 {
-	if (bpf_map_delete_elem(fp->maps[id], key))
-		return -errno;
-	return entry_changed(fp, id, -1);
+	struct index_edit edit = index_begin(fp, id, key);
+	int code = bpf_map_delete_elem(fp->maps[id], key) ? -errno : 0;
+
+	if (!code)
+		index_del(&edit);
+	index_end(&edit);
+	return code ? code : change_nets(fp, id, -1);
 }
 
 int fastpath_del(struct fastpath *fp, const struct prefix *p)
@@ -217,4 +233,68 @@ int fastpath_get(struct fastpath *fp, const struct prefix *p, struct gg_entry *r
 	if (!code)
 		*ret = e;
 	return code;
+}
+
+#define BULK 4096
+
+struct entries_bulk {
+	struct fastpath *fp;
+	uint32_t count4, count6;
+	struct gg_key4 keys4[BULK];
+	struct gg_key6 keys6[BULK];
+	struct gg_entry entries4[BULK], entries6[BULK];
+};
+
+/* A batch ends at the first entry that doesn't fit, and then none of the rest does. */
+static int bulk_write(int fd, const void *keys, const struct gg_entry *entries, uint32_t *count)
+{
+	__u32 n = *count;
+	int code = 0;
+
+	*count = 0;
+	if (n && bpf_map_update_batch(fd, keys, entries, &n, NULL))
+		code = errno == E2BIG ? -ENOSPC : -errno;
+	return code;
+}
+
+struct entries_bulk *entries_bulk_new(struct fastpath *fp)
+{
+	struct entries_bulk *b = calloc(1, sizeof(*b));
+
+	if (b)
+		b->fp = fp;
+	return b;
+}
+
+int entries_bulk_put(struct entries_bulk *b, const struct prefix *p, const struct verdict_entry *e)
+{
+	union key key;
+	enum map_id id = locate(p, &key);
+
+	if (id == MAP_HOST4) {
+		b->keys4[b->count4] = key.host4;
+		b->entries4[b->count4++] = fresh_entry(p, id, e);
+		if (b->count4 == BULK)
+			return bulk_write(b->fp->maps[id], b->keys4, b->entries4, &b->count4);
+		return 0;
+	}
+	if (id == MAP_HOST6) {
+		b->keys6[b->count6] = key.host6;
+		b->entries6[b->count6++] = fresh_entry(p, id, e);
+		if (b->count6 == BULK)
+			return bulk_write(b->fp->maps[id], b->keys6, b->entries6, &b->count6);
+		return 0;
+	}
+	return fastpath_put(b->fp, p, e);
+}
+
+int entries_bulk_end(struct entries_bulk **b)
+{
+	int four =
+		bulk_write((*b)->fp->maps[MAP_HOST4], (*b)->keys4, (*b)->entries4, &(*b)->count4);
+	int six = bulk_write((*b)->fp->maps[MAP_HOST6], (*b)->keys6, (*b)->entries6, &(*b)->count6);
+
+	free(*b);
+	*b = NULL;
+	return four ? four : six;
 }

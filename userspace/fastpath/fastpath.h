@@ -40,6 +40,12 @@ struct fastpath_conf {
 	uint32_t nets;  /* of net4 and net6 */
 	bool open_when_down;
 	uint32_t heartbeat_limit; /* s */
+	/* New connections a second, by XDP, of each source that isn't allowed, and through each
+	 * CPU; 0: unlimited. */
+	uint32_t new_per_source, new_per_cpu;
+	/* host mode: every so-manieth new connection of a learned source is given to the daemon; 0:
+	 * none. */
+	uint32_t sample;
 };
 
 /* How one interface got its program; for the log and status. */
@@ -52,6 +58,7 @@ struct fastpath_attachment {
 
 struct fastpath;
 
+/* The hot index is out of force until fastpath_sync or fastpath_tidy. */
 int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char *err,
 		  size_t err_size);
 /* Closes descriptors; programs, maps and pins stay in force. */
@@ -79,12 +86,18 @@ typedef void (*fastpath_seen_fn)(const struct prefix *p, const struct gg_entry *
 				 uint32_t last_seen, void *arg);
 int fastpath_sweep(struct fastpath *fp, fastpath_seen_fn see, void *arg);
 
+/* Builds the hot index anew when the entries have outgrown it; the programs ask host4 and host6
+ * meanwhile. Once a second, by the thread that sweeps. -errno: not built, tried again next time. */
+int fastpath_tidy(struct fastpath *fp);
+
 /* Replaces the protected endpoints (vip): additions and removals one by one. */
 int fastpath_vips(struct fastpath *fp, const struct endpoint *vips, int n);
 /* Puts a listening socket into socks; fd stays the caller's. host mode. */
 int fastpath_listener(struct fastpath *fp, enum gg_sock slot, int fd);
 void fastpath_heartbeat(struct fastpath *fp);
 void fastpath_set_when_down(struct fastpath *fp, bool open);
+void fastpath_set_sample(struct fastpath *fp, uint32_t sample);
+void fastpath_set_limits(struct fastpath *fp, uint32_t per_source, uint32_t per_cpu);
 /* Sums the per-CPU counters. */
 int fastpath_stats(struct fastpath *fp, uint64_t ret[GG_STAT_MAX]);
 /* Events ring: readable descriptor, and a drain that calls see for each record. */

@@ -8,6 +8,7 @@
 
 #include "fastpath.h"
 
+#include <greygate/index.h>
 #include <limits.h>
 #include <pthread.h>
 
@@ -26,7 +27,11 @@ enum map_id {
 	MAP_META,
 	MAP_SOCKS,
 	MAP_ASKING,
-	MAP_FLOOD,
+	MAP_INDEX4,
+	MAP_INDEX6,
+	MAP_RATE4,
+	MAP_RATE6,
+	MAP_BUDGET,
 	MAP_COUNT
 };
 
@@ -35,17 +40,32 @@ extern const char *const map_names[MAP_COUNT];
 
 struct ring_buffer;
 
+enum { INDEX4, INDEX6, INDEX_COUNT };
+
+/* index4 or index6 in shared memory, and what only its writer knows of it. */
+struct index {
+	struct gg_bucket *bucket; /* [0] is the head */
+	size_t bytes;
+	uint32_t room;     /* buckets there are */
+	uint32_t used;     /* of them; 0: off, and changes of entries are not made in it */
+	uint32_t hash_key; /* key of the hash */
+	bool exact;        /* holds addresses, not tags */
+	size_t count;      /* entries, about */
+	uint32_t full, full_at_build; /* buckets */
+};
+
 struct fastpath {
 	char dir[PINS_PATH];
 	int lock_fd;
 	int maps[MAP_COUNT];
+	struct index index[INDEX_COUNT];
 	bool reused;
 	struct fastpath_attachment attachments[FASTPATH_INTERFACES];
 	int attachment_count;
 	struct ring_buffer *ring;
 	void (*see_event)(const struct gg_event *e, void *arg);
 	void *see_arg;
-	pthread_mutex_t lock; /* entries' writers, conf and meta */
+	pthread_mutex_t lock; /* entries' writers, index, conf and meta */
 	struct gg_conf switches;
 	struct gg_meta meta;
 };
@@ -158,6 +178,33 @@ bool lookup_detach(const char *dir);
 /* A batch of n keys and values. Other than 0 ends the walk. */
 typedef int (*walk_fn)(const void *keys, const void *values, uint32_t n, void *arg);
 int walk_map(int fd, walk_fn see, void *arg);
+/* The same with a batch read and seen under lock, so that it is true while it is seen. */
+int walk_map_locked(int fd, pthread_mutex_t *lock, walk_fn see, void *arg);
+
+/* ---- index.c ---- */
+
+/* What index4 and index6 need for so many hosts. */
+uint32_t index_elements(uint32_t hosts);
+int index_open(struct fastpath *fp);
+void index_close(struct fastpath *fp);
+/* Out of force, until it is built. With fp->lock held, or before others know fp. */
+void index_off(struct fastpath *fp);
+/* From the truth, at one go. The programs ask the truth meanwhile; on failure they go on so. */
+int index_build(struct fastpath *fp);
+/* Turns marks into last_seen and looks after ends that have passed. now: s, CLOCK_MONOTONIC. */
+int index_sweep(struct fastpath *fp, uint64_t now);
+
+/* One change of a host entry: begin, change the truth, put or del if that went well, end. All under
+ * fp->lock. A no-op for prefixes. */
+struct index_edit {
+	struct index *index;
+	struct gg_bucket *bucket; /* NULL: nothing to do */
+	uint32_t key;
+};
+struct index_edit index_begin(struct fastpath *fp, enum map_id id, const void *key);
+void index_put(const struct index_edit *e, const struct gg_entry *entry, bool known);
+void index_del(const struct index_edit *e);
+void index_end(const struct index_edit *e);
 
 /* ---- entries.c ---- */
 
@@ -168,6 +215,12 @@ uint64_t entries_now(void); /* s, CLOCK_MONOTONIC */
 struct prefix entries_prefix(enum map_id id, const void *key);
 /* Deletes it if it has been expired since before `since` (s, CLOCK_MONOTONIC). */
 int entries_expire(struct fastpath *fp, const struct prefix *p, uint64_t since);
+/* Puts into maps that are empty, in batches, with the index off. put: 0, or what went wrong with it
+ * or one before. NULL: no memory. */
+struct entries_bulk;
+struct entries_bulk *entries_bulk_new(struct fastpath *fp);
+int entries_bulk_put(struct entries_bulk *b, const struct prefix *p, const struct verdict_entry *e);
+int entries_bulk_end(struct entries_bulk **b);
 /* Counts what net4 and net6 hold and tells the programs. */
 int entries_count_nets(struct fastpath *fp);
 
@@ -175,6 +228,8 @@ int entries_count_nets(struct fastpath *fp);
 
 /* Writes fp->switches to conf. With fp->lock held, or before others know fp. */
 int switches_write(struct fastpath *fp);
+/* Fills in the limits, without writing them. */
+void switches_limits(struct gg_conf *c, uint32_t per_source, uint32_t per_cpu);
 int switches_write_meta(struct fastpath *fp);
 
 #endif

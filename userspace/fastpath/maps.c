@@ -13,11 +13,15 @@
 #include <unistd.h>
 #include <xdp.skel.h>
 
+#define RATE_LEAST (1 << 16)
+
 const char *const map_names[MAP_COUNT] = {
 	[MAP_HOST4] = "host4",   [MAP_HOST6] = "host6",   [MAP_NET4] = "net4",
 	[MAP_NET6] = "net6",     [MAP_VIP] = "vip",       [MAP_STATS] = "stats",
 	[MAP_EVENTS] = "events", [MAP_CONF] = "conf",     [MAP_META] = "meta",
-	[MAP_SOCKS] = "socks",   [MAP_ASKING] = "asking", [MAP_FLOOD] = "flood",
+	[MAP_SOCKS] = "socks",   [MAP_ASKING] = "asking", [MAP_INDEX4] = "index4",
+	[MAP_INDEX6] = "index6", [MAP_RATE4] = "rate4",   [MAP_RATE6] = "rate6",
+	[MAP_BUDGET] = "budget",
 };
 
 /* Maps that hold what was learned; the others are written by every start. */
@@ -31,7 +35,7 @@ static bool is_carried(enum map_id id)
 static bool is_switch(enum map_id id)
 {
 	return id == MAP_VIP || id == MAP_CONF || id == MAP_META || id == MAP_SOCKS ||
-	       id == MAP_FLOOD;
+	       id == MAP_INDEX4 || id == MAP_INDEX6;
 }
 
 struct old_maps {
@@ -78,15 +82,25 @@ static bool same_layout(const struct bpf_map *map, const struct bpf_map_info *in
 	       bpf_map__map_flags(map) == info->map_flags;
 }
 
-static void set_sizes(struct xdp_bpf *skel, const struct fastpath_conf *conf)
+/* An LRU map takes free elements to each CPU 128 at a time and forgets live ones when they are
+ * spread over too many. */
+static uint32_t rate_size(void)
 {
 	int cpus = libbpf_num_possible_cpus();
+	uint32_t enough = 128 * 8 * (cpus > 0 ? cpus : 1);
 
-	bpf_map__set_max_entries(skel->maps.flood,
-				 bpf_map__max_entries(skel->maps.flood) * (cpus > 0 ? cpus : 1));
+	return enough > RATE_LEAST ? enough : RATE_LEAST;
+}
+
+static void set_sizes(struct xdp_bpf *skel, const struct fastpath_conf *conf)
+{
+	bpf_map__set_max_entries(skel->maps.rate4, rate_size());
+	bpf_map__set_max_entries(skel->maps.rate6, rate_size());
 	if (conf->hosts) {
 		bpf_map__set_max_entries(skel->maps.host4, conf->hosts);
 		bpf_map__set_max_entries(skel->maps.host6, conf->hosts);
+		bpf_map__set_max_entries(skel->maps.index4, index_elements(conf->hosts));
+		bpf_map__set_max_entries(skel->maps.index6, index_elements(conf->hosts));
 	}
 	if (conf->nets) {
 		bpf_map__set_max_entries(skel->maps.net4, conf->nets);

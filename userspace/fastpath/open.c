@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,11 +27,22 @@ struct start {
 	bool building; /* built exists */
 };
 
+/* The key outlives a restart, or everybody in the tarpit would be let go. */
+static int take_tarpit_key(struct fastpath *fp, bool reused)
+{
+	struct gg_conf before;
+	__u32 zero = 0;
+
+	if (reused && !bpf_map_lookup_elem(fp->maps[MAP_CONF], &zero, &before))
+		fp->switches.tarpit_key = before.tarpit_key;
+	else if (getrandom(&fp->switches.tarpit_key, sizeof(fp->switches.tarpit_key), 0) < 0)
+		return -errno;
+	return 0;
+}
+
 static int build(struct fastpath *fp, struct start *s, char *err, size_t err_size)
 {
 	struct maps_result taken;
-	struct gg_conf before = {};
-	__u32 zero = 0;
 	int code;
 
 	code = maps_take(s->conf, s->used, fp->maps, &taken, err, err_size);
@@ -44,13 +56,16 @@ static int build(struct fastpath *fp, struct start *s, char *err, size_t err_siz
 		.heartbeat = entries_now(),
 	};
 	snprintf(fp->meta.build, sizeof(fp->meta.build), "%s", GREYGATE_VERSION);
-	bpf_map_lookup_elem(fp->maps[MAP_CONF], &zero, &before);
 	fp->switches = (struct gg_conf){
 		.mode = s->conf->mode,
 		.flags = s->conf->open_when_down ? GG_CONF_OPEN_WHEN_DOWN : 0,
 		.heartbeat_limit = s->conf->heartbeat_limit,
-		.epoch = before.epoch + 1,
+		.sample = s->conf->sample,
 	};
+	code = take_tarpit_key(fp, taken.reused);
+	if (code)
+		return words_fail(err, err_size, code, "random numbers: %s", strerror(-code));
+	switches_limits(&fp->switches, s->conf->new_per_source, s->conf->new_per_cpu);
 	s->building = !taken.reused;
 	if (!s->building)
 		return 0;
@@ -150,6 +165,9 @@ static int start(struct fastpath *fp, struct start *s, char *err, size_t err_siz
 	code = build(fp, s, err, err_size);
 	if (code)
 		return code;
+	code = index_open(fp);
+	if (code)
+		return words_fail(err, err_size, code, "maps index4, index6: %s", strerror(-code));
 	fp->ring = ring_buffer__new(fp->maps[MAP_EVENTS], see_record, fp, NULL);
 	if (!fp->ring)
 		return words_fail(err, err_size, -errno, "events ring: %s", strerror(errno));
@@ -204,6 +222,8 @@ int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char 
 		else
 			finish(&s);
 	}
+	if (!code)
+		index_off(fp);
 	if (code) {
 		fp->meta.magic = 0;
 		fastpath_close(&fp);
@@ -227,6 +247,7 @@ void fastpath_close(struct fastpath **fpp)
 		switches_write_meta(fp);
 	}
 	ring_buffer__free(fp->ring);
+	index_close(fp);
 	maps_close(fp->maps);
 	if (fp->lock_fd >= 0)
 		close(fp->lock_fd);

@@ -51,6 +51,7 @@ struct walk {
 	/* sync */
 	struct verdicts *verdicts;
 	uint32_t now_real;
+	size_t seen, same; /* entries there are, and those that are as they shall be */
 };
 
 static const size_t key_sizes[] = {
@@ -98,36 +99,17 @@ static int sweep_batch(const void *keys, const void *values, uint32_t n, void *a
 int fastpath_sweep(struct fastpath *fp, fastpath_seen_fn see, void *arg)
 {
 	struct walk w = {.offset = entries_offset(), .now = entries_now(), .see = see, .arg = arg};
-	int code = walk_entries(fp, &w, sweep_batch);
 	size_t i;
+	int code;
 
+	code = index_sweep(fp, w.now);
+	if (!code)
+		code = walk_entries(fp, &w, sweep_batch);
 	for (i = 0; i < w.marked.count; i++)
 		entries_expire(fp, &w.marked.list[i], w.now - SWEEP_GRACE);
 	free(w.marked.list);
 	return code;
 }
-
-static int stale_batch(const void *keys, const void *values, uint32_t n, void *arg)
-{
-	struct verdict_entry wanted;
-	struct walk *w = arg;
-	struct prefix p;
-	uint32_t i;
-
-	(void)values;
-	for (i = 0; i < n && !w->failed; i++) {
-		p = entries_prefix(w->id, (const char *)keys + i * w->key_size);
-		if (!verdicts_get(w->verdicts, &p, w->now_real, &wanted))
-			w->failed = mark(&w->marked, &p);
-	}
-	return w->failed;
-}
-
-struct sync {
-	struct fastpath *fp;
-	int64_t offset;
-	int changed, failed;
-};
 
 static bool same(const struct gg_entry *have, const struct verdict_entry *want, int64_t offset)
 {
@@ -141,15 +123,56 @@ static bool same(const struct gg_entry *have, const struct verdict_entry *want, 
 	return apart >= -SYNC_SLACK && apart <= SYNC_SLACK;
 }
 
+static int stale_batch(const void *keys, const void *values, uint32_t n, void *arg)
+{
+	const struct gg_entry *have = values;
+	struct verdict_entry wanted;
+	struct walk *w = arg;
+	struct prefix p;
+	uint32_t i;
+
+	for (i = 0; i < n && !w->failed; i++) {
+		p = entries_prefix(w->id, (const char *)keys + i * w->key_size);
+		if (!verdicts_get(w->verdicts, &p, w->now_real, &wanted))
+			w->failed = mark(&w->marked, &p);
+		else
+			w->same += same(&have[i], &wanted, w->offset);
+	}
+	w->seen += n;
+	return w->failed;
+}
+
+struct sync {
+	struct fastpath *fp;
+	struct entries_bulk *bulk; /* nothing was there: no entry has a past to keep */
+	int64_t offset;
+	size_t wanted;
+	int changed, failed;
+};
+
+static bool count_one(const struct prefix *p, const struct verdict_entry *e, void *arg)
+{
+	struct sync *s = arg;
+
+	(void)p;
+	(void)e;
+	s->wanted++;
+	return false;
+}
+
 static bool sync_one(const struct prefix *p, const struct verdict_entry *e, void *arg)
 {
 	struct sync *s = arg;
 	struct gg_entry have;
 	int code;
 
-	if (!fastpath_get(s->fp, p, &have) && same(&have, e, s->offset))
-		return false;
-	code = fastpath_put(s->fp, p, e);
+	if (s->bulk) {
+		code = entries_bulk_put(s->bulk, p, e);
+	} else {
+		if (!fastpath_get(s->fp, p, &have) && same(&have, e, s->offset))
+			return false;
+		code = fastpath_put(s->fp, p, e);
+	}
 	if (code)
 		s->failed = code;
 	else
@@ -157,19 +180,43 @@ static bool sync_one(const struct prefix *p, const struct verdict_entry *e, void
 	return false;
 }
 
+/* What the kernel lacks. An entry at a time costs some system calls, so that a start asks first
+ * whether there is anything to do, and fills empty maps in batches. */
+static void sync_all(struct sync *s, const struct walk *seen, struct verdicts *v, uint32_t now)
+{
+	int code;
+
+	verdicts_walk(v, now, count_one, s);
+	if (seen->same == s->wanted)
+		return;
+	if (!seen->seen)
+		s->bulk = entries_bulk_new(s->fp);
+	verdicts_walk(v, now, sync_one, s);
+	code = s->bulk ? entries_bulk_end(&s->bulk) : 0;
+	if (code)
+		s->failed = code;
+}
+
 int fastpath_sync(struct fastpath *fp, struct verdicts *v, uint32_t now)
 {
 	struct sync s = {.fp = fp, .offset = entries_offset()};
-	struct walk w = {.verdicts = v, .now_real = now};
-	int code = walk_entries(fp, &w, stale_batch);
+	struct walk w = {.verdicts = v, .now_real = now, .offset = s.offset};
+	int code;
 	size_t i;
 
+	/* So many changes at once are made in the index at one go. */
+	pthread_mutex_lock(&fp->lock);
+	index_off(fp);
+	pthread_mutex_unlock(&fp->lock);
+	code = walk_entries(fp, &w, stale_batch);
 	for (i = 0; i < w.marked.count; i++)
 		if (!fastpath_del(fp, &w.marked.list[i]))
 			s.changed++;
 	free(w.marked.list);
+	if (!code)
+		sync_all(&s, &w, v, now);
+	index_build(fp);
 	if (code)
 		return code;
-	verdicts_walk(v, now, sync_one, &s);
 	return s.failed ? s.failed : s.changed;
 }

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* s: so long may a source that was quiet send at any rate, within what its limit is for them. */
+#define LIMIT_BURST 2
+
 int switches_write(struct fastpath *fp)
 {
 	__u32 zero = 0;
@@ -21,6 +24,15 @@ int switches_write_meta(struct fastpath *fp)
 	__u32 zero = 0;
 
 	return bpf_map_update_elem(fp->maps[MAP_META], &zero, &fp->meta, BPF_ANY) ? -errno : 0;
+}
+
+void switches_limits(struct gg_conf *c, uint32_t per_source, uint32_t per_cpu)
+{
+	c->budget = (uint32_t)(((uint64_t)per_cpu << 27) / 1000000000);
+	if (per_cpu && !c->budget)
+		c->budget = 1;
+	c->source_interval = per_source ? 1000000000 / per_source : 0;
+	c->source_burst = (uint64_t)LIMIT_BURST * 1000000000;
 }
 
 static struct gg_vip_key vip_key(const struct endpoint *e, bool marker)
@@ -130,6 +142,22 @@ void fastpath_set_when_down(struct fastpath *fp, bool open)
 	fp->switches.flags &= ~GG_CONF_OPEN_WHEN_DOWN;
 	if (open)
 		fp->switches.flags |= GG_CONF_OPEN_WHEN_DOWN;
+	switches_write(fp);
+	pthread_mutex_unlock(&fp->lock);
+}
+
+void fastpath_set_limits(struct fastpath *fp, uint32_t per_source, uint32_t per_cpu)
+{
+	pthread_mutex_lock(&fp->lock);
+	switches_limits(&fp->switches, per_source, per_cpu);
+	switches_write(fp);
+	pthread_mutex_unlock(&fp->lock);
+}
+
+void fastpath_set_sample(struct fastpath *fp, uint32_t sample)
+{
+	pthread_mutex_lock(&fp->lock);
+	fp->switches.sample = sample;
 	switches_write(fp);
 	pthread_mutex_unlock(&fp->lock);
 }

@@ -12,14 +12,14 @@
 #define WALK_BATCH 1024
 #define WALK_BATCH_MAX (1 << 20)
 
-int walk_map(int fd, walk_fn see, void *arg)
+int walk_map_locked(int fd, pthread_mutex_t *lock, walk_fn see, void *arg)
 {
 	struct bpf_map_info info = {};
 	__u32 info_size = sizeof(info), n, room = WALK_BATCH;
 	/* A bucket number or a key, by map type. */
 	char where[64] = {};
 	char *keys = NULL, *values = NULL;
-	bool first = true;
+	bool first = true, last = false;
 	int code = 0;
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &info_size))
@@ -34,8 +34,14 @@ int walk_map(int fd, walk_fn see, void *arg)
 			}
 		}
 		n = room;
+		if (lock)
+			pthread_mutex_lock(lock);
 		code = bpf_map_lookup_batch(fd, first ? NULL : where, where, keys, values, &n,
 					    NULL);
+		if (n && (!code || code == -ENOENT))
+			last = see(keys, values, n, arg);
+		if (lock)
+			pthread_mutex_unlock(lock);
 		if (code == -ENOSPC && n == 0 && room < WALK_BATCH_MAX) {
 			/* A bucket of the hash holds more than the batch. */
 			free(keys);
@@ -45,13 +51,16 @@ int walk_map(int fd, walk_fn see, void *arg)
 			code = 0;
 			continue;
 		}
-		if (code && code != -ENOENT)
-			break;
 		first = false;
-		if (n && see(keys, values, n, arg))
+		if (last)
 			break;
 	}
 	free(keys);
 	free(values);
 	return code == -ENOENT ? 0 : code;
+}
+
+int walk_map(int fd, walk_fn see, void *arg)
+{
+	return walk_map_locked(fd, NULL, see, arg);
 }

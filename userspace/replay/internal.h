@@ -3,7 +3,7 @@
 #ifndef REPLAY_INTERNAL_H
 #define REPLAY_INTERNAL_H
 
-#include "index.h"
+#include "numbers.h"
 #include "replay.h"
 
 /* ---- peers.c ---- */
@@ -25,7 +25,7 @@ struct tally_mail {
 };
 
 struct tally {
-	struct index by_mail, by_domain;
+	struct numbers by_mail, by_domain;
 	struct tally_mail *mails;
 	size_t mail_count, mail_room;
 	char **domains;

@@ -40,7 +40,7 @@ struct logged {
 };
 
 struct replay_postfix {
-	struct index by_queue_id, delivered, known_texts;
+	struct numbers by_queue_id, delivered, known_texts;
 	struct message *messages;
 	size_t message_count, message_room;
 	struct logged *logged;
@@ -60,7 +60,7 @@ static int keep_text(struct replay_postfix *p, const char *text, text_ref *ret)
 {
 	size_t len = strlen(text) + 1;
 	uint64_t tag = hash_bytes(key, text, len);
-	uint32_t *known = index_find(&p->known_texts, tag);
+	uint32_t *known = numbers_find(&p->known_texts, tag);
 	char *bigger;
 
 	if (known) {
@@ -76,7 +76,7 @@ static int keep_text(struct replay_postfix *p, const char *text, text_ref *ret)
 		p->texts = bigger;
 		p->text_room = 2 * p->text_room + len;
 	}
-	if (index_add(&p->known_texts, tag, (uint32_t)p->text_len))
+	if (numbers_add(&p->known_texts, tag, (uint32_t)p->text_len))
 		return -ENOMEM;
 	memcpy(p->texts + p->text_len, text, len);
 	*ret = (text_ref)p->text_len;
@@ -247,7 +247,7 @@ static int on_refusal(struct replay_postfix *p, int64_t time, const char *text)
 static int on_client(struct replay_postfix *p, int64_t time, uint64_t queue_id, const char *text)
 {
 	struct message m = {.queue_id = queue_id, .time = time, .serial = ++p->serial};
-	uint32_t *known = index_find(&p->by_queue_id, queue_id);
+	uint32_t *known = numbers_find(&p->by_queue_id, queue_id);
 	char name[TEXT];
 	const char *confirmed;
 
@@ -261,7 +261,7 @@ static int on_client(struct replay_postfix *p, int64_t time, uint64_t queue_id, 
 		return 0;
 	}
 	if (room_for_one(&p->messages, p->message_count, &p->message_room, sizeof(m)) ||
-	    index_add(&p->by_queue_id, queue_id, (uint32_t)p->message_count))
+	    numbers_add(&p->by_queue_id, queue_id, (uint32_t)p->message_count))
 		return -ENOMEM;
 	p->messages[p->message_count++] = m;
 	return 0;
@@ -281,9 +281,9 @@ static int on_delivery(struct replay_postfix *p, const struct message *m, const 
 
 		tag = hash_pieces(key, pieces, 2);
 	}
-	if (index_find(&p->delivered, tag))
+	if (numbers_find(&p->delivered, tag))
 		return 0;
-	if (index_add(&p->delivered, tag, 0))
+	if (numbers_add(&p->delivered, tag, 0))
 		return -ENOMEM;
 	return log_attempt(p, m->time, &m->src, m->name, m->from, "", to);
 }
@@ -293,10 +293,10 @@ static void forget(struct replay_postfix *p, uint64_t queue_id, uint32_t number)
 {
 	struct message *last = &p->messages[p->message_count - 1];
 
-	index_del(&p->by_queue_id, queue_id);
+	numbers_del(&p->by_queue_id, queue_id);
 	if (last->queue_id != queue_id) {
 		p->messages[number] = *last;
-		*index_find(&p->by_queue_id, last->queue_id) = number;
+		*numbers_find(&p->by_queue_id, last->queue_id) = number;
 	}
 	p->message_count--;
 }
@@ -323,7 +323,7 @@ int replay_postfix_line(struct replay_postfix *p, const char *line)
 		return on_refusal(p, time, text);
 	if (!strcmp(program, "smtpd") && !strncmp(text, "client=", 7))
 		return on_client(p, time, queue_id, text + 7);
-	known = index_find(&p->by_queue_id, queue_id);
+	known = numbers_find(&p->by_queue_id, queue_id);
 	if (!known)
 		return 0;
 	if (!strcmp(program, "qmgr") && !strncmp(text, "removed", 7)) {
@@ -354,9 +354,9 @@ void replay_postfix_free(struct replay_postfix **pp)
 
 	if (!p)
 		return;
-	index_free(&p->by_queue_id);
-	index_free(&p->delivered);
-	index_free(&p->known_texts);
+	numbers_free(&p->by_queue_id);
+	numbers_free(&p->delivered);
+	numbers_free(&p->known_texts);
 	free(p->messages);
 	free(p->logged);
 	free(p->texts);

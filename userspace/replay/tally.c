@@ -27,7 +27,7 @@ static int domain_number(struct tally *t, const uint8_t key[16], const char *sen
 {
 	const char *at = strrchr(sender, '@'), *name = at ? at + 1 : sender;
 	uint64_t tag = hash_bytes(key, name, strlen(name));
-	uint32_t *known = index_find(&t->by_domain, tag);
+	uint32_t *known = numbers_find(&t->by_domain, tag);
 	char *copy;
 
 	if (known) {
@@ -36,7 +36,7 @@ static int domain_number(struct tally *t, const uint8_t key[16], const char *sen
 	}
 	copy = strdup(name);
 	if (!copy || room_for_one(&t->domains, t->domain_count, &t->domain_room, sizeof(char *)) ||
-	    index_add(&t->by_domain, tag, (uint32_t)t->domain_count)) {
+	    numbers_add(&t->by_domain, tag, (uint32_t)t->domain_count)) {
 		free(copy);
 		return -ENOMEM;
 	}
@@ -61,7 +61,7 @@ static int mail_of(struct tally *t, const uint8_t key[16], const struct replay_a
 
 		tag = hash_pieces(key, pieces, 2);
 	}
-	known = index_find(&t->by_mail, tag);
+	known = numbers_find(&t->by_mail, tag);
 	if (known) {
 		*ret = &t->mails[*known];
 		return 0;
@@ -73,7 +73,7 @@ static int mail_of(struct tally *t, const uint8_t key[16], const struct replay_a
 	for (int p = 0; p < REPLAY_POLICIES; p++)
 		m->delay[p] = NEVER;
 	if (domain_number(t, key, sender, &m->domain) ||
-	    index_add(&t->by_mail, tag, (uint32_t)t->mail_count))
+	    numbers_add(&t->by_mail, tag, (uint32_t)t->mail_count))
 		return -ENOMEM;
 	t->mail_count++;
 	*ret = m;
@@ -99,8 +99,8 @@ int tally_add(struct tally *t, const uint8_t key[16], const struct replay_attemp
 
 void tally_free(struct tally *t)
 {
-	index_free(&t->by_mail);
-	index_free(&t->by_domain);
+	numbers_free(&t->by_mail);
+	numbers_free(&t->by_domain);
 	for (size_t i = 0; i < t->domain_count; i++)
 		free(t->domains[i]);
 	free(t->domains);

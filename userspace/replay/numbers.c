@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Open addressing with linear probing, at most half full. */
-#include "index.h"
+#include "numbers.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #define SMALLEST 1024
 
-static struct index_slot *slot_of(const struct index *x, uint64_t key)
+static struct numbers_slot *slot_of(const struct numbers *x, uint64_t key)
 {
 	size_t i = key & (x->size - 1);
 
@@ -16,16 +16,16 @@ static struct index_slot *slot_of(const struct index *x, uint64_t key)
 	return &x->slots[i];
 }
 
-uint32_t *index_find(const struct index *x, uint64_t key)
+uint32_t *numbers_find(const struct numbers *x, uint64_t key)
 {
-	struct index_slot *s = x->size ? slot_of(x, key) : NULL;
+	struct numbers_slot *s = x->size ? slot_of(x, key) : NULL;
 
 	return s && s->key ? &s->value : NULL;
 }
 
-static int grow(struct index *x)
+static int grow(struct numbers *x)
 {
-	struct index bigger = {.size = x->size ? 2 * x->size : SMALLEST, .used = x->used};
+	struct numbers bigger = {.size = x->size ? 2 * x->size : SMALLEST, .used = x->used};
 
 	bigger.slots = calloc(bigger.size, sizeof(*bigger.slots));
 	if (!bigger.slots)
@@ -38,18 +38,18 @@ static int grow(struct index *x)
 	return 0;
 }
 
-int index_add(struct index *x, uint64_t key, uint32_t value)
+int numbers_add(struct numbers *x, uint64_t key, uint32_t value)
 {
 	if (2 * x->used >= x->size && grow(x))
 		return -ENOMEM;
-	*slot_of(x, key) = (struct index_slot){key, value};
+	*slot_of(x, key) = (struct numbers_slot){key, value};
 	x->used++;
 	return 0;
 }
 
-bool index_del(struct index *x, uint64_t key)
+bool numbers_del(struct numbers *x, uint64_t key)
 {
-	struct index_slot *s = x->size ? slot_of(x, key) : NULL;
+	struct numbers_slot *s = x->size ? slot_of(x, key) : NULL;
 	size_t hole, i, mask = x->size - 1;
 
 	if (!s || !s->key)
@@ -73,8 +73,8 @@ bool index_del(struct index *x, uint64_t key)
 	return true;
 }
 
-void index_free(struct index *x)
+void numbers_free(struct numbers *x)
 {
 	free(x->slots);
-	*x = (struct index){0};
+	*x = (struct numbers){0};
 }

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Asking the hot index (include/greygate/index.h): one cache line instead of the three or four that
+ * a hash of a million entries costs, each of them far away.
+ */
+#ifndef BPF_INDEX_H
+#define BPF_INDEX_H
+
+#include <stdbool.h>
+
+#include "maps.h"
+
+enum index_answer {
+	INDEX_ABSENT, /* no entry in the truth */
+	INDEX_HIT,    /* what the slot's byte means is in force */
+	INDEX_ASK,    /* ask the truth */
+};
+
+struct index_hit {
+	__u8 slot;   /* its byte */
+	__u8 shift;  /* where the byte stands in the word */
+	__u32 *word; /* what holds it and three others */
+	__u32 was;   /* the word as it was read */
+};
+
+#define INDEX_READ(type, at) (*(const volatile type *)(at))
+
+/* Loads before stay before loads after. x86 keeps their order by itself. */
+static __always_inline void index_order(void)
+{
+#ifdef __TARGET_ARCH_x86
+	barrier();
+#else
+	__u64 own = 0;
+
+	__sync_fetch_and_add(&own, 1);
+	barrier_var(own);
+#endif
+}
+
+/* GG_BUCKET_SLOTS: not there. A function of its own, so that the verifier forgets which one it was:
+ * it would walk through all that follows once for each slot. */
+__noinline __u32 index_slot_of(const struct gg_bucket *b, __u32 key)
+{
+	__u32 i;
+
+	if (!b)
+		return GG_BUCKET_SLOTS;
+#pragma unroll
+	for (i = 0; i < GG_BUCKET_SLOTS; i++)
+		if (INDEX_READ(__u32, &b->key[i]) == key)
+			return i;
+	return GG_BUCKET_SLOTS;
+}
+
+static __always_inline bool index_ended(__u32 state, __u64 now)
+{
+	__u64 ends = state >> GG_BUCKET_ENDS_SHIFT;
+
+	return ends && ends * (GG_BUCKET_ENDS_UNIT * 1000000000ull) <= now;
+}
+
+/* key: the address, or the tag. */
+static __always_inline enum index_answer index_find(void *map, const __u64 *head, __u64 geometry,
+						    __u32 hash, __u32 key, __u64 now,
+						    struct index_hit *ret)
+{
+	__u32 at = gg_index_bucket(hash, geometry), state, slot;
+	struct gg_bucket *b = bpf_map_lookup_elem(map, &at);
+
+	if (!b)
+		return INDEX_ASK;
+	state = INDEX_READ(__u32, &b->state);
+	index_order();
+	slot = index_slot_of(b, key);
+	if (slot < GG_BUCKET_SLOTS) {
+		ret->word = (__u32 *)b->slot + (slot >> 2);
+		ret->was = INDEX_READ(__u32, ret->word);
+		ret->shift = (slot & 3) * 8;
+		ret->slot = ret->was >> ret->shift;
+	}
+	index_order();
+	if (state & GG_BUCKET_BUSY || INDEX_READ(__u32, &b->state) != state ||
+	    INDEX_READ(__u64, head) != geometry)
+		return INDEX_ASK;
+	if (slot >= GG_BUCKET_SLOTS)
+		return state & GG_BUCKET_FULL ? INDEX_ASK : INDEX_ABSENT;
+	return index_ended(state, now) ? INDEX_ASK : INDEX_HIT;
+}
+
+/* Whether a source is under drop_new, has been dropped often and seen since the last sweep: all
+ * that there is to do is to drop it again. Of two answers in a flood this is the one that must be
+ * cheap: no call, and no clock unless an entry of the bucket ends.
+ */
+static __always_inline bool index_is_flood(__u32 addr)
+{
+	const __u8 flood = (GG_MEANS_DENY + GG_DROP_NEW) | GG_SLOT_DROPS | GG_SLOT_SEEN;
+	const struct gg_bucket *b;
+	const __u64 *head;
+	__u32 at = 0, state, i;
+	__u64 geometry;
+	__u8 slot = 0;
+
+	head = bpf_map_lookup_elem(&index4, &at);
+	geometry = head ? INDEX_READ(__u64, head) : 0;
+	if (!(__u32)geometry || !addr)
+		return false;
+	at = gg_index_bucket(gg_index_hash4(addr, geometry >> 32), geometry);
+	b = bpf_map_lookup_elem(&index4, &at);
+	if (!b)
+		return false;
+	state = INDEX_READ(__u32, &b->state);
+	index_order();
+#pragma unroll
+	for (i = 0; i < GG_BUCKET_SLOTS; i++)
+		if (INDEX_READ(__u32, &b->key[i]) == addr) {
+			slot = INDEX_READ(__u8, &b->slot[i]);
+			break;
+		}
+	index_order();
+	if (slot != flood || state & GG_BUCKET_BUSY || INDEX_READ(__u32, &b->state) != state ||
+	    INDEX_READ(__u64, head) != geometry)
+		return false;
+	return !(state >> GG_BUCKET_ENDS_SHIFT) || !index_ended(state, bpf_ktime_get_coarse_ns());
+}
+
+/* addr: IPv4, network order. now: ns. */
+static __always_inline enum index_answer index_find4(__u32 addr, __u64 now, struct index_hit *ret)
+{
+	enum index_answer answer;
+	const __u64 *head;
+	__u32 zero = 0;
+	__u64 geometry;
+
+	head = bpf_map_lookup_elem(&index4, &zero);
+	geometry = head ? INDEX_READ(__u64, head) : 0;
+	if (!(__u32)geometry || !addr)
+		return INDEX_ASK;
+	answer = index_find(&index4, head, geometry, gg_index_hash4(addr, geometry >> 32), addr,
+			    now, ret);
+	if (answer == INDEX_HIT && (ret->slot & GG_SLOT_MEANING) <= GG_MEANS_ASK)
+		return INDEX_ASK;
+	return answer;
+}
+
+/* INDEX_ASK for all that may be there. */
+static __always_inline enum index_answer index_find6(const __u8 addr[16], __u64 now)
+{
+	struct index_hit hit;
+	const __u64 *head;
+	__u32 words[4], zero = 0, hash, tag;
+	__u64 geometry;
+
+	head = bpf_map_lookup_elem(&index6, &zero);
+	geometry = head ? INDEX_READ(__u64, head) : 0;
+	if (!(__u32)geometry)
+		return INDEX_ASK;
+	__builtin_memcpy(words, addr, 16);
+	hash = gg_index_hash6(words, geometry >> 32, &tag);
+	if (index_find(&index6, head, geometry, hash, tag, now, &hit) == INDEX_ABSENT)
+		return INDEX_ABSENT;
+	return INDEX_ASK;
+}
+
+/* Drops that a slot has been told of: the first ones are cases of their own. */
+static __always_inline __u32 index_drops(const struct index_hit *hit)
+{
+	return (hit->slot & GG_SLOT_DROPS) / GG_SLOT_DROP;
+}
+
+/* One try: when the word has changed since, its writer knows better, and the next packet comes. */
+static __always_inline void index_mark(const struct index_hit *hit, __u8 slot)
+{
+	__u32 now = (hit->was & ~(0xffu << hit->shift)) | (__u32)slot << hit->shift;
+
+	__sync_val_compare_and_swap(hit->word, hit->was, now);
+}
+
+#endif

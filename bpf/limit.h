@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How many new connections are let through: a budget for each CPU, then a token bucket for each
+ * source (/32 of IPv4, /64 of IPv6).
+ *
+ * The budget comes first because spoofed floods never send twice from one address: each SYN would
+ * push a bucket out of the map to make one that is never asked again, and that costs more than the
+ * drop. Only edges are reported: a limit begins, lasts, ends.
+ */
+#ifndef BPF_LIMIT_H
+#define BPF_LIMIT_H
+
+#include "lists.h"
+#include "parse.h"
+
+/* Windows of the budget: 2^27 ns, 0.13 s. */
+#define LIMIT_WINDOW_SHIFT 27
+
+/* Over its limit for so long, a source is reported as lasting. */
+#define LIMIT_LASTING (10 * NSEC)
+
+static __always_inline void report_limit(enum gg_event_kind kind, const __u8 *addr, __u64 dropped,
+					 __u64 now)
+{
+	struct gg_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+
+	if (!event) {
+		count(GG_STAT_event_lost);
+		return;
+	}
+	event->kind = kind;
+	event->action = GG_NO_ACTION;
+	event->time = now / NSEC;
+	event->dropped = dropped;
+	__builtin_memcpy(event->addr, addr, 16);
+	bpf_ringbuf_submit(event, 0);
+}
+
+/* Whether the CPU has a new connection left in this window. */
+static __always_inline bool limit_budget(const struct gg_conf *switches, __u64 now)
+{
+	const __u8 nobody[16] = {};
+	__u32 zero = 0;
+	__u64 window = now >> LIMIT_WINDOW_SHIFT;
+	struct gg_budget *b = bpf_map_lookup_elem(&budget, &zero);
+
+	if (!b || !switches->budget)
+		return true;
+	if (b->window != window) {
+		/* A whole window within the budget ends it. */
+		if (b->over && (b->used <= switches->budget || b->window + 1 != window)) {
+			report_limit(GG_EVENT_BUDGET_END, nobody, b->over, now);
+			b->over = 0;
+		}
+		b->window = window;
+		b->used = 0;
+	}
+	if (b->used++ < switches->budget)
+		return true;
+	if (!b->over)
+		report_limit(GG_EVENT_BUDGET_BEGIN, nobody, 0, now);
+	b->over++;
+	return false;
+}
+
+/* The bucket as the time at which it will be full again: a token is one interval. */
+static __always_inline bool limit_bucket(const struct gg_conf *switches, struct gg_rate *r,
+					 const __u8 *source, __u64 now)
+{
+	__u64 full = r->full;
+
+	if (full <= now) {
+		full = now;
+		if (r->over) {
+			report_limit(GG_EVENT_LIMIT_END, source, r->over, now);
+			r->over = 0;
+			r->lasting = 0;
+		}
+	}
+	if (full + switches->source_interval - now <= switches->source_burst) {
+		r->full = full + switches->source_interval;
+		return true;
+	}
+	if (!r->over) {
+		r->since = now;
+		report_limit(GG_EVENT_LIMIT_BEGIN, source, 0, now);
+	} else if (!r->lasting && now - r->since > LIMIT_LASTING) {
+		r->lasting = 1;
+		report_limit(GG_EVENT_LIMIT_LASTING, source, r->over, now);
+	}
+	r->over++;
+	return false;
+}
+
+static __always_inline enum gg_limit limit_source(const struct gg_conf *switches,
+						  const struct packet *p, __u64 now)
+{
+	const struct gg_rate fresh = {.full = now + switches->source_interval};
+	__u8 source[16] = {};
+	struct gg_rate *r;
+
+	if (p->is4) {
+		__builtin_memcpy(source, p->from, 16);
+		r = bpf_map_lookup_elem(&rate4, source + 12);
+		if (!r)
+			bpf_map_update_elem(&rate4, source + 12, &fresh, BPF_NOEXIST);
+	} else {
+		__builtin_memcpy(source, p->from, 8);
+		r = bpf_map_lookup_elem(&rate6, source);
+		if (!r)
+			bpf_map_update_elem(&rate6, source, &fresh, BPF_NOEXIST);
+	}
+	return !r || limit_bucket(switches, r, source, now) ? GG_WITHIN : GG_OVER_SOURCE;
+}
+
+/* enum gg_limit. A function of its own, so that the verifier walks through it once. */
+__noinline int limit_new(const struct gg_conf *switches, const struct packet *p, __u64 now)
+{
+	if (!switches || !p)
+		return GG_WITHIN;
+	if (!limit_budget(switches, now))
+		return GG_OVER_BUDGET;
+	return switches->source_interval ? limit_source(switches, p, now) : GG_WITHIN;
+}
+
+#endif

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The hot index: the same answers as host4 and host6, whatever happens to entries, sizes and marks
+ * meanwhile.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "bpf/classify.h"
+#include "lists.h"
+#include "selftests/unit/random.h"
+
+static uint32_t syn_from(const char *from)
+{
+	const struct frame_spec s = {.from = from,
+				     .to = strchr(from, ':') ? VIP6 : VIP4,
+				     .to_port = 25,
+				     .flags = TCP_SYN};
+	struct frame f;
+
+	frame_build(&f, &s);
+	return program_run(skel, f.b, f.len);
+}
+
+static struct gg_entry entry_of(const char *prefix)
+{
+	const struct prefix p = room_prefix(prefix);
+	struct gg_entry e = {};
+
+	if (fastpath_get(fp, &p, &e))
+		fail_msg("no entry for %s", prefix);
+	return e;
+}
+
+static void forget(const char *prefix)
+{
+	const struct prefix p = room_prefix(prefix);
+
+	assert_int_equal(fastpath_del(fp, &p), 0);
+}
+
+static void ignore(const struct prefix *p, const struct gg_entry *e, uint32_t last_seen, void *arg)
+{
+	(void)p;
+	(void)e;
+	(void)last_seen;
+	(void)arg;
+}
+
+static uint64_t dropped(void)
+{
+	uint64_t stats[GG_STAT_MAX];
+
+	assert_int_equal(fastpath_stats(fp, stats), 0);
+	return stats[GG_STAT_drop_new];
+}
+
+static void flood_from(const char *from)
+{
+	int i;
+
+	for (i = 0; i < 3 * GG_ASKED_DROPS; i++)
+		assert_int_equal(syn_from(from), XDP_DROP);
+}
+
+static struct gg_bucket *bucket_of(const char *host4)
+{
+	const struct prefix p = room_prefix(host4);
+	const struct index *x = &fp->index[INDEX4];
+	uint32_t addr;
+
+	memcpy(&addr, p.addr.b + 12, 4);
+	return &x->bucket[gg_index_bucket(gg_index_hash4(addr, x->hash_key), x->used)];
+}
+
+/* ---- what it answers ---- */
+
+static void a_flood_leaves_the_entry_alone_until_the_sweep(void **state)
+{
+	uint64_t before;
+	int i;
+
+	(void)state;
+	lists_renew();
+	flood_from("198.51.100.1");
+	assert_int_equal(entry_of("198.51.100.1").hits, GG_ASKED_DROPS);
+	before = dropped();
+	for (i = 0; i < 1000; i++)
+		assert_int_equal(syn_from("198.51.100.1"), XDP_DROP);
+	assert_int_equal(dropped() - before, 1000);
+	assert_int_equal(entry_of("198.51.100.1").hits, GG_ASKED_DROPS);
+
+	/* Only a mark that was set is turned into a time, and only once. */
+	assert_int_equal(fastpath_sweep(fp, ignore, NULL), 0);
+	assert_int_equal(entry_of("198.51.100.1").hits, GG_ASKED_DROPS + 1);
+	assert_in_range(entry_of("198.51.100.1").last_seen, entries_now() - 5, entries_now());
+	assert_int_equal(fastpath_sweep(fp, ignore, NULL), 0);
+	assert_int_equal(entry_of("198.51.100.1").hits, GG_ASKED_DROPS + 1);
+	assert_int_equal(syn_from("198.51.100.1"), XDP_DROP);
+	assert_int_equal(fastpath_sweep(fp, ignore, NULL), 0);
+	assert_int_equal(entry_of("198.51.100.1").hits, GG_ASKED_DROPS + 2);
+	assert_int_equal(entry_of("198.51.100.3").last_seen, 0);
+}
+
+static void what_passes_is_marked_on_its_entry(void **state)
+{
+	int i;
+
+	(void)state;
+	lists_renew();
+	for (i = 0; i < 50; i++)
+		assert_int_equal(syn_from("198.51.100.6"), XDP_PASS);
+	assert_int_equal(entry_of("198.51.100.6").hits, 50);
+}
+
+static void any_change_of_an_entry_counts_at_once(void **state)
+{
+	(void)state;
+	lists_renew();
+	flood_from("198.51.100.1");
+	room_put(fp, "198.51.100.1", GG_ALLOW, GG_NO_ACTION, 0);
+	assert_int_equal(syn_from("198.51.100.1"), XDP_PASS);
+	room_put(fp, "198.51.100.1", GG_DENY, GG_DROP_NEW, 0);
+	flood_from("198.51.100.1");
+	forget("198.51.100.1");
+	assert_int_equal(syn_from("198.51.100.1"), XDP_PASS);
+	/* Under a prefix: a host entry comes and goes. */
+	flood_from("203.0.113.44");
+	room_put(fp, "203.0.113.44", GG_ALLOW, GG_NO_ACTION, 0);
+	assert_int_equal(syn_from("203.0.113.44"), XDP_PASS);
+	forget("203.0.113.44");
+	flood_from("203.0.113.44");
+	forget("203.0.113.0/24");
+	assert_int_equal(syn_from("203.0.113.44"), XDP_PASS);
+}
+
+static void the_same_verdict_again_keeps_the_drops(void **state)
+{
+	(void)state;
+	lists_renew();
+	flood_from("198.51.100.1");
+	room_put(fp, "198.51.100.1", GG_DENY, GG_DROP_NEW, 0xfffffff0);
+	syn_from("198.51.100.1");
+	assert_int_equal(entry_of("198.51.100.1").hits, GG_ASKED_DROPS);
+	/* Built anew it knows them from the entry. */
+	assert_int_equal(index_build(fp), 0);
+	syn_from("198.51.100.1");
+	assert_int_equal(entry_of("198.51.100.1").hits, GG_ASKED_DROPS);
+}
+
+static bool passes_in_the_end(const char *from)
+{
+	const struct timespec pause = {.tv_nsec = 10000000};
+	uint64_t end = entries_now() + 20;
+
+	while (entries_now() < end) {
+		if (syn_from(from) == XDP_PASS)
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+static void an_expiry_is_noticed(void **state)
+{
+	(void)state;
+	lists_renew();
+	room_put(fp, "198.51.100.1", GG_DENY, GG_DROP_NEW, time(NULL) + 2);
+	flood_from("198.51.100.1");
+	assert_true(passes_in_the_end("198.51.100.1"));
+}
+
+/* What an end that has passed costs, its bucket pays until the sweep. */
+static void the_sweep_renews_ends(void **state)
+{
+	struct gg_bucket *b;
+
+	(void)state;
+	lists_renew();
+	room_put(fp, "198.51.100.1", GG_DENY, GG_DROP_NEW, ROOM_EXPIRED);
+	b = bucket_of("198.51.100.1");
+	assert_int_equal(b->state >> GG_BUCKET_ENDS_SHIFT, 1);
+	assert_int_equal(syn_from("198.51.100.1"), XDP_PASS);
+	room_put(fp, "198.51.100.1", GG_DENY, GG_DROP_NEW, time(NULL) + 100000);
+	assert_int_equal(b->state >> GG_BUCKET_ENDS_SHIFT, 1);
+	flood_from("198.51.100.1");
+	assert_int_equal(fastpath_sweep(fp, ignore, NULL), 0);
+	assert_in_range((b->state >> GG_BUCKET_ENDS_SHIFT) * (uint64_t)GG_BUCKET_ENDS_UNIT,
+			entries_now() + 1, entries_now() + 100000);
+	flood_from("198.51.100.1");
+	assert_int_equal(b->state & GG_BUCKET_BUSY, 0);
+}
+
+static void no_address_has_a_place_of_its_own(void **state)
+{
+	(void)state;
+	room_put(fp, "0.0.0.0", GG_DENY, GG_DROP_NEW, 0);
+	assert_int_equal(syn_from("0.0.0.0"), XDP_DROP);
+	forget("0.0.0.0");
+	assert_int_equal(syn_from("0.0.0.0"), XDP_PASS);
+}
+
+/* A writer that dies in the middle leaves an odd turn: the truth is asked. */
+static void a_change_cut_short_contradicts_nothing(void **state)
+{
+	const struct gg_key4 key = {{198, 51, 100, 1}};
+	struct index_edit edit;
+
+	(void)state;
+	lists_renew();
+	flood_from("198.51.100.1");
+	edit = index_begin(fp, MAP_HOST4, &key);
+	assert_int_equal(bpf_map_delete_elem(fp->maps[MAP_HOST4], &key), 0);
+	assert_int_equal(syn_from("198.51.100.1"), XDP_PASS);
+	index_del(&edit);
+	index_end(&edit);
+	assert_int_equal(syn_from("198.51.100.1"), XDP_PASS);
+}
+
+static void out_of_force_the_truth_is_asked(void **state)
+{
+	const struct prefix p = room_prefix("198.51.100.1");
+
+	(void)state;
+	lists_renew();
+	index_off(fp);
+	assert_int_equal(syn_from("198.51.100.1"), XDP_DROP);
+	assert_int_equal(syn_from("2001:db8:1::1"), XDP_DROP);
+	assert_int_equal(fastpath_del(fp, &p), 0);
+	assert_int_equal(syn_from("198.51.100.1"), XDP_PASS);
+	room_put(fp, "198.51.100.77", GG_DENY, GG_DROP_NEW, 0);
+	assert_int_equal(syn_from("198.51.100.77"), XDP_DROP);
+	assert_int_equal(fastpath_tidy(fp), 0);
+	assert_true(fp->index[INDEX4].used && fp->index[INDEX6].used);
+	assert_int_equal(syn_from("198.51.100.1"), XDP_PASS);
+	assert_int_equal(syn_from("198.51.100.77"), XDP_DROP);
+	forget("198.51.100.77");
+}
+
+/* ---- many entries, changes and packets ---- */
+
+#define MANY 65536
+#define CHANGES 2000000
+#define STABLE 4096 /* addresses above MANY: even ones are denied all the time, odd ones never */
+
+static struct fastpath *many;
+static struct xdp_bpf *program;
+static uint8_t denied[2][MANY]; /* by family, what the truth must hold */
+static atomic_bool stop;
+static atomic_ulong packets, wrong;
+
+static struct prefix number(bool is4, uint32_t n)
+{
+	struct prefix p = room_prefix(is4 ? "10.0.0.0" : "2001:db8:5::");
+
+	p.addr.b[13] = n >> 16;
+	p.addr.b[14] = n >> 8;
+	p.addr.b[15] = n;
+	return p;
+}
+
+static uint32_t packet_from(bool is4, uint32_t n)
+{
+	static const struct frame_spec specs[2] = {
+		{.from = "2001:db8:5::", .to = VIP6, .to_port = 25, .flags = TCP_SYN},
+		{.from = "10.0.0.0", .to = VIP4, .to_port = 25, .flags = TCP_SYN}};
+	static _Thread_local struct frame frames[2];
+	struct frame *f = &frames[is4];
+	uint8_t *last = f->b + 14 + (is4 ? 16 : 24);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->b, .repeat = 1);
+
+	if (!f->len)
+		frame_build(f, &specs[is4]);
+	last[-3] = n >> 16;
+	last[-2] = n >> 8;
+	last[-1] = n;
+	opts.data_size_in = f->len;
+	if (bpf_prog_test_run_opts(bpf_program__fd(program->progs.greygate_xdp), &opts))
+		return UINT32_MAX;
+	return opts.retval;
+}
+
+/* The packets that flow: what doesn't change must never be judged otherwise. */
+static void *send_packets(void *arg)
+{
+	uint64_t seed = 4711;
+	uint32_t n;
+
+	(void)arg;
+	while (!atomic_load(&stop)) {
+		n = MANY + random_below(&seed, STABLE);
+		if (packet_from(random_below(&seed, 4), n) != (n & 1 ? XDP_PASS : XDP_DROP))
+			atomic_fetch_add(&wrong, 1);
+		atomic_fetch_add(&packets, 1);
+	}
+	return NULL;
+}
+
+static void change(bool is4, uint32_t n, uint32_t how)
+{
+	const struct verdict_entry deny = {.verdict = GG_DENY,
+					   .action = how & 1 ? GG_DROP_NEW : GG_DROP_ALL};
+	const struct verdict_entry allow = {.verdict = GG_ALLOW};
+	const struct prefix p = number(is4, n);
+	int code;
+
+	if (how < 3) {
+		code = fastpath_del(many, &p);
+		assert_int_equal(code, denied[is4][n] ? 0 : -ENOENT);
+		denied[is4][n] = 0;
+		return;
+	}
+	code = fastpath_put(many, &p, how == 3 ? &allow : &deny);
+	if (code == -ENOSPC)
+		return;
+	assert_int_equal(code, 0);
+	denied[is4][n] = how == 3 ? 2 : 1;
+}
+
+static void compare(bool is4, uint32_t n)
+{
+	const uint32_t want = denied[is4][n] == 1 ? XDP_DROP : XDP_PASS;
+	const struct prefix p = number(is4, n);
+	char text[PREFIX_TEXT];
+
+	if (packet_from(is4, n) != want)
+		fail_msg("%s: the index says otherwise than the truth (%d)", prefix_text(&p, text),
+			 denied[is4][n]);
+}
+
+static void open_many(void)
+{
+	const struct endpoint vips[] = {room_endpoint(VIP4 ":25"), room_endpoint("[" VIP6 "]:25")};
+	const struct verdict_entry deny = {.verdict = GG_DENY, .action = GG_DROP_NEW};
+	struct fastpath_conf conf = room_conf(GG_MODE_RELAY);
+	struct prefix p;
+	uint32_t n;
+
+	conf.bpffs = "/sys/fs/bpf/many";
+	conf.hosts = MANY;
+	conf.vips = vips;
+	conf.vip_count = 2;
+	many = room_open(&conf);
+	program = program_xdp(many);
+	for (n = 0; n < STABLE; n += 2) {
+		p = number(true, MANY + n);
+		assert_int_equal(fastpath_put(many, &p, &deny), 0);
+		p = number(false, MANY + n);
+		assert_int_equal(fastpath_put(many, &p, &deny), 0);
+	}
+}
+
+static void it_agrees_with_the_truth_over_millions_of_changes(void **state)
+{
+	uint64_t seed = 12345;
+	uint32_t i, n, size, least = UINT32_MAX, most = 0, fullest = 0;
+	pthread_t sender;
+	bool is4;
+
+	(void)state;
+	open_many();
+	assert_int_equal(pthread_create(&sender, NULL, send_packets, NULL), 0);
+	for (i = 0; i < CHANGES; i++) {
+		/* Waves: nearly empty, full beyond what fits, nearly empty again. */
+		size = i / (CHANGES / 8) % 2 ? 3 : 12;
+		is4 = random_below(&seed, 4);
+		n = random_below(&seed, MANY);
+		change(is4, n, random_below(&seed, size));
+		if (i % 16 == 0)
+			compare(is4, n);
+		if (i % 100000 == 0)
+			assert_int_equal(fastpath_tidy(many), 0);
+		if (i % 90000 == 0)
+			assert_int_equal(index_build(many), 0);
+		if (i % 250000 == 0)
+			assert_int_equal(fastpath_sweep(many, ignore, NULL), 0);
+		if (many->index[INDEX4].used < least)
+			least = many->index[INDEX4].used;
+		if (many->index[INDEX4].used > most)
+			most = many->index[INDEX4].used;
+		if (many->index[INDEX4].full > fullest)
+			fullest = many->index[INDEX4].full;
+	}
+	for (n = 0; n < MANY; n++) {
+		compare(true, n);
+		compare(false, n);
+	}
+	atomic_store(&stop, true);
+	pthread_join(sender, NULL);
+	printf("# %u changes, %lu packets meanwhile, %u to %u buckets in use, up to %u full\n",
+	       CHANGES, packets, least, most, fullest);
+	assert_int_equal(wrong, 0);
+	assert_true(packets > 10000);
+	assert_true(least < most / 4);
+	/* Full buckets were among what was compared. */
+	assert_true(fullest > 100);
+	xdp_bpf__destroy(program);
+	fastpath_close(&many);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_flood_leaves_the_entry_alone_until_the_sweep),
+		cmocka_unit_test(what_passes_is_marked_on_its_entry),
+		cmocka_unit_test(any_change_of_an_entry_counts_at_once),
+		cmocka_unit_test(the_same_verdict_again_keeps_the_drops),
+		cmocka_unit_test(an_expiry_is_noticed),
+		cmocka_unit_test(the_sweep_renews_ends),
+		cmocka_unit_test(no_address_has_a_place_of_its_own),
+		cmocka_unit_test(a_change_cut_short_contradicts_nothing),
+		cmocka_unit_test(out_of_force_the_truth_is_asked),
+		cmocka_unit_test(it_agrees_with_the_truth_over_millions_of_changes),
+	};
+
+	return cmocka_run_group_tests(tests, lists_set_up, lists_tear_down);
+}

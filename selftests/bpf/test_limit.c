@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Limits of new connections: whom they count, what they drop, which edges they report.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <linux/bpf.h>
+
+#include "lists.h"
+
+#define PER_SOURCE 3 /* a second: one token in 0.33 s */
+#define BURST (2 * PER_SOURCE)
+
+static uint32_t segment(const char *from, const char *to, uint8_t flags)
+{
+	const struct frame_spec s = {.from = from, .to = to, .to_port = 25, .flags = flags};
+	struct frame f;
+
+	frame_build(&f, &s);
+	return program_run(skel, f.b, f.len);
+}
+
+static uint32_t syn_from(const char *from)
+{
+	return segment(from, strchr(from, ':') ? VIP6 : VIP4, TCP_SYN);
+}
+
+static uint64_t counted(enum gg_stat which)
+{
+	uint64_t stats[GG_STAT_MAX];
+
+	assert_int_equal(fastpath_stats(fp, stats), 0);
+	return stats[which];
+}
+
+static struct gg_rate rate_of(enum map_id id, const void *key)
+{
+	struct gg_rate r;
+
+	if (bpf_map_lookup_elem(fp->maps[id], key, &r))
+		fail_msg("no bucket");
+	return r;
+}
+
+static bool has_rate(enum map_id id, const void *key)
+{
+	struct gg_rate r;
+
+	return !bpf_map_lookup_elem(fp->maps[id], key, &r);
+}
+
+static struct gg_event seen[16];
+static int seen_count;
+
+static void see(const struct gg_event *e, void *arg)
+{
+	(void)arg;
+	if (seen_count < 16)
+		seen[seen_count] = *e;
+	seen_count++;
+}
+
+static void only_event(enum gg_event_kind kind, const char *address)
+{
+	const struct prefix p = room_prefix(address);
+
+	seen_count = 0;
+	fastpath_events(fp, see, NULL);
+	assert_int_equal(seen_count, 1);
+	assert_int_equal(seen[0].kind, kind);
+	assert_memory_equal(seen[0].addr, p.addr.b, 16);
+}
+
+static int fresh(void **state)
+{
+	struct gg_key4 four;
+	struct gg_half6 six;
+
+	(void)state;
+	while (!bpf_map_get_next_key(fp->maps[MAP_RATE4], NULL, &four))
+		bpf_map_delete_elem(fp->maps[MAP_RATE4], &four);
+	while (!bpf_map_get_next_key(fp->maps[MAP_RATE6], NULL, &six))
+		bpf_map_delete_elem(fp->maps[MAP_RATE6], &six);
+	lists_renew();
+	fastpath_set_limits(fp, PER_SOURCE, 0);
+	fastpath_events(fp, see, NULL);
+	return 0;
+}
+
+/* The bucket refills while the test runs, so that some more may pass; many can't. */
+static int passed_of(const char *from, int n)
+{
+	int passed = 0;
+
+	while (n--)
+		passed += syn_from(from) == XDP_PASS;
+	return passed;
+}
+
+static void a_source_passes_as_often_as_its_limit_allows(void **state)
+{
+	static const char *const sources[] = {"198.51.100.99", "2001:db8:9::1", "198.51.100.3",
+					      "2001:db8:1::4"};
+	uint64_t before;
+	size_t i;
+	int passed;
+
+	(void)state;
+	for (i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		before = counted(GG_STAT_flood_source);
+		passed = passed_of(sources[i], 300);
+		assert_in_range(passed, BURST, BURST + 40);
+		assert_int_equal(counted(GG_STAT_flood_source) - before, 300 - passed);
+	}
+}
+
+static void others_are_exempt(void **state)
+{
+	const struct gg_key4 allowed = {{198, 51, 100, 6}}, denied = {{198, 51, 100, 1}};
+	int i;
+
+	(void)state;
+	assert_int_equal(passed_of("198.51.100.6", 100), 100);
+	assert_int_equal(passed_of("2001:db8:1::6", 100), 100);
+	assert_int_equal(passed_of("10.1.2.3", 100), 100); /* allowed by a prefix */
+	assert_int_equal(passed_of(VIP4, 100), 100);       /* the host to itself */
+	assert_int_equal(passed_of("198.51.100.1", 100), 0);
+	for (i = 0; i < 100; i++)
+		assert_int_equal(segment("198.51.100.99", VIP4, TCP_ACK), XDP_PASS);
+	assert_false(has_rate(MAP_RATE4, &allowed));
+	assert_false(has_rate(MAP_RATE4, &denied));
+}
+
+static void a_source_of_ipv6_is_its_64(void **state)
+{
+	const struct gg_half6 half = {{0x20, 0x01, 0x0d, 0xb8, 0, 9, 0, 1}};
+
+	(void)state;
+	assert_true(passed_of("2001:db8:9:1::1", 100) < 60);
+	assert_true(passed_of("2001:db8:9:1:ffff::2", 100) < 60);
+	assert_true(rate_of(MAP_RATE6, &half).over > 0);
+	only_event(GG_EVENT_LIMIT_BEGIN, "2001:db8:9:1::");
+	assert_int_equal(passed_of("2001:db8:9:2::1", BURST), BURST);
+}
+
+static void edges_are_reported_once(void **state)
+{
+	const struct gg_key4 key = {{198, 51, 100, 99}};
+	struct gg_rate r;
+
+	(void)state;
+	passed_of("198.51.100.99", 200);
+	only_event(GG_EVENT_LIMIT_BEGIN, "198.51.100.99");
+	/* As if it had begun ten seconds ago. */
+	r = rate_of(MAP_RATE4, &key);
+	r.since -= 11000000000;
+	assert_int_equal(bpf_map_update_elem(fp->maps[MAP_RATE4], &key, &r, BPF_EXIST), 0);
+	passed_of("198.51.100.99", 200);
+	only_event(GG_EVENT_LIMIT_LASTING, "198.51.100.99");
+	assert_true(seen[0].dropped > 100);
+	/* As if it had been quiet until the bucket was full. */
+	r = rate_of(MAP_RATE4, &key);
+	r.full -= 10000000000;
+	assert_int_equal(bpf_map_update_elem(fp->maps[MAP_RATE4], &key, &r, BPF_EXIST), 0);
+	assert_int_equal(syn_from("198.51.100.99"), XDP_PASS);
+	only_event(GG_EVENT_LIMIT_END, "198.51.100.99");
+	assert_true(seen[0].dropped > 200);
+	assert_int_equal(rate_of(MAP_RATE4, &key).over, 0);
+	assert_int_equal(rate_of(MAP_RATE4, &key).lasting, 0);
+}
+
+static void the_budget_comes_before_the_sources(void **state)
+{
+	const struct gg_key4 late = {{192, 0, 3, 250}};
+	char source[INET_ADDRSTRLEN];
+	uint64_t before = counted(GG_STAT_flood_budget);
+	int i, passed = 0;
+
+	(void)state;
+	fastpath_set_limits(fp, PER_SOURCE, 1); /* one in a window */
+	for (i = 0; i < 1000; i++) {
+		snprintf(source, sizeof(source), "192.0.3.%d", i % 250);
+		passed += syn_from(source) == XDP_PASS;
+	}
+	/* One more with each window that began meanwhile. */
+	assert_in_range(passed, 1, 100);
+	assert_int_equal(counted(GG_STAT_flood_budget) - before, 1000 - passed);
+	/* Who is over the budget takes no place among the sources. */
+	for (i = 0; i < 3; i++)
+		passed = syn_from("192.0.3.250") == XDP_PASS;
+	if (!passed)
+		assert_false(has_rate(MAP_RATE4, &late) && rate_of(MAP_RATE4, &late).over);
+	assert_int_equal(passed_of("198.51.100.6", 100), 100);
+	seen_count = 0;
+	fastpath_events(fp, see, NULL);
+	assert_in_range(seen_count, 1, 16);
+	assert_int_equal(seen[0].kind, GG_EVENT_BUDGET_BEGIN);
+}
+
+static void zero_means_unlimited(void **state)
+{
+	(void)state;
+	fastpath_set_limits(fp, 0, 0);
+	assert_int_equal(passed_of("198.51.100.99", 500), 500);
+	assert_int_equal(passed_of("2001:db8:9::1", 500), 500);
+}
+
+/* The programs run on the CPU of the test, and each CPU has a budget of its own. */
+static int set_up(void **state)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	return sched_setaffinity(0, sizeof(one), &one) ? -1 : lists_set_up(state);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(a_source_passes_as_often_as_its_limit_allows, fresh),
+		cmocka_unit_test_setup(others_are_exempt, fresh),
+		cmocka_unit_test_setup(a_source_of_ipv6_is_its_64, fresh),
+		cmocka_unit_test_setup(edges_are_reported_once, fresh),
+		cmocka_unit_test_setup(the_budget_comes_before_the_sources, fresh),
+		cmocka_unit_test_setup(zero_means_unlimited, fresh),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, lists_tear_down);
+}

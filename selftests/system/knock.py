@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Connections of a client that is no mail server.
+
+knock.py hold SOURCE SERVER FILE    connects, wants a banner, says EHLO, waits until FILE exists, ends;
+                                    prints what happened
+knock.py flood SOURCE SERVER PER_SECOND SECONDS    connects and lets go; prints how many were answered
+"""
+import os
+import select
+import socket
+import sys
+import time
+
+
+def open_from(source, server):
+    family = socket.AF_INET6 if ":" in server else socket.AF_INET
+    s = socket.socket(family, socket.SOCK_STREAM)
+    s.bind((source, 0))
+    s.setblocking(False)
+    s.connect_ex((server, 25))
+    return s
+
+
+def hold(source, server, path):
+    s = open_from(source, server)
+    if not select.select([], [s], [], 3)[1] or s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        return print("not connected")
+    print("connected", flush=True)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # no orphan stays behind
+    s.send(b"EHLO bot.example.org\r\n")
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        if select.select([s], [], [], 0.05)[0]:
+            try:
+                print("banner" if s.recv(100) else "closed")
+            except OSError as e:
+                print("reset" if isinstance(e, ConnectionResetError) else e)
+            return None
+        if os.path.exists(path):
+            return print("silent")
+    return print("silent for long")
+
+
+def flood(source, server, rate, seconds):
+    begin = time.monotonic()
+    n = answered = 0
+    opened = []
+    while time.monotonic() < begin + seconds:
+        opened.append(open_from(source, server))
+        n += 1
+        if len(opened) > 30:
+            s = opened.pop(0)
+            answered += bool(select.select([], [s], [], 0)[1])
+            s.close()
+        time.sleep(max(0, begin + n / rate - time.monotonic()))
+    print(f"{n} {answered}")
+
+
+if sys.argv[1] == "hold":
+    hold(*sys.argv[2:5])
+else:
+    flood(sys.argv[2], sys.argv[3], float(sys.argv[4]), float(sys.argv[5]))

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The hot index over host4 and host6, written through shared memory: see include/greygate/index.h
+ * for what it promises to the kernel programs. Everything here is under fp->lock except the marks,
+ * which the programs set at any time.
+ */
+#include "internal.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#define SLOTS GG_BUCKET_SLOTS
+#define FEWEST_BUCKETS 64
+#define FRESH_LOAD 4  /* addresses a bucket when it is built */
+#define RIPE_LOAD 8   /* when it is built anew, larger */
+#define FULL_SHARE 16 /* one full bucket more in so many is worth building anew */
+
+static const enum map_id truth_of[INDEX_COUNT] = {MAP_HOST4, MAP_HOST6};
+static const enum map_id map_of[INDEX_COUNT] = {MAP_INDEX4, MAP_INDEX6};
+
+uint32_t index_elements(uint32_t hosts)
+{
+	uint32_t buckets = hosts / RIPE_LOAD;
+
+	return 1 + (buckets < FEWEST_BUCKETS ? FEWEST_BUCKETS : buckets);
+}
+
+int index_open(struct fastpath *fp)
+{
+	struct bpf_map_info info;
+	struct index *x;
+	__u32 size;
+	int i;
+
+	for (i = 0; i < INDEX_COUNT; i++) {
+		x = &fp->index[i];
+		size = sizeof(info);
+		memset(&info, 0, sizeof(info));
+		if (bpf_obj_get_info_by_fd(fp->maps[map_of[i]], &info, &size))
+			return -errno;
+		x->bytes = (size_t)info.max_entries * sizeof(*x->bucket);
+		x->bucket = mmap(NULL, x->bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+				 fp->maps[map_of[i]], 0);
+		if (x->bucket == MAP_FAILED) {
+			x->bucket = NULL;
+			return -errno;
+		}
+		x->room = info.max_entries - 1;
+	}
+	return 0;
+}
+
+void index_close(struct fastpath *fp)
+{
+	int i;
+
+	for (i = 0; i < INDEX_COUNT; i++)
+		if (fp->index[i].bucket)
+			munmap(fp->index[i].bucket, fp->index[i].bytes);
+}
+
+static void set_head(struct index *x, uint32_t buckets, uint32_t key)
+{
+	__atomic_store_n((uint64_t *)(void *)x->bucket, (uint64_t)key << 32 | buckets,
+			 __ATOMIC_SEQ_CST);
+}
+
+void index_off(struct fastpath *fp)
+{
+	int i;
+
+	for (i = 0; i < INDEX_COUNT; i++) {
+		fp->index[i].used = 0;
+		set_head(&fp->index[i], 0, 0);
+	}
+}
+
+/* ---- one entry ---- */
+
+/* The meaning comes first in each slot's byte: the rest is marks. */
+static uint8_t meaning_of(const struct gg_entry *e)
+{
+	if (e->verdict == GG_ALLOW)
+		return GG_MEANS_ALLOW;
+	if (e->verdict != GG_DENY || e->action > GG_DROP_ALL)
+		return GG_MEANS_ASK;
+	return GG_MEANS_DENY + e->action;
+}
+
+static void turn(struct gg_bucket *b)
+{
+	uint32_t state = b->state;
+
+	state = (state & ~GG_BUCKET_TURN) | ((state + GG_BUCKET_BUSY) & GG_BUCKET_TURN);
+	__atomic_store_n(&b->state, state, __ATOMIC_SEQ_CST);
+}
+
+static int slot_of(const struct gg_bucket *b, uint32_t key)
+{
+	int i;
+
+	for (i = 0; i < SLOTS && b->key[i] != key; i++)
+		;
+	return i;
+}
+
+/* Whoever reads the bucket now is turned away, so only the byte's neighbours matter: they may be
+ * marked at this moment. */
+static void set_slot(struct gg_bucket *b, int i, uint32_t key, uint8_t byte)
+{
+	b->key[i] = key;
+	__atomic_store_n(&b->slot[i], byte, __ATOMIC_SEQ_CST);
+}
+
+static void set_end(struct gg_bucket *b, uint64_t expires)
+{
+	uint64_t end = expires / GG_BUCKET_ENDS_UNIT, have = b->state >> GG_BUCKET_ENDS_SHIFT;
+
+	if (!expires)
+		return;
+	if (end < 1)
+		end = 1;
+	if (end > UINT32_MAX >> GG_BUCKET_ENDS_SHIFT)
+		end = UINT32_MAX >> GG_BUCKET_ENDS_SHIFT;
+	if (!have || end < have)
+		b->state = (b->state & (GG_BUCKET_TURN | GG_BUCKET_FULL)) |
+			   (uint32_t)end << GG_BUCKET_ENDS_SHIFT;
+}
+
+struct index_edit index_begin(struct fastpath *fp, enum map_id id, const void *key)
+{
+	struct index_edit e = {.index = &fp->index[id == MAP_HOST6]};
+	uint32_t words[4], hash;
+
+	if ((id != MAP_HOST4 && id != MAP_HOST6) || !e.index->used)
+		return (struct index_edit){};
+	memcpy(words, key, id == MAP_HOST4 ? 4 : 16);
+	if (id == MAP_HOST4) {
+		e.key = words[0];
+		hash = gg_index_hash4(e.key, e.index->hash_key);
+	} else {
+		hash = gg_index_hash6(words, e.index->hash_key, &e.key);
+	}
+	e.bucket = &e.index->bucket[gg_index_bucket(hash, e.index->used)];
+	turn(e.bucket);
+	return e;
+}
+
+void index_put(const struct index_edit *e, const struct gg_entry *entry, bool known)
+{
+	struct gg_bucket *b = e->bucket;
+	bool exact = b && e->index->exact;
+	uint8_t meaning;
+	int i;
+
+	if (!b)
+		return;
+	if (!known)
+		e->index->count++;
+	else if (!exact)
+		return; /* a tag says nothing that could have changed */
+	meaning = exact ? meaning_of(entry) : GG_MEANS_ASK;
+	i = exact && e->key ? slot_of(b, e->key) : SLOTS;
+	if (i == SLOTS && e->key)
+		i = slot_of(b, 0);
+	if (i == SLOTS) {
+		e->index->full += !(b->state & GG_BUCKET_FULL);
+		b->state |= GG_BUCKET_FULL;
+		return;
+	}
+	if (exact)
+		set_end(b, entry->expires);
+	if (b->key[i] == e->key && (b->slot[i] & GG_SLOT_MEANING) == meaning)
+		return;
+	if (meaning >= GG_MEANS_DENY)
+		meaning |= (entry->hits < 7 ? entry->hits : 7) * GG_SLOT_DROP;
+	set_slot(b, i, e->key, meaning);
+}
+
+void index_del(const struct index_edit *e)
+{
+	int i;
+
+	if (!e->bucket)
+		return;
+	e->index->count -= e->index->count > 0;
+	i = e->key ? slot_of(e->bucket, e->key) : SLOTS;
+	if (i < SLOTS)
+		set_slot(e->bucket, i, 0, 0);
+}
+
+void index_end(const struct index_edit *e)
+{
+	if (e->bucket)
+		turn(e->bucket);
+}
+
+/* ---- all of them ---- */
+
+struct building {
+	struct fastpath *fp;
+	int which;
+	size_t count;
+};
+
+static int count_batch(const void *keys, const void *values, uint32_t n, void *arg)
+{
+	struct building *b = arg;
+
+	(void)keys;
+	(void)values;
+	b->count += n;
+	return 0;
+}
+
+static int build_batch(const void *keys, const void *values, uint32_t n, void *arg)
+{
+	const size_t key_size = truth_of[((struct building *)arg)->which] == MAP_HOST4
+					? sizeof(struct gg_key4)
+					: sizeof(struct gg_key6);
+	const struct gg_entry *entry = values;
+	struct building *b = arg;
+	struct index_edit e;
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		e = index_begin(b->fp, truth_of[b->which], (const char *)keys + i * key_size);
+		index_put(&e, &entry[i], false);
+		index_end(&e);
+	}
+	return 0;
+}
+
+/* Not in force from the first step to the last; changes of entries meanwhile are made in it too, so
+ * that it is whole when the walk is. */
+static int build(struct fastpath *fp, int which)
+{
+	struct building b = {.fp = fp, .which = which};
+	struct index *x = &fp->index[which];
+	int fd = fp->maps[truth_of[which]], code;
+	uint32_t hash_key, buckets;
+
+	code = walk_map(fd, count_batch, &b);
+	if (!code && getrandom(&hash_key, sizeof(hash_key), 0) != sizeof(hash_key))
+		code = -errno;
+	if (code)
+		return code;
+	buckets = b.count / FRESH_LOAD < x->room ? (uint32_t)(b.count / FRESH_LOAD) : x->room;
+	if (buckets < FEWEST_BUCKETS)
+		buckets = FEWEST_BUCKETS;
+
+	pthread_mutex_lock(&fp->lock);
+	set_head(x, 0, 0);
+	memset(x->bucket + 1, 0, (size_t)x->room * sizeof(*x->bucket));
+	x->hash_key = hash_key;
+	x->used = buckets;
+	x->exact = truth_of[which] == MAP_HOST4;
+	x->count = x->full = 0;
+	pthread_mutex_unlock(&fp->lock);
+
+	code = walk_map_locked(fd, &fp->lock, build_batch, &b);
+	pthread_mutex_lock(&fp->lock);
+	if (code) {
+		x->used = 0;
+	} else {
+		x->full_at_build = x->full;
+		set_head(x, buckets, hash_key);
+	}
+	pthread_mutex_unlock(&fp->lock);
+	return code;
+}
+
+int index_build(struct fastpath *fp)
+{
+	int i, code = 0, one;
+
+	for (i = 0; i < INDEX_COUNT; i++) {
+		one = build(fp, i);
+		code = code ? code : one;
+	}
+	return code;
+}
+
+static bool is_ripe(const struct index *x)
+{
+	if (!x->used)
+		return true;
+	return (x->count > (size_t)x->used * RIPE_LOAD && x->used < x->room) ||
+	       x->full > x->full_at_build + x->used / FULL_SHARE;
+}
+
+int fastpath_tidy(struct fastpath *fp)
+{
+	int i, code = 0, one;
+	bool ripe;
+
+	for (i = 0; i < INDEX_COUNT; i++) {
+		pthread_mutex_lock(&fp->lock);
+		ripe = is_ripe(&fp->index[i]);
+		pthread_mutex_unlock(&fp->lock);
+		one = ripe ? build(fp, i) : 0;
+		code = code ? code : one;
+	}
+	return code;
+}
+
+/* ---- marks ---- */
+
+#define MARKS_BATCH 1024
+
+struct marking {
+	struct fastpath *fp;
+	uint64_t now;
+	/* Of the batch in hand, what was used since the last sweep. */
+	struct gg_key4 keys[MARKS_BATCH];
+	struct gg_entry entries[MARKS_BATCH];
+	uint32_t count;
+};
+
+static bool take_mark(struct index *x, const void *host4)
+{
+	struct gg_bucket *b;
+	uint32_t addr;
+	int i;
+
+	memcpy(&addr, host4, sizeof(addr));
+	b = &x->bucket[gg_index_bucket(gg_index_hash4(addr, x->hash_key), x->used)];
+	i = addr ? slot_of(b, addr) : SLOTS;
+	if (i == SLOTS || !(__atomic_load_n(&b->slot[i], __ATOMIC_RELAXED) & GG_SLOT_SEEN))
+		return false;
+	__atomic_fetch_and(&b->slot[i], (uint8_t)~GG_SLOT_SEEN, __ATOMIC_SEQ_CST);
+	return true;
+}
+
+static void write_marks(struct marking *m)
+{
+	__u32 n = m->count;
+
+	if (n)
+		bpf_map_update_batch(m->fp->maps[MAP_HOST4], m->keys, m->entries, &n, NULL);
+	m->count = 0;
+}
+
+/* When and how often exactly a marked entry was used, nobody noted. Read and written under one
+ * lock, so that no entry comes back that has been deleted. */
+static int mark_batch(const void *keys, const void *values, uint32_t n, void *arg)
+{
+	const struct gg_entry *entries = values;
+	const struct gg_key4 *addrs = keys;
+	struct marking *m = arg;
+	struct gg_entry *e;
+	uint32_t i;
+
+	for (i = 0; i < n && m->fp->index[INDEX4].used; i++) {
+		if (!take_mark(&m->fp->index[INDEX4], &addrs[i]))
+			continue;
+		m->keys[m->count] = addrs[i];
+		e = &m->entries[m->count++];
+		*e = entries[i];
+		if (e->last_seen < m->now)
+			e->last_seen = m->now;
+		e->hits++;
+		if (m->count == MARKS_BATCH)
+			write_marks(m);
+	}
+	write_marks(m);
+	return 0;
+}
+
+static bool has_marks(const struct gg_bucket *b)
+{
+	const uint32_t *words = (const uint32_t *)(const void *)b->slot;
+	uint32_t seen = 0x01010101u * GG_SLOT_SEEN;
+
+	return ((words[0] | words[1] | words[2]) & seen) != 0;
+}
+
+/* An end has passed: the entry is gone or was renewed, and the bucket's addresses need no longer be
+ * asked of the truth. */
+static void renew_end(struct fastpath *fp, struct gg_bucket *b)
+{
+	struct gg_entry e;
+	int i;
+
+	turn(b);
+	b->state &= GG_BUCKET_TURN | GG_BUCKET_FULL;
+	for (i = 0; i < SLOTS; i++)
+		if (b->key[i] && !bpf_map_lookup_elem(fp->maps[MAP_HOST4], &b->key[i], &e))
+			set_end(b, e.expires);
+	turn(b);
+}
+
+int index_sweep(struct fastpath *fp, uint64_t now)
+{
+	struct marking *m;
+	struct index *x = &fp->index[INDEX4];
+	struct gg_bucket *b;
+	bool marked = false;
+	uint32_t at;
+	uint64_t end;
+	int code;
+
+	for (at = 1; at <= x->used; at++) {
+		pthread_mutex_lock(&fp->lock);
+		b = &x->bucket[at];
+		marked = marked || has_marks(b);
+		end = (uint64_t)(b->state >> GG_BUCKET_ENDS_SHIFT) * GG_BUCKET_ENDS_UNIT;
+		if (end && end <= now)
+			renew_end(fp, b);
+		pthread_mutex_unlock(&fp->lock);
+	}
+	if (!marked)
+		return 0;
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	m->fp = fp;
+	m->now = now;
+	code = walk_map_locked(fp->maps[MAP_HOST4], &fp->lock, mark_batch, m);
+	free(m);
+	return code;
+}
