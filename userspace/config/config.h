@@ -64,7 +64,7 @@ struct config {
 		uint64_t window, keep;                         /* ms */
 		uint32_t promote_after, promote_net_after;
 		uint32_t hammer;       /* attempts a minute */
-		uint32_t sample;       /* every so-manieth connection of a learned source */
+		uint32_t sample;       /* every Nth connection of a learned source */
 		uint32_t records;      /* most records in RAM */
 		struct prefix *exempt; /* sources that are never greylisted */
 		int exempt_count;

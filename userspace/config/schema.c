@@ -110,7 +110,7 @@ const struct schema_key schema[] = {
 { "greylist", "hammer", KIND_NUMBER, KEY_RELOAD, AT(greylist.hammer), .def = "10", .max = 65535,
   .manual = "Attempts a minute on one triplet; each one more lowers its class and so makes it wait longer. 0: none does." },
 { "greylist", "sample", KIND_NUMBER, KEY_RELOAD, AT(greylist.sample), .def = "64", .max = 1000000,
-  .manual = "host mode: every so-manieth new connection of a learned source goes through the daemon, without delay, so that one gone bad is noticed. 0: none; 1: all." },
+  .manual = "host mode: every Nth new connection of a learned source goes through the daemon, without delay, so that one gone bad is noticed. 0: none; 1: all." },
 { "greylist", "records", KIND_NUMBER, 0, AT(greylist.records), .def = "1m", .min = 1000, .max = 1000000000,
   .manual = "Records held in memory, 32 bytes each; the oldest grey one makes room." },
 { "greylist", "exempt", KIND_PREFIXES, KEY_RELOAD, LIST(greylist.exempt, greylist.exempt_count), .max = 4096, .example = "10.0.0.0/8",

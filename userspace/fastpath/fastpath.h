@@ -43,7 +43,7 @@ struct fastpath_conf {
 	/* New connections a second, by XDP, of each source that isn't allowed, and through each
 	 * CPU; 0: unlimited. */
 	uint32_t new_per_source, new_per_cpu;
-	/* host mode: every so-manieth new connection of a learned source is given to the daemon; 0:
+	/* host mode: every Nth new connection of a learned source is given to the daemon; 0:
 	 * none. */
 	uint32_t sample;
 };
