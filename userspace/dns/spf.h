@@ -30,7 +30,7 @@
 #define SPF_DEPTH (SPF_LOOKUPS + 1)
 #define SPF_TEXT 16384
 #define SPF_EXPLANATION 512 /* with NUL */
-#define SPF_LOCAL 65        /* local part with NUL, RFC 5321 4.5.3.1.1 */
+#define SPF_LOCAL 256       /* local part with NUL: more than RFC 5321 4.5.3.1.1 has */
 #define SPF_HELO 256
 
 enum spf_result {

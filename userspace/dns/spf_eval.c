@@ -573,13 +573,6 @@ static bool domain_ok(const char *domain)
 	return name_askable(domain) && *domain != '[' && strchr(domain, '.');
 }
 
-static void copy(char *to, size_t size, const char *from, size_t len)
-{
-	len = len < size ? len : size - 1;
-	memcpy(to, from, len);
-	to[len] = 0;
-}
-
 void spf_begin(struct spf *s, const struct spf_query *q)
 {
 	const char *at = strrchr(q->sender, '@');
@@ -591,12 +584,13 @@ void spf_begin(struct spf *s, const struct spf_query *q)
 	s->now = q->now;
 	s->trace = q->trace;
 	s->trace_arg = q->trace_arg;
-	copy(s->helo, sizeof(s->helo), q->helo, strlen(q->helo));
-	copy(s->receiver, sizeof(s->receiver), q->receiver, strlen(q->receiver));
-	copy(s->local, sizeof(s->local), local ? q->sender : "postmaster", local ? local : 10);
+	snprintf(s->helo, sizeof(s->helo), "%s", q->helo);
+	snprintf(s->receiver, sizeof(s->receiver), "%s", q->receiver);
+	snprintf(s->local, sizeof(s->local), "%.*s", local ? (int)local : 10,
+		 local ? q->sender : "postmaster");
 	if (len && domain[len - 1] == '.')
 		len--;
-	copy(s->sender_domain, sizeof(s->sender_domain), domain, len);
+	snprintf(s->sender_domain, sizeof(s->sender_domain), "%.*s", (int)len, domain);
 	if (len >= sizeof(s->sender_domain) || !domain_ok(s->sender_domain)) {
 		end(s, SPF_R_NONE, "%.100s: not a domain name", domain);
 		return;
