@@ -14,11 +14,14 @@
 
 void judge_log(struct worker *w, const struct session *s, struct log_line *l, enum log_event event)
 {
-	(void)w;
+	char words[SANITY_WORDS];
+
 	log_begin(l, event);
 	log_hex(l, "session", s->id);
 	log_addr(l, "src", &s->src);
 	log_int(l, "port", s->port);
+	log_str(l, "tls", secure_version(w, s));
+	log_str(l, "evidence", sanity_words(s, words));
 }
 
 #define STORE_WAITS 200 /* ms that a pass waits for a place in the store's queue */
@@ -194,6 +197,27 @@ static void refuse(struct worker *w, struct session *s, const char *verdict, con
 	log_end(&l);
 }
 
+/* The protocol is not kept to; the ticket leads back to the decision. */
+static void refuse_manners(struct worker *w, struct session *s, const char *why, const char *word)
+{
+	struct smtp *smtp = session_smtp(w, s);
+	uint64_t tag = policy_source_tag(&w->policy, &s->src);
+	char ticket[TICKET_TEXT];
+	struct smtp_reply_args args = {.ticket = ticket_text(tag, ticket), .reason = why};
+	struct log_line l;
+
+	session_reply(w, s, REPLY_PROTOCOL, &args);
+	smtp_rcpt_done(smtp, false);
+	counter_add(&w->counters, COUNT_check_refused, 1);
+	remember(w, s, smtp, tag, "deny", word, 0, 0);
+	begin_decision(w, s, smtp, &l, LOG_DECISION);
+	log_str(&l, "verdict", "deny");
+	log_str(&l, "reason", word);
+	log_str(&l, "ticket", ticket);
+	log_int(&l, "reply", smtp_reply_code(REPLY_PROTOCOL));
+	log_end(&l);
+}
+
 /* Seconds a source stays denied: the clock starts again at each hit and doubles for a repeater. */
 static uint32_t trap_life(const struct config *c, uint8_t repeats)
 {
@@ -339,6 +363,7 @@ void judge_recipient(struct worker *w, uint32_t n)
 	struct policy_identity ids[POLICY_RUNGS];
 	struct record records[POLICY_RUNGS] = {0};
 	struct policy_decision d;
+	const char *why, *word;
 	int count;
 
 	/* What was learned since the connection began counts too, for the next recipient already.
@@ -358,6 +383,11 @@ void judge_recipient(struct worker *w, uint32_t n)
 		trap(w, s, true);
 		refuse(w, s, "deny", "trap");
 		smtp_rcpt_done(smtp, false);
+		return;
+	}
+	why = sanity_refusal(w, s, &word);
+	if (why && !attempt.exempt) {
+		refuse_manners(w, s, why, word);
 		return;
 	}
 	if (s->allowed) {

@@ -392,6 +392,7 @@ int main(int argc, char **argv)
 	struct process *p = &process;
 	const char *file = CONFIG_FILE;
 	bool check = false, foreground = false;
+	struct tls_context *tls;
 	struct config *config;
 	int option;
 
@@ -425,8 +426,18 @@ int main(int argc, char **argv)
 		fputs(p->err, stderr);
 		return EXIT_FAILURE;
 	}
+	if (tls_context_client(&tls)) {
+		fputs("greygated: OpenSSL could not be started: out of memory\n", stderr);
+		return EXIT_FAILURE;
+	}
+	p->daemon.tls_client = tls;
+	if (daemon_tls(config, &tls, p->err, sizeof(p->err))) {
+		fprintf(stderr, "%s:1: %s\n", file, p->err);
+		return EXIT_FAILURE;
+	}
 	if (check)
 		return EXIT_SUCCESS;
+	atomic_store(&p->daemon.tls, tls);
 	p->daemon.config_file = file;
 	p->daemon.started = daemon_now();
 	p->daemon.worker_count =
@@ -438,9 +449,15 @@ int main(int argc, char **argv)
 	memset(p->listeners.fd, -1, sizeof(p->listeners.fd));
 	atomic_store(&p->daemon.config, config);
 	option = run(p, foreground);
-	for (size_t i = 0; i < p->daemon.kept_count; i++)
-		config_free((struct config **)&p->daemon.kept[i]);
+	for (size_t i = 0; i < p->daemon.kept_count; i++) {
+		config_free((struct config **)&p->daemon.kept[i].config);
+		tls_context_free((struct tls_context **)&p->daemon.kept[i].tls);
+	}
 	free(p->daemon.kept);
+	tls = (struct tls_context *)p->daemon.tls_client;
+	tls_context_free(&tls);
+	tls = (struct tls_context *)atomic_load(&p->daemon.tls);
+	tls_context_free(&tls);
 	config = (struct config *)atomic_load(&p->daemon.config);
 	config_free(&config);
 	return option;

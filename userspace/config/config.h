@@ -21,6 +21,13 @@
 #include "../fastpath/fastpath.h"
 #include "../policy/policy.h"
 
+#define CONFIG_BACKENDS 16
+
+enum config_check { CHECK_OFF, CHECK_EVIDENCE, CHECK_REJECT };
+
+/* TLS to the mail server. */
+enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_OPPORTUNISTIC, CONFIG_TLS_REQUIRED };
+
 struct config {
 	char *hostname;
 	enum gg_mode mode;
@@ -33,6 +40,8 @@ struct config {
 	int protect_count;
 	struct endpoint *backend;
 	int backend_count;
+	struct prefix *balancers; /* proxy_protocol_from */
+	int balancer_count;
 	char *state_dir;
 	char *control;
 	char *bpffs;
@@ -71,6 +80,16 @@ struct config {
 		uint32_t hosts, nets;              /* entries of the kernel's maps */
 		uint64_t store;                    /* bytes the store may grow to */
 	} limit;
+	struct {
+		enum config_check early_talk, pipelining, helo_syntax, helo_name, helo_literal,
+			helo_ours, non_smtp;
+	} check;
+	struct {
+		char **certificates, **keys; /* as many of each */
+		int certificate_count, key_count;
+		uint32_t sessions;
+		int backend; /* enum config_tls */
+	} tls;
 	struct {
 		bool xclient;     /* auto: when offered */
 		uint64_t timeout; /* ms */
