@@ -95,7 +95,11 @@ static bool foreign_shape(const char *line, size_t len)
 	while (i < len && (line[i] == '-' || (unsigned int)((line[i] | 0x20) - 'a') < 26 ||
 			   (unsigned int)(line[i] - '0') < 10))
 		i++;
-	return i && i < len && line[i] == ':';
+	/* A verb of ours with a stray colon is a slip. */
+	for (size_t k = 0; k < VERBS; k++)
+		if (strlen(verbs[k].name) == i && strncasecmp(verbs[k].name, line, i) == 0)
+			return false;
+	return i < len && line[i] == ':';
 }
 
 bool command_split(const char *line, size_t len, struct command *ret)
