@@ -125,6 +125,21 @@ out=$(talk $SRC $GATE4 "$HELLO" STARTTLS :tls "$FROM" :reset)
 check "clients that leave leave nothing" wait_for 5 none_open
 gate_stop; is "SIGTERM: exit code 0" $? 0
 
+# ---- what an idle one costs ----
+extra="tls { $certs }"
+gate_conf
+gate_start || bail "greygated starts again"
+held() { on client $PYTHON "$HERE/idle_tls.py" $GATE4 450 "$T/$1" "$T/over" & idle+=($!); wait_for 60 test -e "$T/$1"; }
+idle=()
+check "450 sessions stand" held first # what the daemon needs once, it has touched now
+before=$(gate_rss)
+check "and 450 more" held second
+between "an idle TLS session costs no more than 20 KB" $((($(gate_rss) - before) / 450)) 1 20
+note "an idle TLS session costs $((($(gate_rss) - before) / 450)) KB"
+touch "$T/over"; wait "${idle[@]}"
+check "they are gone" wait_for 5 none_open
+gate_stop; is "SIGTERM: exit code 0" $? 0
+
 # ---- stutter inside TLS ----
 stutter="first = 0s  interval = 20ms  deny_limit = 8s"
 extra="tls { $certs }"
