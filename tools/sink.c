@@ -225,6 +225,7 @@ static void act(struct sink *s, struct client *c, const struct smtp_step *step)
 	case SMTP_HANGUP:
 		c->leaving = true;
 		break;
+	case SMTP_ASK_TLS: /* never asked: it is not offered */
 	case SMTP_NEED_MORE:
 	case SMTP_REPLIED:
 		break;

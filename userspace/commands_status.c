@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backend.h"
 #include "commands_show.h"
 #include "core/log.h"
 #include "relay/upstream.h"
@@ -110,7 +111,9 @@ static json_t *backend_offers(const struct daemon *d)
 static json_t *problems(struct daemon *d, const struct config *c)
 {
 	json_t *array = json_array();
+	char text[ENDPOINT_TEXT];
 	struct store_stats s;
+	struct timespec now;
 
 	if (d->store_why[0])
 		json_array_append_new(array, row_text(d->store_why));
@@ -132,6 +135,13 @@ static json_t *problems(struct daemon *d, const struct config *c)
 					     "them and are only in memory",
 					     (unsigned long long)s.lost));
 	}
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	for (int i = 0; i < c->backend_count; i++)
+		if (backend_is_down(d, i, (uint64_t)now.tv_sec * 1000))
+			json_array_append_new(
+				array, json_sprintf("backend %s: does not answer; others are asked "
+						    "first",
+						    endpoint_text(&c->backend[i], text)));
 	if (!d->fastpath && (c->interface_count || c->mode == GG_MODE_HOST))
 		json_array_append_new(array, json_sprintf("kernel: %s", d->fastpath_why));
 	if (table_count(d->records) > table_capacity(d->records) / 100 * 95)

@@ -43,6 +43,24 @@
 	X(limit_session_time, "sessions ended by limit session_time")                              \
 	X(limit_stutter, "sessions not stuttered: stutter max_sessions")                           \
 	X(limit_backend, "deliveries put off: upstream connections")                               \
+	X(backend_plain,                                                                           \
+	  "deliveries in the clear after a failed TLS handshake with the mail server")             \
+	X(check_early_talk, "sessions that spoke before the banner was complete")                  \
+	X(check_pipelining, "sessions that sent commands along with HELO or EHLO")                 \
+	X(check_helo_syntax, "sessions with neither a name nor a literal in HELO or EHLO")         \
+	X(check_helo_name, "sessions without a fully qualified name in HELO or EHLO")              \
+	X(check_helo_literal, "sessions with the address of another in HELO or EHLO")              \
+	X(check_helo_ours, "sessions with our hostname in HELO or EHLO")                           \
+	X(check_non_smtp, "sessions that spoke something else than SMTP")                          \
+	X(check_refused, "recipients refused with 550: a check set to reject")                     \
+	X(proxy_clients, "connections whose client a load balancer named")                         \
+	X(proxy_local, "connections of a load balancer for itself")                                \
+	X(proxy_refused, "connections of a load balancer without a good PROXY header in time")     \
+	X(tls_open, "TLS sessions with clients open now")                                          \
+	X(tls_handshakes, "TLS handshakes with clients that succeeded")                            \
+	X(tls_failed, "TLS handshakes or sessions with clients that broke")                        \
+	X(tls_discarded, "STARTTLS with more in the clear behind it: discarded")                   \
+	X(limit_tls, "STARTTLS answered with 454: tls sessions")                                   \
 	X(smuggling, "messages refused: bare CR, bare LF or NUL")                                  \
 	X(protocol_errors, "commands answered with a 5xx of ours")                                 \
 	X(dns_asked, "questions sent to name servers")                                             \

@@ -126,6 +126,65 @@ static void store_verdict(struct daemon *d, const struct prefix *p, const struct
 	push(d, item, true);
 }
 
+/* ---- load balancers ---- */
+
+/* The kernel must not act on what a load balancer's address or a part of its network is to
+ * userspace: behind one address come all clients. */
+static bool of_balancer(const struct config *c, const struct prefix *p)
+{
+	for (int i = 0; c && i < c->balancer_count; i++)
+		if (p->len >= c->balancers[i].len && prefix_holds(&c->balancers[i], &p->addr))
+			return true;
+	return false;
+}
+
+static int kernel_put(struct daemon *d, const struct prefix *p, const struct verdict_entry *e)
+{
+	if (!d->fastpath || of_balancer(atomic_load(&d->config), p))
+		return 0;
+	return fastpath_put(d->fastpath, p, e);
+}
+
+static void kernel_del(struct daemon *d, const struct prefix *p)
+{
+	if (d->fastpath && !of_balancer(atomic_load(&d->config), p))
+		fastpath_del(d->fastpath, p);
+}
+
+struct handover {
+	struct daemon *daemon;
+	const struct config *from, *to;
+};
+
+static bool hand_over(const struct prefix *p, const struct verdict_entry *e, void *arg)
+{
+	struct handover *h = arg;
+
+	if (of_balancer(h->to, p))
+		fastpath_del(h->daemon->fastpath, p);
+	else if (of_balancer(h->from, p))
+		fastpath_put(h->daemon->fastpath, p, e);
+	return false;
+}
+
+static void apply_balancers(struct daemon *d, const struct config *from, const struct config *to)
+{
+	/* In host mode "allowed" would lead past the daemon, which alone reads the header. */
+	const struct verdict_entry pass = {.verdict = to->mode == GG_MODE_RELAY ? GG_ALLOW
+										: GG_UNKNOWN,
+					   .origin = GG_BY_OPERATOR,
+					   .list = LIST_CONFIG};
+	struct handover h = {d, from, to};
+
+	if (!d->fastpath)
+		return;
+	for (int i = 0; from && i < from->balancer_count; i++)
+		fastpath_del(d->fastpath, &from->balancers[i]);
+	verdicts_walk(d->verdicts, daemon_now(), hand_over, &h);
+	for (int i = 0; i < to->balancer_count; i++)
+		fastpath_put(d->fastpath, &to->balancers[i], &pass);
+}
+
 /* ---- verdicts ---- */
 
 /* A source has lost its place. */
@@ -160,8 +219,8 @@ int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct ve
 	pthread_mutex_lock(&d->verdict_lock);
 	verdicts_get(d->verdicts, p, daemon_now(), &was);
 	err = verdicts_put(d->verdicts, p, &put);
-	if (!err && d->fastpath)
-		kernel = fastpath_put(d->fastpath, p, &put);
+	if (!err)
+		kernel = kernel_put(d, p, &put);
 	if (!err && e->list != LIST_CONFIG)
 		store_verdict(d, p, &put, reason);
 	pthread_mutex_unlock(&d->verdict_lock);
@@ -185,8 +244,7 @@ static int verdict_del(struct daemon *d, const struct prefix *p, const char *rea
 	pthread_mutex_lock(&d->verdict_lock);
 	verdicts_get(d->verdicts, p, 0, &was);
 	there = verdicts_del(d->verdicts, p);
-	if (d->fastpath)
-		fastpath_del(d->fastpath, p);
+	kernel_del(d, p);
 	if (there)
 		store_verdict(d, p, NULL, "");
 	pthread_mutex_unlock(&d->verdict_lock);
@@ -293,8 +351,7 @@ static bool forget_verdict(const struct prefix *p, const struct verdict_entry *e
 	if (e->list == LIST_CONFIG || p->len < f->prefix->len || !prefix_holds(f->prefix, &p->addr))
 		return false;
 	pthread_mutex_lock(&f->daemon->verdict_lock);
-	if (f->daemon->fastpath)
-		fastpath_del(f->daemon->fastpath, p);
+	kernel_del(f->daemon, p);
 	store_verdict(f->daemon, p, NULL, "");
 	pthread_mutex_unlock(&f->daemon->verdict_lock);
 	say_demoted(f->daemon, p, e, "operator");
@@ -402,8 +459,7 @@ static bool is_exempt_gone(const struct prefix *p, const struct verdict_entry *e
 	for (int i = 0; i < c->greylist.exempt_count; i++)
 		if (!memcmp(&c->greylist.exempt[i], p, sizeof(*p)))
 			return false;
-	if (f->daemon->fastpath)
-		fastpath_del(f->daemon->fastpath, p);
+	kernel_del(f->daemon, p);
 	return true;
 }
 
@@ -414,6 +470,7 @@ void daemon_apply(struct daemon *d, const struct config *from, const struct conf
 	struct forgetting f = {.daemon = d};
 
 	verdicts_walk(d->verdicts, daemon_now(), is_exempt_gone, &f);
+	apply_balancers(d, from, to);
 	for (int i = 0; i < to->greylist.exempt_count; i++)
 		daemon_verdict_put(d, &to->greylist.exempt[i], &allow, "exempt");
 	for (int i = 0; from && i < from->trap.address_count; i++)
@@ -469,17 +526,32 @@ int daemon_load(struct daemon *d)
 	return store_ops_of(d->store)->load(d->store, daemon_now(), load_item, d);
 }
 
+int daemon_tls(const struct config *c, struct tls_context **ret, char *err, size_t err_size)
+{
+	*ret = NULL;
+	if (!c->tls.certificate_count)
+		return 0;
+	return tls_context_server(c->tls.certificates, c->tls.keys, c->tls.certificate_count, ret,
+				  err, err_size);
+}
+
 /* Under config_lock. */
 static int replace_config(struct daemon *d, char *err, size_t err_size)
 {
 	const struct config *from = atomic_load(&d->config);
-	const struct config **kept;
+	struct tls_context *tls;
 	struct config *to;
 	const char *key;
+	void *kept;
 	int rc = config_load(d->config_file, &to, err, err_size);
 
 	if (rc)
 		return rc;
+	rc = daemon_tls(to, &tls, err, err_size);
+	if (rc) {
+		config_free(&to);
+		return rc;
+	}
 	key = config_needs_restart(from, to);
 	/* Workers may be reading the old settings in this very turn, so they are kept: a reload
 	 * costs a few kilobytes. */
@@ -492,10 +564,13 @@ static int replace_config(struct daemon *d, char *err, size_t err_size)
 		else
 			snprintf(err, err_size, "%s: out of memory", d->config_file);
 		config_free(&to);
+		tls_context_free(&tls);
 		return key ? -EINVAL : -ENOMEM;
 	}
 	d->kept = kept;
-	d->kept[d->kept_count++] = from;
+	d->kept[d->kept_count].config = from;
+	d->kept[d->kept_count++].tls = atomic_load(&d->tls);
+	atomic_store(&d->tls, tls);
 	atomic_store(&d->config, to);
 	daemon_apply(d, from, to);
 	return 0;

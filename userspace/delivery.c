@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend.h"
 #include "delivery.h"
 
 static struct delivery *at(struct worker *w, uint32_t number)
@@ -68,6 +69,7 @@ void delivery_log(struct worker *w, const struct delivery *d, const struct sessi
 
 static void release(struct worker *w, struct delivery *d)
 {
+	backend_release(w, d);
 	d->generation++;
 	d->session = POOL_NONE;
 	d->asked = ASKED_NOTHING;
@@ -114,9 +116,7 @@ void delivery_detach(struct worker *w, struct session *s, struct delivery *d)
 
 static void send_out(struct worker *w, struct delivery *d)
 {
-	d->sending = true;
-	ring_send_fd(delivery_ring(w), d->fd, d->out.buf, d->out.len,
-		     delivery_token(w, d, OP_BACK_SEND));
+	backend_send(w, d, d->out.buf, d->out.len);
 }
 
 void delivery_drop(struct worker *w, struct session *s)
@@ -197,26 +197,30 @@ void delivery_ask(struct worker *w, struct delivery *d, enum asked what, uint64_
 	d->timeout = timeout;
 }
 
-static void connect_next(struct worker *w, struct delivery *d)
+struct upstream_client delivery_client(struct worker *w, const struct delivery *d)
 {
+	static const uint8_t tls[] = {
+		[CONFIG_TLS_NONE] = UPSTREAM_TLS_NONE,
+		[CONFIG_TLS_OPPORTUNISTIC] = UPSTREAM_TLS_OPPORTUNISTIC,
+		[CONFIG_TLS_REQUIRED] = UPSTREAM_TLS_REQUIRED,
+	};
 	const struct config *c = w->config;
+	struct upstream_client client = {.our_name = c->hostname,
+					 .use_xclient = c->upstream.xclient,
+					 .tls = tls[c->tls.backend]};
+	struct session *s;
 
-	for (; d->backend < c->backend_count; d->backend++) {
-		socklen_t len;
-
-		d->peer = c->backend[d->backend];
-		len = addr_to_sockaddr(&d->peer, &d->address);
-		d->fd = socket(d->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (d->fd < 0)
-			continue;
-		d->connecting = true;
-		delivery_ask(w, d, ASKED_GREETING, c->upstream.timeout);
-		ring_connect_fd(delivery_ring(w), d->fd, &d->address, len,
-				delivery_token(w, d, OP_BACK_CONNECT));
-		return;
-	}
-	d->fd = -1;
-	fail(w, d, "connect");
+	if (d->in_the_clear && c->tls.backend == CONFIG_TLS_OPPORTUNISTIC)
+		client.tls = UPSTREAM_TLS_NONE;
+	if (d->session == POOL_NONE)
+		return client;
+	s = worker_session(w, d->session);
+	/* A name that was let through against the grammar is not handed on. */
+	if (smtp_domain_ok(session_smtp(w, s)->helo, strlen(session_smtp(w, s)->helo)))
+		client.helo = session_smtp(w, s)->helo;
+	client.esmtp = session_smtp(w, s)->esmtp;
+	client.addr = (struct endpoint){s->src, s->port};
+	return client;
 }
 
 static struct delivery *begin(struct worker *w, uint32_t n)
@@ -307,9 +311,9 @@ void delivery_recipient(struct worker *w, uint32_t n, const struct judgement *ju
 	}
 	d->judgement = *judgement;
 	s->wait = WAIT_RCPT;
-	if (fresh)
-		connect_next(w, d);
-	else
+	if (fresh && !backend_connect(w, d))
+		fail(w, d, "connect");
+	else if (!fresh)
 		proceed(w, d);
 }
 
@@ -480,43 +484,69 @@ static void read_back(struct worker *w, struct delivery *d)
 static void greeted(struct worker *w, struct delivery *d)
 {
 	atomic_store_explicit(&w->daemon->backend_caps, d->up.caps, memory_order_relaxed);
+	if (d->backend < w->config->backend_count)
+		backend_up(w->daemon, w->config, d->backend);
 	proceed(w, d);
+}
+
+/* The connection is of no use. Before the greeting is over another mail server may be asked. */
+static void lost(struct worker *w, struct delivery *d, const char *why)
+{
+	/* Kept, for the next one's attempt begins in the same place. */
+	bool greeting = d->asked == ASKED_GREETING && !d->closing && d->session != POOL_NONE;
+
+	if (!greeting || d->sending || !backend_skip(w, d, why))
+		fail(w, d, why);
+}
+
+static void shake_failed(struct worker *w, struct delivery *d)
+{
+	bool may = w->config->tls.backend == CONFIG_TLS_OPPORTUNISTIC && !d->in_the_clear &&
+		   !d->closing && d->session != POOL_NONE && !d->sending;
+
+	if (!may || !backend_plain(w, d))
+		lost(w, d, "TLS handshake with the mail server failed");
 }
 
 static void back_received(struct worker *w, struct delivery *d, int res)
 {
-	struct upstream_client client = {.our_name = w->config->hostname,
-					 .use_xclient = w->config->upstream.xclient};
+	struct upstream_client client = delivery_client(w, d);
 	uint16_t generation = d->generation;
-	size_t used = 0;
+	size_t used = 0, len = res > 0 ? (size_t)res : 0;
+	const char *text;
 
 	if (res <= 0) {
-		fail(w, d, res ? "receive" : "closed by the mail server");
+		lost(w, d, res ? "receive" : "closed by the mail server");
 		return;
 	}
+	if (d->closing)
+		return;
 	/* Our command has not even left. */
 	if (d->sending && d->up.state == UP_COMMAND) {
 		fail(w, d, "spoke out of turn");
 		return;
 	}
-	if (d->session != POOL_NONE) {
-		struct session *s = worker_session(w, d->session);
-		struct smtp *smtp = session_smtp(w, s);
-
-		if (s->wait == WAIT_STORE) { /* its last answer is still needed as it is */
-			fail(w, d, "unasked reply");
-			return;
-		}
-		client.helo = smtp->helo;
-		client.esmtp = smtp->esmtp;
-		client.addr = (struct endpoint){s->src, s->port};
+	if (d->shaking) {
+		if (backend_shake(w, d, len))
+			shake_failed(w, d);
+		else
+			read_back(w, d);
+		return;
 	}
-	while (used < (size_t)res && d->generation == generation && !d->closing) {
+	if (!backend_open(w, d, &text, &len)) {
+		lost(w, d, "TLS with the mail server broke");
+		return;
+	}
+	/* Its last answer is still needed as it is. */
+	if (len && d->session != POOL_NONE && worker_session(w, d->session)->wait == WAIT_STORE) {
+		fail(w, d, "unasked reply");
+		return;
+	}
+	while (used < len && d->generation == generation && !d->closing) {
 		enum upstream_act act;
 		uint32_t n = d->session;
 
-		used += upstream_input(&d->up, &client, d->in + used, (size_t)res - used, &d->out,
-				       &act);
+		used += upstream_input(&d->up, &client, text + used, len - used, &d->out, &act);
 		if (act == UPSTREAM_MORE)
 			break;
 		if (act == UPSTREAM_SEND)
@@ -524,9 +554,15 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 		else if (act == UPSTREAM_READY)
 			greeted(w, d);
 		else if (act == UPSTREAM_REPLY_READY)
-			on_reply(w, d, used < (size_t)res);
-		else
-			fail(w, d, upstream_why(&d->up));
+			on_reply(w, d, used < len);
+		else if (act == UPSTREAM_TLS && used == len && !backend_secure(w, d))
+			break;
+		else {
+			lost(w, d,
+			     act == UPSTREAM_TLS ? "TLS with the mail server could not begin"
+						 : upstream_why(&d->up));
+			return;
+		}
 		/* An answer may have unblocked the client, whose next command may have used this
 		 * delivery. */
 		if (act == UPSTREAM_REPLY_READY && n != POOL_NONE)
@@ -551,10 +587,7 @@ static void back_connected(struct worker *w, struct delivery *d, int res)
 	if (d->closing)
 		return;
 	if (res < 0) {
-		close(d->fd);
-		d->fd = -1;
-		d->backend++;
-		connect_next(w, d);
+		lost(w, d, "connect");
 		return;
 	}
 	upstream_connected(&d->up);
@@ -605,6 +638,8 @@ void delivery_timeout(struct worker *w, uint32_t number)
 				    delivery_token(w, d, OP_CANCEL));
 	} else if (w->now >= due &&
 		   (d->asked != ASKED_NOTHING || (s->wait == WAIT_TEXT && d->sending))) {
+		if (d->asked == ASKED_GREETING && d->backend < w->config->backend_count)
+			backend_down(w->daemon, w->config, d->backend, w->now, "timeout");
 		fail(w, d, "timeout");
 	}
 	/* Never further ahead than the shortest patience that the next one to live here may have.

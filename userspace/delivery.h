@@ -17,6 +17,8 @@ struct ring *delivery_ring(struct worker *w);
 struct ring_event delivery_token(struct worker *w, const struct delivery *d, enum op op);
 /* Notes what the next reply answers and how long it may take. ms */
 void delivery_ask(struct worker *w, struct delivery *d, enum asked what, uint64_t timeout);
+/* Whom it speaks for; ours while there is no session. */
+struct upstream_client delivery_client(struct worker *w, const struct delivery *d);
 /* The session goes on without it. */
 void delivery_detach(struct worker *w, struct session *s, struct delivery *d);
 void delivery_log(struct worker *w, const struct delivery *d, const struct session *s,

@@ -14,11 +14,14 @@
 
 void judge_log(struct worker *w, const struct session *s, struct log_line *l, enum log_event event)
 {
-	(void)w;
+	char words[SANITY_WORDS];
+
 	log_begin(l, event);
 	log_hex(l, "session", s->id);
 	log_addr(l, "src", &s->src);
 	log_int(l, "port", s->port);
+	log_str(l, "tls", secure_version(w, s));
+	log_str(l, "evidence", sanity_words(s, words));
 }
 
 #define STORE_WAITS 200 /* ms that a pass waits for a place in the store's queue */
@@ -213,6 +216,27 @@ static void refuse(struct worker *w, struct session *s, const char *verdict, con
 	log_end(&l);
 }
 
+/* The protocol is not kept to; the ticket leads back to the decision. */
+static void refuse_manners(struct worker *w, struct session *s, const char *why, const char *word)
+{
+	struct smtp *smtp = session_smtp(w, s);
+	uint64_t tag = policy_source_tag(&w->policy, &s->src);
+	char ticket[TICKET_TEXT];
+	struct smtp_reply_args args = {.ticket = ticket_text(tag, ticket), .reason = why};
+	struct log_line l;
+
+	session_reply(w, s, REPLY_PROTOCOL, &args);
+	smtp_rcpt_done(smtp, false);
+	counter_add(&w->counters, COUNT_check_refused, 1);
+	remember(w, s, smtp, tag, "deny", word, 0, 0);
+	begin_decision(w, s, smtp, &l, LOG_DECISION);
+	log_str(&l, "verdict", "deny");
+	log_str(&l, "reason", word);
+	log_str(&l, "ticket", ticket);
+	log_int(&l, "reply", smtp_reply_code(REPLY_PROTOCOL));
+	log_end(&l);
+}
+
 static uint32_t trap_life(const struct config *c, uint8_t repeats)
 {
 	return policy_trap_life((uint32_t)(c->trap.life / 1000), (uint32_t)(c->trap.max / 1000),
@@ -395,6 +419,8 @@ void judge_recipient(struct worker *w, uint32_t n)
 	struct policy_identity ids[POLICY_RUNGS];
 	struct record records[POLICY_RUNGS] = {0};
 	struct judgement j = {.decision = {.verdict = POLICY_PASS, .reason = REASON_EXEMPT}};
+	struct policy_evidence known = {0};
+	const char *why, *word;
 	int count;
 
 	/* What was learned since the connection began counts too, for the next recipient already.
@@ -403,12 +429,23 @@ void judge_recipient(struct worker *w, uint32_t n)
 		judge_source(w, s);
 	if (refused(w, s, smtp))
 		return;
+	why = sanity_refusal(w, s, &word);
+	if (why && !attempt.exempt) {
+		refuse_manners(w, s, why, word);
+		return;
+	}
 	if (s->allowed) {
 		let_through(w, n, &j);
 		return;
 	}
 	if (!attempt.exempt && w->policy.mode != POLICY_OFF && evidence_wait(w, n))
 		return;
+	if (s->shown) {
+		if (attempt.evidence)
+			known = *attempt.evidence;
+		sanity_evidence(s, &known);
+		attempt.evidence = &known;
+	}
 	count = policy_identities(&w->policy, &attempt, ids);
 	for (int i = 0; i < count; i++) {
 		struct cell cell;

@@ -389,13 +389,60 @@ static int run(struct process *p, bool foreground)
 	return EXIT_SUCCESS;
 }
 
+/* The configuration and the certificates that it names; on failure p->err has the complaints. */
+static int load_settings(struct process *p, const char *file)
+{
+	struct daemon *d = &p->daemon;
+	struct tls_context *tls;
+	struct config *config;
+	size_t len;
+	int rc = config_load(file, &config, p->err, sizeof(p->err));
+
+	if (rc)
+		return rc;
+	atomic_store(&d->config, config);
+	rc = tls_context_client(&tls);
+	if (rc) {
+		snprintf(p->err, sizeof(p->err), "%s:1: tls: out of memory\n", file);
+		return rc;
+	}
+	d->tls_client = tls;
+	len = (size_t)snprintf(p->err, sizeof(p->err), "%.1000s:1: ", file);
+	rc = daemon_tls(config, &tls, p->err + len, sizeof(p->err) - len - 1);
+	if (rc) {
+		len = strlen(p->err);
+		memcpy(p->err + len, "\n", 2);
+		return rc;
+	}
+	atomic_store(&d->tls, tls);
+	p->err[0] = '\0';
+	return 0;
+}
+
+static void unload_settings(struct process *p)
+{
+	struct daemon *d = &p->daemon;
+	struct config *config = (struct config *)atomic_load(&d->config);
+	struct tls_context *tls = (struct tls_context *)atomic_load(&d->tls);
+	struct tls_context *client = (struct tls_context *)d->tls_client;
+
+	for (size_t i = 0; i < d->kept_count; i++) {
+		config_free((struct config **)&d->kept[i].config);
+		tls_context_free((struct tls_context **)&d->kept[i].tls);
+	}
+	free(d->kept);
+	tls_context_free(&client);
+	tls_context_free(&tls);
+	config_free(&config);
+}
+
 int main(int argc, char **argv)
 {
 	static struct process process;
 	struct process *p = &process;
 	const char *file = CONFIG_FILE;
 	bool check = false, foreground = false;
-	struct config *config;
+	const struct config *config;
 	int option;
 
 	while ((option = getopt(argc, argv, "c:tfVh")) != -1) {
@@ -424,12 +471,16 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
-	if (config_load(file, &config, p->err, sizeof(p->err))) {
+	if (load_settings(p, file)) {
 		fputs(p->err, stderr);
+		unload_settings(p);
 		return EXIT_FAILURE;
 	}
-	if (check)
+	if (check) {
+		unload_settings(p);
 		return EXIT_SUCCESS;
+	}
+	config = atomic_load(&p->daemon.config);
 	p->daemon.config_file = file;
 	p->daemon.started = daemon_now();
 	p->daemon.worker_count =
@@ -440,12 +491,7 @@ int main(int argc, char **argv)
 	pthread_mutex_init(&p->daemon.verdict_lock, NULL);
 	pthread_mutex_init(&p->daemon.config_lock, NULL);
 	memset(p->listeners.fd, -1, sizeof(p->listeners.fd));
-	atomic_store(&p->daemon.config, config);
 	option = run(p, foreground);
-	for (size_t i = 0; i < p->daemon.kept_count; i++)
-		config_free((struct config **)&p->daemon.kept[i]);
-	free(p->daemon.kept);
-	config = (struct config *)atomic_load(&p->daemon.config);
-	config_free(&config);
+	unload_settings(p);
 	return option;
 }

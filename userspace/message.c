@@ -6,19 +6,28 @@
  */
 #include <string.h>
 
+#include "backend.h"
 #include "delivery.h"
 
 /* The end of data may take the mail server's filters minutes (RFC 5321 4.5.3.2.6): giving up early
  * means delivering twice. */
 #define TEXT_PATIENCE 10
 
+/* Ciphertext is read into the second half of the buffer and opened into the first: whatever comes
+ * out of it stays behind what goes in by more than a record. */
+#define SEALED_AT (TEXT_BUFFER / 2)
+_Static_assert(SEALED_AT > TLS_RECORD + 1, "opened text must not reach the sealed");
+
 static void read_text(struct worker *w, uint32_t n, struct delivery *d)
 {
 	struct session *s = worker_session(w, n);
 
+	/* At most a CR is left in the buffer. */
+	size_t at = s->secured ? SEALED_AT : d->text_len;
+
 	s->receiving = true;
-	ring_recv_into(worker_ring(w, n), n & w->slot_mask, d->text + d->text_len,
-		       TEXT_BUFFER - d->text_len, (struct ring_event){n, s->generation, OP_RECV});
+	ring_recv_into(worker_ring(w, n), n & w->slot_mask, d->text + at, TEXT_BUFFER - at,
+		       (struct ring_event){n, s->generation, OP_RECV});
 }
 
 /* Leaves the text phase with input unread: it goes back to be read as commands (or to be
@@ -43,8 +52,8 @@ static void pass_text(struct worker *w, uint32_t n, struct delivery *d)
 	while (used < d->text_len && !d->text_ended) {
 		struct smtp_step step;
 
-		used += smtp_input(smtp, &w->smtp, d->text + used, d->text_len - used, &no_reply,
-				   &step);
+		used += smtp_input(smtp, session_conf(w, s), d->text + used, d->text_len - used,
+				   &no_reply, &step);
 		if (step.act == SMTP_NEED_MORE)
 			break;
 		if (step.act == SMTP_TEXT_BAD) {
@@ -68,21 +77,27 @@ static void pass_text(struct worker *w, uint32_t n, struct delivery *d)
 	}
 	d->bytes += used;
 	d->text_sent = (uint32_t)used;
-	d->sending = true;
-	ring_send_fd(delivery_ring(w), d->fd, d->text, used, delivery_token(w, d, OP_BACK_SEND));
+	backend_send(w, d, d->text, used);
 }
 
 void message_received(struct worker *w, uint32_t n, int res)
 {
 	struct session *s = worker_session(w, n);
 	struct delivery *d = delivery_of(w, s);
+	size_t len;
 
 	if (res <= 0) {
 		session_end(w, n);
 		return;
 	}
+	len = (size_t)res;
+	if (s->secured && !secure_open_to(w, s, d->text + SEALED_AT, len, d->text + d->text_len,
+					  TEXT_BUFFER - d->text_len, &len)) {
+		session_end(w, n);
+		return;
+	}
 	s->touched = d->touched = w->now;
-	d->text_len += (uint32_t)res;
+	d->text_len += (uint32_t)len;
 	if (d->failed) {
 		leave_text(w, n, d, 0);
 		delivery_detach(w, s, d);

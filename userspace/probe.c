@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backend.h"
 #include "relay/upstream.h"
 
 #define EVERY_MS 60000    /* between two probes that were answered */
@@ -43,16 +44,19 @@ void probe_end(void)
 }
 
 /* This one failed: the next backend is asked at once, the first one again after a while. */
-static void next_backend(const struct config *c)
+static void next_backend(struct daemon *d, const struct config *c)
 {
-	bool last = ++probe.backend >= c->backend_count;
+	bool last = probe.backend + 1 >= c->backend_count;
 
+	if (probe.backend < c->backend_count)
+		backend_down(d, c, probe.backend, now_ms(), "probe");
+	probe.backend++;
 	if (last)
 		probe.backend = 0;
 	finish(last ? AGAIN_MS : 0);
 }
 
-static void begin(const struct config *c)
+static void begin(struct daemon *d, const struct config *c)
 {
 	struct sockaddr_storage sa;
 	socklen_t len;
@@ -66,23 +70,25 @@ static void begin(const struct config *c)
 	probe.fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (probe.fd < 0 ||
 	    (connect(probe.fd, (struct sockaddr *)&sa, len) && errno != EINPROGRESS))
-		next_backend(c);
+		next_backend(d, c);
 }
 
-static void say_out(const struct config *c)
+static void say_out(struct daemon *d, const struct config *c)
 {
 	ssize_t n = send(probe.fd, probe.out.buf, probe.out.len, MSG_NOSIGNAL);
 
 	probe.out.len = 0;
 	if (n < 0)
-		next_backend(c);
+		next_backend(d, c);
 }
 
 static void answered(struct daemon *d, const struct config *c)
 {
+	if (probe.backend < c->backend_count)
+		backend_up(d, c, probe.backend);
 	atomic_store_explicit(&d->backend_caps, probe.up.caps, memory_order_relaxed);
 	upstream_quit(&probe.up, &probe.out);
-	say_out(c);
+	say_out(d, c);
 	probe.backend = 0;
 	finish(EVERY_MS);
 }
@@ -98,7 +104,7 @@ static void read_in(struct daemon *d, const struct config *c)
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got <= 0) {
-		next_backend(c);
+		next_backend(d, c);
 		return;
 	}
 	while (probe.fd >= 0 && used < (size_t)got) {
@@ -109,11 +115,11 @@ static void read_in(struct daemon *d, const struct config *c)
 		if (act == UPSTREAM_MORE)
 			return;
 		if (act == UPSTREAM_SEND)
-			say_out(c);
+			say_out(d, c);
 		else if (act == UPSTREAM_READY)
 			answered(d, c);
 		else
-			next_backend(c);
+			next_backend(d, c);
 	}
 }
 
@@ -123,20 +129,20 @@ void probe_step(struct daemon *d, int budget)
 	uint64_t end = now_ms() + (uint64_t)budget;
 
 	if (probe.fd < 0 && now_ms() >= probe.due)
-		begin(c);
+		begin(d, c);
 	while (probe.fd >= 0) {
 		bool connecting = probe.up.state == UP_CONNECTING;
 		struct pollfd p = {.fd = probe.fd, .events = connecting ? POLLOUT : POLLIN};
 		uint64_t now = now_ms();
 
 		if (now - probe.began > PATIENCE_MS) {
-			next_backend(c);
+			next_backend(d, c);
 			return;
 		}
 		if (poll(&p, 1, now < end ? (int)(end - now) : 0) <= 0)
 			return;
 		if (connecting && (p.revents & (POLLERR | POLLHUP)))
-			next_backend(c);
+			next_backend(d, c);
 		else if (connecting)
 			upstream_connected(&probe.up);
 		else

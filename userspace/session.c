@@ -37,6 +37,21 @@ static bool chunk_have(struct pool *p, uint32_t *chunk)
 	return *chunk != POOL_NONE;
 }
 
+bool session_out_have(struct worker *w, struct session *s)
+{
+	return chunk_have(&w->outs, &s->out);
+}
+
+void session_in_drop(struct worker *w, struct session *s)
+{
+	chunk_drop(&w->ins, &s->in, &s->in_len);
+}
+
+const struct smtp_conf *session_conf(const struct worker *w, const struct session *s)
+{
+	return s->secured ? &w->smtp_secured : &w->smtp;
+}
+
 static struct smtp_out out_of(struct worker *w, struct session *s)
 {
 	return (struct smtp_out){pool_at(&w->outs, s->out), s->out_len, OUT_CHUNK};
@@ -82,59 +97,6 @@ void session_push_back(struct worker *w, struct session *s, const char *bytes, s
 
 /* ---- beginning ---- */
 
-void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer)
-{
-	struct session *s = worker_session(w, n);
-	uint16_t generation = s->generation;
-	const struct config *c = w->config;
-	struct log_line l;
-
-	memset(s, 0, sizeof(*s));
-	s->generation = generation;
-	s->phase = PHASE_BANNER;
-	s->dialog = s->delivery = s->evidence = s->in = s->out = POOL_NONE;
-	s->src = peer->addr;
-	s->port = peer->port;
-	s->started = s->touched = w->now;
-	s->id = (uint64_t)w->number << 48 | ++w->next_id;
-	w->open++;
-	counter_add(&w->counters, COUNT_connections, 1);
-	counter_add(&w->counters, COUNT_sessions, 1);
-	judge_source(w, s);
-	judge_log(w, s, &l, LOG_CONNECT);
-	log_str(&l, "verdict", s->allowed ? "allow" : s->denied ? "deny" : "grey");
-	log_end(&l);
-
-	s->admitted = shared_take(&w->daemon->sessions, c->limit.sessions);
-	if (w->draining || !s->admitted || !judge_enter(w, s)) {
-		enum counter which = s->admitted ? COUNT_limit_source : COUNT_limit_sessions;
-
-		if (!w->draining) {
-			counter_add(&w->counters, which, 1);
-			judge_log(w, s, &l, LOG_LIMIT);
-			log_str(&l, "reason",
-				which == COUNT_limit_sessions ? "sessions" : "per_source");
-			log_end(&l);
-		}
-		session_reply(w, s, REPLY_SERVICE_DOWN, NULL);
-		s->hangup = true;
-		worker_timer(w, n, w->now + c->limit.state_time);
-		session_continue(w, n);
-		return;
-	}
-	if (s->denied && (s->action == GG_STUTTER || s->action == GG_TARPIT) &&
-	    stutter_begin(w, n, c->stutter.deny_limit))
-		return;
-	if (!s->allowed && !s->denied) {
-		bool held = stutter_begin(w, n, c->stutter.first);
-
-		evidence_begin(w, n);
-		if (held)
-			return;
-	}
-	session_banner(w, n, w->banner_len - w->banner_line);
-}
-
 static void dialog_begin(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
@@ -161,6 +123,11 @@ void session_dripped(struct worker *w, uint32_t n, int res)
 {
 	struct session *s = worker_session(w, n);
 
+	s->dripping = false;
+	if (s->slow && res > 0) {
+		stutter_replied(w, n);
+		return;
+	}
 	s->sending = false;
 	if (s->phase == PHASE_CLOSING) {
 		session_end(w, n);
@@ -175,6 +142,22 @@ void session_dripped(struct worker *w, uint32_t n, int res)
 	if (s->phase != PHASE_STUTTER || s->drips)
 		return;
 	stutter_ended(w);
+	s->phase = PHASE_BANNER;
+	if (!sanity_look(w, n))
+		session_banner(w, n, s->drip);
+}
+
+void session_looked(struct worker *w, uint32_t n, int res)
+{
+	struct session *s = worker_session(w, n);
+
+	s->sending = false;
+	if (s->phase == PHASE_CLOSING) {
+		session_end(w, n);
+		return;
+	}
+	if (res > 0)
+		sanity_note(w, s, SANITY_EARLY_TALK);
 	session_banner(w, n, s->drip);
 }
 
@@ -203,6 +186,21 @@ static void count_reply(struct worker *w, int reply)
 			counter_add(&w->counters, limit_replies[i].which, 1);
 }
 
+/* What a command gives away; more: others came along with it. */
+static void watch(struct worker *w, struct session *s, const struct smtp_step *step, bool more)
+{
+	if (step->verb == VERB_NOT_SMTP)
+		sanity_note(w, s, SANITY_NON_SMTP);
+	if (step->verb != VERB_EHLO && step->verb != VERB_HELO)
+		return;
+	if (more)
+		sanity_note(w, s, SANITY_PIPELINING);
+	if (step->reply == REPLY_BAD_HELO)
+		sanity_note(w, s, SANITY_HELO_SYNTAX);
+	else
+		sanity_helo(w, s);
+}
+
 /* Feeds commands until something is awaited, the input is used up, or the replies fill their room.
  */
 static size_t run(struct worker *w, uint32_t n, const char *buf, size_t len)
@@ -224,11 +222,12 @@ static size_t run(struct worker *w, uint32_t n, const char *buf, size_t len)
 		if (s->out_len + SMTP_REPLY_MAX + UPSTREAM_REPLY > OUT_CHUNK)
 			break;
 		out = out_of(w, s);
-		used += smtp_input(smtp, &w->smtp, buf + used, len - used, &out, &step);
+		used += smtp_input(smtp, session_conf(w, s), buf + used, len - used, &out, &step);
 		s->out_len = (uint32_t)out.len;
 		if (step.verb >= 0)
 			counter_add(&w->counters, COUNT_commands, 1);
 		count_reply(w, step.reply);
+		watch(w, s, &step, used < len);
 		switch (step.act) {
 		case SMTP_NEED_MORE:
 			more = false;
@@ -243,6 +242,9 @@ static size_t run(struct worker *w, uint32_t n, const char *buf, size_t len)
 		case SMTP_ASK_DATA:
 			if (judge_data(w, n))
 				delivery_data(w, n);
+			break;
+		case SMTP_ASK_TLS:
+			secure_begin(w, n);
 			break;
 		case SMTP_TEXT:
 		case SMTP_TEXT_END: /* delivery.c reads those; here the delivery has failed
@@ -260,6 +262,12 @@ static size_t run(struct worker *w, uint32_t n, const char *buf, size_t len)
 		}
 	}
 	s->running = false;
+	/* What was sent along with STARTTLS anybody on the way may have put there (CVE-2011-0411).
+	 */
+	if (s->wait == WAIT_TLS && used < len) {
+		counter_add(&w->counters, COUNT_tls_discarded, 1);
+		used = len;
+	}
 	return used;
 }
 
@@ -281,6 +289,24 @@ static void run_waiting(struct worker *w, uint32_t n)
 		chunk_drop(&w->ins, &s->in, &s->in_len);
 }
 
+void session_read(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+
+	s->receiving = true;
+	ring_recv(worker_ring(w, n), n & w->slot_mask, event_of(s, n, OP_RECV));
+}
+
+void session_send(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+
+	s->sending = true;
+	s->sent = s->out_len;
+	ring_send(worker_ring(w, n), n & w->slot_mask, pool_at(&w->outs, s->out), s->out_len,
+		  event_of(s, n, OP_SEND));
+}
+
 void session_continue(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
@@ -291,10 +317,13 @@ void session_continue(struct worker *w, uint32_t n)
 	if (s->phase == PHASE_DIALOG)
 		run_waiting(w, n);
 	if (s->out_len) {
-		s->sending = true;
-		s->sent = s->out_len;
-		ring_send(worker_ring(w, n), n & w->slot_mask, pool_at(&w->outs, s->out),
-			  s->out_len, event_of(s, n, OP_SEND));
+		if (!stutter_replies(w, n)) {
+			if (s->secured && !secure_seal(w, s)) {
+				session_end(w, n);
+				return;
+			}
+			session_send(w, n);
+		}
 		if (s->in != POOL_NONE)
 			return; /* there is more to answer first */
 	} else {
@@ -305,10 +334,30 @@ void session_continue(struct worker *w, uint32_t n)
 			session_end(w, n);
 		return;
 	}
-	if (s->phase == PHASE_DIALOG && !s->wait && !s->receiving) {
-		s->receiving = true;
-		ring_recv(worker_ring(w, n), n & w->slot_mask, event_of(s, n, OP_RECV));
+	if (s->phase == PHASE_DIALOG && !s->wait && !s->receiving)
+		session_read(w, n);
+}
+
+/* Bytes of a dialog have come. */
+static void take(struct worker *w, uint32_t n, const char *buf, size_t len)
+{
+	struct session *s = worker_session(w, n);
+	size_t used = 0;
+
+	if (s->wait == WAIT_TLS) {
+		session_push_back(w, s, buf, len);
+		secure_queue(w, n);
+		return;
 	}
+	if (s->secured && !secure_open(w, s, &buf, &len)) {
+		session_end(w, n);
+		return;
+	}
+	if (s->in == POOL_NONE && !s->sending && !s->wait)
+		used = run(w, n, buf, len);
+	session_push_back(w, s, buf + used, len - used);
+	/* A line without an end waits in the chunk for the rest: reading on is right even so. */
+	session_continue(w, n);
 }
 
 void session_received(struct worker *w, uint32_t n, const struct io_uring_cqe *cqe)
@@ -328,6 +377,10 @@ void session_received(struct worker *w, uint32_t n, const struct io_uring_cqe *c
 		session_end(w, n);
 		return;
 	}
+	if (cqe->res == -ENOBUFS && s->phase == PHASE_PROXY) {
+		session_read(w, n);
+		return;
+	}
 	if (cqe->res == -ENOBUFS) {
 		/* Every buffer of the ring is filled and waits in this very turn: ask again. */
 		counter_add(&w->counters, COUNT_queue_full, 1);
@@ -337,22 +390,14 @@ void session_received(struct worker *w, uint32_t n, const struct io_uring_cqe *c
 	s->touched = w->now;
 	if (s->phase == PHASE_LINGER) {
 		ring_buffer_return(r, cqe);
-		s->receiving = true;
-		ring_recv(r, n & w->slot_mask, event_of(s, n, OP_RECV));
+		session_read(w, n);
 		return;
 	}
-	{
-		const char *buf = (const char *)ring_buffer(r, cqe);
-		size_t len = (size_t)cqe->res;
-		size_t used = 0;
-
-		if (s->in == POOL_NONE && !s->sending && !s->wait)
-			used = run(w, n, buf, len);
-		session_push_back(w, s, buf + used, len - used);
-		ring_buffer_return(r, cqe);
-	}
-	/* A line without an end waits in the chunk for the rest: reading on is right even so. */
-	session_continue(w, n);
+	if (s->phase == PHASE_PROXY)
+		session_header(w, n, (const char *)ring_buffer(r, cqe), (size_t)cqe->res);
+	else
+		take(w, n, (const char *)ring_buffer(r, cqe), (size_t)cqe->res);
+	ring_buffer_return(r, cqe);
 }
 
 /* ---- replies out ---- */
@@ -363,10 +408,8 @@ static void linger(struct worker *w, uint32_t n)
 
 	/* Closing with unread input would reset the connection and may take the reply with it. */
 	s->phase = PHASE_LINGER;
-	if (!s->receiving) {
-		s->receiving = true;
-		ring_recv(worker_ring(w, n), n & w->slot_mask, event_of(s, n, OP_RECV));
-	}
+	if (!s->receiving)
+		session_read(w, n);
 	if (!wheel_add(w->timeouts, n | LINGER_TIMER, s->generation, w->now + LINGER_MS))
 		session_end(w, n);
 }
@@ -411,7 +454,10 @@ void session_sent(struct worker *w, uint32_t n, int res)
 		linger(w, n);
 		return;
 	}
-	session_continue(w, n);
+	if (s->wait == WAIT_TLS)
+		secure_sent(w, n);
+	else
+		session_continue(w, n);
 }
 
 /* ---- end ---- */
@@ -423,8 +469,13 @@ void session_end(struct worker *w, uint32_t n)
 
 	if (s->phase == PHASE_STUTTER)
 		stutter_ended(w);
+	if (s->slow) {
+		stutter_ended(w);
+		s->slow = false;
+		s->sending = s->dripping;
+	}
 	if (s->phase != PHASE_CLOSING) {
-		bool dripping = s->phase == PHASE_STUTTER;
+		bool dripping = s->phase == PHASE_STUTTER || s->dripping;
 
 		s->phase = PHASE_CLOSING;
 		/* A request in flight keeps the socket open: each is called off and its completion
@@ -453,6 +504,7 @@ void session_closed(struct worker *w, uint32_t n)
 	if (s->dialog != POOL_NONE)
 		pool_give(&w->dialogs, s->dialog);
 	evidence_end(w, s);
+	secure_end(w, s);
 	judge_leave(w, s);
 	s->generation++;
 	s->phase = PHASE_FREE;
@@ -515,7 +567,7 @@ void session_timeout(struct worker *w, uint32_t n)
 		return;
 	}
 	if (quiet >= c->limit.state_time &&
-	    (s->wait == WAIT_NONE || s->wait == WAIT_TEXT || s->sending)) {
+	    (s->wait == WAIT_NONE || s->wait == WAIT_TEXT || s->wait == WAIT_TLS || s->sending)) {
 		say_goodbye(w, n, REPLY_TIMEOUT, COUNT_limit_state_time, "state_time");
 		return;
 	}
@@ -527,7 +579,11 @@ void session_timeout(struct worker *w, uint32_t n)
 
 void session_linger_over(struct worker *w, uint32_t n)
 {
-	if (worker_session(w, n)->phase == PHASE_LINGER)
+	const struct session *s = worker_session(w, n);
+
+	if (s->phase == PHASE_PROXY)
+		session_header_late(w, n);
+	else if (s->phase == PHASE_LINGER || (s->phase == PHASE_DIALOG && s->wait == WAIT_TLS))
 		session_end(w, n);
 }
 
@@ -536,7 +592,7 @@ void session_drain(struct worker *w, uint32_t n)
 	struct session *s = worker_session(w, n);
 	struct smtp *smtp;
 
-	if (s->phase == PHASE_STUTTER) {
+	if (s->phase == PHASE_STUTTER || s->phase == PHASE_PROXY) {
 		session_end(w, n);
 		return;
 	}

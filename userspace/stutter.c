@@ -68,6 +68,89 @@ bool stutter_begin(struct worker *w, uint32_t n, uint64_t duration)
 	return true;
 }
 
+bool stutter_replies(struct worker *w, uint32_t n)
+{
+	const struct config *c = w->config;
+	struct session *s = worker_session(w, n);
+
+	if (!s->denied || (s->action != GG_STUTTER && s->action != GG_TARPIT) ||
+	    w->now - s->started >= c->stutter.deny_limit || w->draining)
+		return false;
+	if (!shared_take(&w->daemon->stuttering, c->stutter.max_sessions)) {
+		counter_add(&w->counters, COUNT_limit_stutter, 1);
+		return false;
+	}
+	if (!wheel_add(w->drips, n, s->generation, w->now + c->stutter.interval)) {
+		counter_add(&w->counters, COUNT_queue_full, 1);
+		shared_give(&w->daemon->stuttering);
+		return false;
+	}
+	counter_add(&w->counters, COUNT_stuttering, 1);
+	s->slow = s->sending = true;
+	s->drip = 0;
+	s->drips = s->out_len;
+	return true;
+}
+
+/* What is left of the queue goes the usual way. */
+static void replies_over(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+
+	stutter_ended(w);
+	s->slow = false;
+	s->sent = s->drip;
+	session_sent(w, n, 0);
+}
+
+void stutter_replied(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+
+	s->touched = w->now;
+	if (!s->drips)
+		replies_over(w, n);
+}
+
+static void reply_byte(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+	char *out = pool_at(&w->outs, s->out), *from = out + s->drip;
+	size_t len = 1;
+
+	if (w->now - s->started >= w->config->stutter.deny_limit) {
+		replies_over(w, n);
+		return;
+	}
+	if (s->secured) {
+		from = out + OUT_CHUNK;
+		len = secure_seal_byte(w, s, out + s->drip, from);
+		if (!len) {
+			session_end(w, n);
+			return;
+		}
+	}
+	s->dripping = true;
+	s->drip++;
+	s->drips--;
+	ring_send(worker_ring(w, n), n & w->slot_mask, from, len,
+		  (struct ring_event){n, s->generation, OP_DRIP});
+	counter_add(&w->counters, COUNT_stutter_bytes, 1);
+	if (s->drips)
+		wheel_add(w->drips, n, s->generation, w->now + w->config->stutter.interval);
+}
+
+/* The client does not read: it keeps its place, not for ever. */
+static void wait_on(struct worker *w, uint32_t n)
+{
+	const struct session *s = worker_session(w, n);
+
+	if (w->now - s->touched > STUCK_MS)
+		session_end(w, n);
+	else
+		wheel_add(w->drips, n, s->generation, w->now + w->config->stutter.interval);
+}
+
 void stutter_ended(struct worker *w)
 {
 	shared_give(&w->daemon->stuttering);
@@ -80,11 +163,17 @@ void stutter_fire(uint32_t n, uint16_t generation, void *worker)
 	struct session *s = worker_session(w, n);
 	struct ring_event e = {n, generation, OP_DRIP};
 
-	if (s->generation == generation && s->wait == WAIT_EVIDENCE) {
+	if (s->generation != generation)
+		return;
+	if (s->wait == WAIT_EVIDENCE) {
 		evidence_overdue(w, n);
 		return;
 	}
-	if (s->generation != generation || s->phase != PHASE_STUTTER)
+	if (s->slow && s->dripping)
+		wait_on(w, n);
+	else if (s->slow)
+		reply_byte(w, n);
+	if (s->phase != PHASE_STUTTER)
 		return;
 	if (s->sending) {
 		/* The last byte is still unsent: the client's window is closed. It keeps its place,

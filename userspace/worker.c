@@ -77,6 +77,7 @@ static void read_config(struct worker *w)
 	uint32_t caps = atomic_load_explicit(&w->daemon->backend_caps, memory_order_relaxed);
 
 	w->smtp.eightbit = caps & UPSTREAM_8BITMIME;
+	w->smtp_secured.eightbit = w->smtp.eightbit;
 	if (c == w->config)
 		return;
 	w->config = c;
@@ -89,6 +90,11 @@ static void read_config(struct worker *w)
 	w->smtp.recipients =
 		c->limit.recipients < w->recipients ? c->limit.recipients : w->recipients;
 	w->smtp.message = c->limit.message;
+	w->smtp.any_helo = c->check.helo_syntax != CHECK_REJECT;
+	w->smtp.only_smtp = c->check.non_smtp == CHECK_REJECT;
+	w->smtp.tls = c->tls.certificate_count ? SMTP_TLS_OFFERED : SMTP_TLS_NONE;
+	w->smtp_secured = w->smtp;
+	w->smtp_secured.tls = SMTP_TLS_ACTIVE;
 }
 
 /* ---- accept ---- */
@@ -208,6 +214,9 @@ static bool session_event(struct worker *w, struct ring_event e, const struct io
 	case OP_SEND:
 		session_sent(w, e.number, cqe->res);
 		return true;
+	case OP_PEEK:
+		session_looked(w, e.number, cqe->res);
+		return true;
 	case OP_DRIP:
 		session_dripped(w, e.number, cqe->res);
 		return true;
@@ -228,6 +237,7 @@ static void complete(struct worker *w, struct ring *r, const struct io_uring_cqe
 	case OP_RECV:
 	case OP_SEND:
 	case OP_DRIP:
+	case OP_PEEK:
 	case OP_CLOSE:
 		/* A session waits for all its completions before its number is given away. */
 		if (!session_event(w, e, cqe) && (cqe->flags & IORING_CQE_F_BUFFER))
@@ -349,6 +359,8 @@ static uint64_t wait_time(struct worker *w)
 {
 	uint64_t wait = wheel_next(w->drips, w->now, WAIT_MAX);
 
+	if (secure_waiting(w))
+		return 0;
 	wait = wheel_next(w->timeouts, w->now, wait);
 	wait = resolver_wait(w->resolver, w->now, wait);
 	if (w->draining && wait > 100)
@@ -384,6 +396,7 @@ static void turn(struct worker *w)
 		ring_submit(&w->rings[0], 1, wait);
 	read_clocks(w);
 	w->busy = reap(w, &w->rings[0]);
+	secure_turn(w);
 }
 
 static int make_rings(struct worker *w, const struct config *c, char *err, size_t err_size)
@@ -442,12 +455,14 @@ static int make_pools(struct worker *w, const struct config *c, char *err, size_
 	w->recipients = c->limit.recipients;
 	rc = pool_new(&w->dialogs, slots, sizeof(struct dialog));
 	if (!rc)
-		rc = pool_new(&w->outs, slots, OUT_CHUNK);
+		rc = pool_new(&w->outs, slots, OUT_CHUNK + OUT_SPARE);
 	if (!rc)
 		rc = pool_new(&w->ins, waiting, IN_CHUNK);
 	if (!rc)
 		rc = pool_new(&w->deliveries, deliveries,
 			      sizeof(struct delivery) + w->recipients * sizeof(struct accepted));
+	if (!rc)
+		rc = pool_new(&w->wires, deliveries, BACK_WIRE);
 	if (!rc)
 		rc = wheel_new(DRIP_SLOTS, TICK_MS, slots * 2, w->now, &w->drips);
 	if (!rc)
@@ -455,6 +470,8 @@ static int make_pools(struct worker *w, const struct config *c, char *err, size_
 			       &w->timeouts);
 	w->timed = calloc(slots, sizeof(*w->timed));
 	if (!rc && !w->timed)
+		rc = -ENOMEM;
+	if (!rc && !secure_make(w, c->tls.sessions))
 		rc = -ENOMEM;
 	if (!rc)
 		rc = stutter_banner(w, c->hostname);
@@ -476,8 +493,10 @@ static void unmake(struct worker *w)
 	pool_free(&w->outs);
 	pool_free(&w->ins);
 	pool_free(&w->deliveries);
+	pool_free(&w->wires);
 	wheel_free(&w->drips);
 	wheel_free(&w->timeouts);
+	secure_unmake(w);
 	free(w->banner);
 	free(w->timed);
 	for (int i = 0; i < w->listener_count; i++)

@@ -5,11 +5,15 @@
  * session:
  *
  *   worker.c    the loop: accept, completions, ticks, drain
- *   session.c   one client's life: banner, bytes in, replies out, close
- *   stutter.c   the banner one byte at a time
+ *   arrival.c   from accept to the banner, with the header of a load balancer
+ *   session.c   one client's life: bytes in, replies out, close
+ *   secure.c    TLS between the socket and the session
+ *   sanity.c    what a client gives away by its manners
  *   evidence.c  what DNS says of the client
+ *   stutter.c   the banner one byte at a time, and what a denied client is told
  *   judge.c     what is thought of a source and of a recipient; what a delivery changes
  *   delivery.c  the connection to the mail server behind a session
+ *   backend.c   which mail server, its health, TLS to it
  *   message.c   the message through it
  *
  * A session is number n of its worker: ring n >> slot_bits, slot n & slot_mask. While it stutters
@@ -30,16 +34,21 @@
 #include "loop/wheel.h"
 #include "relay/upstream.h"
 #include "smtp/smtp.h"
+#include "tls/tls.h"
 
 #define WORKER_RINGS 32
 #define WORKER_LISTENERS 16
-#define WORKER_ACCEPTS 64              /* outstanding per listener */
-#define OUT_CHUNK 8192                 /* replies: one of the mail server's and some of ours */
-#define TEXT_BUFFER 65536              /* message bytes on their way */
+#define WORKER_ACCEPTS 64 /* outstanding per listener */
+#define OUT_CHUNK 8192    /* replies: one of the mail server's and some of ours */
+#define OUT_SPARE (TLS_OVERHEAD + TLS_ASIDE) /* behind it: what TLS makes of it */
+#define TEXT_BUFFER 65536                    /* message bytes on their way */
 #define IN_CHUNK (TEXT_BUFFER + 16384) /* input that waits: what followed a message, and a line */
 #define RECV_BUFFER 4096
+#define BACK_WIRE (TEXT_BUFFER + (TEXT_BUFFER / TLS_RECORD + 1) * TLS_OVERHEAD + TLS_ASIDE)
+#define OPENED (RECV_BUFFER + TLS_RECORD)
 #define DELIVERY_TIMER (1u << 31) /* in the timeout wheel: the number is a delivery's */
 #define LINGER_TIMER (1u << 30)   /* a session's own, beside its slot's */
+#define PROXY_MS 5000             /* how long a load balancer may take for its header */
 #define LINGER_MS 2000            /* how long a refused client may take to read why */
 
 enum op {
@@ -47,6 +56,7 @@ enum op {
 	OP_RECV,       /* number: session */
 	OP_SEND,
 	OP_DRIP,
+	OP_PEEK,
 	OP_CLOSE,
 	OP_CANCEL,       /* no state of its own */
 	OP_BACK_CONNECT, /* number: delivery */
@@ -62,6 +72,7 @@ enum op {
 
 enum phase {
 	PHASE_FREE,
+	PHASE_PROXY,   /* the load balancer is to say who the client is */
 	PHASE_STUTTER, /* nothing is armed, the wheel writes */
 	PHASE_BANNER,  /* the rest of the banner is on its way */
 	PHASE_DIALOG,
@@ -78,6 +89,7 @@ enum wait {
 	WAIT_TEXT,     /* message bytes flow: delivery.c reads the client */
 	WAIT_REPLY,    /* to the end of data */
 	WAIT_STORE,    /* the pass is being written */
+	WAIT_TLS,      /* the handshake: secure.c reads the client */
 };
 
 struct session {
@@ -86,15 +98,20 @@ struct session {
 	uint8_t wait;                                  /* enum wait */
 	bool receiving, sending, hangup, quit, closed; /* closed: close is queued */
 	bool running;                                  /* commands are being carried out */
-	bool allowed, denied;                          /* verdict on the source */
-	uint8_t action, origin, reason;                /* of the deny */
-	bool counted, admitted; /* in the per-source count, in that of all sessions */
+	bool local;                                    /* a load balancer's own: not judged */
+	bool secured;                                  /* the handshake is over */
+	bool slow, dripping;            /* replies go out a byte at a time; one is in flight */
+	bool allowed, denied;           /* verdict on the source */
+	uint8_t shown;                  /* a bit for each enum sanity */
+	uint8_t action, origin, reason; /* of the deny */
+	bool counted, admitted;         /* in the per-source count, in that of all sessions */
 	uint16_t port;
 	uint32_t dialog; /* pool numbers, POOL_NONE: none */
 	uint32_t delivery, evidence;
 	uint32_t in, out; /* pool numbers of input that waits and of replies */
 	uint32_t in_len, out_len;
 	uint32_t sent;        /* of out: on its way; what is said meanwhile goes behind it */
+	uint32_t tls;         /* pool number from STARTTLS on */
 	uint32_t drip, drips; /* next byte of the banner, bytes still to be sent one at a time */
 	struct addr src;
 	uint64_t id;      /* for the log */
@@ -129,12 +146,17 @@ struct delivery {
 	int backend;          /* index into config.backend while connecting */
 	struct endpoint peer; /* whom it is; a reload may change the list */
 	bool connecting, receiving, sending, closing, closed; /* in flight, and on the way out */
-	bool failed; /* given up, but the client is still read into text */
+	bool shaking, secured;                                /* TLS: on the way, in force */
+	bool in_the_clear;             /* without TLS after a handshake that failed */
+	bool passed_over, last_resort; /* backends that are down: left out so far, tried now */
+	bool failed;                   /* given up, but the client is still read into text */
 	bool mail_done, text_ended;
 	uint8_t asked;              /* enum asked: what the next reply answers */
 	uint64_t touched, timeout;  /* ms */
 	uint64_t bytes, began;      /* of the message at hand; ms */
 	struct judgement judgement; /* of the recipient being asked */
+	struct tls tls;
+	uint32_t wire; /* pool number of its records, while there is TLS */
 	struct sockaddr_storage address;
 	struct upstream up;
 	struct upstream_out out;
@@ -159,6 +181,17 @@ struct accept_slot {
 	bool armed;
 };
 
+/* Handshakes whose next step is due, first in first out. */
+struct handshake {
+	uint32_t n;
+	uint16_t generation;
+};
+
+struct handshakes {
+	struct handshake *list;
+	uint32_t first, count, size;
+};
+
 struct worker {
 	struct daemon *daemon;
 	int number;
@@ -168,20 +201,24 @@ struct worker {
 	int ring_count;
 	uint32_t slot_bits, slot_mask;
 	uint32_t recipients; /* room in a delivery */
-	struct pool dialogs, ins, outs, deliveries, evidences, checks;
+	struct pool dialogs, ins, outs, deliveries, evidences, checks, secured, wires;
 	struct resolver *resolver;
 	struct resolver_stats dns_seen;                  /* counted already */
 	bool dns_dead;                                   /* as the log has it */
 	uint64_t dns_quiet, list_quiet[CONFIG_DNSLISTS]; /* ms, no such line before */
-	bool *timed; /* by session number: its slot has an entry in timeouts */
+	struct handshakes handshakes;
+	char *opened, *sealed; /* of the session at hand: plaintext in, records out */
+	char peeked;
+	char *answered; /* of the delivery at hand: plaintext in */
+	bool *timed;    /* by session number: its slot has an entry in timeouts */
 	struct wheel *drips, *timeouts;
 	struct listener listeners[WORKER_LISTENERS];
 	int listener_count;
 	struct accept_slot accepts[WORKER_LISTENERS * WORKER_ACCEPTS];
 	struct counters counters;
 	struct recent *recent;
-	const struct config *config; /* of this turn of the loop */
-	struct smtp_conf smtp;
+	const struct config *config;         /* of this turn of the loop */
+	struct smtp_conf smtp, smtp_secured; /* in the clear, inside TLS */
 	struct policy_conf policy;
 	uint64_t now;  /* ms, CLOCK_MONOTONIC */
 	uint32_t wall; /* s, CLOCK_REALTIME */
@@ -217,12 +254,19 @@ static inline struct ring *worker_ring(struct worker *w, uint32_t n)
 	return &w->rings[n >> w->slot_bits];
 }
 
-/* ---- session.c ---- */
+/* ---- arrival.c ---- */
 
 void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer);
+/* Bytes of a load balancer's header have come (PHASE_PROXY); its time is over. */
+void session_header(struct worker *w, uint32_t n, const char *buf, size_t len);
+void session_header_late(struct worker *w, uint32_t n);
+
+/* ---- session.c ---- */
+
 void session_received(struct worker *w, uint32_t n, const struct io_uring_cqe *cqe);
 void session_sent(struct worker *w, uint32_t n, int res);
 void session_dripped(struct worker *w, uint32_t n, int res);
+void session_looked(struct worker *w, uint32_t n, int res);
 void session_closed(struct worker *w, uint32_t n);
 /* The slot's timer: looks at whoever lives there now. */
 void session_timeout(struct worker *w, uint32_t n);
@@ -243,12 +287,79 @@ void session_reply(struct worker *w, struct session *s, enum smtp_reply r,
 /* Bytes that came behind a message: to be read as commands. */
 void session_push_back(struct worker *w, struct session *s, const char *bytes, size_t len);
 
+/* Its settings of the machine: in the clear or inside TLS. */
+const struct smtp_conf *session_conf(const struct worker *w, const struct session *s);
+/* Reads the client into a buffer of the ring. */
+void session_read(struct worker *w, uint32_t n);
+/* Sends the reply queue as it is. */
+void session_send(struct worker *w, uint32_t n);
+bool session_out_have(struct worker *w, struct session *s);
+void session_in_drop(struct worker *w, struct session *s);
+
+/* ---- secure.c ---- */
+
+bool secure_make(struct worker *w, uint32_t sessions);
+void secure_unmake(struct worker *w);
+/* STARTTLS: answers it, and awaits the handshake (WAIT_TLS) where there is room for one. */
+void secure_begin(struct worker *w, uint32_t n);
+void secure_end(struct worker *w, struct session *s);
+/* Bytes of a handshake wait in the session's input. */
+void secure_queue(struct worker *w, uint32_t n);
+/* A part of ours is out. */
+void secure_sent(struct worker *w, uint32_t n);
+bool secure_waiting(const struct worker *w);
+/* One step of one handshake. */
+void secure_turn(struct worker *w);
+/* Ciphertext to plaintext; false when the session is over. The second form leaves the result in a
+ * buffer of the worker that holds until the next call. */
+bool secure_open_to(struct worker *w, struct session *s, const char *in, size_t len, char *to,
+		    size_t room, size_t *ret_len);
+bool secure_open(struct worker *w, struct session *s, const char **buf, size_t *len);
+/* The reply queue to records, in place. */
+bool secure_seal(struct worker *w, struct session *s);
+/* A record of one byte; its length, at most OUT_SPARE, 0 when the session is broken. */
+size_t secure_seal_byte(struct worker *w, struct session *s, const char *byte, char *to);
+/* "TLSv1.3", or NULL in the clear. */
+const char *secure_version(struct worker *w, const struct session *s);
+
+/* ---- sanity.c ---- */
+
+enum sanity {
+	SANITY_EARLY_TALK,
+	SANITY_PIPELINING,
+	SANITY_HELO_SYNTAX,
+	SANITY_HELO_NAME,
+	SANITY_HELO_LITERAL,
+	SANITY_HELO_OURS,
+	SANITY_NON_SMTP,
+	SANITY_MAX
+};
+_Static_assert(SANITY_MAX <= 8, "session.shown");
+#define SANITY_WORDS 100 /* all of them, with commas */
+
+/* The client has shown it: counted once, unless the check is off or the source allowed. */
+void sanity_note(struct worker *w, struct session *s, enum sanity which);
+/* What is thought of the name in the dialog's helo. */
+void sanity_helo(struct worker *w, struct session *s);
+/* Looks once whether the client has spoken already (OP_PEEK); false: not asked for. */
+bool sanity_look(struct worker *w, uint32_t n);
+/* Why its recipients are refused, and the word for the log; NULL: they are not. */
+const char *sanity_refusal(const struct worker *w, const struct session *s, const char **ret_word);
+/* Adds what it has shown to the evidence for the policy. */
+void sanity_evidence(const struct session *s, struct policy_evidence *to);
+/* "early_talk,helo_name", or NULL. */
+const char *sanity_words(const struct session *s, char buf[SANITY_WORDS]);
+
 /* ---- stutter.c ---- */
 
 int stutter_banner(struct worker *w, const char *hostname);
 /* Begins to stutter for about `duration` ms; false when the session is not to be stuttered. */
 bool stutter_begin(struct worker *w, uint32_t n, uint64_t duration);
-/* A session leaves PHASE_STUTTER. */
+/* The reply queue a byte at a time, where the client is denied and its time is not over. */
+bool stutter_replies(struct worker *w, uint32_t n);
+/* One more byte of them is out. */
+void stutter_replied(struct worker *w, uint32_t n);
+/* A session leaves PHASE_STUTTER, or its replies are out. */
 void stutter_ended(struct worker *w);
 void stutter_fire(uint32_t n, uint16_t generation, void *worker);
 

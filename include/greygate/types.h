@@ -129,8 +129,8 @@ struct gg_conf {
 	__u32 have_net6;
 	__u32 budget;          /* new connections of each CPU in 2^27 ns; 0: unlimited */
 	__u64 source_interval; /* ns between two new connections of a source; 0: unlimited */
-	__u32 sample; /* every Nth new connection of a learned source is for the daemon; 0:
-			 none */
+	__u32 sample;          /* every Nth new connection of a learned source is for the daemon; 0:
+				  none */
 	__u32 zero;
 	__u64 tarpit_key;
 	__u64 source_burst;      /* ns: how many intervals may be used at once */

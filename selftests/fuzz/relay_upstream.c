@@ -81,6 +81,11 @@ static void input(struct run *r, const char *text, size_t len)
 		case UPSTREAM_SEND:
 			note(r, 'C', out.buf, out.len);
 			break;
+		case UPSTREAM_TLS:
+			demand(r->u.state == UP_SHAKING);
+			upstream_secured(&r->u, &r->c, &out);
+			note(r, 'T', out.buf, out.len);
+			break;
 		case UPSTREAM_READY:
 			note(r, 'R', (const char *)&r->u.caps, sizeof(r->u.caps));
 			command(r);
@@ -109,7 +114,8 @@ static void play(struct run *r, uint8_t choice, const char *text, size_t len, si
 	r->c = (struct upstream_client){.our_name = "gate.example",
 					.helo = choice & 1 ? "client.example" : "[192.0.2.7]",
 					.esmtp = choice & 2,
-					.use_xclient = choice & 4};
+					.use_xclient = choice & 4,
+					.tls = (choice >> 3) % 3};
 	r->c.addr.port = 25;
 	r->c.addr.addr.b[15] = 1;
 	upstream_init(&r->u);

@@ -291,6 +291,7 @@ postfix_new() {
 		error unix - - n - - error
 		virtual unix - n n - - virtual
 		anvil unix - - n - 1 anvil
+		tlsmgr unix - - n 1000? 1 tlsmgr
 		scache unix - - n - 1 scache
 		showq unix n - n - - showq
 		flush unix n - n 1000? 0 flush

@@ -20,6 +20,9 @@ A STEP is a command line (sent with CRLF; its whole reply is read) or one of
   :gone PIN ADDRESS          until there is no entry
   :kill PID        SIGKILL, at once after the last reply
   :touch FILE  :await FILE  :sleep S
+  :tls [VERSION]   the handshake, after STARTTLS (VERSION: 1.2 or 1.3)
+  :reads           T: reads, how many pieces have come since the last :reads; inside TLS at most a
+                   record each
   :quiet           from here on only replies and times are printed
   :nobanner        (first step) does not read the banner
   :eof             reads until the server closes
@@ -31,6 +34,7 @@ import ipaddress
 import os
 import signal
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -68,6 +72,7 @@ class Talk:
         self.code = ""
         self.replied = 0.0
         self.quiet = False
+        self.reads = 0
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_STREAM)
         self.sock.settimeout(LIMIT)
@@ -97,6 +102,7 @@ class Talk:
         if not data:
             raise Gone("<eof>")
         self.buffer += data
+        self.reads += 1
 
     def line(self):
         while b"\n" not in self.buffer:
@@ -144,6 +150,21 @@ class Talk:
             with open(name, "rb") as f:
                 data = f.read()
         self.send(stuffed(data))
+
+    def tls(self, version):
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        if version:
+            context.minimum_version = ssl.TLSVersion["TLSv" + version.replace(".", "_")]
+            context.maximum_version = context.minimum_version
+        try:
+            self.sock = context.wrap_socket(self.sock)
+        except ssl.SSLError as error:
+            raise Gone("<tls: %s>" % error.reason)
+        except OSError:
+            raise Gone("<tls: no answer>")
+        say("T: tls " + self.sock.version())
 
     def poll_map(self, pin, address, verdict):
         lib = ctypes.CDLL("libbpf.so.1", use_errno=True)
@@ -218,6 +239,11 @@ class Talk:
                 time.sleep(0.005)
         elif word == ":sleep":
             time.sleep(float(rest))
+        elif word == ":tls":
+            self.tls(rest)
+        elif word == ":reads":
+            say("T: reads %d" % self.reads)
+            self.reads = 0
         elif word == ":quiet":
             self.quiet = True
         elif word == ":eof":

@@ -8,7 +8,7 @@
 net_up || bail "network namespaces"
 mkdir "$T/backend"
 start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/backend" 2>"$T/backend.log"
-stutter="first = 0s  interval = 100ms  deny_limit = 2s"
+stutter="first = 0s  interval = 100ms  deny_limit = 3s"
 greylist="delay = 1s  delay_clean = 1s  delay_suspicious = 1s  jitter = 0  promote_after = 1  window = 6s  keep = 6s"
 trap_conf='addresses = {"trap@example.net", "@unused.example.net"}  life = 4s  max = 30d  action = reject'
 gate_conf

@@ -67,6 +67,19 @@ static void no_wildcard(const struct check *c, const char *key, const struct end
 	}
 }
 
+/* Each certificate has its key. */
+static void check_tls(const struct check *c)
+{
+	const struct config *f = c->config;
+
+	if (f->tls.certificate_count != f->tls.key_count)
+		complain(c->to, later(line_of(c, "tls", "certificate"), line_of(c, "tls", "key")),
+			 f->tls.key_count > f->tls.certificate_count ? "tls.certificate"
+								     : "tls.key",
+			 "%d certificates and %d keys; give as many of each, in the same order",
+			 f->tls.certificate_count, f->tls.key_count);
+}
+
 static void check_mode(const struct check *c)
 {
 	const struct config *f = c->config;
@@ -158,4 +171,5 @@ void check_config(const struct config *c, const int *lines, bool whole, struct c
 	if (whole)
 		check_mode(&check);
 	check_times(&check);
+	check_tls(&check);
 }

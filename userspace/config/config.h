@@ -29,6 +29,12 @@ struct config_dnslist {
 	int32_t weight; /* positive: listed is bad */
 	struct dnslist_replies replies;
 };
+#define CONFIG_BACKENDS 16
+
+enum config_check { CHECK_OFF, CHECK_EVIDENCE, CHECK_REJECT };
+
+/* TLS to the mail server. */
+enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_OPPORTUNISTIC, CONFIG_TLS_REQUIRED };
 
 struct config {
 	char *hostname;
@@ -42,6 +48,8 @@ struct config {
 	int protect_count;
 	struct endpoint *backend;
 	int backend_count;
+	struct prefix *balancers; /* proxy_protocol_from */
+	int balancer_count;
 	char *state_dir;
 	char *control;
 	char *bpffs;
@@ -84,6 +92,16 @@ struct config {
 		uint32_t hosts, nets;                 /* entries of the kernel's maps */
 		uint64_t store;                       /* bytes the store may grow to */
 	} limit;
+	struct {
+		enum config_check early_talk, pipelining, helo_syntax, helo_name, helo_literal,
+			helo_ours, non_smtp;
+	} check;
+	struct {
+		char **certificates, **keys; /* as many of each */
+		int certificate_count, key_count;
+		uint32_t sessions;
+		int backend; /* enum config_tls */
+	} tls;
 	struct {
 		bool xclient;     /* auto: when offered */
 		uint64_t timeout; /* ms */

@@ -7,6 +7,8 @@
 #include "../smtp/smtp.h"
 #include "schema.h"
 
+#define PATH_LONGEST 4000
+
 /* A read function puts the value at `to` (for a list: one element) and says by a word or two what
  * is wrong when it returns -EINVAL; "" leaves it at "not allowed here". */
 struct kind {
@@ -68,7 +70,7 @@ static int read_path(const struct schema_key *k, const char *text, void *to, con
 		*why = "does not begin with /";
 		return -EINVAL;
 	}
-	if (strlen(text) > k->max) {
+	if (strlen(text) > PATH_LONGEST || (!kind_is_list(k->kind) && strlen(text) > k->max)) {
 		*why = "too long";
 		return -EINVAL;
 	}
@@ -285,6 +287,8 @@ static const struct kind kinds[KIND_MAX] = {
 			  sizeof(struct endpoint), true, false, read_server, NULL},
 	[KIND_INTERFACES] = {"a list of interfaces such as {\"eth0\"}", "\"", sizeof(char *), true,
 			     true, read_interface, NULL},
+	[KIND_PATHS] = {"an absolute path or a list of them", "\"", sizeof(char *), true, true,
+			read_path, NULL},
 	[KIND_ENDPOINTS] = {"a list such as {\"192.0.2.25:25\", \"[2001:db8::25]:25\"}", "\"",
 			    sizeof(struct endpoint), true, false, read_endpoint, NULL},
 	[KIND_PREFIXES] = {"a list such as {\"192.0.2.0/24\", \"2001:db8::1\"}", "\"",

@@ -30,6 +30,18 @@ static const struct word policies[] = {
 };
 static const struct word matches[] = {
 	{"network", MATCH_NETWORK, NULL}, {"address", MATCH_ADDRESS, NULL}, {NULL, 0, NULL}};
+static const struct word checks[] = {
+	{"off", CHECK_OFF, NULL},
+	{"evidence", CHECK_EVIDENCE, NULL},
+	{"reject", CHECK_REJECT, NULL},
+	{NULL, 0, NULL},
+};
+static const struct word backend_tls[] = {
+	{"opportunistic", CONFIG_TLS_OPPORTUNISTIC, NULL},
+	{"required", CONFIG_TLS_REQUIRED, NULL},
+	{"none", CONFIG_TLS_NONE, NULL},
+	{NULL, 0, NULL},
+};
 static const struct word xclient[] = {{"auto", 1, NULL}, {"no", 0, NULL}, {NULL, 0, NULL}};
 
 #define AT(field) .offset = offsetof(struct config, field)
@@ -57,8 +69,10 @@ const struct schema_key schema[] = {
   .manual = "Where the daemon listens. In host mode not what the mail server owns, for example 127.0.0.1:2525 and [::1]:2525." },
 { "", "protect", KIND_ENDPOINTS, KEY_RELOAD, LIST(protect, protect_count), .max = 256, .example = "192.0.2.25:25",
   .manual = "host mode: the mail server's endpoints that are guarded." },
-{ "", "backend", KIND_ENDPOINTS, KEY_RELOAD | KEY_SAMPLE, LIST(backend, backend_count), .max = 16, .example = "127.0.0.1:10025",
+{ "", "backend", KIND_ENDPOINTS, KEY_RELOAD | KEY_SAMPLE, LIST(backend, backend_count), .max = CONFIG_BACKENDS, .example = "127.0.0.1:10025",
   .manual = "The mail server that gets the mail; more than one are tried in order." },
+{ "", "proxy_protocol_from", KIND_PREFIXES, KEY_RELOAD, LIST(balancers, balancer_count), .max = 256, .example = "10.1.0.0/24",
+  .manual = "Load balancers: their connections begin with a PROXY header (version 1 or 2) that names the client; without one they are closed. They are never judged themselves." },
 { "", "state_dir", KIND_PATH, 0, AT(state_dir), .def = "/var/lib/greygate", .max = 4000,
   .manual = "Directory of the store. Never on a network file system." },
 { "", "control", KIND_PATH, 0, AT(control), .def = "/run/greygate/control.sock", .max = 107,
@@ -155,6 +169,30 @@ const struct schema_key schema[] = {
   .manual = "Prefixes in each of the kernel's maps net4 and net6." },
 { "limit", "store", KIND_SIZE, 0, AT(limit.store), .def = "4g", .min = 16 * MIB, .max = 1024 * GIB,
   .manual = "Size the store may grow to on disk." },
+
+{ "check", "early_talk", KIND_WORD, KEY_RELOAD, AT(check.early_talk), .def = "evidence", .words = checks,
+  .manual = "Clients that speak before a stuttered banner is complete." },
+{ "check", "pipelining", KIND_WORD, KEY_RELOAD, AT(check.pipelining), .def = "evidence", .words = checks,
+  .manual = "Commands sent along with HELO or EHLO, whose answer says whether that is allowed." },
+{ "check", "helo_syntax", KIND_WORD, KEY_RELOAD, AT(check.helo_syntax), .def = "reject", .words = checks,
+  .manual = "HELO or EHLO with neither a domain nor an address literal. reject answers it with 501." },
+{ "check", "helo_name", KIND_WORD, KEY_RELOAD, AT(check.helo_name), .def = "evidence", .words = checks,
+  .manual = "A name that is not fully qualified, or an address without brackets." },
+{ "check", "helo_literal", KIND_WORD, KEY_RELOAD, AT(check.helo_literal), .def = "evidence", .words = checks,
+  .manual = "An address literal that is not the client's address." },
+{ "check", "helo_ours", KIND_WORD, KEY_RELOAD, AT(check.helo_ours), .def = "evidence", .words = checks,
+  .manual = "Our own hostname in HELO or EHLO." },
+{ "check", "non_smtp", KIND_WORD, KEY_RELOAD, AT(check.non_smtp), .def = "reject", .words = checks,
+  .manual = "Commands of HTTP, header lines, the greetings of TLS and SSH. reject answers with 550 and closes the connection." },
+
+{ "tls", "certificate", KIND_PATHS, KEY_RELOAD, LIST(tls.certificates, tls.certificate_count), .max = 64, .example = "/etc/greygate/tls.pem",
+  .manual = "PEM file with the certificate and its chain; more than one are chosen from by the name the client asks for, the first one otherwise. None: STARTTLS is not offered." },
+{ "tls", "key", KIND_PATHS, KEY_RELOAD, LIST(tls.keys, tls.key_count), .max = 64, .example = "/etc/greygate/tls.key",
+  .manual = "PEM file with the key of the certificate, without a password; as many, in the same order. A reload reads it as user." },
+{ "tls", "sessions", KIND_NUMBER, 0, AT(tls.sessions), .def = "10000", .min = 1, .max = 1000000,
+  .manual = "TLS sessions with clients open at once, about 16 kilobytes each; more than that are told to go on without." },
+{ "tls", "backend", KIND_WORD, KEY_RELOAD, AT(tls.backend), .def = "opportunistic", .words = backend_tls,
+  .manual = "TLS to the mail server. opportunistic: where it offers STARTTLS, in the clear where the handshake fails. required: or no mail is handed on. none: never. Its certificate is not verified." },
 
 { "upstream", "xclient", KIND_FLAG, KEY_RELOAD, AT(upstream.xclient), .def = "auto", .words = xclient,
   .manual = "auto: tell the mail server the client's address with XCLIENT when it offers that." },

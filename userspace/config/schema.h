@@ -27,6 +27,7 @@ enum kind_id {
 	KIND_REPLIES,  /* struct dnslist_replies */
 	/* Lists: a pointer at offset, an int at count. min and max limit how many. */
 	KIND_INTERFACES, /* char ** */
+	KIND_PATHS,      /* char **, absolute */
 	KIND_ENDPOINTS,  /* struct endpoint * */
 	KIND_PREFIXES,   /* struct prefix * */
 	KIND_TRAPS,      /* char **, user@domain or @domain */

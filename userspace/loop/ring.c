@@ -179,6 +179,14 @@ void ring_recv_into(struct ring *r, uint32_t slot, void *buf, size_t len, struct
 	recv_into(r, (int)slot, true, buf, len, e);
 }
 
+void ring_peek(struct ring *r, uint32_t slot, char *byte, struct ring_event e)
+{
+	struct io_uring_sqe *sqe = next_sqe(r, e);
+
+	io_uring_prep_recv(sqe, (int)slot, byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	sqe->flags |= IOSQE_FIXED_FILE;
+}
+
 void ring_recv_fd(struct ring *r, int fd, void *buf, size_t len, struct ring_event e)
 {
 	recv_into(r, fd, false, buf, len, e);

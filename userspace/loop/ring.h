@@ -56,6 +56,8 @@ void ring_accept(struct ring *r, int listener, uint32_t slot, struct sockaddr_st
 /* Into one of the ring's own buffers. */
 void ring_recv(struct ring *r, uint32_t slot, struct ring_event e);
 void ring_recv_into(struct ring *r, uint32_t slot, void *buf, size_t len, struct ring_event e);
+/* Whether there is input: one byte at most is read and left where it is, nothing is waited for. */
+void ring_peek(struct ring *r, uint32_t slot, char *byte, struct ring_event e);
 void ring_send(struct ring *r, uint32_t slot, const void *buf, size_t len, struct ring_event e);
 void ring_close(struct ring *r, uint32_t slot, struct ring_event e);
 void ring_connect_fd(struct ring *r, int fd, const struct sockaddr_storage *sa, socklen_t len,

@@ -29,6 +29,8 @@ enum why {
 	WHY_WRONG_CODE,
 	WHY_CLOSING,
 	WHY_QUIT,
+	WHY_NO_TLS,
+	WHY_TLS_REFUSED,
 	WHY_MAX
 };
 
@@ -45,6 +47,8 @@ static const char *const words[WHY_MAX] = {
 	[WHY_WRONG_CODE] = "mail server sent a reply code that does not belong to the command",
 	[WHY_CLOSING] = "mail server is closing the connection (421)",
 	[WHY_QUIT] = "mail server said good-bye",
+	[WHY_NO_TLS] = "mail server does not offer STARTTLS, which tls backend requires",
+	[WHY_TLS_REFUSED] = "mail server refused STARTTLS, which tls backend requires",
 };
 
 static enum upstream_act fail(struct upstream *u, enum why why)
@@ -95,22 +99,52 @@ static enum upstream_act banner(struct upstream *u, const struct upstream_client
 	return ask(u, UP_EHLO);
 }
 
-static enum upstream_act ehlo(struct upstream *u, const struct upstream_client *c,
-			      struct upstream_out *out)
+/* The greeting from where it may go on in the clear, or goes on inside TLS. */
+static enum upstream_act introduce(struct upstream *u, const struct upstream_client *c,
+				   struct upstream_out *out)
 {
 	char xclient[GREETING_XCLIENT + 1];
 
-	if (u->code / 100 == 5) {
+	if (!c->use_xclient || !greeting_xclient(u, c, xclient))
+		return ready(u);
+	say(out, "%s", xclient);
+	return ask(u, UP_XCLIENT);
+}
+
+static enum upstream_act ehlo(struct upstream *u, const struct upstream_client *c,
+			      struct upstream_out *out)
+{
+	bool wanted = c->tls != UPSTREAM_TLS_NONE && !u->secured;
+
+	if (u->code / 100 == 5 && !(wanted && c->tls == UPSTREAM_TLS_REQUIRED)) {
 		say(out, "HELO %s\r\n", c->our_name);
 		return ask(u, UP_HELO);
 	}
 	if (u->code / 100 != 2)
 		return fail(u, u->code == 421 ? WHY_CLOSING : WHY_EHLO);
 	greeting_learn(u);
-	if (!c->use_xclient || !greeting_xclient(u, c, xclient))
-		return ready(u);
-	say(out, "%s", xclient);
-	return ask(u, UP_XCLIENT);
+	if (wanted && u->caps & UPSTREAM_STARTTLS) {
+		say(out, "STARTTLS\r\n");
+		return ask(u, UP_STARTTLS);
+	}
+	if (wanted && c->tls == UPSTREAM_TLS_REQUIRED)
+		return fail(u, WHY_NO_TLS);
+	return introduce(u, c, out);
+}
+
+static enum upstream_act starttls(struct upstream *u, const struct upstream_client *c,
+				  struct upstream_out *out)
+{
+	if (u->code == 220) {
+		u->state = UP_SHAKING;
+		return UPSTREAM_TLS;
+	}
+	if (u->code == 421)
+		return fail(u, WHY_CLOSING);
+	if (c->tls == UPSTREAM_TLS_REQUIRED)
+		return fail(u, WHY_TLS_REFUSED);
+	u->secured = true;
+	return introduce(u, c, out);
 }
 
 static enum upstream_act helo(struct upstream *u, const struct upstream_client *c,
@@ -202,7 +236,8 @@ static const turn_fn turns[UP_STATE_MAX] = {
 	[UP_CONNECTING] = unasked, [UP_BANNER] = banner,   [UP_EHLO] = ehlo,
 	[UP_HELO] = helo,          [UP_XCLIENT] = xclient, [UP_EHLO_AGAIN] = ehlo_again,
 	[UP_IDLE] = unasked,       [UP_COMMAND] = command, [UP_TEXT] = unasked,
-	[UP_TEXT_END] = text_end,  [UP_BROKEN] = NULL,
+	[UP_STARTTLS] = starttls,  [UP_SHAKING] = unasked, [UP_TEXT_END] = text_end,
+	[UP_BROKEN] = NULL,
 };
 
 size_t upstream_input(struct upstream *u, const struct upstream_client *c, const char *buf,
@@ -228,7 +263,7 @@ size_t upstream_input(struct upstream *u, const struct upstream_client *c, const
 void upstream_init(struct upstream *u)
 {
 	u->state = UP_CONNECTING;
-	u->own_name = false;
+	u->own_name = u->secured = false;
 	u->command = 0;
 	u->why = WHY_NOTHING;
 	u->caps = u->xclient = 0;
@@ -240,6 +275,17 @@ void upstream_connected(struct upstream *u)
 {
 	assert(u->state == UP_CONNECTING);
 	u->state = UP_BANNER;
+}
+
+void upstream_secured(struct upstream *u, const struct upstream_client *c, struct upstream_out *out)
+{
+	assert(u->state == UP_SHAKING);
+	/* What was offered in the clear may have been anybody's (RFC 3207 4.2). */
+	u->caps = u->xclient = 0;
+	u->size_limit = 0;
+	u->secured = true;
+	say(out, "EHLO %s\r\n", c->our_name);
+	ask(u, UP_EHLO);
 }
 
 /* ---- commands ---- */

@@ -3,12 +3,12 @@
  * The client side of SMTP towards the mail server, as a pure state machine: bytes in, bytes and an
  * act out. No I/O, no clock; a struct upstream belongs to one thread and one connection.
  *
- * Connecting, timing and message bytes are the caller's. The machine does the greeting (banner,
- * EHLO or HELO, XCLIENT and EHLO again where it is offered and wanted), then one command at a time;
- * the reply to each is collected whole and handed over verbatim (an LF without its CR gets one).
- * What isn't a reply (RFC 5321 4.2), or comes unasked, breaks the connection. So does a reply 421,
- * after it was delivered to the command in flight: the state then is UP_BROKEN already, as it is
- * after the reply to QUIT.
+ * Connecting, timing, TLS and message bytes are the caller's. The machine does the greeting
+ * (banner, EHLO or HELO, STARTTLS and EHLO again, XCLIENT and EHLO again where it is offered and
+ * wanted), then one command at a time; the reply to each is collected whole and handed over
+ * verbatim (an LF without its CR gets one). What isn't a reply (RFC 5321 4.2), or comes unasked,
+ * breaks the connection. So does a reply 421, after it was delivered to the command in flight: the
+ * state then is UP_BROKEN already, as it is after the reply to QUIT.
  */
 #ifndef RELAY_UPSTREAM_H
 #define RELAY_UPSTREAM_H
@@ -30,6 +30,8 @@ enum upstream_state {
 	UP_HELO,
 	UP_XCLIENT,
 	UP_EHLO_AGAIN,
+	UP_STARTTLS, /* its answer is awaited */
+	UP_SHAKING,  /* the caller does the handshake */
 	UP_IDLE,     /* between commands */
 	UP_COMMAND,  /* a command's reply is awaited */
 	UP_TEXT,     /* 354 was seen: the caller sends the message */
@@ -62,6 +64,9 @@ enum upstream_xclient { /* attributes the backend listed */
 			XCLIENT_DESTPORT = 1 << 7,
 };
 
+/* Whether the connection is to be encrypted (RFC 3207). */
+enum upstream_tls { UPSTREAM_TLS_NONE, UPSTREAM_TLS_OPPORTUNISTIC, UPSTREAM_TLS_REQUIRED };
+
 /* Whom we speak for. The strings belong to the caller until the machine is UP_IDLE. */
 struct upstream_client {
 	const char
@@ -70,10 +75,12 @@ struct upstream_client {
 	struct endpoint addr; /* the client's own */
 	bool esmtp;
 	bool use_xclient; /* when offered */
+	uint8_t tls;      /* enum upstream_tls */
 };
 
 struct upstream {
 	uint8_t state;   /* enum upstream_state */
+	bool secured;    /* the handshake is over, or was refused and is done without */
 	bool own_name;   /* the client's EHLO name was refused after XCLIENT */
 	uint8_t command; /* which one's reply is awaited */
 	uint8_t why;     /* what broke it */
@@ -90,6 +97,8 @@ struct upstream {
 enum upstream_act {
 	UPSTREAM_MORE,        /* wait for more bytes */
 	UPSTREAM_SEND,        /* out has bytes to send */
+	UPSTREAM_TLS,         /* UP_SHAKING: begin TLS; bytes that are left were sent in the clear
+				 behind the answer: break off */
 	UPSTREAM_READY,       /* the greeting is over: IDLE */
 	UPSTREAM_REPLY_READY, /* u->code, u->reply[0..reply_len) */
 	UPSTREAM_FAIL,        /* broken; upstream_why says why; close it */
@@ -107,6 +116,10 @@ void upstream_connected(struct upstream *u);
  * broken it takes everything and fails again. */
 size_t upstream_input(struct upstream *u, const struct upstream_client *c, const char *buf,
 		      size_t len, struct upstream_out *out, enum upstream_act *ret);
+
+/* The handshake is over (UP_SHAKING): out has the EHLO that begins anew. */
+void upstream_secured(struct upstream *u, const struct upstream_client *c,
+		      struct upstream_out *out);
 
 /* Commands: only in UP_IDLE; they replace what is in out. Path (without brackets) and params (may
  * be "") are those of the client's own command, checked by the caller's grammar. After DATA's 354

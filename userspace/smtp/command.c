@@ -15,19 +15,24 @@ static const struct {
 	enum arg_rule arg;
 } verbs[] = {
 	{"EHLO", VERB_EHLO, ARG_ANY}, /* a missing name has its own reply */
-	{"HELO", VERB_HELO, ARG_ANY},        {"MAIL", VERB_MAIL, ARG_SOME},
-	{"RCPT", VERB_RCPT, ARG_SOME},       {"DATA", VERB_DATA, ARG_NONE},
-	{"QUIT", VERB_QUIT, ARG_NONE},       {"RSET", VERB_RSET, ARG_NONE},
-	{"NOOP", VERB_NOOP, ARG_ANY},        {"VRFY", VERB_VRFY, ARG_SOME},
-	{"HELP", VERB_HELP, ARG_ANY},        {"EXPN", VERB_FOREIGN, ARG_ANY},
-	{"STARTTLS", VERB_FOREIGN, ARG_ANY}, {"AUTH", VERB_FOREIGN, ARG_ANY},
-	{"BDAT", VERB_FOREIGN, ARG_ANY},     {"BURL", VERB_FOREIGN, ARG_ANY},
-	{"ETRN", VERB_FOREIGN, ARG_ANY},     {"TURN", VERB_FOREIGN, ARG_ANY},
-	{"SEND", VERB_FOREIGN, ARG_ANY},     {"SOML", VERB_FOREIGN, ARG_ANY},
-	{"SAML", VERB_FOREIGN, ARG_ANY},     {"", VERB_UNKNOWN, ARG_ANY},
+	{"HELO", VERB_HELO, ARG_ANY},          {"MAIL", VERB_MAIL, ARG_SOME},
+	{"RCPT", VERB_RCPT, ARG_SOME},         {"DATA", VERB_DATA, ARG_NONE},
+	{"QUIT", VERB_QUIT, ARG_NONE},         {"RSET", VERB_RSET, ARG_NONE},
+	{"NOOP", VERB_NOOP, ARG_ANY},          {"VRFY", VERB_VRFY, ARG_SOME},
+	{"HELP", VERB_HELP, ARG_ANY},          {"EXPN", VERB_FOREIGN, ARG_ANY},
+	{"STARTTLS", VERB_STARTTLS, ARG_NONE}, {"AUTH", VERB_FOREIGN, ARG_ANY},
+	{"BDAT", VERB_FOREIGN, ARG_ANY},       {"BURL", VERB_FOREIGN, ARG_ANY},
+	{"ETRN", VERB_FOREIGN, ARG_ANY},       {"TURN", VERB_FOREIGN, ARG_ANY},
+	{"SEND", VERB_FOREIGN, ARG_ANY},       {"SOML", VERB_FOREIGN, ARG_ANY},
+	{"SAML", VERB_FOREIGN, ARG_ANY},       {"GET", VERB_NOT_SMTP, ARG_ANY},
+	{"POST", VERB_NOT_SMTP, ARG_ANY},      {"PUT", VERB_NOT_SMTP, ARG_ANY},
+	{"HEAD", VERB_NOT_SMTP, ARG_ANY},      {"OPTIONS", VERB_NOT_SMTP, ARG_ANY},
+	{"CONNECT", VERB_NOT_SMTP, ARG_ANY},   {"DELETE", VERB_NOT_SMTP, ARG_ANY},
+	{"PRI", VERB_NOT_SMTP, ARG_ANY},       {"", VERB_UNKNOWN, ARG_ANY},
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
+#define NOT_SMTP (VERBS - 2) /* any row of the verb will do */
 
 const char *smtp_verb_name(enum smtp_verb v)
 {
@@ -35,6 +40,8 @@ const char *smtp_verb_name(enum smtp_verb v)
 
 	if (v == VERB_FOREIGN)
 		return "unsupported";
+	if (v == VERB_NOT_SMTP)
+		return "not SMTP";
 	while (verbs[i].verb != v && verbs[i].verb != VERB_UNKNOWN)
 		i++;
 	return *verbs[i].name ? verbs[i].name : "unknown";
@@ -73,6 +80,28 @@ size_t command_skip(const char *buf, size_t len, bool *ret_done)
 	return len - (len && buf[len - 1] == '\r');
 }
 
+bool command_client_hello(const char *buf, size_t len)
+{
+	return len >= 2 && buf[0] == 0x16 && buf[1] == 0x03;
+}
+
+/* "Subject: x", "Host:x", "SSH-2.0-x": lines of other protocols by their shape. */
+static bool foreign_shape(const char *line, size_t len)
+{
+	size_t i = 0;
+
+	if (len >= 4 && memcmp(line, "SSH-", 4) == 0)
+		return true;
+	while (i < len && (line[i] == '-' || (unsigned int)((line[i] | 0x20) - 'a') < 26 ||
+			   (unsigned int)(line[i] - '0') < 10))
+		i++;
+	/* A verb of ours with a stray colon is a slip. */
+	for (size_t k = 0; k < VERBS; k++)
+		if (strlen(verbs[k].name) == i && strncasecmp(verbs[k].name, line, i) == 0)
+			return false;
+	return i < len && line[i] == ':';
+}
+
 bool command_split(const char *line, size_t len, struct command *ret)
 {
 	const char *space;
@@ -89,6 +118,8 @@ bool command_split(const char *line, size_t len, struct command *ret)
 	while (verbs[i].verb != VERB_UNKNOWN &&
 	       (strlen(verbs[i].name) != name || strncasecmp(verbs[i].name, line, name) != 0))
 		i++;
+	if (verbs[i].verb == VERB_UNKNOWN && foreign_shape(line, len))
+		i = NOT_SMTP;
 	while (name < len && line[name] == ' ')
 		name++;
 	*ret = (struct command){verbs[i].verb, line + name, len - name};

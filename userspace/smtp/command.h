@@ -19,6 +19,9 @@ enum command_line command_line(const char *buf, size_t len, size_t limit, size_t
 /* Drops bytes up to and with the next CRLF. Returns how many; *ret_done: the CRLF was there. */
 size_t command_skip(const char *buf, size_t len, bool *ret_done);
 
+/* Whether these are the first bytes of a TLS handshake (a record of that type, RFC 8446 5.1). */
+bool command_client_hello(const char *buf, size_t len);
+
 struct command {
 	enum smtp_verb verb;
 	const char *arg; /* without white space around it */

@@ -16,6 +16,11 @@ static bool has_eightbit(const struct smtp_conf *c)
 	return c->eightbit;
 }
 
+static bool has_tls(const struct smtp_conf *c)
+{
+	return c->tls == SMTP_TLS_OFFERED;
+}
+
 static uint64_t message_limit(const struct smtp_conf *c)
 {
 	return c->message;
@@ -30,6 +35,7 @@ static const struct {
 	[EHLO_SIZE] = {"SIZE", has_message_limit, message_limit},
 	[EHLO_8BITMIME] = {"8BITMIME", has_eightbit, NULL},
 	[EHLO_ENHANCED] = {"ENHANCEDSTATUSCODES", NULL, NULL},
+	[EHLO_STARTTLS] = {"STARTTLS", has_tls, NULL},
 	[EHLO_HELP] = {"HELP", NULL, NULL},
 };
 

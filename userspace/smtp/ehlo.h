@@ -13,6 +13,7 @@ enum ehlo_keyword {
 	EHLO_SIZE,       /* RFC 1870 */
 	EHLO_8BITMIME,   /* RFC 6152 */
 	EHLO_ENHANCED,   /* RFC 2034 */
+	EHLO_STARTTLS,   /* RFC 3207 */
 	EHLO_HELP,       /* RFC 5321 */
 	EHLO_KEYWORD_MAX
 };

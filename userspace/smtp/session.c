@@ -78,6 +78,14 @@ static void unknown(struct turn *t)
 	answer(t, REPLY_UNKNOWN);
 }
 
+static void not_smtp(struct turn *t)
+{
+	if (t->c->only_smtp)
+		hang_up(t, REPLY_NOT_SMTP);
+	else
+		answer(t, REPLY_UNKNOWN);
+}
+
 static void foreign(struct turn *t)
 {
 	answer(t, REPLY_NOT_IMPLEMENTED);
@@ -89,7 +97,10 @@ static void greet(struct turn *t)
 	struct smtp *s = t->s;
 	enum smtp_act act = s->state >= SMTP_MAIL ? SMTP_RESET : SMTP_REPLIED;
 
-	if (t->cmd.arg_len > SMTP_DOMAIN || !smtp_domain_ok(t->cmd.arg, t->cmd.arg_len)) {
+	bool good =
+		t->cmd.arg_len && (t->c->any_helo || smtp_domain_ok(t->cmd.arg, t->cmd.arg_len));
+
+	if (t->cmd.arg_len > SMTP_DOMAIN || !good) {
 		answer(t, REPLY_BAD_HELO);
 		return;
 	}
@@ -172,6 +183,20 @@ static void rcpt(struct turn *t)
 	t->step->act = SMTP_ASK_RCPT;
 }
 
+/* Only where a session is greeted and nothing is under way. */
+static void starttls(struct turn *t)
+{
+	if (t->c->tls == SMTP_TLS_OFFERED)
+		t->step->act = SMTP_ASK_TLS;
+	else
+		answer(t, t->c->tls == SMTP_TLS_ACTIVE ? REPLY_SEQUENCE : REPLY_NOT_IMPLEMENTED);
+}
+
+static void starttls_untimely(struct turn *t)
+{
+	answer(t, t->c->tls == SMTP_TLS_NONE ? REPLY_NOT_IMPLEMENTED : REPLY_SEQUENCE);
+}
+
 static void data(struct turn *t)
 {
 	t->step->act = SMTP_ASK_DATA;
@@ -211,12 +236,14 @@ static const move_fn moves[VERB_MAX][SMTP_RCPT + 1] = {
 	[VERB_MAIL] = {sequence, mail, sequence, sequence},
 	[VERB_RCPT] = {sequence, sequence, rcpt, rcpt},
 	[VERB_DATA] = {sequence, sequence, data_for_nobody, data},
+	[VERB_STARTTLS] = {starttls_untimely, starttls, starttls_untimely, starttls_untimely},
 	[VERB_RSET] = {reset, reset, reset, reset},
 	[VERB_NOOP] = {noop, noop, noop, noop},
 	[VERB_VRFY] = {vrfy, vrfy, vrfy, vrfy},
 	[VERB_HELP] = {help, help, help, help},
 	[VERB_QUIT] = {quit, quit, quit, quit},
 	[VERB_FOREIGN] = {foreign, foreign, foreign, foreign},
+	[VERB_NOT_SMTP] = {not_smtp, not_smtp, not_smtp, not_smtp},
 	[VERB_UNKNOWN] = {unknown, unknown, unknown, unknown},
 };
 
@@ -240,6 +267,7 @@ static size_t take_line(struct turn *t, const char *buf, size_t len)
 	struct smtp *s = t->s;
 	enum command_line kind;
 	size_t skipped = 0, line;
+	bool hello;
 
 	if (s->skip_line) {
 		bool done;
@@ -254,8 +282,13 @@ static size_t take_line(struct turn *t, const char *buf, size_t len)
 	if (kind == LINE_MORE)
 		return skipped;
 	s->skip_line = kind != LINE_WHOLE;
+	hello = command_client_hello(buf, len - skipped);
+	if (hello)
+		t->step->verb = VERB_NOT_SMTP;
 	if (t->c->commands && ++s->commands > t->c->commands)
 		hang_up(t, REPLY_TOO_MANY_COMMANDS);
+	else if (hello && t->c->only_smtp)
+		hang_up(t, REPLY_NOT_SMTP);
 	else if (kind == LINE_WHOLE)
 		obey(t, buf, line - 2);
 	else
@@ -347,6 +380,11 @@ size_t smtp_input(struct smtp *s, const struct smtp_conf *c, const char *buf, si
 void smtp_init(struct smtp *s)
 {
 	*s = (struct smtp){.state = SMTP_START};
+}
+
+void smtp_tls_done(struct smtp *s)
+{
+	*s = (struct smtp){.state = SMTP_START, .errors = s->errors, .commands = s->commands};
 }
 
 void smtp_rcpt_done(struct smtp *s, bool accepted)

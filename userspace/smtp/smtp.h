@@ -45,6 +45,9 @@ struct smtp_out {
 	size_t len, cap;
 };
 
+/* Whether STARTTLS (RFC 3207) is there, and whether this session has been through it. */
+enum smtp_tls { SMTP_TLS_NONE, SMTP_TLS_OFFERED, SMTP_TLS_ACTIVE };
+
 struct smtp_conf {
 	const char *hostname;
 	const char *contact;
@@ -54,6 +57,9 @@ struct smtp_conf {
 	uint32_t recipients; /* asked for per transaction, then 452 4.5.3; 0: no limit */
 	uint64_t message;    /* bytes; announced as SIZE; 0: no limit, SIZE not announced */
 	bool eightbit;       /* 8BITMIME is offered */
+	bool any_helo;       /* HELO and EHLO take any text; else 501 */
+	bool only_smtp;      /* VERB_NOT_SMTP ends the session */
+	uint8_t tls;         /* enum smtp_tls */
 };
 
 /* A mailbox as the client wrote it, without brackets and source route; RFC 5321 4.1.2. */
@@ -90,6 +96,8 @@ enum smtp_act {
 	SMTP_REPLIED,   /* answered; go on with the rest */
 	SMTP_ASK_RCPT,  /* decide s->forward, then reply and smtp_rcpt_done */
 	SMTP_ASK_DATA,  /* DATA with accepted recipients: reply and smtp_data_done */
+	SMTP_ASK_TLS,   /* STARTTLS: reply; after REPLY_TLS_READY everything that follows is TLS,
+			   what came with the command is discarded, and smtp_tls_done ends it */
 	SMTP_TEXT,      /* step.data are message bytes, fit for the backend as they are */
 	SMTP_TEXT_END,  /* the last piece, CRLF "." CRLF included: reply and smtp_text_done */
 	SMTP_TEXT_BAD,  /* message refused: drop the backend's copy; the reply and SMTP_RESET come
@@ -104,12 +112,14 @@ enum smtp_verb {
 	VERB_MAIL,
 	VERB_RCPT,
 	VERB_DATA,
+	VERB_STARTTLS,
 	VERB_RSET,
 	VERB_NOOP,
 	VERB_VRFY,
 	VERB_HELP,
 	VERB_QUIT,
-	VERB_FOREIGN, /* defined for SMTP somewhere, not implemented here: 502 */
+	VERB_FOREIGN,  /* defined for SMTP somewhere, not implemented here: 502 */
+	VERB_NOT_SMTP, /* another protocol's: HTTP, header lines, SSH, TLS */
 	VERB_UNKNOWN,
 	VERB_MAX
 };
@@ -134,6 +144,8 @@ enum smtp_reply {
 	REPLY_RCPT_OK,             /* 250 2.1.5 */
 	REPLY_VRFY,                /* 252 2.1.5 */
 	REPLY_HELP,                /* 214 2.0.0 */
+	REPLY_TLS_READY,           /* 220 2.0.0 */
+	REPLY_TLS_BUSY,            /* 454 4.7.0 */
 	REPLY_GREYLISTED,          /* 451 4.7.1, with minutes, ticket, contact */
 	REPLY_SERVICE_DOWN,        /* 421 4.3.2 draining or full */
 	REPLY_TIMEOUT,             /* 421 4.4.2 */
@@ -157,6 +169,8 @@ enum smtp_reply {
 	REPLY_BACKEND_LOST,        /* 451 4.4.2 */
 	REPLY_BACKEND_BUSY,        /* 451 4.3.2: every backend connection is in use */
 	REPLY_DENIED,              /* 554 5.7.1 with reason, ticket, contact */
+	REPLY_PROTOCOL,            /* 550 5.5.0 with reason, ticket, contact */
+	REPLY_NOT_SMTP,            /* 550 5.5.0, then the connection is closed */
 	REPLY_MAX
 };
 
@@ -187,6 +201,8 @@ size_t smtp_input(struct smtp *s, const struct smtp_conf *c, const char *buf, si
 void smtp_rcpt_done(struct smtp *s, bool accepted);
 void smtp_data_done(struct smtp *s, bool accepted); /* true: 354 was sent */
 void smtp_text_done(struct smtp *s);                /* end of data was answered: back to READY */
+/* The handshake is over: what the client said in the clear is forgotten (RFC 3207 4.2). */
+void smtp_tls_done(struct smtp *s);
 /* The message can't be delivered any more: the rest is discarded and `reply` given at its end,
  * with SMTP_RESET. Before SMTP_TEXT_END only; a message that is discarded already keeps its reason.
  */

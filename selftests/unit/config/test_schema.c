@@ -35,6 +35,7 @@ static const struct {
 	{"", "xdp", "off", true},
 	{"", "listen", "{\"127.0.0.1:2526\"}", true},
 	{"", "backend", "{\"127.0.0.1:10026\"}", false},
+	{"", "proxy_protocol_from", "{\"10.1.0.0/24\"}", false},
 	{"", "state_dir", "/elsewhere", true},
 	{"", "control", "/elsewhere", true},
 	{"", "bpffs", "/elsewhere", true},
@@ -81,6 +82,15 @@ static const struct {
 	{"limit", "hosts", "2m", true},
 	{"limit", "nets", "200k", true},
 	{"limit", "store", "5g", true},
+	{"check", "early_talk", "off", false},
+	{"check", "pipelining", "off", false},
+	{"check", "helo_syntax", "off", false},
+	{"check", "helo_name", "off", false},
+	{"check", "helo_literal", "off", false},
+	{"check", "helo_ours", "off", false},
+	{"check", "non_smtp", "off", false},
+	{"tls", "sessions", "9999", true},
+	{"tls", "backend", "none", false},
 	{"upstream", "xclient", "no", false},
 	{"upstream", "timeout", "31s", false},
 	{"upstream", "connections", "501", true},
@@ -98,16 +108,17 @@ static void restart(void **state)
 	const char *key;
 
 	(void)state;
-	/* mode and protect are missing: they cannot change alone */
-	assert_int_equal(CHANGES + 2, schema_count);
+	/* mode and protect, certificate and key are missing: they cannot change alone */
+	assert_int_equal(CHANGES + 4, schema_count);
 	assert_null(config_needs_restart(from, from));
 	for (size_t i = 0; i < CHANGES; i++) {
 		const char *s = changes[i].section;
 		int row = schema_find(s, changes[i].name);
 		const char *listen =
 			strcmp(changes[i].name, "listen") ? "listen = {\"127.0.0.1:2525\"}" : "";
-		const char *backend =
-			strcmp(changes[i].name, "backend") ? "backend = {\"127.0.0.1:10025\"}" : "";
+		const char *backend = *s || strcmp(changes[i].name, "backend")
+					      ? "backend = {\"127.0.0.1:10025\"}"
+					      : "";
 
 		assert_true(row >= 0);
 		snprintf(text, sizeof(text), "%s\n%s\n%s%s%s = %s%s", listen, backend, s,
@@ -212,8 +223,8 @@ static void sections(void **state)
 
 	(void)state;
 	assert_string_equal(schema_known(NULL, known, sizeof(known)),
-			    "stutter, greylist, trap, limit, upstream, dns, dnslist");
-	assert_null(schema_section(6));
+			    "stutter, greylist, trap, limit, check, tls, upstream, dns, dnslist");
+	assert_null(schema_section(8));
 	assert_int_equal(schema_find("stutter", "delay"), -1);
 	assert_int_equal(schema_find("", "first"), -1);
 	schema_known("", known, 10);

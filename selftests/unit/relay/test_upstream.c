@@ -94,6 +94,12 @@ static void input(struct run *r, const char *text, size_t len)
 		case UPSTREAM_SEND:
 			hear(r, &out);
 			break;
+		case UPSTREAM_TLS:
+			assert_int_equal(r->u.state, UP_SHAKING);
+			note(r, "C", "HANDSHAKE", 9);
+			upstream_secured(&r->u, &r->c, &out);
+			hear(r, &out);
+			break;
 		case UPSTREAM_READY:
 			assert_int_equal(r->u.state, UP_IDLE);
 			command(r);
@@ -118,6 +124,8 @@ static void input(struct run *r, const char *text, size_t len)
 	}
 }
 
+static uint8_t wanted; /* enum upstream_tls of the runs to come */
+
 static struct run *run_new(const struct script *s, bool xclient)
 {
 	struct run *r = calloc(1, sizeof(*r));
@@ -125,8 +133,10 @@ static struct run *run_new(const struct script *s, bool xclient)
 	assert_non_null(r);
 	upstream_init(&r->u);
 	upstream_connected(&r->u);
-	r->c = (struct upstream_client){
-		.our_name = "gate.example", .helo = "client.example", .use_xclient = xclient};
+	r->c = (struct upstream_client){.our_name = "gate.example",
+					.helo = "client.example",
+					.use_xclient = xclient,
+					.tls = wanted};
 	assert_int_equal(endpoint_parse("192.0.2.7:4000", &r->c.addr), 0);
 	r->script = s;
 	return r;
@@ -181,6 +191,80 @@ static void play_every_way(const struct script *scripts, size_t count, bool xcli
 #define CLOSING "!:mail server is closing the connection (421)\n"
 #define WRONG "!:mail server sent a reply code that does not belong to the command\n"
 #define BYE "!:mail server said good-bye\n"
+
+/* How STARTTLS changes the greeting, by what is asked for. */
+static void tls_where_it_is_wanted_and_offered(void **state)
+{
+	static const struct {
+		enum upstream_tls tls;
+		struct script script;
+	} rows[] = {
+		{UPSTREAM_TLS_NONE,
+		 {{"220 hi\r\n", "250-mx\r\n250 STARTTLS\r\n", "421 a\r\n"},
+		  GREETED "C:MAIL FROM:<a@b.example>\r\nS:421 a\r\n" CLOSING}},
+		{UPSTREAM_TLS_OPPORTUNISTIC,
+		 {{"220 hi\r\n", "250-mx\r\n250 STARTTLS\r\n", "220 go\r\n",
+		   "250-mx\r\n250 STARTTLS\r\n", "421 a\r\n"},
+		  GREETED "C:STARTTLS\r\nC:HANDSHAKE\n" GREETED
+			  "C:MAIL FROM:<a@b.example>\r\nS:421 a\r\n" CLOSING}},
+		{UPSTREAM_TLS_OPPORTUNISTIC,
+		 {{"220 hi\r\n", "250 mx\r\n", "421 a\r\n"},
+		  GREETED "C:MAIL FROM:<a@b.example>\r\nS:421 a\r\n" CLOSING}},
+		{UPSTREAM_TLS_OPPORTUNISTIC,
+		 {{"220 hi\r\n", "250-mx\r\n250 STARTTLS\r\n", "454 no\r\n", "421 a\r\n"},
+		  GREETED "C:STARTTLS\r\nC:MAIL FROM:<a@b.example>\r\nS:421 a\r\n" CLOSING}},
+		{UPSTREAM_TLS_OPPORTUNISTIC,
+		 {{"220 hi\r\n", "250-mx\r\n250 STARTTLS\r\n", "421 no\r\n"},
+		  GREETED "C:STARTTLS\r\n" CLOSING}},
+		{UPSTREAM_TLS_REQUIRED,
+		 {{"220 hi\r\n", "250 mx\r\n"},
+		  GREETED "!:mail server does not offer STARTTLS, which tls backend requires\n"}},
+		{UPSTREAM_TLS_REQUIRED,
+		 {{"220 hi\r\n", "500 what\r\n"},
+		  GREETED "!:mail server answered EHLO with neither yes nor no\n"}},
+		{UPSTREAM_TLS_REQUIRED,
+		 {{"220 hi\r\n", "250-mx\r\n250 STARTTLS\r\n", "454 no\r\n"},
+		  GREETED "C:STARTTLS\r\n"
+			  "!:mail server refused STARTTLS, which tls backend requires\n"}},
+		{UPSTREAM_TLS_REQUIRED,
+		 {{"220 hi\r\n", "250-mx\r\n250 STARTTLS\r\n", "220 go\r\n", "502 what\r\n",
+		   "250 mx\r\n", "421 a\r\n"},
+		  GREETED "C:STARTTLS\r\nC:HANDSHAKE\n" GREETED "C:HELO gate.example\r\n"
+			  "C:MAIL FROM:<a@b.example>\r\nS:421 a\r\n" CLOSING}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		wanted = rows[i].tls;
+		play_every_way(&rows[i].script, 1, false);
+	}
+	wanted = UPSTREAM_TLS_NONE;
+}
+
+/* What the server offered before the handshake counts no more. */
+static void offers_in_the_clear_are_forgotten(void **state)
+{
+	static const struct upstream_client c = {.our_name = "gate.example",
+						 .tls = UPSTREAM_TLS_REQUIRED};
+	static const char *const says[] = {
+		"220 hi\r\n", "250-mx\r\n250-SIZE 5\r\n250-CHUNKING\r\n250 STARTTLS\r\n",
+		"220 go\r\n", "250 mx\r\n"};
+	struct upstream_out out;
+	struct upstream u;
+	enum upstream_act act;
+
+	(void)state;
+	upstream_init(&u);
+	upstream_connected(&u);
+	for (size_t i = 0; i < COUNT(says); i++) {
+		upstream_input(&u, &c, says[i], strlen(says[i]), &out, &act);
+		if (act == UPSTREAM_TLS)
+			upstream_secured(&u, &c, &out);
+	}
+	assert_int_equal(act, UPSTREAM_READY);
+	assert_int_equal(u.caps, UPSTREAM_ESMTP);
+	assert_int_equal(u.size_limit, 0);
+}
 
 static void deliveries_that_go_well_or_are_refused(void **state)
 {
@@ -487,6 +571,8 @@ static void mail_parameters_are_those_the_backend_knows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(tls_where_it_is_wanted_and_offered),
+		cmocka_unit_test(offers_in_the_clear_are_forgotten),
 		cmocka_unit_test(deliveries_that_go_well_or_are_refused),
 		cmocka_unit_test(xclient_greets_again),
 		cmocka_unit_test(a_refused_xclient_is_forgotten),

@@ -4,6 +4,7 @@
  * and writes down what came out, so that two runs can be compared. Lines of the record:
  *
  *   S: a reply line               A: rcpt PATH [PARAMS]   A: data PATH [PARAMS]
+ *   A: tls (from then on it is active)
  *   B: a line of a whole message  A: bad   A: reset   A: hangup
  *
  * Recipients whose local part begins with grey, deny or no are refused (451, 554, 550 of a
@@ -178,6 +179,12 @@ static inline bool host_step(struct host *h)
 		break;
 	case SMTP_HANGUP:
 		host_write(h, "A", "hangup", 6);
+		break;
+	case SMTP_ASK_TLS:
+		host_write(h, "A", "tls", 3);
+		smtp_reply(&out, &h->c, REPLY_TLS_READY, NULL);
+		smtp_tls_done(&h->s);
+		h->c.tls = SMTP_TLS_ACTIVE;
 		break;
 	case SMTP_NEED_MORE:
 	case SMTP_REPLIED:

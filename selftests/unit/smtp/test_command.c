@@ -118,7 +118,7 @@ static void verbs_are_split_from_their_arguments(void **state)
 		{"NoOp  \t ", VERB_NOOP, ""},
 		{"EHLO  a b ", VERB_EHLO, "a b"},
 		{"MAIL FROM:<a b>", VERB_MAIL, "FROM:<a b>"},
-		{"STARTTLS", VERB_FOREIGN, ""},
+		{"STARTTLS", VERB_STARTTLS, ""},
 		{"BDAT 5 LAST", VERB_FOREIGN, "5 LAST"},
 		{"NOOPE", VERB_UNKNOWN, ""},
 		{"NOO", VERB_UNKNOWN, ""},
@@ -126,7 +126,9 @@ static void verbs_are_split_from_their_arguments(void **state)
 		{" NOOP", VERB_UNKNOWN, "NOOP"},
 		{"", VERB_UNKNOWN, ""},
 		{"   ", VERB_UNKNOWN, ""},
-		{"GET / HTTP/1.1", VERB_UNKNOWN, "/ HTTP/1.1"},
+		{"GET / HTTP/1.1", VERB_NOT_SMTP, "/ HTTP/1.1"},
+		{"Host: x", VERB_NOT_SMTP, "x"},
+		{"SSH-2.0-x y", VERB_NOT_SMTP, "y"},
 		{"RCPT:", VERB_UNKNOWN, ""},
 	};
 

@@ -34,11 +34,13 @@ static void only_what_the_settings_allow_is_offered(void **state)
 
 static void offering_is_knowing(void **state)
 {
-	const struct smtp_conf none = {0}, all = {.message = 1, .eightbit = true};
+	const struct smtp_conf none = {0},
+			       all = {.message = 1, .eightbit = true, .tls = SMTP_TLS_OFFERED};
 
 	(void)state;
 	assert_false(ehlo_offers(&none, EHLO_SIZE));
 	assert_false(ehlo_offers(&none, EHLO_8BITMIME));
+	assert_false(ehlo_offers(&none, EHLO_STARTTLS));
 	assert_true(ehlo_offers(&none, EHLO_PIPELINING));
 	for (int k = 0; k < EHLO_KEYWORD_MAX; k++)
 		assert_true(ehlo_offers(&all, k));

@@ -118,6 +118,24 @@ static void every_verb_in_every_state(void **state)
 		  {221, SMTP_HANGUP, CLOSED},
 		  {221, SMTP_HANGUP, CLOSED},
 		  {221, SMTP_HANGUP, CLOSED}}},
+		{"STARTTLS",
+		 VERB_STARTTLS,
+		 {{503, SMTP_REPLIED, SAME},
+		  {220, SMTP_ASK_TLS, START},
+		  {503, SMTP_REPLIED, SAME},
+		  {503, SMTP_REPLIED, SAME}}},
+		{"STARTTLS now",
+		 VERB_STARTTLS,
+		 {{501, SMTP_REPLIED, SAME},
+		  {501, SMTP_REPLIED, SAME},
+		  {501, SMTP_REPLIED, SAME},
+		  {501, SMTP_REPLIED, SAME}}},
+		{"GET / HTTP/1.1",
+		 VERB_NOT_SMTP,
+		 {{500, SMTP_REPLIED, SAME},
+		  {500, SMTP_REPLIED, SAME},
+		  {500, SMTP_REPLIED, SAME},
+		  {500, SMTP_REPLIED, SAME}}},
 		{"EXPN x",
 		 VERB_FOREIGN,
 		 {{502, SMTP_REPLIED, SAME},
@@ -140,6 +158,7 @@ static void every_verb_in_every_state(void **state)
 			int next = rows[i].in[from].next == SAME ? from : rows[i].in[from].next;
 			const char *reply;
 
+			h->c.tls = SMTP_TLS_OFFERED;
 			host_line(h, rows[i].line);
 			reply = strstr(h->record, "S: ");
 			assert_non_null(reply);
@@ -153,6 +172,107 @@ static void every_verb_in_every_state(void **state)
 		}
 	}
 	assert_int_equal(seen, (1u << VERB_MAX) - 1);
+}
+
+/* RFC 3207 4.2: what was said in the clear is forgotten; what the client has used up is not. */
+static void the_handshake_begins_anew(void **state)
+{
+	struct host *h = host_in(SMTP_READY);
+
+	(void)state;
+	h->c.tls = SMTP_TLS_OFFERED;
+	host_line(h, "WHAT");
+	host_line(h, "STARTTLS");
+	assert_int_equal(h->s.state, SMTP_START);
+	assert_string_equal(h->s.helo, "");
+	assert_false(h->s.esmtp);
+	assert_int_equal(h->s.errors, 1);
+	assert_int_equal(h->s.commands, 3);
+	host_line(h, "MAIL FROM:<a@b.example>");
+	assert_int_equal(h->last_reply, REPLY_SEQUENCE);
+	h->record_len = 0;
+	memset(h->record, 0, sizeof(h->record));
+	host_line(h, "EHLO c");
+	assert_null(strstr(h->record, "STARTTLS"));
+	host_line(h, "STARTTLS");
+	assert_int_equal(h->last_reply, REPLY_SEQUENCE);
+	free(h);
+}
+
+static void without_a_certificate_there_is_no_starttls(void **state)
+{
+	(void)state;
+	for (int from = SMTP_START; from <= SMTP_RCPT; from++) {
+		struct host *h = host_in(from);
+
+		host_line(h, "STARTTLS");
+		assert_int_equal(h->last_reply, REPLY_NOT_IMPLEMENTED);
+		assert_int_equal(h->s.state, from);
+		free(h);
+	}
+}
+
+/* Lines and bytes of other protocols, through every cut. */
+static void what_is_no_smtp_ends_the_session(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		bool foreign;
+	} rows[] = {
+#define ROW(text, foreign) {text, sizeof(text) - 1, foreign}
+		ROW("GET / HTTP/1.1\r\n", true),
+		ROW("post / HTTP/1.1\r\n", true),
+		ROW("CONNECT mx.example.net:25 HTTP/1.1\r\n", true),
+		ROW("PRI * HTTP/2.0\r\n", true),
+		ROW("Host: mx.example.net\r\n", true),
+		ROW("User-Agent:curl\r\n", true),
+		ROW("Subject: cheap\r\n", true),
+		ROW("From:<a@b.example>\r\n", true),
+		ROW("SSH-2.0-OpenSSH_9.2\r\n", true),
+		ROW("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", true),
+		ROW("\x16\x03\x01 a line\r\n", true),
+		ROW("\x16\x02\x00\r\n", false),
+		ROW("GETS\r\n", false),
+		ROW("WHAT: x\r\n", true),
+		ROW("WHAT : x\r\n", false),
+		ROW(": x\r\n", false),
+		ROW("SSH\r\n", false),
+		ROW("\r\n", false),
+#undef ROW
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (size_t cut = 0; cut <= rows[i].len; cut++) {
+			struct host *h = host_new();
+
+			h->c.only_smtp = true;
+			host_feed(h, rows[i].bytes, cut);
+			host_feed(h, rows[i].bytes + cut, rows[i].len - cut);
+			if ((h->s.state == SMTP_CLOSED) != rows[i].foreign)
+				fail_msg("row %zu cut %zu: state %d\n%s", i, cut, h->s.state,
+					 h->record);
+			if (rows[i].foreign)
+				assert_int_equal(h->last_reply, REPLY_NOT_SMTP);
+			free(h);
+		}
+}
+
+static void any_helo_is_taken_where_it_may_be(void **state)
+{
+	struct host *h = host_new();
+
+	(void)state;
+	host_line(h, "HELO what is this?");
+	assert_int_equal(h->last_reply, REPLY_BAD_HELO);
+	h->c.any_helo = true;
+	host_line(h, "HELO what is this?");
+	assert_int_equal(h->last_reply, REPLY_HELO);
+	assert_string_equal(h->s.helo, "what is this?");
+	host_line(h, "EHLO");
+	assert_int_equal(h->last_reply, REPLY_BAD_HELO);
+	free(h);
 }
 
 static void a_transaction_leaves_nothing_behind(void **state)
@@ -385,6 +505,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_verb_in_every_state),
+		cmocka_unit_test(the_handshake_begins_anew),
+		cmocka_unit_test(without_a_certificate_there_is_no_starttls),
+		cmocka_unit_test(what_is_no_smtp_ends_the_session),
+		cmocka_unit_test(any_helo_is_taken_where_it_may_be),
 		cmocka_unit_test(a_transaction_leaves_nothing_behind),
 		cmocka_unit_test(the_envelope_is_kept_as_it_was_written),
 		cmocka_unit_test(the_step_names_the_reply),

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "backend.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "delivery.h"
+
+#define DOWN_MS 90000 /* longer than the pause between two probes, which end it sooner */
+
+/* ---- health ---- */
+
+static void say_health(const struct config *c, int which, const char *verdict, const char *why)
+{
+	char text[ENDPOINT_TEXT];
+	struct log_line l;
+
+	log_begin(&l, LOG_RELAY);
+	log_str(&l, "verdict", verdict);
+	log_str(&l, "backend", endpoint_text(&c->backend[which], text));
+	log_str(&l, "reason", why);
+	log_end(&l);
+}
+
+bool backend_is_down(const struct daemon *d, int which, uint64_t now)
+{
+	return atomic_load_explicit(&d->backend_down[which], memory_order_relaxed) > now;
+}
+
+void backend_down(struct daemon *d, const struct config *c, int which, uint64_t now,
+		  const char *why)
+{
+	/* Of several who notice at once one speaks. */
+	if (!atomic_exchange(&d->backend_down[which], now + DOWN_MS))
+		say_health(c, which, "down", why);
+}
+
+void backend_up(struct daemon *d, const struct config *c, int which)
+{
+	if (atomic_load_explicit(&d->backend_down[which], memory_order_relaxed) &&
+	    atomic_exchange(&d->backend_down[which], 0))
+		say_health(c, which, "up", "answers again");
+}
+
+/* ---- which one ---- */
+
+static bool connect_to(struct worker *w, struct delivery *d)
+{
+	const struct config *c = w->config;
+	socklen_t len;
+
+	d->peer = c->backend[d->backend];
+	len = addr_to_sockaddr(&d->peer, &d->address);
+	d->fd = socket(d->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (d->fd < 0)
+		return false;
+	d->connecting = true;
+	delivery_ask(w, d, ASKED_GREETING, c->upstream.timeout);
+	ring_connect_fd(delivery_ring(w), d->fd, &d->address, len,
+			delivery_token(w, d, OP_BACK_CONNECT));
+	return true;
+}
+
+bool backend_connect(struct worker *w, struct delivery *d)
+{
+	const struct config *c = w->config;
+
+	for (; d->backend < c->backend_count; d->backend++) {
+		if (backend_is_down(w->daemon, d->backend, w->now) != d->last_resort) {
+			d->passed_over |= !d->last_resort;
+			continue;
+		}
+		if (connect_to(w, d))
+			return true;
+	}
+	d->fd = -1;
+	if (d->last_resort || !d->passed_over)
+		return false;
+	d->last_resort = true;
+	d->backend = 0;
+	return backend_connect(w, d);
+}
+
+/* Leaves the connection at hand, of which nothing is in flight. */
+static void leave(struct worker *w, struct delivery *d)
+{
+	backend_release(w, d);
+	if (d->fd >= 0)
+		close(d->fd);
+	d->fd = -1;
+	upstream_init(&d->up);
+}
+
+bool backend_skip(struct worker *w, struct delivery *d, const char *why)
+{
+	if (d->backend < w->config->backend_count)
+		backend_down(w->daemon, w->config, d->backend, w->now, why);
+	leave(w, d);
+	d->in_the_clear = false;
+	d->backend++;
+	return backend_connect(w, d);
+}
+
+bool backend_plain(struct worker *w, struct delivery *d)
+{
+	leave(w, d);
+	d->in_the_clear = true;
+	counter_add(&w->counters, COUNT_backend_plain, 1);
+	return d->backend < w->config->backend_count && connect_to(w, d);
+}
+
+/* ---- bytes ---- */
+
+void backend_send(struct worker *w, struct delivery *d, const char *bytes, size_t len)
+{
+	char *wire;
+
+	d->sending = true;
+	if (d->secured) {
+		wire = pool_at(&w->wires, d->wire);
+		if (tls_seal(&d->tls, bytes, len, false, wire, BACK_WIRE, &len)) {
+			/* Never in the clear: the completion finds the connection closed. */
+			shutdown(d->fd, SHUT_RDWR);
+			len = 1;
+		}
+		bytes = wire;
+	}
+	ring_send_fd(delivery_ring(w), d->fd, bytes, len, delivery_token(w, d, OP_BACK_SEND));
+}
+
+bool backend_open(struct worker *w, struct delivery *d, const char **text, size_t *len)
+{
+	int rc;
+
+	*text = d->in;
+	if (!d->secured)
+		return true;
+	*text = w->answered;
+	rc = tls_open(&d->tls, d->in, *len, w->answered, OPENED, len);
+	return !rc || (rc == -EPIPE && *len);
+}
+
+int backend_secure(struct worker *w, struct delivery *d)
+{
+	if (tls_begin_client(&d->tls, w->daemon->tls_client))
+		return -ENOMEM;
+	d->wire = pool_take(&w->wires); /* there is one for each delivery */
+	d->shaking = true;
+	return backend_shake(w, d, 0);
+}
+
+int backend_shake(struct worker *w, struct delivery *d, size_t len)
+{
+	char *wire = pool_at(&w->wires, d->wire);
+	size_t used = len, out, more, rest;
+	enum tls_step step;
+
+	if (d->sending)
+		return -EPROTO;
+	step = tls_handshake(&d->tls, d->in, &used, wire, BACK_WIRE, &out);
+	if (step == TLS_DEAD || step == TLS_FULL)
+		return -EPROTO;
+	if (step == TLS_DONE) {
+		struct upstream_client client = delivery_client(w, d);
+
+		d->shaking = false;
+		d->secured = true;
+		/* Session tickets may follow, but nobody has been asked anything. */
+		if (tls_open(&d->tls, d->in + used, len - used, w->answered, OPENED, &rest) || rest)
+			return -EPROTO;
+		upstream_secured(&d->up, &client, &d->out);
+		if (tls_seal(&d->tls, d->out.buf, d->out.len, false, wire + out, BACK_WIRE - out,
+			     &more))
+			return -EPROTO;
+		out += more;
+	}
+	if (!out)
+		return 0;
+	d->sending = true;
+	ring_send_fd(delivery_ring(w), d->fd, wire, out, delivery_token(w, d, OP_BACK_SEND));
+	return 0;
+}
+
+void backend_release(struct worker *w, struct delivery *d)
+{
+	if (!d->shaking && !d->secured)
+		return;
+	tls_end(&d->tls);
+	pool_give(&w->wires, d->wire);
+	d->shaking = d->secured = false;
+}

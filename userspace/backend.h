@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which mail server a delivery goes to, and the bytes to and from it: the order of the backends and
+ * their health, TLS where it is offered or asked for. The dialogue is delivery.c's.
+ */
+#ifndef GREYGATE_BACKEND_H
+#define GREYGATE_BACKEND_H
+
+#include "worker.h"
+
+/* ---- health: any thread ---- */
+
+/* It did not answer: the others are preferred for a while. It answered. ms of CLOCK_MONOTONIC */
+void backend_down(struct daemon *d, const struct config *c, int which, uint64_t now,
+		  const char *why);
+void backend_up(struct daemon *d, const struct config *c, int which);
+bool backend_is_down(const struct daemon *d, int which, uint64_t now);
+
+/* ---- one delivery: its worker ---- */
+
+/* Connects to the next backend in order from d->backend on; those that are down only when there is
+ * no other. False: there is none left. */
+bool backend_connect(struct worker *w, struct delivery *d);
+/* The one at hand is of no use (nothing of it is in flight): the next one. False: none is left. */
+bool backend_skip(struct worker *w, struct delivery *d, const char *why);
+/* Sends bytes that live until the completion; inside TLS as records. */
+void backend_send(struct worker *w, struct delivery *d, const char *bytes, size_t len);
+/* What was received, as text: false when TLS is broken. The text holds until the next call. */
+bool backend_open(struct worker *w, struct delivery *d, const char **text, size_t *len);
+/* STARTTLS was answered with 220: begins the handshake. 0 or -ENOMEM. */
+int backend_secure(struct worker *w, struct delivery *d);
+/* Bytes of the handshake came. 0: it goes on, or EHLO is on its way; -EPROTO: it failed. */
+int backend_shake(struct worker *w, struct delivery *d, size_t len);
+/* The handshake failed and may be done without: the same mail server again, in the clear. */
+bool backend_plain(struct worker *w, struct delivery *d);
+void backend_release(struct worker *w, struct delivery *d);
+
+#endif

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "internal.h"
+
+static SSL_CTX *context_new(const SSL_METHOD *method)
+{
+	SSL_CTX *ctx = SSL_CTX_new(method);
+
+	if (!ctx)
+		return NULL;
+	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
+					 SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_num_tickets(ctx, 0);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	/* A session that waits holds no record buffers: 16 KB instead of 50. */
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	return ctx;
+}
+
+/* The first certificate that is for the name; without one the first of all serves: a sender that
+ * checks names will see for itself. */
+static int choose(SSL *ssl, int *alert, void *context)
+{
+	const struct tls_context *c = context;
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+	(void)alert;
+	for (int i = 0; name && i < c->count; i++) {
+		if (X509_check_host(SSL_CTX_get0_certificate(c->list[i]), name, 0, 0, NULL) != 1)
+			continue;
+		SSL_set_SSL_CTX(ssl, c->list[i]);
+		return SSL_TLSEXT_ERR_OK;
+	}
+	return SSL_TLSEXT_ERR_NOACK;
+}
+
+static int no_password(char *buf, int size, int writing, void *arg)
+{
+	(void)buf, (void)size, (void)writing, (void)arg;
+	return 0;
+}
+
+static int load(struct tls_context *c, const char *certificate, const char *key, char *err,
+		size_t err_size)
+{
+	SSL_CTX *ctx = context_new(TLS_server_method());
+	char why[200];
+
+	if (!ctx) {
+		snprintf(err, err_size, "tls: out of memory");
+		return -ENOMEM;
+	}
+	c->list[c->count++] = ctx;
+	SSL_CTX_set_default_passwd_cb(ctx, no_password);
+	if (SSL_CTX_use_certificate_chain_file(ctx, certificate) != 1)
+		snprintf(err, err_size,
+			 "tls certificate %s: %s; name a PEM file with the certificate and its "
+			 "chain that greygated's user may read",
+			 certificate, tls_why(why, sizeof(why)));
+	else if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
+		snprintf(err, err_size,
+			 "tls key %s: %s; name the PEM file of the certificate's key, without a "
+			 "password, that greygated's user may read",
+			 key, tls_why(why, sizeof(why)));
+	else
+		return 0;
+	return -EINVAL;
+}
+
+int tls_context_server(char *const *certificates, char *const *keys, int count,
+		       struct tls_context **ret, char *err, size_t err_size)
+{
+	struct tls_context *c = calloc(1, sizeof(*c));
+	int rc = c ? 0 : -ENOMEM;
+
+	if (!rc)
+		c->method = tls_method();
+	if (!rc && !c->method)
+		rc = -ENOMEM;
+	if (rc)
+		snprintf(err, err_size, "tls: out of memory");
+	for (int i = 0; i < count && !rc; i++)
+		rc = load(c, certificates[i], keys[i], err, err_size);
+	if (rc) {
+		tls_context_free(&c);
+		return rc;
+	}
+	SSL_CTX_set_tlsext_servername_callback(c->list[0], choose);
+	SSL_CTX_set_tlsext_servername_arg(c->list[0], c);
+	*ret = c;
+	return 0;
+}
+
+int tls_context_client(struct tls_context **ret)
+{
+	struct tls_context *c = calloc(1, sizeof(*c));
+
+	if (c) {
+		c->method = tls_method();
+		c->list[0] = context_new(TLS_client_method());
+		c->count = c->list[0] ? 1 : 0;
+	}
+	if (!c || !c->method || !c->count) {
+		tls_context_free(&c);
+		return -ENOMEM;
+	}
+	*ret = c;
+	return 0;
+}
+
+void tls_context_free(struct tls_context **c)
+{
+	if (!*c)
+		return;
+	for (int i = 0; i < (*c)->count; i++)
+		SSL_CTX_free((*c)->list[i]);
+	BIO_meth_free((*c)->method);
+	free(*c);
+	*c = NULL;
+}

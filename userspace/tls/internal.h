@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Between context.c and session.c. */
+#ifndef TLS_INTERNAL_H
+#define TLS_INTERNAL_H
+
+#include <openssl/ssl.h>
+
+#include "tls.h"
+
+struct tls_context {
+	BIO_METHOD *method; /* the caller's buffers as OpenSSL sees them */
+	int count;
+	SSL_CTX *list[TLS_CERTIFICATES]; /* the first is the one without SNI */
+};
+
+/* session.c */
+BIO_METHOD *tls_method(void);
+
+#endif

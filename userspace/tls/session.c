@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One TLS session over the caller's buffers. OpenSSL sees them as a BIO that reads from `in` and
+ * writes to `out`; what the protocol wants to say while there is no `out` (an alert, the answer to
+ * a key update) waits in `aside` and goes first in the next tls_seal.
+ */
+#include <errno.h>
+#include <openssl/err.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+
+static int bio_read(BIO *b, char *buf, size_t size, size_t *ret)
+{
+	struct tls *t = BIO_get_data(b);
+	size_t n = size < t->in_len ? size : t->in_len;
+
+	BIO_clear_retry_flags(b);
+	if (!n) {
+		BIO_set_retry_read(b);
+		return 0;
+	}
+	memcpy(buf, t->in, n);
+	t->in += n;
+	t->in_len -= n;
+	*ret = n;
+	return 1;
+}
+
+static int bio_write(BIO *b, const char *buf, size_t len, size_t *ret)
+{
+	struct tls *t = BIO_get_data(b);
+	char *to = t->out ? t->out + t->out_len : t->aside + t->aside_len;
+	size_t room = t->out ? t->out_cap - t->out_len : TLS_ASIDE - t->aside_len;
+	size_t n = len < room ? len : room;
+
+	BIO_clear_retry_flags(b);
+	if (!n) {
+		BIO_set_retry_write(b);
+		return 0;
+	}
+	memcpy(to, buf, n);
+	*(t->out ? &t->out_len : &t->aside_len) += n;
+	*ret = n;
+	return 1;
+}
+
+static long bio_ctrl(BIO *b, int command, long number, void *arg)
+{
+	(void)b, (void)number, (void)arg;
+	return command == BIO_CTRL_FLUSH;
+}
+
+BIO_METHOD *tls_method(void)
+{
+	BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_TYPE_START, "greygate");
+
+	if (!m)
+		return NULL;
+	BIO_meth_set_read_ex(m, bio_read);
+	BIO_meth_set_write_ex(m, bio_write);
+	BIO_meth_set_ctrl(m, bio_ctrl);
+	return m;
+}
+
+static int begin(struct tls *t, const struct tls_context *c)
+{
+	BIO *bio = BIO_new(c->method);
+
+	*t = (struct tls){.ssl = SSL_new(c->list[0])};
+	if (!bio || !t->ssl) {
+		BIO_free(bio);
+		tls_end(t);
+		return -ENOMEM;
+	}
+	BIO_set_data(bio, t);
+	BIO_set_init(bio, 1);
+	SSL_set_bio(t->ssl, bio, bio);
+	return 0;
+}
+
+int tls_begin_server(struct tls *t, const struct tls_context *c)
+{
+	int rc = begin(t, c);
+
+	if (!rc)
+		SSL_set_accept_state(t->ssl);
+	return rc;
+}
+
+int tls_begin_client(struct tls *t, const struct tls_context *c)
+{
+	int rc = begin(t, c);
+
+	if (!rc)
+		SSL_set_connect_state(t->ssl);
+	return rc;
+}
+
+void tls_end(struct tls *t)
+{
+	SSL_free(t->ssl);
+	t->ssl = NULL;
+}
+
+static void lend(struct tls *t, const char *in, size_t in_len, char *out, size_t cap)
+{
+	t->in = in;
+	t->in_len = in_len;
+	t->out = out;
+	t->out_len = 0;
+	t->out_cap = cap;
+	ERR_clear_error();
+}
+
+/* Takes the buffers back; returns what was written. */
+static size_t settle(struct tls *t)
+{
+	size_t n = t->out_len;
+
+	t->in = NULL;
+	t->out = NULL;
+	t->in_len = t->out_len = t->out_cap = 0;
+	return n;
+}
+
+enum tls_step tls_handshake(struct tls *t, const char *in, size_t *len, char *out, size_t cap,
+			    size_t *ret_len)
+{
+	int rc;
+
+	lend(t, in, *len, out, cap);
+	rc = SSL_do_handshake(t->ssl);
+	*len -= t->in_len;
+	*ret_len = settle(t);
+	if (rc == 1)
+		return TLS_DONE;
+	switch (SSL_get_error(t->ssl, rc)) {
+	case SSL_ERROR_WANT_READ:
+		return TLS_MORE;
+	case SSL_ERROR_WANT_WRITE:
+		return TLS_FULL;
+	default:
+		return TLS_DEAD;
+	}
+}
+
+int tls_open(struct tls *t, const char *in, size_t len, char *out, size_t cap, size_t *ret_len)
+{
+	size_t filled = 0, n;
+	int error;
+
+	lend(t, in, len, NULL, 0);
+	while (SSL_read_ex(t->ssl, out + filled, cap - filled, &n) == 1)
+		filled += n;
+	error = SSL_get_error(t->ssl, 0);
+	*ret_len = filled;
+	len = t->in_len;
+	settle(t);
+	if (error == SSL_ERROR_WANT_READ && !len)
+		return 0;
+	return error == SSL_ERROR_ZERO_RETURN ? -EPIPE : -EPROTO;
+}
+
+int tls_seal(struct tls *t, const char *plain, size_t len, bool last, char *out, size_t cap,
+	     size_t *ret_len)
+{
+	size_t aside = t->aside_len, n;
+	bool good = cap >= aside;
+
+	if (good)
+		memcpy(out, t->aside, aside);
+	t->aside_len = 0;
+	lend(t, NULL, 0, out + aside, cap - aside);
+	while (good && len) {
+		good = SSL_write_ex(t->ssl, plain, len, &n) == 1;
+		plain += good ? n : 0;
+		len -= good ? n : 0;
+	}
+	if (good && last)
+		good = SSL_shutdown(t->ssl) >= 0;
+	*ret_len = aside + settle(t);
+	return good ? 0 : -EPROTO;
+}
+
+const char *tls_version(const struct tls *t)
+{
+	return SSL_get_version(t->ssl);
+}
+
+const char *tls_why(char *buf, size_t size)
+{
+	unsigned long first = ERR_peek_error();
+	const char *words = first ? ERR_reason_error_string(first) : NULL;
+
+	if (words)
+		snprintf(buf, size, "%s", words);
+	else
+		snprintf(buf, size, "%s",
+			 first && ERR_SYSTEM_ERROR(first) ? strerror((int)(first & ERR_SYSTEM_MASK))
+							  : "the peer closed the connection");
+	ERR_clear_error();
+	return buf;
+}
