@@ -15,8 +15,10 @@ import sys
 
 GREYLIST_PEERS = (("responder", "bare responder", 0.8), ("postfix", "Postfix+postgrey", 8))
 # The peer's name in the xdp program's output, in words, and the least ratio; None: for information.
-XDP_PEERS = (("nftables", "nftables set", 5), ("xdp_filter", "xdp-filter", 2),
-             ("xdp_drop", "bare XDP_DROP", 0.5))
+XDP_PEERS = {100000: (("nftables", "nftables set", 2.5), ("xdp_filter", "xdp-filter", None),
+                      ("xdp_drop", "bare XDP_DROP", None)),
+             1000000: (("nftables", "nftables set", 5), ("xdp_filter", "xdp-filter", 2),
+                       ("xdp_drop", "bare XDP_DROP", 0.5))}
 
 
 def objects(path):
@@ -139,11 +141,13 @@ def decide(raw, table):
 def xdp(found, table):
     for o in found:
         ours = o.get("greygate")
-        for name, words, least in XDP_PEERS:
+        hosts = o.get("hosts")
+        size = "1 M" if hosts == 1000000 else f"{hosts // 1000} k"
+        for name, words, least in XDP_PEERS.get(hosts, XDP_PEERS[1000000]):
             peer = o.get(name)
             if ours and peer:
                 ratio = ours / peer
-                table.add(f"XDP deny Mpps, {words}", ours / 1e6, peer / 1e6, ratio,
+                table.add(f"XDP deny Mpps, {size}, {words}", ours / 1e6, peer / 1e6, ratio,
                           f">= {least}" if least else "", ratio >= least if least else None, digits=2)
 
 
