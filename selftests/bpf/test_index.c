@@ -82,6 +82,17 @@ static struct gg_bucket *bucket_of(const char *host4)
 	return &x->bucket[gg_index_bucket(gg_index_hash4(addr, x->hash_key), x->used)];
 }
 
+/* The lists anew, and the index with another key until 198.51.100.1 shares its bucket with no entry
+ * that ends: what is asked of the truth because of such a neighbour is not what these tests are
+ * about. */
+static void renew(void)
+{
+	do {
+		lists_renew();
+		assert_int_equal(index_build(fp), 0);
+	} while (bucket_of("198.51.100.1")->state >> GG_BUCKET_ENDS_SHIFT);
+}
+
 /* ---- what it answers ---- */
 
 static void a_flood_leaves_the_entry_alone_until_the_sweep(void **state)
@@ -90,7 +101,7 @@ static void a_flood_leaves_the_entry_alone_until_the_sweep(void **state)
 	int i;
 
 	(void)state;
-	lists_renew();
+	renew();
 	flood_from("198.51.100.1");
 	assert_int_equal(entry_of("198.51.100.1").hits, GG_ASKED_DROPS);
 	before = dropped();
@@ -116,7 +127,7 @@ static void what_passes_is_marked_on_its_entry(void **state)
 	int i;
 
 	(void)state;
-	lists_renew();
+	renew();
 	for (i = 0; i < 50; i++)
 		assert_int_equal(syn_from("198.51.100.6"), XDP_PASS);
 	assert_int_equal(entry_of("198.51.100.6").hits, 50);
@@ -125,7 +136,7 @@ static void what_passes_is_marked_on_its_entry(void **state)
 static void any_change_of_an_entry_counts_at_once(void **state)
 {
 	(void)state;
-	lists_renew();
+	renew();
 	flood_from("198.51.100.1");
 	room_put(fp, "198.51.100.1", GG_ALLOW, GG_NO_ACTION, 0);
 	assert_int_equal(syn_from("198.51.100.1"), XDP_PASS);
@@ -146,13 +157,15 @@ static void any_change_of_an_entry_counts_at_once(void **state)
 static void the_same_verdict_again_keeps_the_drops(void **state)
 {
 	(void)state;
-	lists_renew();
+	renew();
 	flood_from("198.51.100.1");
-	room_put(fp, "198.51.100.1", GG_DENY, GG_DROP_NEW, 0xfffffff0);
+	room_put(fp, "198.51.100.1", GG_DENY, GG_DROP_NEW, 0);
 	syn_from("198.51.100.1");
 	assert_int_equal(entry_of("198.51.100.1").hits, GG_ASKED_DROPS);
 	/* Built anew it knows them from the entry. */
-	assert_int_equal(index_build(fp), 0);
+	do
+		assert_int_equal(index_build(fp), 0);
+	while (bucket_of("198.51.100.1")->state >> GG_BUCKET_ENDS_SHIFT);
 	syn_from("198.51.100.1");
 	assert_int_equal(entry_of("198.51.100.1").hits, GG_ASKED_DROPS);
 }
@@ -173,7 +186,7 @@ static bool passes_in_the_end(const char *from)
 static void an_expiry_is_noticed(void **state)
 {
 	(void)state;
-	lists_renew();
+	renew();
 	room_put(fp, "198.51.100.1", GG_DENY, GG_DROP_NEW, time(NULL) + 2);
 	flood_from("198.51.100.1");
 	assert_true(passes_in_the_end("198.51.100.1"));
@@ -185,7 +198,7 @@ static void the_sweep_renews_ends(void **state)
 	struct gg_bucket *b;
 
 	(void)state;
-	lists_renew();
+	renew();
 	room_put(fp, "198.51.100.1", GG_DENY, GG_DROP_NEW, ROOM_EXPIRED);
 	b = bucket_of("198.51.100.1");
 	assert_int_equal(b->state >> GG_BUCKET_ENDS_SHIFT, 1);
@@ -216,7 +229,7 @@ static void a_change_cut_short_contradicts_nothing(void **state)
 	struct index_edit edit;
 
 	(void)state;
-	lists_renew();
+	renew();
 	flood_from("198.51.100.1");
 	edit = index_begin(fp, MAP_HOST4, &key);
 	assert_int_equal(bpf_map_delete_elem(fp->maps[MAP_HOST4], &key), 0);
@@ -231,7 +244,7 @@ static void out_of_force_the_truth_is_asked(void **state)
 	const struct prefix p = room_prefix("198.51.100.1");
 
 	(void)state;
-	lists_renew();
+	renew();
 	index_off(fp);
 	assert_int_equal(syn_from("198.51.100.1"), XDP_DROP);
 	assert_int_equal(syn_from("2001:db8:1::1"), XDP_DROP);
