@@ -146,11 +146,15 @@ json_t *row_record(const struct policy_conf *c, const struct record *r, const st
 {
 	char net[PREFIX_TEXT], ticket[TICKET_TEXT];
 	json_t *row = json_object();
+	struct prefix p;
 
-	if (source)
-		prefix_text(source, net);
-	else
+	if (source) {
+		/* The store keeps the address that counted last. */
+		p = is_network(r) ? addr_network(&source->addr) : *source;
+		prefix_text(&p, net);
+	} else {
 		record_net(r, net);
+	}
 	json_object_set_new(row, "state", json_string(state_text(r)));
 	json_object_set_new(row, "source", json_string(net));
 	if (from)
