@@ -79,7 +79,10 @@ expect() { # name source evidence
 	like "$1: greylisted" "$out" '^S: 451 '
 	is "$1" "$(evidence "$2")" "$3"
 }
-expect "a confirmed name, a good list, SPF pass" 192.0.2.7 "confirmed 'mail.good.example' pass 'good.example' -3"
+# Whom a list calls good does not wait.
+unlike "a confirmed name, a good list, SPF pass: not greylisted" "$(try 192.0.2.7)" '^S: 451 '
+is "a confirmed name, a good list, SPF pass" "$(evidence 192.0.2.7)" \
+	"confirmed 'mail.good.example' pass 'good.example' -3"
 expect "a name that leads elsewhere, a bad list" 192.0.2.8 "unconfirmed '' pass 'good.example' 2"
 expect "no name, another bad list" 203.0.113.7 "none '' fail 'good.example' 2"
 expect "a list over quota says nothing" 203.0.113.8 "none '' fail 'good.example' 0"
