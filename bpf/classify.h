@@ -28,6 +28,7 @@ struct gg_facts {
 	bool connected; /* a local socket that doesn't listen holds the tuple; see gg_asks_sockets
 			 */
 	bool self;      /* from an address to the same address: this host talks to itself */
+	bool gateway;   /* the mail server is behind this host: what is local is the daemon's */
 };
 
 enum gg_route {
@@ -54,6 +55,12 @@ struct gg_decision {
 /* Whether `connected` can change the decision; else asking the socket table is wasted. */
 static inline bool gg_asks_sockets(const struct gg_facts *f)
 {
+	if (f->gateway)
+		return f->kind != GG_KIND_FRAGMENT &&
+		       !(f->verdict == GG_DENY &&
+			 (f->action == GG_DROP_ALL ||
+			  (f->action == GG_DROP_NEW && f->kind == GG_KIND_NEW &&
+			   f->hits >= GG_ASKED_DROPS)));
 	return f->kind == GG_KIND_NEW && f->verdict == GG_DENY && f->action == GG_DROP_NEW &&
 	       f->hits < GG_ASKED_DROPS;
 }
@@ -74,6 +81,9 @@ static inline struct gg_decision gg_classify(const struct gg_facts *f)
 	 * respects the path MTU. Whoever fragments TCP wants to get past a filter. */
 	if (f->kind == GG_KIND_FRAGMENT)
 		return gg_decide(GG_TO_NOBODY, GG_STAT_drop_fragment);
+
+	if (f->gateway && f->connected)
+		return gg_decide(GG_TO_DAEMON, GG_STAT_local_flow);
 
 	/* Open connections live on whatever the lists say; a stray segment earns its RST from the
 	 * stack. */

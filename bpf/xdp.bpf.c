@@ -3,13 +3,18 @@
  * The XDP program: drops what the lists say is to be dropped, before the stack has paid for it.
  *
  * Order: parse; protected endpoint?; known flood?; entry in force for the source; verdict. Nothing
- * else is ever judged, and a frame is never changed. Headers must lie in the first buffer of a
- * multi-buffer frame; where they don't, the frame passes.
+ * else is ever judged. Headers must lie in the first buffer of a multi-buffer frame; where they
+ * don't, the frame passes. In gateway mode what is for the mail server or comes from it is sent on
+ * from here; no other frame is ever changed.
  */
 #include "flood.h"
+#include "forward.h"
+#include "gate.h"
 #include "lists.h"
 #include "maps.h"
 #include "parse.h"
+#include "protected.h"
+#include "sockets.h"
 
 #include <xdp/xdp_helpers.h>
 
@@ -19,66 +24,31 @@ struct {
 	__uint(XDP_PASS, 1);
 } XDP_RUN_CONFIG(greygate_xdp);
 
-#define TCP_LISTEN 10 /* net/tcp_states.h */
-
-/* Whether a socket that doesn't listen holds the tuple: open, in handshake or in TIME_WAIT. */
+/* Whether a socket that doesn't listen holds the tuple. */
 static __always_inline bool is_connected(struct xdp_md *ctx, const struct packet *p)
 {
-	struct bpf_sock_tuple tuple = {};
-	struct bpf_sock *sk;
-	__u32 zero = 0, size;
-	bool found;
-	__u32 *busy;
+	const struct tuple t = {p->from, p->to.addr, p->from_port, bpf_htons(p->to.port), p->is4};
 
-	busy = bpf_map_lookup_elem(&asking, &zero);
-	if (!busy)
-		return false;
-	if (p->is4) {
-		__builtin_memcpy(&tuple.ipv4.saddr, p->from + 12, 4);
-		__builtin_memcpy(&tuple.ipv4.daddr, p->to.addr + 12, 4);
-		tuple.ipv4.sport = p->from_port;
-		tuple.ipv4.dport = bpf_htons(p->to.port);
-		size = sizeof(tuple.ipv4);
-	} else {
-		__builtin_memcpy(tuple.ipv6.saddr, p->from, 16);
-		__builtin_memcpy(tuple.ipv6.daddr, p->to.addr, 16);
-		tuple.ipv6.sport = p->from_port;
-		tuple.ipv6.dport = bpf_htons(p->to.port);
-		size = sizeof(tuple.ipv6);
+	return holder_of(ctx, &t, NULL) == HOLDER_CONNECTION;
+}
+
+/* Gateway mode: a packet that is for no protected endpoint may come from one. */
+static __always_inline int pass_or_answer(struct xdp_md *ctx, const struct gg_conf *switches,
+					  const struct packet *p)
+{
+	struct gg_vip_key from;
+
+	if (switches && switches->mode == GG_MODE_GATEWAY && p->kind != GG_KIND_FRAGMENT) {
+		from = gate_source(p);
+		if (is_protected(switches, &from)) {
+			if (!gate_answers_daemon(ctx, p))
+				return forward(ctx);
+			count(GG_STAT_local_flow);
+			return XDP_PASS;
+		}
 	}
-	*busy = 1;
-	sk = bpf_skc_lookup_tcp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
-	*busy = 0;
-	if (!sk)
-		return false;
-	found = sk->state != TCP_LISTEN;
-	bpf_sk_release(sk);
-	return found;
-}
-
-static __always_inline bool same_endpoint(const struct gg_vip_key *a, const struct gg_vip_key *b)
-{
-	const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
-
-	/* The port first: it differs most often. */
-	return x[4] == y[4] && x[3] == y[3] && x[2] == y[2] && x[1] == y[1] && x[0] == y[0];
-}
-
-/* A third of the cost of a drop would be the hash lookup. */
-static __always_inline bool is_protected(const struct gg_conf *switches,
-					 const struct gg_vip_key *to)
-{
-	if (switches->first.port && same_endpoint(&switches->first, to))
-		return true;
-	return bpf_map_lookup_elem(&vip, to) != NULL;
-}
-
-static __always_inline void count_connection(const struct gg_vip_key *to)
-{
-	struct gg_vip *endpoint = bpf_map_lookup_elem(&vip, to);
-
-	if (endpoint)
-		endpoint->connections++;
+	count(GG_STAT_not_ours);
+	return XDP_PASS;
 }
 
 static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
@@ -88,16 +58,17 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 	struct flood_place place = {};
 	struct gg_decision decision;
 	struct gg_entry *entry;
-	bool dropped, decided;
+	bool dropped, decided, gateway;
 	__u32 zero = 0;
+	int action = XDP_PASS;
 	__u64 now;
 
 	switches = bpf_map_lookup_elem(&conf, &zero);
-	if (!switches || !is_protected(switches, &p->to)) {
-		count(GG_STAT_not_ours);
-		return XDP_PASS;
-	}
+	if (!switches || !is_protected(switches, &p->to))
+		return pass_or_answer(ctx, switches, p);
 
+	gateway = switches->mode == GG_MODE_GATEWAY;
+	facts.gateway = gateway;
 	now = bpf_ktime_get_coarse_ns();
 	if (p->is4 && p->kind == GG_KIND_NEW) {
 		place = flood_place(p, switches, now);
@@ -113,14 +84,22 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 		facts.hits = entry->hits;
 	}
 	if (gg_asks_sockets(&facts))
-		facts.connected = is_connected(ctx, p);
+		facts.connected =
+			gateway ? gate_holder(ctx, (void *)(long)ctx->data,
+					      (void *)(long)ctx->data_end, p) == HOLDER_CONNECTION
+				: is_connected(ctx, p);
 	decision = gg_classify(&facts);
 	count(decision.cause);
 
 	dropped = decision.route == GG_TO_NOBODY;
-	/* In host mode a connection that passes is marked where its listener is chosen. */
-	decided = dropped ||
-		  (p->kind == GG_KIND_NEW && !facts.connected && switches->mode != GG_MODE_HOST);
+	if (dropped)
+		action = XDP_DROP;
+	else if (gateway && decision.route == GG_TO_MTA)
+		action = forward(ctx);
+	/* A connection that passes is marked where it is decided: in host mode with the choice of
+	 * its listener, in gateway mode by tc. */
+	decided = dropped || (p->kind == GG_KIND_NEW && !facts.connected &&
+			      (switches->mode == GG_MODE_RELAY || action == XDP_REDIRECT));
 	if (entry && decided && decision.cause != GG_STAT_drop_fragment) {
 		if (dropped && !entry->hits)
 			report_first_drop(entry, p->from, now);
@@ -135,7 +114,7 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 	}
 	if (!dropped && decided)
 		count_connection(&p->to);
-	return dropped ? XDP_DROP : XDP_PASS;
+	return action;
 }
 
 SEC("xdp.frags")

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "delivery.h"
+#include "transparent.h"
 
 static struct delivery *at(struct worker *w, uint32_t number)
 {
@@ -197,26 +198,56 @@ void delivery_ask(struct worker *w, struct delivery *d, enum asked what, uint64_
 	d->timeout = timeout;
 }
 
-static void connect_next(struct worker *w, struct delivery *d)
+#define CLIENT_TRIES 2
+
+/* In the client's own name: its address, and its port, which no connection of its own to the mail
+ * server can have while this session is open. After a first delivery the port may be in TIME_WAIT;
+ * then any other will do. A descriptor, -1: no more tries. */
+static int open_as_client(struct worker *w, struct delivery *d)
+{
+	const struct session *s = worker_session(w, d->session);
+	const struct endpoint client = {s->src, s->port};
+	int fd;
+
+	d->peer = w->config->protect[s->listener];
+	for (; d->backend < CLIENT_TRIES; d->backend++) {
+		fd = transparent_socket(&client, d->backend > 0);
+		if (fd >= 0)
+			return fd;
+	}
+	return -1;
+}
+
+static int open_backend(struct worker *w, struct delivery *d)
 {
 	const struct config *c = w->config;
+	int fd = -1;
 
 	for (; d->backend < c->backend_count; d->backend++) {
-		socklen_t len;
-
 		d->peer = c->backend[d->backend];
-		len = addr_to_sockaddr(&d->peer, &d->address);
-		d->fd = socket(d->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (d->fd < 0)
-			continue;
-		d->connecting = true;
-		delivery_ask(w, d, ASKED_GREETING, c->upstream.timeout);
-		ring_connect_fd(delivery_ring(w), d->fd, &d->address, len,
-				delivery_token(w, d, OP_BACK_CONNECT));
+		fd = socket(addr_is4(&d->peer.addr) ? AF_INET : AF_INET6,
+			    SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (fd >= 0)
+			break;
+	}
+	return fd;
+}
+
+static void connect_next(struct worker *w, struct delivery *d)
+{
+	socklen_t len;
+
+	d->fd = w->config->mode == GG_MODE_GATEWAY ? open_as_client(w, d) : open_backend(w, d);
+	if (d->fd < 0) {
+		d->fd = -1;
+		fail(w, d, "connect");
 		return;
 	}
-	d->fd = -1;
-	fail(w, d, "connect");
+	len = addr_to_sockaddr(&d->peer, &d->address);
+	d->connecting = true;
+	delivery_ask(w, d, ASKED_GREETING, w->config->upstream.timeout);
+	ring_connect_fd(delivery_ring(w), d->fd, &d->address, len,
+			delivery_token(w, d, OP_BACK_CONNECT));
 }
 
 static struct delivery *begin(struct worker *w, uint32_t n)
@@ -485,7 +516,8 @@ static void greeted(struct worker *w, struct delivery *d)
 static void back_received(struct worker *w, struct delivery *d, int res)
 {
 	struct upstream_client client = {.our_name = w->config->hostname,
-					 .use_xclient = w->config->upstream.xclient};
+					 .use_xclient = w->config->upstream.xclient &&
+							w->config->mode != GG_MODE_GATEWAY};
 	uint16_t generation = d->generation;
 	size_t used = 0;
 
@@ -509,6 +541,8 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 		client.helo = smtp->helo;
 		client.esmtp = smtp->esmtp;
 		client.addr = (struct endpoint){s->src, s->port};
+		if (w->config->mode == GG_MODE_GATEWAY) /* who it is, it sees by itself */
+			client.our_name = smtp->helo;
 	}
 	while (used < (size_t)res && d->generation == generation && !d->closing) {
 		enum upstream_act act;
@@ -553,6 +587,9 @@ static void back_connected(struct worker *w, struct delivery *d, int res)
 		close(d->fd);
 		d->fd = -1;
 		d->backend++;
+		/* Only a taken port is a reason to take another one. */
+		if (w->config->mode == GG_MODE_GATEWAY && res != -EADDRNOTAVAIL)
+			d->backend = CLIENT_TRIES;
 		connect_next(w, d);
 		return;
 	}

@@ -167,9 +167,9 @@ gate_conf() {
 		mode = ${mode:-relay}
 		interfaces = {${interfaces-\"g0\"}}
 		xdp = ${xdp:-auto}
-		listen = {${listen:-\"0.0.0.0:25\", \"[::]:25\"}}
+		${listen_line-listen = {${listen:-\"0.0.0.0:25\", \"[::]:25\"\}}}
 		protect = {${protect-}}
-		backend = {${backend:-\"$MAIL4:25\"}}
+		${backend_line-backend = {${backend:-\"$MAIL4:25\"\}}}
 		state_dir = "$T/state"
 		control = "$T/run/control.sock"
 		bpffs = "$T/bpf/greygate"

@@ -27,6 +27,7 @@ enum map_id {
 	MAP_SOCKS,
 	MAP_ASKING,
 	MAP_FLOOD,
+	MAP_PORTS,
 	MAP_COUNT
 };
 
@@ -65,6 +66,8 @@ const char *words_reason(int code);
 
 int probe_capabilities(char *err, size_t err_size);
 int probe_kernel(const struct fastpath_conf *conf, char *err, size_t err_size);
+/* gateway mode: the kernel must forward what the daemon doesn't take. */
+int probe_forwarding(const struct fastpath_conf *conf, char *err, size_t err_size);
 int probe_interfaces(const struct fastpath_conf *conf, char *err, size_t err_size);
 
 /* ---- pins.c ---- */
@@ -132,6 +135,38 @@ void attach_commit(struct attach *a, const struct pins_ids *own);
 int attach_clear(const struct pins_ids *own, bool orphans, const int *keep, int keep_count,
 		 void (*report)(const char *line, void *arg), void *arg);
 
+/* Whose program it is, by the meta map it uses. */
+enum owner { OWNER_OTHER, OWNER_US, OWNER_GONE, OWNER_ALIVE };
+enum owner attach_owner(int prog_fd, const struct pins_ids *own);
+
+/* ---- ingress.c ---- */
+
+/* The tc program during a start: where this start put it, and over what. */
+struct ingress {
+	int ifindex[FASTPATH_INTERFACES];
+	int old_fd[FASTPATH_INTERFACES]; /* -1: none */
+	int count;
+};
+
+/* Loads it over maps and puts it on every interface. After a failure *ret still says where it got
+ * to, for ingress_undo. */
+int ingress_attach(const struct fastpath_conf *conf, const int maps[MAP_COUNT],
+		   const struct pins_ids *own, struct ingress *ret, char *err, size_t err_size);
+void ingress_undo(struct ingress *in);
+void ingress_close(struct ingress *in);
+/* Whether any interface has the program: the policy route is in use. */
+bool ingress_stands(void);
+/* As attach_clear; keep may be NULL. */
+int ingress_clear(const struct pins_ids *own, bool orphans, const struct ingress *keep,
+		  void (*report)(const char *line, void *arg), void *arg);
+
+/* ---- route.c ---- */
+
+/* Rules and routes for these interfaces and the families that are protected; twice is once. */
+int route_add(const struct fastpath_conf *conf, char *err, size_t err_size);
+/* Removes all but what keep needs (NULL: all). Returns how many. */
+int route_clear(const struct fastpath_conf *keep);
+
 /* ---- lookup.c ---- */
 
 struct lookup {
@@ -176,5 +211,7 @@ int entries_count_nets(struct fastpath *fp);
 /* Writes fp->switches to conf. With fp->lock held, or before others know fp. */
 int switches_write(struct fastpath *fp);
 int switches_write_meta(struct fastpath *fp);
+/* The interfaces that XDP may send out of. */
+int switches_ports(struct fastpath *fp, const struct fastpath_conf *conf);
 
 #endif

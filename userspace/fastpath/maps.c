@@ -18,6 +18,7 @@ const char *const map_names[MAP_COUNT] = {
 	[MAP_NET6] = "net6",     [MAP_VIP] = "vip",       [MAP_STATS] = "stats",
 	[MAP_EVENTS] = "events", [MAP_CONF] = "conf",     [MAP_META] = "meta",
 	[MAP_SOCKS] = "socks",   [MAP_ASKING] = "asking", [MAP_FLOOD] = "flood",
+	[MAP_PORTS] = "ports",
 };
 
 /* Maps that hold what was learned; the others are written by every start. */
@@ -31,7 +32,7 @@ static bool is_carried(enum map_id id)
 static bool is_switch(enum map_id id)
 {
 	return id == MAP_VIP || id == MAP_CONF || id == MAP_META || id == MAP_SOCKS ||
-	       id == MAP_FLOOD;
+	       id == MAP_FLOOD || id == MAP_PORTS;
 }
 
 struct old_maps {

@@ -1,0 +1,129 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Gateway mode: Postfix is behind the gate, keeps its address and sees the client's own. Strangers
+# meet the daemon, promoted sources are forwarded to Postfix; open sessions survive every change of
+# the lists, and nothing but TCP to the protected endpoints is touched.
+# shellcheck source=selftests/system/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# client --- gate --- hop --- mail. The way between hop and mail is narrower than the rest.
+ip netns add hop && ip -n hop link set lo up || bail "network namespace hop"
+net_up || bail "network namespaces"
+{
+	ip -n gate link del g1
+	ip -n gate link add g1 type veth peer name h0 netns hop &&
+		ip -n hop link add h1 type veth peer name m0 netns mail
+	ip -n gate link set g1 up; ip -n hop link set h0 up
+	ip -n hop link set h1 mtu 1300 up; ip -n mail link set m0 mtu 1300 up
+	ip -n gate addr add 10.9.0.1/24 dev g1; ip -n gate addr add fd09::1/64 dev g1 nodad
+	ip -n hop addr add 10.9.0.2/24 dev h0; ip -n hop addr add fd09::2/64 dev h0 nodad
+	ip -n hop addr add 198.51.100.1/24 dev h1; ip -n hop addr add 2001:db8:2::1/64 dev h1 nodad
+	ip -n mail addr add $MAIL4/24 dev m0; ip -n mail addr add $MAIL6/64 dev m0 nodad
+	ip -n client route add 198.51.100.0/24 via $GATE4; ip -n client route add 2001:db8:2::/64 via $GATE6
+	ip -n client route add 10.9.0.0/24 via $GATE4; ip -n client route add fd09::/64 via $GATE6
+	ip -n gate route add 198.51.100.0/24 via 10.9.0.2; ip -n gate route add 2001:db8:2::/64 via fd09::2
+	ip -n hop route add default via 10.9.0.1; ip -n hop -6 route add default via fd09::1
+	ip -n mail route add default via 198.51.100.1; ip -n mail -6 route add default via 2001:db8:2::1
+	for ns in gate hop; do
+		on $ns sh -c 'for f in /proc/sys/net/ipv[46]/conf/all/forwarding; do echo 1 >"$f"; done'
+	done
+	# XDP redirection carries no checksum offload, and a veth takes frames from it only with NAPI.
+	on client ethtool -K c0 tx off gro on; on hop ethtool -K h0 tx off gro on
+} >"$T/net.log" 2>&1
+answered() { on client $PYTHON "$HERE/others.py" $MAIL4 $MAIL6 | grep -c answered; }
+routes() { [ "$(answered)" = 6 ]; }
+wait_for 10 routes || bail "the network" "$(cat "$T/net.log")"
+like "gateway mode without forwarding in the kernel is refused" "$(
+	mode=gateway interfaces='"g0", "g1"' protect="\"$MAIL4:25\"" listen_line='' backend_line='' gate_conf
+	on gate sh -c 'echo 0 >/proc/sys/net/ipv4/conf/g1/forwarding'
+	on gate "$BUILD/greygated" -c "$T/greygate.conf" -f 2>&1
+	on gate sh -c 'echo 1 >/proc/sys/net/ipv4/conf/g1/forwarding')" \
+	'interface g1: this machine doesn.t forward IPv4.*sysctl -w net.ipv4.conf.all.forwarding=1'
+is "and leaves no rule" "$(ip -n gate rule show; ip -n gate -6 rule show)" \
+	"$(ip -n client rule show; ip -n client -6 rule show)"
+
+postfix_new mx mail || bail "Postfix as the mail server"
+mode=gateway
+interfaces='"g0", "g1"'
+listen_line='' backend_line=''
+protect="\"$MAIL4:25\", \"[$MAIL6]:25\""
+stutter="first = 1s  interval = 200ms"
+greylist="delay = 3s  delay_clean = 3s  delay_suspicious = 3s  jitter = 0  promote_after = 2"
+gate_conf
+
+# What isn't TCP to a protected endpoint, with the answers it gets: before and with greygate.
+others() {
+	ip -n client neigh flush dev c0; ip -n gate neigh flush dev g1 # ARP and ND have to work too
+	on client $PYTHON "$HERE/others.py" $MAIL4 $MAIL6 $GATE4 $GATE6
+}
+before=$(others)
+
+gate_start || bail "greygated starts"
+pass "greygated starts"
+
+DAEMON='^S: 220 gate\.example\.net' POSTFIX='^S: 220 mx\.example\.net'
+STORED='^S: 250 2\.0\.0 Ok: queued as'
+DROPPED='^T: connect <timeout>'
+SOURCES="192.0.2.7 2001:db8:1::7"
+server_for() { case $1 in *:*) echo $MAIL6 ;; *) echo $MAIL4 ;; esac; }
+hello() { talk "$1" "$(server_for "$1")" 'EHLO client.example.org' QUIT; }
+
+is "echo, fragments, UDP, other ports, ARP and ND fare as before" "$(others)" "$before"
+like "the rules are there" "$(ip -n gate rule show)" 'fwmark 0x67726579 iif g0 lookup 26489'
+like "for IPv6 too" "$(ip -n gate -6 rule show)" 'fwmark 0x67726579 iif g1 lookup 26489'
+start_on mail tcpdump -i m0 -n -l -tt 'tcp port 25' >"$T/inner.txt" 2>/dev/null
+dump=$started
+wait_for 5 grep -q m0 /proc/$dump/cmdline
+inner() { sleep 0.2; cat "$T/inner.txt"; }
+
+# ---- strangers meet the daemon, and become known ----
+for src in $SOURCES; do
+	dst=$(server_for "$src")
+	out=$(attempt "$src" "$dst" alice@sender.example user1@example.net)
+	like "$src: a stranger's banner is the daemon's" "$out" "$DAEMON"
+	like "$src: first attempt is 451" "$out" '^S: 451 4\.7\.1 Greylisted'
+	attempt "$src" "$dst" bob@sender.example user1@example.net >/dev/null
+done
+for src in 203.0.113.7 2001:db8:77::7; do
+	attempt "$src" "$(server_for "$src")" mid@sender.example user2@example.net >/dev/null
+done
+unlike "no stranger reached the mail server" "$(inner)" ' (192\.0\.2\.[78]|203\.0\.113\.7)\.[0-9]+ > '
+sleep 3.1
+for src in $SOURCES; do
+	dst=$(server_for "$src")
+	pin="$PIN/$(map_of "$src") $src"
+	out=$(attempt "$src" "$dst" alice@sender.example user1@example.net)
+	like "$src: the retry is delivered through the daemon" "$out" "$STORED"
+	like "$src: tcpdump at the mail server shows the client's address" "$(inner)" " ${src//./\\.}\.[0-9]+ > "
+	out=$(attempt "$src" "$dst" bob@sender.example user1@example.net ":map $pin 1")
+	like "$src: the second sender promotes" "$out" "$STORED"
+	unlike "$src: the entry is there" "$out" '<never>|<no pin'
+done
+unlike "nothing came from the gate itself but its probes" "$(grep -c ' 192\.0\.2\.25\.' "$T/inner.txt")" '[1-9]'
+like "Postfix saw the client itself" "$(cat "$T/mx/maillog")" 'client=unknown\[192\.0\.2\.7\]'
+like "Postfix saw the client itself, IPv6" "$(cat "$T/mx/maillog")" 'client=unknown\[2001:db8:1::7\]'
+between "tc_daemon counted strangers" "$(counter tc_daemon)" 8 100
+
+# ---- promoted sources are forwarded ----
+at=$(log_size)
+before_n=$(counter forwarded)
+for src in $SOURCES; do
+	out=$(attempt "$src" "$(server_for "$src")" new@sender.example user3@example.net)
+	like "$src: the next connection is answered by Postfix" "$out" "$POSTFIX"
+	like "$src: and delivered by it" "$out" "$STORED"
+done
+sleep 0.3
+for src in $SOURCES; do
+	refuse "$src: no event in the daemon's log" logged "+$at" src="$src"
+done
+between "XDP forwarded their packets" "$(($(counter forwarded) - ${before_n:-0}))" 20 500
+
+# ---- the narrow way behind the gate ----
+head -c 300000 /dev/zero | tr '\0' x | fold -w 70 >"$T/big"
+echo "big-marker" >>"$T/big"
+for src in $SOURCES; do # forwarded
+	out=$(attempt "$src" "$(server_for "$src")" big@sender.example user5@example.net ":body $T/big")
+	like "$src: a large message through the narrow way, forwarded" "$out" "$STORED"
+done
+
+finish_early() { :; }
