@@ -49,8 +49,8 @@ static __always_inline bool find_way(struct xdp_md *ctx, const struct plain *p,
 	return way->ifindex != ctx->ingress_ifindex && bpf_map_lookup_elem(&ports, &way->ifindex);
 }
 
-/* XDP_REDIRECT, or XDP_PASS with the frame as it was. */
-static __always_inline int forward(struct xdp_md *ctx)
+/* XDP_REDIRECT, or XDP_PASS with the frame as it was. Not inlined, as is_connected. */
+__attribute__((noinline)) int forward(struct xdp_md *ctx)
 {
 	struct bpf_fib_lookup way = {};
 	struct ipv6hdr *ip6;

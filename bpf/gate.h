@@ -6,6 +6,8 @@
  *
  * A packet whose connection is one of the daemon's goes to it whatever the lists say; a valid SYN
  * cookie is a connection too. All others are forwarded, and only a SYN is judged.
+ *
+ * GATE_CONTEXT is the program's context, struct xdp_md or struct __sk_buff.
  */
 #ifndef BPF_GATE_H
 #define BPF_GATE_H
@@ -49,35 +51,50 @@ static __always_inline bool parse_plain(void *data, void *end, struct plain *ret
 	return false;
 }
 
-/* A packet of a client to a protected endpoint. */
-static __always_inline enum holder gate_holder(void *ctx, void *data, void *end,
-					       const struct packet *p)
+/* Whether a socket that doesn't listen holds the packet's tuple. Not inlined, and not static: so
+ * the verifier walks it once and not on each of its callers' ways. */
+__attribute__((noinline)) int is_connected(GATE_CONTEXT *ctx, const struct packet *p)
 {
-	const struct tuple there = {p->from, p->to.addr, p->from_port, bpf_htons(p->to.port),
-				    p->is4};
-	const struct tuple back = {p->to.addr, p->from, bpf_htons(p->to.port), p->from_port,
-				   p->is4};
-	enum holder holder;
-	struct plain plain;
-	struct ack ack;
+	struct tuple t = {};
 
-	if (p->kind == GG_KIND_OTHER && parse_plain(data, end, &plain)) {
+	if (!p)
+		return false;
+	t = (struct tuple){p->from, p->to.addr, p->from_port, bpf_htons(p->to.port), p->is4};
+	return holder_of(ctx, &t, NULL) == HOLDER_CONNECTION;
+}
+
+/*
+ * A packet of a client to a protected endpoint: enum holder. Not inlined, as
+ * is_connected.
+ */
+__attribute__((noinline)) int gate_holder(GATE_CONTEXT *ctx, const struct packet *p)
+{
+	struct tuple t = {};
+	struct plain plain = {};
+	struct ack ack = {};
+	enum holder holder;
+
+	if (!p)
+		return HOLDER_NONE;
+	t = (struct tuple){p->from, p->to.addr, p->from_port, bpf_htons(p->to.port), p->is4};
+	if (p->kind == GG_KIND_OTHER &&
+	    parse_plain((void *)(long)ctx->data, (void *)(long)ctx->data_end, &plain)) {
 		ack.ip = plain.ip;
 		ack.tcp = plain.tcp;
 		if (plain.is4) {
 			ack.ip_size = sizeof(struct iphdr);
-			return holder_of(ctx, &there, &ack);
+			return holder_of(ctx, &t, &ack);
 		}
 		ack.ip_size = sizeof(struct ipv6hdr);
-		return holder_of(ctx, &there, &ack);
+		return holder_of(ctx, &t, &ack);
 	}
-	holder = holder_of(ctx, &there, NULL);
+	holder = holder_of(ctx, &t, NULL);
+	if (p->kind != GG_KIND_NEW || holder == HOLDER_CONNECTION)
+		return holder;
 	/* A connection of the daemon to the mail server in this client's name has the tuple over
 	 * there, maybe in TIME_WAIT: the answers to a forwarded SYN would be taken for its own. */
-	if (p->kind == GG_KIND_NEW && holder != HOLDER_CONNECTION &&
-	    holder_of(ctx, &back, NULL) == HOLDER_CONNECTION)
-		return HOLDER_CONNECTION;
-	return holder;
+	t = (struct tuple){p->to.addr, p->from, bpf_htons(p->to.port), p->from_port, p->is4};
+	return holder_of(ctx, &t, NULL) == HOLDER_CONNECTION ? HOLDER_CONNECTION : holder;
 }
 
 /* The endpoint that a packet comes from, as a key of vip. */
@@ -87,14 +104,6 @@ static __always_inline struct gg_vip_key gate_source(const struct packet *p)
 
 	__builtin_memcpy(key.addr, p->from, 16);
 	return key;
-}
-
-/* A packet of a protected endpoint: whether it answers the daemon. */
-static __always_inline bool gate_answers_daemon(void *ctx, const struct packet *p)
-{
-	const struct tuple t = {p->from, p->to.addr, p->from_port, bpf_htons(p->to.port), p->is4};
-
-	return holder_of(ctx, &t, NULL) == HOLDER_CONNECTION;
 }
 
 #endif

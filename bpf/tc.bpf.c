@@ -7,6 +7,8 @@
  * because it is bound to that address. Everything else goes on to be forwarded. Reaches the verdict
  * of the XDP program from the same maps, for all that XDP let pass or never saw.
  */
+#define GATE_CONTEXT struct __sk_buff
+
 #include "gate.h"
 #include "heartbeat.h"
 #include "protected.h"
@@ -39,7 +41,6 @@ static __always_inline int when_down(const struct gg_conf *switches)
 static __always_inline int judge(struct __sk_buff *skb, const struct gg_conf *switches,
 				 const struct packet *p)
 {
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct gg_facts facts = {.kind = p->kind, .gateway = true};
 	__u64 now = bpf_ktime_get_coarse_ns();
 	enum holder holder = HOLDER_NONE;
@@ -54,7 +55,7 @@ static __always_inline int judge(struct __sk_buff *skb, const struct gg_conf *sw
 		facts.hits = entry->hits;
 	}
 	if (gg_asks_sockets(&facts))
-		holder = gate_holder(skb, data, end, p);
+		holder = gate_holder(skb, p);
 	facts.connected = holder == HOLDER_CONNECTION;
 	decision = gg_classify(&facts);
 
@@ -187,7 +188,7 @@ int greygate_tc(struct __sk_buff *skb)
 		return judge(skb, switches, &packet);
 	from = gate_source(&packet);
 	if (packet.kind != GG_KIND_FRAGMENT && is_protected(switches, &from) &&
-	    gate_answers_daemon(skb, &packet))
+	    is_connected(skb, &packet))
 		return to_daemon(skb, GG_STAT_tc_flow);
 	return TC_ACT_UNSPEC;
 }

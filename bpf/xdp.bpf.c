@@ -7,6 +7,8 @@
  * don't, the frame passes. In gateway mode what is for the mail server or comes from it is sent on
  * from here; no other frame is ever changed.
  */
+#define GATE_CONTEXT struct xdp_md
+
 #include "flood.h"
 #include "forward.h"
 #include "gate.h"
@@ -24,29 +26,25 @@ struct {
 	__uint(XDP_PASS, 1);
 } XDP_RUN_CONFIG(greygate_xdp);
 
-/* Whether a socket that doesn't listen holds the tuple. */
-static __always_inline bool is_connected(struct xdp_md *ctx, const struct packet *p)
+/* Gateway mode: a packet that is for no protected endpoint may come from one. Not inlined, as
+ * is_connected. */
+__attribute__((noinline)) int answer(struct xdp_md *ctx, const struct packet *p)
 {
-	const struct tuple t = {p->from, p->to.addr, p->from_port, bpf_htons(p->to.port), p->is4};
-
-	return holder_of(ctx, &t, NULL) == HOLDER_CONNECTION;
-}
-
-/* Gateway mode: a packet that is for no protected endpoint may come from one. */
-static __always_inline int pass_or_answer(struct xdp_md *ctx, const struct gg_conf *switches,
-					  const struct packet *p)
-{
+	const struct gg_conf *switches;
 	struct gg_vip_key from;
+	__u32 zero = 0;
 
-	if (switches && switches->mode == GG_MODE_GATEWAY && p->kind != GG_KIND_FRAGMENT) {
-		from = gate_source(p);
-		if (is_protected(switches, &from)) {
-			if (!gate_answers_daemon(ctx, p))
-				return forward(ctx);
-			count(GG_STAT_local_flow);
-			return XDP_PASS;
-		}
-	}
+	switches = bpf_map_lookup_elem(&conf, &zero);
+	if (!switches || !p || p->kind == GG_KIND_FRAGMENT)
+		goto other;
+	from = gate_source(p);
+	if (!is_protected(switches, &from))
+		goto other;
+	if (!is_connected(ctx, p))
+		return forward(ctx);
+	count(GG_STAT_local_flow);
+	return XDP_PASS;
+other:
 	count(GG_STAT_not_ours);
 	return XDP_PASS;
 }
@@ -64,8 +62,12 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 	__u64 now;
 
 	switches = bpf_map_lookup_elem(&conf, &zero);
-	if (!switches || !is_protected(switches, &p->to))
-		return pass_or_answer(ctx, switches, p);
+	if (!switches || !is_protected(switches, &p->to)) {
+		if (switches && switches->mode == GG_MODE_GATEWAY)
+			return answer(ctx, p);
+		count(GG_STAT_not_ours);
+		return XDP_PASS;
+	}
 
 	gateway = switches->mode == GG_MODE_GATEWAY;
 	facts.gateway = gateway;
@@ -85,9 +87,7 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *p)
 	}
 	if (gg_asks_sockets(&facts))
 		facts.connected =
-			gateway ? gate_holder(ctx, (void *)(long)ctx->data,
-					      (void *)(long)ctx->data_end, p) == HOLDER_CONNECTION
-				: is_connected(ctx, p);
+			gateway ? gate_holder(ctx, p) == HOLDER_CONNECTION : is_connected(ctx, p);
 	decision = gg_classify(&facts);
 	count(decision.cause);
 

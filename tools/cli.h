@@ -33,6 +33,7 @@ int cmd_trap(struct cli *cli, int argc, char **argv);
 int cmd_explain(struct cli *cli, int argc, char **argv);
 int cmd_reload(struct cli *cli, int argc, char **argv);
 int cmd_detach(struct cli *cli, int argc, char **argv);
+int cmd_doctor(struct cli *cli, int argc, char **argv);
 int cmd_sink(struct cli *cli, int argc, char **argv);
 
 /* ---- arguments ---- */
@@ -56,6 +57,10 @@ void cli_json(struct cli *cli);
  * else the key's default. NULL after a complaint. Freed by the caller. */
 char *cli_control_path(const struct cli *cli);
 char *cli_bpffs(const struct cli *cli);
+
+/* The configuration as above; NULL: there is no file to read. false after a complaint. */
+struct config;
+bool cli_config(const struct cli *cli, struct config **ret);
 
 /* ---- the daemon ---- */
 

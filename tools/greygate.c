@@ -23,6 +23,7 @@ static const struct subcommand subcommands[] = {
 	{"export", cmd_export, "", "everything known as JSON lines"},
 	{"reload", cmd_reload, "", "read the configuration again"},
 	{"detach", cmd_detach, "", "remove every kernel program and pin; needs no daemon"},
+	{"doctor", cmd_doctor, "", "what stands in its way on this machine, and what mends it"},
 	{"sink", cmd_sink, "--listen ADDR:PORT --maildir DIR [--quiet]",
 	 "a mail server that only stores, for trying things out"},
 	{NULL, NULL, NULL, NULL},
@@ -140,6 +141,14 @@ static struct config *load(const struct cli *cli, bool *ret_failed)
 		return NULL;
 	}
 	return c;
+}
+
+bool cli_config(const struct cli *cli, struct config **ret)
+{
+	bool failed;
+
+	*ret = load(cli, &failed);
+	return !failed;
 }
 
 static char *from_config(const struct cli *cli, bool control, const char *fallback)
