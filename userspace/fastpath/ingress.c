@@ -156,18 +156,27 @@ void ingress_close(struct ingress *in)
 	in->count = 0;
 }
 
+bool ingress_on(const char *name)
+{
+	struct bpf_prog_info info = {};
+	int fd = standing((int)if_nametoindex(name));
+	uint32_t size = sizeof(info);
+	bool ours;
+
+	if (fd < 0)
+		return false;
+	ours = !bpf_obj_get_info_by_fd(fd, &info, &size) && !strcmp(info.name, "greygate_tc");
+	close(fd);
+	return ours;
+}
+
 bool ingress_stands(void)
 {
 	struct if_nameindex *all = if_nameindex(), *i;
 	bool stands = false;
-	int fd;
 
-	for (i = all; i && i->if_index && !stands; i++) {
-		fd = standing((int)i->if_index);
-		stands = fd >= 0;
-		if (stands)
-			close(fd);
-	}
+	for (i = all; i && i->if_index && !stands; i++)
+		stands = ingress_on(i->if_name);
 	if (all)
 		if_freenameindex(all);
 	return stands;

@@ -154,7 +154,8 @@ int ingress_attach(const struct fastpath_conf *conf, const int maps[MAP_COUNT],
 		   const struct pins_ids *own, struct ingress *ret, char *err, size_t err_size);
 void ingress_undo(struct ingress *in);
 void ingress_close(struct ingress *in);
-/* Whether any interface has the program: the policy route is in use. */
+/* Whether an interface has the program; whether any has: the policy route is in use. */
+bool ingress_on(const char *name);
 bool ingress_stands(void);
 /* As attach_clear; keep may be NULL. */
 int ingress_clear(const struct pins_ids *own, bool orphans, const struct ingress *keep,
@@ -164,6 +165,8 @@ int ingress_clear(const struct pins_ids *own, bool orphans, const struct ingress
 
 /* Rules and routes for these interfaces and the families that are protected; twice is once. */
 int route_add(const struct fastpath_conf *conf, char *err, size_t err_size);
+/* Removes the rules of interfaces that have no tc program. */
+void route_undo(const struct fastpath_conf *conf);
 /* Removes all but what keep needs (NULL: all). Returns how many. */
 int route_clear(const struct fastpath_conf *keep);
 

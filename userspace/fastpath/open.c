@@ -147,10 +147,11 @@ static void take_back(struct start *s)
 		lookup_undo(&s->lookup);
 	while (s->attached > 0)
 		attach_undo(&s->attach[--s->attached]);
-	/* A route that an earlier start's filters still need was there before. */
+	ingress_undo(&s->ingress);
+	if (s->has_route)
+		route_undo(s->conf);
 	if (s->has_route && !s->route_stood)
 		route_clear(NULL);
-	ingress_undo(&s->ingress);
 	if (s->building)
 		pins_remove(s->built);
 	/* Succeeds when this start made it. */

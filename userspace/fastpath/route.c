@@ -141,6 +141,19 @@ int route_add(const struct fastpath_conf *conf, char *err, size_t err_size)
 	return code;
 }
 
+void route_undo(const struct fastpath_conf *conf)
+{
+	int fd = netlink_open();
+
+	if (fd < 0)
+		return;
+	for (int i = 0; i < conf->interface_count; i++)
+		for (size_t k = 0; k < sizeof(families); k++)
+			if (!ingress_on(conf->interfaces[i]))
+				change_rule(fd, families[k], conf->interfaces[i], false);
+	close(fd);
+}
+
 int route_clear(const struct fastpath_conf *keep)
 {
 	int fd = netlink_open(), cleared = 0;
