@@ -102,33 +102,31 @@ static void read_features(int fd, const char *name, struct nic *ret)
 		__u32 count;
 	} set = {.info = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ull << ETH_SS_FEATURES}};
 	struct ethtool_gstrings *names;
-	struct ethtool_gfeatures *features;
+	struct ethtool_gfeatures *flags;
 	__u32 i;
 
 	if (!ask(fd, name, &set) || !set.info.sset_mask || set.count > 1024)
 		return;
 	names = calloc(1, sizeof(*names) + (size_t)set.count * ETH_GSTRING_LEN);
-	features = calloc(1, sizeof(*features) +
-				     (set.count + 31) / 32 * sizeof(features->features[0]));
-	if (names && features) {
+	flags = calloc(1, sizeof(*flags) + (set.count + 31) / 32 * sizeof(flags->features[0]));
+	if (names && flags) {
 		names->cmd = ETHTOOL_GSTRINGS;
 		names->string_set = ETH_SS_FEATURES;
 		names->len = set.count;
-		features->cmd = ETHTOOL_GFEATURES;
-		features->size = (set.count + 31) / 32;
+		flags->cmd = ETHTOOL_GFEATURES;
+		flags->size = (set.count + 31) / 32;
 	}
-	if (names && features && ask(fd, name, names) && ask(fd, name, features))
+	if (names && flags && ask(fd, name, names) && ask(fd, name, flags))
 		for (i = 0; i < set.count; i++)
 			for (size_t k = 0; k < sizeof(wanted) / sizeof(wanted[0]); k++)
 				if (!strncmp((char *)names->data + (size_t)i * ETH_GSTRING_LEN,
 					     wanted[k].name, ETH_GSTRING_LEN))
 					*wanted[k].on =
-						features->features[i / 32].active >> i % 32 & 1 &&
-						!(features->features[i / 32].never_changed >>
-							  i % 32 &
+						flags->features[i / 32].active >> i % 32 & 1 &&
+						!(flags->features[i / 32].never_changed >> i % 32 &
 						  1);
 	free(names);
-	free(features);
+	free(flags);
 }
 
 static bool read_nic(const char *name, struct nic *ret)

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "delivery.h"
-#include "transparent.h"
 
 static struct delivery *at(struct worker *w, uint32_t number)
 {
@@ -198,46 +197,11 @@ void delivery_ask(struct worker *w, struct delivery *d, enum asked what, uint64_
 	d->timeout = timeout;
 }
 
-#define CLIENT_TRIES 2
-
-/* In the client's own name: its address, and its port, which no connection of its own to the mail
- * server can have while this session is open. After a first delivery the port may be in TIME_WAIT;
- * then any other will do. A descriptor, -1: no more tries. */
-static int open_as_client(struct worker *w, struct delivery *d)
-{
-	const struct session *s = worker_session(w, d->session);
-	const struct endpoint client = {s->src, s->port};
-	int fd;
-
-	d->peer = w->config->protect[s->listener];
-	for (; d->backend < CLIENT_TRIES; d->backend++) {
-		fd = transparent_socket(&client, d->backend > 0);
-		if (fd >= 0)
-			return fd;
-	}
-	return -1;
-}
-
-static int open_backend(struct worker *w, struct delivery *d)
-{
-	const struct config *c = w->config;
-	int fd = -1;
-
-	for (; d->backend < c->backend_count; d->backend++) {
-		d->peer = c->backend[d->backend];
-		fd = socket(addr_is4(&d->peer.addr) ? AF_INET : AF_INET6,
-			    SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (fd >= 0)
-			break;
-	}
-	return fd;
-}
-
 static void connect_next(struct worker *w, struct delivery *d)
 {
 	socklen_t len;
 
-	d->fd = w->config->mode == GG_MODE_GATEWAY ? open_as_client(w, d) : open_backend(w, d);
+	d->fd = way_open(w, d);
 	if (d->fd < 0) {
 		d->fd = -1;
 		fail(w, d, "connect");
@@ -586,10 +550,7 @@ static void back_connected(struct worker *w, struct delivery *d, int res)
 	if (res < 0) {
 		close(d->fd);
 		d->fd = -1;
-		d->backend++;
-		/* Only a taken port is a reason to take another one. */
-		if (w->config->mode == GG_MODE_GATEWAY && res != -EADDRNOTAVAIL)
-			d->backend = CLIENT_TRIES;
+		way_failed(w, d, res);
 		connect_next(w, d);
 		return;
 	}
