@@ -47,6 +47,7 @@ struct nic {
 	bool up;
 	bool lro, gro_hw, rxvlan;   /* on, and can be switched off */
 	int channels, channels_max; /* pairs of queues; 0: not told */
+	bool apart;                 /* receive and transmit queues are counted apart */
 	int cpus;
 };
 void doctor_nic(const struct doctor *d, const char *name, const struct nic *nic);

@@ -71,7 +71,10 @@ void doctor_nic(const struct doctor *d, const char *name, const struct nic *nic)
 		    "packets that were put together reach XDP, or native XDP is refused");
 	say_offload(d, name, nic->rxvlan, "rxvlan",
 		    "VLAN tags are gone before XDP sees the frame; no matter without VLANs");
-	snprintf(mend, sizeof(mend), "ethtool -L %s combined %d", name, wanted);
+	if (nic->apart)
+		snprintf(mend, sizeof(mend), "ethtool -L %s rx %d tx %d", name, wanted, wanted);
+	else
+		snprintf(mend, sizeof(mend), "ethtool -L %s combined %d", name, wanted);
 	if (nic->channels_max)
 		doctor_say(d, nic->channels < wanted ? DOCTOR_WARN : DOCTOR_OK, "channels", name,
 			   mend, "%d of %d, for %d CPUs", nic->channels, nic->channels_max,
@@ -147,13 +150,9 @@ static bool read_nic(const char *name, struct nic *ret)
 		snprintf(ret->driver, sizeof(ret->driver), "%s", driver.driver);
 	read_features(fd, name, ret);
 	if (ask(fd, name, &channels)) {
-		ret->channels = (int)(channels.combined_count + channels.rx_count);
-		ret->channels_max = (int)(channels.max_combined + channels.max_rx);
-		/* Combined pairs where there are any, else receive queues. */
-		if (channels.max_combined) {
-			ret->channels = (int)channels.combined_count;
-			ret->channels_max = (int)channels.max_combined;
-		}
+		ret->apart = !channels.max_combined;
+		ret->channels = (int)(ret->apart ? channels.rx_count : channels.combined_count);
+		ret->channels_max = (int)(ret->apart ? channels.max_rx : channels.max_combined);
 	}
 	close(fd);
 	return true;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * Gateway mode: what the XDP program sends on and how, what the tc program marks, and that the two
- * agree. gg0 is the outer interface, gg1 the inner one; VIP4 and VIP6 are behind it.
+/* Gateway mode: what the tc program marks for the daemon, and that it agrees with the XDP program.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,122 +7,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/bpf.h>
-#include <linux/pkt_cls.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "lists.h"
+#include "gateway.h"
 #include "selftests/unit/random.h"
 #include "userspace/transparent.h"
-
-#define ALLOWED4 "198.51.100.6"
-#define ALLOWED6 "2001:db8:1::6"
-#define UNKNOWN4 "198.51.100.99"
-#define UNKNOWN6 "2001:db8:1::99"
-#define PORT 40000
-#define SYN4(source) .from = (source), .to = VIP4, .to_port = 25, .flags = TCP_SYN
-#define SYN6(source) .from = (source), .to = VIP6, .to_port = 25, .flags = TCP_SYN
-
-static struct tc_bpf *tc;
-static struct fastpath_conf conf;
-static struct endpoint vips[2];
-
-static uint64_t counted(enum gg_stat which)
-{
-	uint64_t stats[GG_STAT_MAX];
-
-	assert_int_equal(fastpath_stats(fp, stats), 0);
-	return stats[which];
-}
-
-/* ---- running them ---- */
-
-static uint32_t run_xdp(const char *interface, const struct frame *f, uint8_t out[1024])
-{
-	struct xdp_md context = {.data_end = f->len, .ingress_ifindex = if_nametoindex(interface)};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->b, .data_size_in = f->len,
-		    .data_out = out, .data_size_out = 1024, .ctx_in = &context,
-		    .ctx_size_in = sizeof(context), .repeat = 1);
-
-	if (bpf_prog_test_run_opts(bpf_program__fd(skel->progs.greygate_xdp), &opts))
-		fail_msg("XDP test run: %s", strerror(errno));
-	assert_int_equal(opts.data_size_out, f->len);
-	if (opts.retval != XDP_REDIRECT)
-		assert_memory_equal(out, f->b, f->len);
-	return opts.retval;
-}
-
-static uint32_t run_tc(const void *bytes, uint32_t len, uint32_t *ret_mark)
-{
-	struct __sk_buff context = {};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = bytes, .data_size_in = len,
-		    .ctx_in = &context, .ctx_size_in = sizeof(context), .ctx_out = &context,
-		    .ctx_size_out = sizeof(context), .repeat = 1);
-
-	if (bpf_prog_test_run_opts(bpf_program__fd(tc->progs.greygate_tc), &opts))
-		fail_msg("tc test run of %u bytes: %s", len, strerror(errno));
-	*ret_mark = context.mark;
-	return opts.retval;
-}
-
-/* What tc does with it: 'm'ark, 'l'eave, 'd'rop. */
-static char tc_does(const struct frame_spec *s)
-{
-	struct frame f;
-	uint32_t mark, action;
-
-	frame_build(&f, s);
-	action = run_tc(f.b, f.len, &mark);
-	if (action == TC_ACT_SHOT)
-		return 'd';
-	assert_int_equal(action, (uint32_t)TC_ACT_UNSPEC);
-	assert_true(!mark || mark == GG_MARK);
-	return mark ? 'm' : 'l';
-}
-
-/* ---- the place ---- */
-
-static int set_up(void **state)
-{
-	if (room_enter(state))
-		return -1;
-	room_run("ip link add gg0 type veth peer name out0 && ip link add gg1 type veth peer name "
-		 "in0 && "
-		 "for i in gg0 gg1 out0 in0; do ip link set $i up; done && "
-		 "sysctl -qw net.ipv4.conf.all.forwarding=1 net.ipv6.conf.all.forwarding=1 && "
-		 "ip addr add 10.0.0.1/24 dev gg0 && ip addr add fd00::1/64 dev gg0 nodad && "
-		 "ip addr add 192.0.2.1/24 dev gg1 && ip addr add 2001:db8::1/64 dev gg1 nodad && "
-		 "ip route add default via 10.0.0.2 && ip -6 route add default via fd00::2 && "
-		 "ip neigh add 10.0.0.2 lladdr 02:00:00:00:01:02 dev gg0 nud permanent && "
-		 "ip neigh add fd00::2 lladdr 02:00:00:00:01:02 dev gg0 nud permanent && "
-		 "ip neigh add 192.0.2.25 lladdr 02:00:00:00:02:25 dev gg1 nud permanent && "
-		 "ip neigh add 2001:db8::25 lladdr 02:00:00:00:02:25 dev gg1 nud permanent");
-	vips[0] = room_endpoint(VIP4 ":25");
-	vips[1] = room_endpoint("[" VIP6 "]:25");
-	conf = room_conf(GG_MODE_GATEWAY);
-	conf.interfaces[0] = "gg0";
-	conf.interfaces[1] = "gg1";
-	conf.interface_count = 2;
-	conf.vips = vips;
-	conf.vip_count = 2;
-	fp = room_open(&conf);
-	skel = program_xdp(fp);
-	tc = tc_bpf__open();
-	if (!tc || maps_use(tc->obj, fp->maps) || tc_bpf__load(tc))
-		fail_msg("tc program: %s", words_reason(errno));
-	lists_renew();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	tc_bpf__destroy(tc);
-	return lists_tear_down(state);
-}
 
 /* A listener on an address that isn't ours, as the daemon has it. */
 static int listen_at(const char *text)
@@ -135,228 +24,6 @@ static int listen_at(const char *text)
 	assert_true(fd >= 0);
 	assert_int_equal(listen(fd, 8), 0);
 	return fd;
-}
-
-/* ---- forwarding ---- */
-
-static uint16_t sum_of(const uint8_t *b, int n)
-{
-	uint32_t sum = 0;
-
-	for (int i = 0; i < n; i += 2)
-		sum += (uint32_t)b[i] << 8 | b[i + 1];
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
-}
-
-static void build(struct frame *f, const struct frame_spec *s, uint8_t ttl)
-{
-	uint8_t *ip = f->b + 14;
-	uint16_t sum;
-
-	frame_build(f, s);
-	for (int i = 0; s->tags[i]; i++)
-		ip += 4;
-	if (strchr(s->from, ':')) {
-		ip[7] = ttl;
-		return;
-	}
-	ip[8] = ttl;
-	sum = (uint16_t)~sum_of(ip, (ip[0] & 15) * 4);
-	ip[10] = sum >> 8;
-	ip[11] = (uint8_t)sum;
-}
-
-/* Both ways and families, every TTL: hop by hop as a router does, and nothing else changed. */
-static void an_allowed_packet_is_sent_on(void **state)
-{
-	static const struct {
-		const char *interface, *mac;
-		struct frame_spec frame;
-	} ways[] = {
-		{"gg0",
-		 "\x02\0\0\0\x02\x25",
-		 {.from = ALLOWED4, .to = VIP4, .to_port = 25, .flags = TCP_SYN}},
-		{"gg0",
-		 "\x02\0\0\0\x02\x25",
-		 {.from = UNKNOWN4, .to = VIP4, .to_port = 25, .flags = TCP_ACK}},
-		{"gg1",
-		 "\x02\0\0\0\x01\x02",
-		 {.from = VIP4,
-		  .to = ALLOWED4,
-		  .from_port = 25,
-		  .to_port = PORT,
-		  .flags = TCP_ACK}},
-		{"gg1",
-		 "\x02\0\0\0\x01\x02",
-		 {.from = VIP4,
-		  .to = UNKNOWN4,
-		  .from_port = 25,
-		  .to_port = PORT,
-		  .flags = TCP_SYN | TCP_ACK}},
-		{"gg0",
-		 "\x02\0\0\0\x02\x25",
-		 {.from = ALLOWED6, .to = VIP6, .to_port = 25, .flags = TCP_SYN}},
-		{"gg0",
-		 "\x02\0\0\0\x02\x25",
-		 {.from = UNKNOWN6, .to = VIP6, .to_port = 25, .flags = TCP_FIN | TCP_ACK}},
-		{"gg1",
-		 "\x02\0\0\0\x01\x02",
-		 {.from = VIP6,
-		  .to = UNKNOWN6,
-		  .from_port = 25,
-		  .to_port = PORT,
-		  .flags = TCP_RST}},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
-		for (int ttl = 2; ttl < 256; ttl++) {
-			uint8_t out[1024];
-			struct frame f;
-			int at = strchr(ways[i].frame.from, ':') ? 14 + 7 : 14 + 8;
-
-			build(&f, &ways[i].frame, (uint8_t)ttl);
-			assert_int_equal(run_xdp(ways[i].interface, &f, out), XDP_REDIRECT);
-			assert_memory_equal(out, ways[i].mac, 6);
-			assert_memory_not_equal(out + 6, f.b + 6, 6);
-			assert_int_equal(out[at], ttl - 1);
-			if (at == 14 + 8) {
-				assert_int_equal(sum_of(out + 14, 20), 0xffff);
-				memcpy(out + 14 + 10, f.b + 14 + 10, 2);
-			}
-			out[at]++;
-			assert_memory_equal(out + 12, f.b + 12, f.len - 12);
-		}
-}
-
-/* The stack has something to say or to ask; it gets the frame as it came. */
-static void what_is_not_ordinary_is_left_to_the_stack(void **state)
-{
-	static const struct {
-		const char *name, *before, *after;
-		struct frame_spec frame;
-		uint8_t ttl;
-		bool alone; /* the command makes the difference: without it the frame is sent on */
-	} cases[] = {
-		{"TTL 1", NULL, NULL, {SYN4(ALLOWED4)}, 1, false},
-		{"TTL 0", NULL, NULL, {SYN4(ALLOWED4)}, 0, false},
-		{"hop limit 1", NULL, NULL, {SYN6(ALLOWED6)}, 1, false},
-		{"hop limit 0", NULL, NULL, {SYN6(ALLOWED6)}, 0, false},
-		{"no neighbour",
-		 "ip neigh del " VIP4 " dev gg1",
-		 "ip neigh add " VIP4 " lladdr 02:00:00:00:02:25 dev gg1 nud permanent",
-		 {SYN4(ALLOWED4)},
-		 64,
-		 true},
-		{"no neighbour 6",
-		 "ip neigh del " VIP6 " dev gg1",
-		 "ip neigh add " VIP6 " lladdr 02:00:00:00:02:25 dev gg1 nud permanent",
-		 {SYN6(ALLOWED6)},
-		 64,
-		 true},
-		{"no forwarding",
-		 "sysctl -qw net.ipv4.conf.gg0.forwarding=0",
-		 "sysctl -qw net.ipv4.conf.gg0.forwarding=1",
-		 {SYN4(ALLOWED4)},
-		 64,
-		 true},
-		{"no route",
-		 "ip route add unreachable " VIP4 "/32",
-		 "ip route del " VIP4 "/32",
-		 {SYN4(ALLOWED4)},
-		 64,
-		 true},
-		{"out by the way it came",
-		 "ip route add " VIP4 "/32 via 10.0.0.2",
-		 "ip route del " VIP4 "/32",
-		 {SYN4(ALLOWED4)},
-		 64,
-		 true},
-		{"out by an interface that isn't ours",
-		 "ip link add gg9 type veth peer name in9 && ip link set gg9 up && ip link set in9 "
-		 "up "
-		 "&& ip neigh add " VIP4 " lladdr 02:00:00:00:02:25 dev gg9 nud permanent && "
-		 "ip route add " VIP4 "/32 dev gg9",
-		 "ip link del gg9",
-		 {SYN4(ALLOWED4)},
-		 64,
-		 true},
-		{"IPv4 options", NULL, NULL, {SYN4(ALLOWED4), .options = 2}, 64, false},
-		{"VLAN tag", NULL, NULL, {SYN4(ALLOWED4), .tags = {0x8100}}, 64, false},
-		{"extension header", NULL, NULL, {SYN6(ALLOWED6), .headers = {60}}, 64, false},
-	};
-	uint64_t before;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		uint8_t out[1024];
-		struct frame f;
-
-		if (cases[i].before)
-			room_run(cases[i].before);
-		build(&f, &cases[i].frame, cases[i].ttl);
-		before = counted(GG_STAT_forward_stack);
-		if (run_xdp("gg0", &f, out) != XDP_PASS)
-			fail_msg("%s: not left to the stack", cases[i].name);
-		assert_int_equal(counted(GG_STAT_forward_stack) - before, 1);
-		if (cases[i].after)
-			room_run(cases[i].after);
-		if (cases[i].alone && run_xdp("gg0", &f, out) != XDP_REDIRECT)
-			fail_msg("%s: not sent on without it", cases[i].name);
-	}
-}
-
-/* Padded to a length just below and just above the way's MTU. */
-static void what_is_too_large_is_left_to_the_stack(void **state)
-{
-	static const struct frame_spec
-		four = {.from = ALLOWED4, .to = VIP4, .to_port = 25, .flags = TCP_ACK},
-		six = {.from = ALLOWED6, .to = VIP6, .to_port = 25, .flags = TCP_ACK};
-
-	(void)state;
-	room_run("ip route add " VIP4 "/32 dev gg1 mtu lock 700 && "
-		 "ip -6 route add " VIP6 "/128 dev gg1 mtu lock 1280");
-	for (int is6 = 0; is6 < 2; is6++)
-		for (int over = 0; over < 2; over++) {
-			uint32_t size = (is6 ? 1280u : 700u) + (uint32_t)over;
-			uint8_t big[2048] = {0}, out[2048];
-			struct xdp_md context = {.ingress_ifindex = if_nametoindex("gg0"),
-						 .data_end = size + 14};
-			LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = big,
-				    .data_size_in = size + 14, .data_out = out,
-				    .data_size_out = sizeof(out), .ctx_in = &context,
-				    .ctx_size_in = sizeof(context), .repeat = 1);
-			struct frame f;
-
-			build(&f, is6 ? &six : &four, 64);
-			if (is6) {
-				f.b[14 + 4] = (uint8_t)((size - 40) >> 8);
-				f.b[14 + 5] = (uint8_t)(size - 40);
-			} else {
-				f.b[14 + 2] = (uint8_t)(size >> 8);
-				f.b[14 + 3] = (uint8_t)size;
-			}
-			memcpy(big, f.b, f.len);
-			assert_int_equal(bpf_prog_test_run_opts(
-						 bpf_program__fd(skel->progs.greygate_xdp), &opts),
-					 0);
-			assert_int_equal(opts.retval, over ? XDP_PASS : XDP_REDIRECT);
-		}
-	room_run("ip route del " VIP4 "/32 && ip -6 route del " VIP6 "/128");
-}
-
-static void a_frame_to_a_group_is_left_alone(void **state)
-{
-	static const struct frame_spec s = {SYN4(ALLOWED4)};
-	uint8_t out[1024];
-	struct frame f;
-
-	(void)state;
-	build(&f, &s, 64);
-	f.b[0] |= 1;
-	assert_int_equal(run_xdp("gg0", &f, out), XDP_PASS);
 }
 
 /* ---- marks ---- */
@@ -684,10 +351,6 @@ static void both_programs_agree(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_allowed_packet_is_sent_on),
-		cmocka_unit_test(what_is_not_ordinary_is_left_to_the_stack),
-		cmocka_unit_test(what_is_too_large_is_left_to_the_stack),
-		cmocka_unit_test(a_frame_to_a_group_is_left_alone),
 		cmocka_unit_test(strangers_are_marked_for_a_daemon_that_lives),
 		cmocka_unit_test(a_listener_on_any_address_is_somebody_else),
 		cmocka_unit_test(answers_to_the_daemon_come_home),
@@ -696,5 +359,5 @@ int main(void)
 		cmocka_unit_test(both_programs_agree),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, gateway_set_up, gateway_tear_down);
 }

@@ -101,12 +101,16 @@ static void a_start_twice_is_a_start_once(void **state)
 {
 	struct fastpath_conf conf = gateway();
 	struct fastpath *fp;
+	uint32_t ports = 0;
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
 		fp = room_open(&conf);
 		in_force(4, 2, 2);
 		assert_int_not_equal(program_on("gg0"), 0);
+		if (!i)
+			ports = map_pinned(V1 "/ports");
+		assert_int_equal(map_pinned(V1 "/ports"), ports);
 		fastpath_close(&fp);
 		in_force(4, 2, 2);
 	}

@@ -201,6 +201,35 @@ for src in 203.0.113.9 2001:db8:79::9; do
 	like "$src: by another port it is Postfix" "$(SOURCE_PORT=41001 hello "$src")" "$POSTFIX"
 done
 
+# ---- handshakes by cookie, two messages in a session ----
+on gate sh -c 'echo 2 >/proc/sys/net/ipv4/tcp_syncookies'
+for src in 203.0.113.7 2001:db8:77::7; do
+	like "$src: with SYN cookies a stranger meets the daemon" "$(hello "$src")" "$DAEMON"
+done
+on gate sh -c 'echo 1 >/proc/sys/net/ipv4/tcp_syncookies'
+for src in 203.0.113.9 2001:db8:79::9; do
+	gg forget "$src" >/dev/null
+	attempt "$src" "$(server_for "$src")" twice@sender.example user2@example.net >/dev/null
+done
+sleep 3.1
+for src in 203.0.113.9 2001:db8:79::9; do
+	out=$(talk "$src" "$(server_for "$src")" 'EHLO client.example.org' 'MAIL FROM:<twice@sender.example>' \
+		'RCPT TO:<user2@example.net>' RSET 'MAIL FROM:<twice@sender.example>' \
+		'RCPT TO:<user2@example.net>' DATA ':body -' QUIT)
+	like "$src: after RSET the next message is delivered too" "$out" "$STORED"
+done
+
+# ---- doctor ----
+out=$(on gate "$BUILD/greygate" -c "$T/greygate.conf" --json doctor); rc=$?
+like "doctor knows the interfaces" "$out" '"check":"driver","level":"ok","about":"g1"'
+like "doctor knows that they forward" "$out" '"check":"forwarding","level":"ok","about":"g0"'
+is "doctor finds nothing that fails" "$rc $(grep -c '"level":"fail"' <<<"$out")" "0 0"
+on gate sh -c 'echo 0 >/proc/sys/net/ipv6/conf/g1/forwarding'
+out=$(on gate "$BUILD/greygate" -c "$T/greygate.conf" doctor); rc=$?
+on gate sh -c 'echo 1 >/proc/sys/net/ipv6/conf/g1/forwarding'
+like "doctor: no forwarding, and what mends it" "$out" '^fail +forwarding +g1: IPv6 is not forwarded'
+is "doctor: exit code" "$rc" 1
+
 # ---- the daemon is gone ----
 gg deny 203.0.113.66 --action drop_new >/dev/null
 gg allow 192.0.2.7 >/dev/null

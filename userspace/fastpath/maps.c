@@ -72,11 +72,12 @@ static bool read_meta(const struct old_maps *old, struct gg_meta *ret)
 	return true;
 }
 
+/* The kernel sets BPF_F_RDONLY_PROG by itself, on device maps; none of ours asks for it. */
 static bool same_layout(const struct bpf_map *map, const struct bpf_map_info *info)
 {
 	return bpf_map__type(map) == info->type && bpf_map__key_size(map) == info->key_size &&
 	       bpf_map__value_size(map) == info->value_size &&
-	       bpf_map__map_flags(map) == info->map_flags;
+	       bpf_map__map_flags(map) == (info->map_flags & ~BPF_F_RDONLY_PROG);
 }
 
 static void set_sizes(struct xdp_bpf *skel, const struct fastpath_conf *conf)
