@@ -37,7 +37,7 @@ answered() { on client $PYTHON "$HERE/others.py" $MAIL4 $MAIL6 | grep -c answere
 routes() { [ "$(answered)" = 6 ]; }
 wait_for 10 routes || bail "the network" "$(cat "$T/net.log")"
 like "gateway mode without forwarding in the kernel is refused" "$(
-	mode=gateway interfaces='"g0", "g1"' protect="\"$MAIL4:25\"" listen_line='' backend_line='' gate_conf
+	mode=gateway interfaces='"g0", "g1"' protect="\"$MAIL4:25\"" listen='' backend='' gate_conf
 	on gate sh -c 'echo 0 >/proc/sys/net/ipv4/conf/g1/forwarding'
 	on gate "$BUILD/greygated" -c "$T/greygate.conf" -f 2>&1
 	on gate sh -c 'echo 1 >/proc/sys/net/ipv4/conf/g1/forwarding')" \
@@ -48,7 +48,7 @@ is "and leaves no rule" "$(ip -n gate rule show; ip -n gate -6 rule show)" \
 postfix_new mx mail || bail "Postfix as the mail server"
 mode=gateway
 interfaces='"g0", "g1"'
-listen_line='' backend_line=''
+listen='' backend=''
 protect="\"$MAIL4:25\", \"[$MAIL6]:25\""
 stutter="first = 1s  interval = 200ms"
 greylist="delay = 3s  delay_clean = 3s  delay_suspicious = 3s  jitter = 0  promote_after = 2"
