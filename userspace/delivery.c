@@ -199,24 +199,19 @@ void delivery_ask(struct worker *w, struct delivery *d, enum asked what, uint64_
 
 static void connect_next(struct worker *w, struct delivery *d)
 {
-	const struct config *c = w->config;
+	socklen_t len;
 
-	for (; d->backend < c->backend_count; d->backend++) {
-		socklen_t len;
-
-		d->peer = c->backend[d->backend];
-		len = addr_to_sockaddr(&d->peer, &d->address);
-		d->fd = socket(d->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (d->fd < 0)
-			continue;
-		d->connecting = true;
-		delivery_ask(w, d, ASKED_GREETING, c->upstream.timeout);
-		ring_connect_fd(delivery_ring(w), d->fd, &d->address, len,
-				delivery_token(w, d, OP_BACK_CONNECT));
+	d->fd = way_open(w, d);
+	if (d->fd < 0) {
+		d->fd = -1;
+		fail(w, d, "connect");
 		return;
 	}
-	d->fd = -1;
-	fail(w, d, "connect");
+	len = addr_to_sockaddr(&d->peer, &d->address);
+	d->connecting = true;
+	delivery_ask(w, d, ASKED_GREETING, w->config->upstream.timeout);
+	ring_connect_fd(delivery_ring(w), d->fd, &d->address, len,
+			delivery_token(w, d, OP_BACK_CONNECT));
 }
 
 static struct delivery *begin(struct worker *w, uint32_t n)
@@ -486,7 +481,8 @@ static void greeted(struct worker *w, struct delivery *d)
 static void back_received(struct worker *w, struct delivery *d, int res)
 {
 	struct upstream_client client = {.our_name = w->config->hostname,
-					 .use_xclient = w->config->upstream.xclient};
+					 .use_xclient = w->config->upstream.xclient &&
+							w->config->mode != GG_MODE_GATEWAY};
 	uint16_t generation = d->generation;
 	size_t used = 0;
 
@@ -510,6 +506,8 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 		client.helo = smtp->helo;
 		client.esmtp = smtp->esmtp;
 		client.addr = (struct endpoint){s->src, s->port};
+		if (w->config->mode == GG_MODE_GATEWAY) /* who it is, it sees by itself */
+			client.our_name = smtp->helo;
 	}
 	while (used < (size_t)res && d->generation == generation && !d->closing) {
 		enum upstream_act act;
@@ -553,7 +551,7 @@ static void back_connected(struct worker *w, struct delivery *d, int res)
 	if (res < 0) {
 		close(d->fd);
 		d->fd = -1;
-		d->backend++;
+		way_failed(w, d, res);
 		connect_next(w, d);
 		return;
 	}

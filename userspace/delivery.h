@@ -22,6 +22,13 @@ void delivery_detach(struct worker *w, struct session *s, struct delivery *d);
 void delivery_log(struct worker *w, const struct delivery *d, const struct session *s,
 		  const char *verdict, const char *reason, const char *reply);
 
+/* ---- way.c ---- */
+
+/* A socket for the next try, d->peer set; -1: there is none left. */
+int way_open(struct worker *w, struct delivery *d);
+/* Connecting failed: -errno. */
+void way_failed(const struct worker *w, struct delivery *d, int error);
+
 /* ---- message.c ---- */
 
 /* 354 was seen: reads the client into the delivery's buffer from now on. */

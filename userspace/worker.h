@@ -89,6 +89,7 @@ struct session {
 	bool allowed, denied;                          /* verdict on the source */
 	uint8_t action, origin, reason;                /* of the deny */
 	bool counted, admitted; /* in the per-source count, in that of all sessions */
+	uint8_t listener;       /* it came by; in gateway mode the index into protect too */
 	uint16_t port;
 	uint32_t dialog; /* pool numbers, POOL_NONE: none */
 	uint32_t delivery, evidence;
@@ -124,9 +125,9 @@ struct accepted {
 struct delivery {
 	bool timed; /* its slot has an entry in timeouts, also between lives */
 	uint16_t generation;
-	uint32_t session;     /* POOL_NONE: the client is gone, only the close is awaited */
-	int fd;               /* -1: none */
-	int backend;          /* index into config.backend while connecting */
+	uint32_t session; /* POOL_NONE: the client is gone, only the close is awaited */
+	int fd;           /* -1: none */
+	int backend;      /* while connecting: index into config.backend; gateway mode: which try */
 	struct endpoint peer; /* whom it is; a reload may change the list */
 	bool connecting, receiving, sending, closing, closed; /* in flight, and on the way out */
 	bool failed; /* given up, but the client is still read into text */
@@ -219,7 +220,7 @@ static inline struct ring *worker_ring(struct worker *w, uint32_t n)
 
 /* ---- session.c ---- */
 
-void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer);
+void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer, uint16_t listener);
 void session_received(struct worker *w, uint32_t n, const struct io_uring_cqe *cqe);
 void session_sent(struct worker *w, uint32_t n, int res);
 void session_dripped(struct worker *w, uint32_t n, int res);

@@ -129,8 +129,8 @@ struct gg_conf {
 	__u32 have_net6;
 	__u32 budget;          /* new connections of each CPU in 2^27 ns; 0: unlimited */
 	__u64 source_interval; /* ns between two new connections of a source; 0: unlimited */
-	__u32 sample; /* every Nth new connection of a learned source is for the daemon; 0:
-			 none */
+	__u32 sample;          /* every Nth new connection of a learned source is for the daemon; 0:
+				  none */
 	__u32 zero;
 	__u64 tarpit_key;
 	__u64 source_burst;      /* ns: how many intervals may be used at once */
@@ -146,6 +146,11 @@ struct gg_meta {
 	__u64 heartbeat;  /* s, CLOCK_MONOTONIC, written every second */
 	char build[32];
 };
+
+#define GG_PORTS_MAX 64
+
+/* Gateway mode: skb->mark of what is the daemon's, as the policy rule reads it. */
+#define GG_MARK 0x67726579u
 
 /* Slots of socks. */
 enum gg_sock {
@@ -176,6 +181,15 @@ enum gg_sock {
 	X(flood_budget, "dropped: new connection beyond limit new_per_cpu")                        \
 	X(flood_source, "dropped: new connection beyond limit new_per_source")                     \
 	X(drop_fragment, "dropped: TCP fragment to a protected address")                           \
+	X(local_flow, "gateway, passed: packet of a connection of the daemon")                     \
+	X(forwarded, "gateway: sent on by XDP")                                                    \
+	X(forward_stack, "gateway: left to the kernel to send on")                                 \
+	X(tc_flow, "gateway, tc: packet of a connection of the daemon, given to it")               \
+	X(tc_daemon, "gateway, tc: new connection given to the daemon")                            \
+	X(tc_mta, "gateway, tc: new connection left to the mail server")                           \
+	X(tc_drop, "gateway, tc: dropped")                                                         \
+	X(tc_down, "gateway, tc: daemon gone, when_down decided")                                  \
+	X(tc_icmp, "gateway, tc: ICMP error about a connection of the daemon, given to it")        \
 	X(lookup_mta, "socket lookup: left to the mail server")                                    \
 	X(lookup_daemon, "socket lookup: given to the daemon")                                     \
 	X(lookup_drop, "socket lookup: refused")                                                   \
