@@ -181,6 +181,9 @@ static void check_forwarding(const struct doctor *d, const char *name)
 			 name);
 		snprintf(mend, sizeof(mend), "sysctl -w net.ipv%d.conf.all.forwarding=1", family);
 		on = doctor_number(d, path);
+		/* The kernel wants both for IPv6. */
+		if (on > 0 && family == 6)
+			on = doctor_number(d, "/proc/sys/net/ipv6/conf/all/forwarding");
 		if (on >= 0)
 			doctor_say(d, on ? DOCTOR_OK : DOCTOR_FAIL, "forwarding", name, mend,
 				   "IPv%d is %s", family, on ? "forwarded" : "not forwarded");
