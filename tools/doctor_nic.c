@@ -45,6 +45,7 @@ static void say_offload(const struct doctor *d, const char *name, bool on, const
 
 void doctor_nic(const struct doctor *d, const char *name, const struct nic *nic)
 {
+	bool gateway = d->config && d->config->mode == GG_MODE_GATEWAY;
 	char mend[80];
 	int wanted = nic->cpus < nic->channels_max ? nic->cpus : nic->channels_max;
 
@@ -54,10 +55,12 @@ void doctor_nic(const struct doctor *d, const char *name, const struct nic *nic)
 	if (is_native(nic->driver))
 		doctor_say(d, DOCTOR_OK, "driver", name, "", "%s has native XDP", nic->driver);
 	else
-		doctor_say(d, DOCTOR_WARN, "driver", name, "set xdp = generic in the configuration",
-			   "%s: not known to have native XDP; generic works, but slower",
+		doctor_say(d, DOCTOR_WARN, "driver", name,
+			   gateway ? "set xdp = off in the configuration"
+				   : "set xdp = generic in the configuration",
+			   "%s: not known to have native XDP; without it works, but slower",
 			   *nic->driver ? nic->driver : "no driver named");
-	if (!strcmp(nic->driver, "veth") && d->config && d->config->mode == GG_MODE_GATEWAY) {
+	if (!strcmp(nic->driver, "veth") && gateway) {
 		snprintf(mend, sizeof(mend), "ethtool -K PEER tx off gro on");
 		doctor_say(d, DOCTOR_WARN, "veth", name, mend,
 			   "frames sent on by XDP need whole checksums from the peer, and a peer "
@@ -181,6 +184,9 @@ static void check_forwarding(const struct doctor *d, const char *name)
 			 name);
 		snprintf(mend, sizeof(mend), "sysctl -w net.ipv%d.conf.all.forwarding=1", family);
 		on = doctor_number(d, path);
+		/* The kernel wants both for IPv6. */
+		if (on > 0 && family == 6)
+			on = doctor_number(d, "/proc/sys/net/ipv6/conf/all/forwarding");
 		if (on >= 0)
 			doctor_say(d, on ? DOCTOR_OK : DOCTOR_FAIL, "forwarding", name, mend,
 				   "IPv%d is %s", family, on ? "forwarded" : "not forwarded");

@@ -206,6 +206,16 @@ static void a_filter_of_somebody_else_in_our_place_is_named(void **state)
 	in_force(0, 0, 0);
 }
 
+static void generic_xdp_is_refused(void **state)
+{
+	struct fastpath_conf conf = gateway();
+
+	(void)state;
+	conf.xdp = FASTPATH_GENERIC;
+	REFUSED(&conf, -EINVAL, "xdp", "generic", "xdp = off");
+	in_force(0, 0, 0);
+}
+
 static void without_forwarding_it_does_not_start(void **state)
 {
 	struct fastpath_conf conf = gateway();
@@ -213,7 +223,10 @@ static void without_forwarding_it_does_not_start(void **state)
 	(void)state;
 	room_run("sysctl -qw net.ipv6.conf.gg1.forwarding=0");
 	REFUSED(&conf, -ENETUNREACH, "gg1", "IPv6", "sysctl -w net.ipv6.conf.all.forwarding=1");
-	room_run("sysctl -qw net.ipv6.conf.gg1.forwarding=1");
+	room_run("sysctl -qw net.ipv6.conf.all.forwarding=0 net.ipv6.conf.gg0.forwarding=1 "
+		 "net.ipv6.conf.gg1.forwarding=1");
+	REFUSED(&conf, -ENETUNREACH, "gg0", "IPv6");
+	room_run("sysctl -qw net.ipv6.conf.all.forwarding=1");
 	in_force(0, 0, 0);
 }
 
@@ -236,6 +249,7 @@ int main(void)
 		cmocka_unit_test_teardown(filters_of_others_stay, clean),
 		cmocka_unit_test_teardown(a_failed_start_leaves_things_as_they_were, clean),
 		cmocka_unit_test_teardown(a_filter_of_somebody_else_in_our_place_is_named, clean),
+		cmocka_unit_test_teardown(generic_xdp_is_refused, clean),
 		cmocka_unit_test_teardown(without_forwarding_it_does_not_start, clean),
 	};
 

@@ -124,8 +124,16 @@ static int attach_gateway(struct fastpath *fp, struct start *s, char *err, size_
 static int attach_all(struct fastpath *fp, struct start *s, char *err, size_t err_size)
 {
 	const struct fastpath_conf *conf = s->conf;
+	enum fastpath_xdp mode = conf->xdp;
 	int i, code;
 
+	/* Behind generic XDP the tc program doesn't get to see every packet. */
+	if (conf->mode == GG_MODE_GATEWAY && mode == FASTPATH_AUTO)
+		mode = FASTPATH_NATIVE;
+	if (conf->mode == GG_MODE_GATEWAY && mode == FASTPATH_GENERIC)
+		return words_fail(err, err_size, -EINVAL,
+				  "xdp: generic can't be had in gateway mode; set xdp = auto, or "
+				  "xdp = off for a driver without native XDP");
 	if (conf->mode == GG_MODE_GATEWAY) {
 		code = attach_gateway(fp, s, err, err_size);
 		if (code)
@@ -133,8 +141,8 @@ static int attach_all(struct fastpath *fp, struct start *s, char *err, size_t er
 	}
 
 	for (i = 0; i < conf->interface_count && conf->xdp != FASTPATH_OFF; i++) {
-		code = attach_interface(conf->interfaces[i], conf->xdp, fp->maps, &s->own,
-					&s->attach[i], &fp->attachments[i], err, err_size);
+		code = attach_interface(conf->interfaces[i], mode, fp->maps, &s->own, &s->attach[i],
+					&fp->attachments[i], err, err_size);
 		if (code)
 			return code;
 		fp->attachment_count = s->attached = i + 1;

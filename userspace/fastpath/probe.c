@@ -126,25 +126,31 @@ static bool reads_one(const char *path)
 	return c == '1';
 }
 
-int probe_forwarding(const struct fastpath_conf *conf, char *err, size_t err_size)
+/* IPv6 is forwarded where both the interface and the machine say so. */
+static bool forwards(int family, const char *interface)
 {
 	char path[80];
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv%d/conf/%s/forwarding", family, interface);
+	return reads_one(path) &&
+	       (family == 4 || reads_one("/proc/sys/net/ipv6/conf/all/forwarding"));
+}
+
+int probe_forwarding(const struct fastpath_conf *conf, char *err, size_t err_size)
+{
 	int i, k;
 
 	for (k = 0; k < conf->vip_count && conf->mode == GG_MODE_GATEWAY; k++) {
 		int family = addr_is4(&conf->vips[k].addr) ? 4 : 6;
 
-		for (i = 0; i < conf->interface_count; i++) {
-			snprintf(path, sizeof(path), "/proc/sys/net/ipv%d/conf/%s/forwarding",
-				 family, conf->interfaces[i]);
-			if (!reads_one(path))
+		for (i = 0; i < conf->interface_count; i++)
+			if (!forwards(family, conf->interfaces[i]))
 				return words_fail(
 					err, err_size, -ENETUNREACH,
 					"interface %s: this machine doesn't forward IPv%d, so the "
 					"mail server can't be reached through it; sysctl -w "
 					"net.ipv%d.conf.all.forwarding=1",
 					conf->interfaces[i], family, family);
-		}
 	}
 	return 0;
 }

@@ -201,10 +201,8 @@ static void interfaces(void **state)
 		struct nic nic;
 	} t[] = {
 		{"link", "ip link set dev eth0 up", {.driver = "igb", .mtu = 1500}},
-		{"driver",
-		 "set xdp = generic in the configuration",
-		 {.driver = "r8169", .up = true}},
-		{"driver", "set xdp = generic in the configuration", {.driver = "", .up = true}},
+		{"driver", "set xdp = off in the configuration", {.driver = "r8169", .up = true}},
+		{"driver", "set xdp = off in the configuration", {.driver = "", .up = true}},
 		{"mtu", "ip link set dev eth0 mtu 1500", {.driver = "igb", .mtu = 9000}},
 		{"lro", "ethtool -K eth0 lro off", {.driver = "igb", .lro = true}},
 		{"rx-gro-hw", "ethtool -K eth0 rx-gro-hw off", {.driver = "igb", .gro_hw = true}},
