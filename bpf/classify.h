@@ -38,6 +38,7 @@ struct gg_facts {
 	bool pit;            /* the tarpit would take the segment: the caller can answer it */
 	bool sampled;        /* of an allowed source: the daemon shall have a look */
 	bool self;           /* from an address to the same address: this host talks to itself */
+	bool gateway; /* the mail server is behind this host: what is local is the daemon's */
 };
 
 enum gg_route {
@@ -68,15 +69,6 @@ static inline bool gg_is_for_tarpit(const struct gg_facts *f)
 	       f->kind != GG_KIND_FRAGMENT;
 }
 
-/* Whether `connected` can change the decision; else asking the socket table is wasted. */
-static inline bool gg_asks_sockets(const struct gg_facts *f)
-{
-	if (gg_is_for_tarpit(f))
-		return f->kind == GG_KIND_OTHER || f->self || f->limit == GG_WITHIN;
-	return f->kind == GG_KIND_NEW && f->verdict == GG_DENY && f->action == GG_DROP_NEW &&
-	       f->hits < GG_ASKED_DROPS;
-}
-
 /* Whether the new connection counts towards limits: allowed sources are exempt, and so is this host
  * itself; what is dropped anyway costs nobody a token. */
 static inline bool gg_asks_limit(const struct gg_facts *f)
@@ -84,6 +76,26 @@ static inline bool gg_asks_limit(const struct gg_facts *f)
 	if (f->kind != GG_KIND_NEW || f->verdict == GG_ALLOW || f->self)
 		return false;
 	return f->verdict != GG_DENY || (f->action != GG_DROP_NEW && f->action != GG_DROP_ALL);
+}
+
+static inline bool gg_is_over_limit(const struct gg_facts *f)
+{
+	return f->limit != GG_WITHIN && gg_asks_limit(f);
+}
+
+/* Whether `connected` can change the decision; else asking the socket table is wasted. */
+static inline bool gg_asks_sockets(const struct gg_facts *f)
+{
+	if (gg_is_for_tarpit(f))
+		return !gg_is_over_limit(f);
+	if (f->gateway)
+		return f->kind != GG_KIND_FRAGMENT && !gg_is_over_limit(f) &&
+		       !(f->verdict == GG_DENY &&
+			 (f->action == GG_DROP_ALL ||
+			  (f->action == GG_DROP_NEW && f->kind == GG_KIND_NEW &&
+			   f->hits >= GG_ASKED_DROPS)));
+	return f->kind == GG_KIND_NEW && f->verdict == GG_DENY && f->action == GG_DROP_NEW &&
+	       f->hits < GG_ASKED_DROPS;
 }
 
 static inline struct gg_decision gg_decide(enum gg_route route, enum gg_stat cause)
@@ -103,6 +115,13 @@ static inline struct gg_decision gg_classify(const struct gg_facts *f)
 	if (f->kind == GG_KIND_FRAGMENT)
 		return gg_decide(GG_TO_NOBODY, GG_STAT_drop_fragment);
 
+	if (gg_is_over_limit(f))
+		return gg_decide(GG_TO_NOBODY, f->limit == GG_OVER_BUDGET ? GG_STAT_flood_budget
+									  : GG_STAT_flood_source);
+
+	if (f->gateway && f->connected)
+		return gg_decide(GG_TO_DAEMON, GG_STAT_local_flow);
+
 	/* Open connections live on whatever the lists say; a stray segment earns its RST from the
 	 * stack. */
 	if (f->kind == GG_KIND_OTHER) {
@@ -113,10 +132,6 @@ static inline struct gg_decision gg_classify(const struct gg_facts *f)
 
 	if (f->verdict == GG_ALLOW)
 		return gg_decide(f->sampled ? GG_TO_DAEMON : GG_TO_MTA, GG_STAT_allow_syn);
-
-	if (f->limit != GG_WITHIN && gg_asks_limit(f))
-		return gg_decide(GG_TO_NOBODY, f->limit == GG_OVER_BUDGET ? GG_STAT_flood_budget
-									  : GG_STAT_flood_source);
 
 	if (f->verdict != GG_DENY)
 		return gg_decide(f->self ? GG_TO_MTA : GG_TO_DAEMON, GG_STAT_unknown_syn);

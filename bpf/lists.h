@@ -74,8 +74,7 @@ static __always_inline struct gg_entry *find_net(const struct gg_conf *conf, con
 	return conf->have_net6 ? find_net6(addr, now) : NULL;
 }
 
-static __always_inline struct gg_entry *find_entry(const struct gg_conf *conf, const __u8 *addr,
-						   bool is4, __u64 now)
+static __always_inline struct gg_entry *find_host(const __u8 *addr, bool is4, __u64 now)
 {
 	struct gg_entry *e;
 
@@ -83,7 +82,15 @@ static __always_inline struct gg_entry *find_entry(const struct gg_conf *conf, c
 		e = bpf_map_lookup_elem(&host4, addr + 12);
 	else
 		e = bpf_map_lookup_elem(&host6, addr);
-	return e && in_force(e, now) ? e : find_net(conf, addr, is4, now);
+	return e && in_force(e, now) ? e : NULL;
+}
+
+static __always_inline struct gg_entry *find_entry(const struct gg_conf *conf, const __u8 *addr,
+						   bool is4, __u64 now)
+{
+	struct gg_entry *e = find_host(addr, is4, now);
+
+	return e ? e : find_net(conf, addr, is4, now);
 }
 
 /* Whether a new connection is one of those of a learned source that the daemon is to have a look

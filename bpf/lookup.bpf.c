@@ -6,6 +6,7 @@
  * Runs after the kernel found no connected socket, so open connections never come here. It runs
  * once per connection, or twice (SYN, last ACK of the handshake) while SYN cookies are in use.
  */
+#include "heartbeat.h"
 #include "lists.h"
 #include "maps.h"
 
@@ -20,17 +21,6 @@ static __always_inline bool is_asking(void)
 	const __u32 *busy = bpf_map_lookup_elem(&asking, &zero);
 
 	return busy && *busy;
-}
-
-static __always_inline bool daemon_alive(const struct gg_conf *switches, __u64 now)
-{
-	__u32 zero = 0;
-	const struct gg_meta *m = bpf_map_lookup_elem(&meta, &zero);
-
-	if (!switches->heartbeat_limit)
-		return true;
-	/* A second of grace: the heartbeat is in whole seconds. */
-	return m && (m->heartbeat + switches->heartbeat_limit + 1) * NSEC > now;
 }
 
 /* SK_PASS with the daemon's socket selected; without one, what when_down says. A sample that nobody

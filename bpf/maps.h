@@ -133,7 +133,15 @@ struct {
 	__type(value, __u64);
 } socks SEC(".maps");
 
-/* Set while the XDP program asks the socket table on this CPU: that question runs the socket lookup
+/* Gateway mode: the interfaces that XDP may send out of, by their number. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, GG_PORTS_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} ports SEC(".maps");
+
+/* Set while a program asks the socket table on this CPU: that question runs the socket lookup
  * program too, which must then not count, drop or choose. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

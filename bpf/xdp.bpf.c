@@ -3,14 +3,22 @@
  * The XDP program: drops what the lists say is to be dropped, before the stack has paid for it.
  *
  * Order: parse; protected endpoint?; what is in force for the source (the hot index, then the
- * lists themselves); verdict. Nothing else is ever judged, and only the tarpit changes a frame.
- * Headers must lie in the first buffer of a multi-buffer frame; where they don't, the frame passes.
+ * lists themselves); verdict. Nothing else is ever judged. Headers must lie in the first buffer of
+ * a multi-buffer frame; where they don't, the frame passes. In gateway mode what is for the mail
+ * server or comes from it is sent on from here; but for that and the tarpit's answers no frame is
+ * ever changed.
  */
+#define GATE_CONTEXT struct xdp_md
+
+#include "forward.h"
+#include "gate.h"
 #include "index.h"
 #include "limit.h"
 #include "lists.h"
 #include "maps.h"
 #include "parse.h"
+#include "protected.h"
+#include "sockets.h"
 #include "tarpit.h"
 
 #include <xdp/xdp_helpers.h>
@@ -21,66 +29,27 @@ struct {
 	__uint(XDP_PASS, 1);
 } XDP_RUN_CONFIG(greygate_xdp);
 
-#define TCP_LISTEN 10 /* net/tcp_states.h */
-
-/* Whether a socket that doesn't listen holds the tuple: open, in handshake or in TIME_WAIT. */
-static __always_inline bool is_connected(struct xdp_md *ctx, const struct packet *p)
+/* Gateway mode: a packet that is for no protected endpoint may come from one. Not inlined, as
+ * is_connected. */
+__attribute__((noinline)) int answer(struct xdp_md *ctx, const struct packet *p)
 {
-	struct bpf_sock_tuple tuple = {};
-	struct bpf_sock *sk;
-	__u32 zero = 0, size;
-	bool found;
-	__u32 *busy;
+	const struct gg_conf *switches;
+	struct gg_vip_key from;
+	__u32 zero = 0;
 
-	busy = bpf_map_lookup_elem(&asking, &zero);
-	if (!busy)
-		return false;
-	if (p->is4) {
-		__builtin_memcpy(&tuple.ipv4.saddr, p->from + 12, 4);
-		__builtin_memcpy(&tuple.ipv4.daddr, p->to.addr + 12, 4);
-		tuple.ipv4.sport = p->from_port;
-		tuple.ipv4.dport = bpf_htons(p->to.port);
-		size = sizeof(tuple.ipv4);
-	} else {
-		__builtin_memcpy(tuple.ipv6.saddr, p->from, 16);
-		__builtin_memcpy(tuple.ipv6.daddr, p->to.addr, 16);
-		tuple.ipv6.sport = p->from_port;
-		tuple.ipv6.dport = bpf_htons(p->to.port);
-		size = sizeof(tuple.ipv6);
-	}
-	*busy = 1;
-	sk = bpf_skc_lookup_tcp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
-	*busy = 0;
-	if (!sk)
-		return false;
-	found = sk->state != TCP_LISTEN;
-	bpf_sk_release(sk);
-	return found;
-}
-
-static __always_inline bool same_endpoint(const struct gg_vip_key *a, const struct gg_vip_key *b)
-{
-	const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
-
-	/* The port first: it differs most often. */
-	return x[4] == y[4] && x[3] == y[3] && x[2] == y[2] && x[1] == y[1] && x[0] == y[0];
-}
-
-/* A third of the cost of a drop would be the hash lookup. */
-static __always_inline bool is_protected(const struct gg_conf *switches,
-					 const struct gg_vip_key *to)
-{
-	if (switches->first.port && same_endpoint(&switches->first, to))
-		return true;
-	return bpf_map_lookup_elem(&vip, to) != NULL;
-}
-
-static __always_inline void count_connection(const struct gg_vip_key *to)
-{
-	struct gg_vip *endpoint = bpf_map_lookup_elem(&vip, to);
-
-	if (endpoint)
-		endpoint->connections++;
+	switches = bpf_map_lookup_elem(&conf, &zero);
+	if (!switches || !p || p->kind == GG_KIND_FRAGMENT)
+		goto other;
+	from = gate_source(p);
+	if (!is_protected(switches, &from))
+		goto other;
+	if (!is_connected(ctx, p))
+		return forward(ctx);
+	count(GG_STAT_local_flow);
+	return XDP_PASS;
+other:
+	count(GG_STAT_not_ours);
+	return XDP_PASS;
 }
 
 /* What is known of the source: from the index alone, or an entry. */
@@ -105,8 +74,10 @@ static __always_inline void look_up(const struct gg_conf *switches, const struct
 		return;
 	}
 	ret->hit.word = NULL;
-	ret->entry = answer == INDEX_ASK ? find_entry(switches, p->from, p->is4, now)
-					 : find_net(switches, p->from, p->is4, now);
+	if (answer == INDEX_ASK)
+		ret->entry = find_host(p->from, p->is4, now);
+	if (!ret->entry)
+		ret->entry = find_net(switches, p->from, p->is4, now);
 	if (ret->entry) {
 		facts->verdict = ret->entry->verdict;
 		facts->action = ret->entry->action;
@@ -138,6 +109,18 @@ static __always_inline void mark(struct standing *s, const struct packet *p, boo
 	mark_entry(s->entry, now);
 }
 
+/* enum gg_route, and above it enum gg_stat. A function of its own, so that the verifier forgets
+ * which facts it was that led there. */
+__noinline int decide(const struct gg_facts *f)
+{
+	struct gg_decision d;
+
+	if (!f)
+		return GG_TO_MTA;
+	d = gg_classify(f);
+	return d.route | d.cause << 8;
+}
+
 /* A function of its own, so that the verifier walks through it once and not once for each way
  * through the parser. The packet is copied because older kernels take map keys from the stack only.
  */
@@ -149,8 +132,9 @@ __noinline int judge(struct xdp_md *ctx, const struct packet *parsed)
 	struct gg_decision decision;
 	struct standing source = {};
 	struct tarpit pit = {};
-	bool dropped, decided;
-	__u32 zero = 0;
+	bool dropped, decided, gateway;
+	__u32 zero = 0, answered;
+	int action = XDP_PASS;
 	__u64 now;
 
 	if (!parsed)
@@ -159,33 +143,46 @@ __noinline int judge(struct xdp_md *ctx, const struct packet *parsed)
 	facts.kind = p->kind;
 	switches = bpf_map_lookup_elem(&conf, &zero);
 	if (!switches || !is_protected(switches, &p->to)) {
+		if (switches && switches->mode == GG_MODE_GATEWAY)
+			return answer(ctx, p);
 		count(GG_STAT_not_ours);
 		return XDP_PASS;
 	}
 
+	gateway = switches->mode == GG_MODE_GATEWAY;
+	facts.gateway = gateway;
 	now = bpf_ktime_get_coarse_ns();
 	look_up(switches, p, now, &source, &facts);
-	facts.self = same_address(p->from, p->to.addr);
+	/* On a gate the address is the mail server's: whoever sends from it to it lies. */
+	facts.self = !gateway && same_address(p->from, p->to.addr);
 	if (gg_asks_limit(&facts))
 		facts.limit = limit_new(switches, p, now);
 	if (facts.action == GG_TARPIT)
 		facts.pit = tarpit_takes(ctx, switches, p, &pit);
 	if (gg_asks_sockets(&facts))
-		facts.connected = is_connected(ctx, p);
-	decision = gg_classify(&facts);
+		facts.connected =
+			gateway ? gate_holder(ctx, p) == HOLDER_CONNECTION : is_connected(ctx, p);
+	answered = decide(&facts);
+	decision = gg_decide(answered & 0xff, answered >> 8);
 	count(decision.cause);
 
 	dropped = decision.route == GG_TO_NOBODY;
-	/* In host mode a connection that passes is marked where its listener is chosen. */
+	if (dropped)
+		action = XDP_DROP;
+	else if (gateway && decision.route == GG_TO_MTA)
+		action = forward(ctx);
+	/* A connection that passes is marked where it is decided: in host mode with the choice of
+	 * its listener, in gateway mode by tc. */
 	decided = dropped || decision.cause == GG_STAT_tarpit_syn ||
-		  (p->kind == GG_KIND_NEW && !facts.connected && switches->mode != GG_MODE_HOST);
+		  (p->kind == GG_KIND_NEW && !facts.connected &&
+		   (switches->mode == GG_MODE_RELAY || action == XDP_REDIRECT));
 	if (decided && decision.cause != GG_STAT_drop_fragment && facts.limit == GG_WITHIN)
 		mark(&source, p, dropped, now);
 	if (decision.route == GG_TO_TARPIT)
 		return tarpit_answer(ctx, p, &pit);
 	if (!dropped && decided)
 		count_connection(&p->to);
-	return dropped ? XDP_DROP : XDP_PASS;
+	return action;
 }
 
 _Static_assert(GG_ASKED_DROPS == GG_SLOT_DROPS / GG_SLOT_DROP,

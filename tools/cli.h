@@ -35,6 +35,7 @@ int cmd_reload(struct cli *cli, int argc, char **argv);
 int cmd_detach(struct cli *cli, int argc, char **argv);
 int cmd_replay(struct cli *cli, int argc, char **argv);
 int cmd_spf(struct cli *cli, int argc, char **argv);
+int cmd_doctor(struct cli *cli, int argc, char **argv);
 int cmd_sink(struct cli *cli, int argc, char **argv);
 
 /* ---- arguments ---- */
@@ -60,6 +61,8 @@ char *cli_control_path(const struct cli *cli);
 char *cli_bpffs(const struct cli *cli);
 
 struct config;
+/* The configuration as above; NULL: there is no file to read. false after a complaint. */
+bool cli_config(const struct cli *cli, struct config **ret);
 /* The settings of -c, of the default file, or the defaults. -EINVAL after a complaint. */
 int cli_settings(const struct cli *cli, struct config **ret);
 

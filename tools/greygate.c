@@ -28,6 +28,7 @@ static const struct subcommand subcommands[] = {
 	{"detach", cmd_detach, "", "remove every kernel program and pin; needs no daemon"},
 	{"spf", cmd_spf, "IP HELO SENDER [--server ADDR[:PORT]]",
 	 "what the sender's domain says of an address, and the path to it; needs no daemon"},
+	{"doctor", cmd_doctor, "", "what stands in its way on this machine, and what mends it"},
 	{"sink", cmd_sink, "--listen ADDR:PORT --maildir DIR [--quiet]",
 	 "a mail server that only stores, for trying things out"},
 	{NULL, NULL, NULL, NULL},
@@ -158,6 +159,14 @@ int cli_settings(const struct cli *cli, struct config **ret)
 		return 0;
 	cli_complain("the configuration does not load\n%s", err);
 	return -EINVAL;
+}
+
+bool cli_config(const struct cli *cli, struct config **ret)
+{
+	bool failed;
+
+	*ret = load(cli, &failed);
+	return !failed;
 }
 
 static char *from_config(const struct cli *cli, bool control, const char *fallback)

@@ -138,7 +138,7 @@ void session_header_late(struct worker *w, uint32_t n)
 
 /* ---- accept ---- */
 
-void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer)
+void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer, uint16_t listener)
 {
 	struct session *s = worker_session(w, n);
 	uint16_t generation = s->generation;
@@ -148,6 +148,7 @@ void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer)
 	s->dialog = s->delivery = s->evidence = s->in = s->out = s->tls = POOL_NONE;
 	s->src = peer->addr;
 	s->port = peer->port;
+	s->listener = (uint8_t)listener;
 	s->started = s->touched = w->now;
 	s->id = (uint64_t)w->number << 48 | ++w->next_id;
 	w->open++;

@@ -50,11 +50,10 @@ static bool connect_to(struct worker *w, struct delivery *d)
 	const struct config *c = w->config;
 	socklen_t len;
 
-	d->peer = c->backend[d->backend];
-	len = addr_to_sockaddr(&d->peer, &d->address);
-	d->fd = socket(d->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	d->fd = way_open(w, d);
 	if (d->fd < 0)
 		return false;
+	len = addr_to_sockaddr(&d->peer, &d->address);
 	d->connecting = true;
 	delivery_ask(w, d, ASKED_GREETING, c->upstream.timeout);
 	ring_connect_fd(delivery_ring(w), d->fd, &d->address, len,
@@ -66,6 +65,8 @@ bool backend_connect(struct worker *w, struct delivery *d)
 {
 	const struct config *c = w->config;
 
+	if (c->mode == GG_MODE_GATEWAY)
+		return connect_to(w, d);
 	for (; d->backend < c->backend_count; d->backend++) {
 		if (backend_is_down(w->daemon, d->backend, w->now) != d->last_resort) {
 			d->passed_over |= !d->last_resort;
@@ -94,6 +95,8 @@ static void leave(struct worker *w, struct delivery *d)
 
 bool backend_skip(struct worker *w, struct delivery *d, const char *why)
 {
+	if (w->config->mode == GG_MODE_GATEWAY)
+		return false;
 	if (d->backend < w->config->backend_count)
 		backend_down(w->daemon, w->config, d->backend, w->now, why);
 	leave(w, d);
@@ -102,12 +105,22 @@ bool backend_skip(struct worker *w, struct delivery *d, const char *why)
 	return backend_connect(w, d);
 }
 
+bool backend_other_way(struct worker *w, struct delivery *d, int error)
+{
+	if (!way_again(w, d, error))
+		return false;
+	leave(w, d);
+	return connect_to(w, d);
+}
+
 bool backend_plain(struct worker *w, struct delivery *d)
 {
 	leave(w, d);
 	d->in_the_clear = true;
 	counter_add(&w->counters, COUNT_backend_plain, 1);
-	return d->backend < w->config->backend_count && connect_to(w, d);
+	if (w->config->mode != GG_MODE_GATEWAY && d->backend >= w->config->backend_count)
+		return false;
+	return connect_to(w, d);
 }
 
 /* ---- bytes ---- */

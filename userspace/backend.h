@@ -21,8 +21,11 @@ bool backend_is_down(const struct daemon *d, int which, uint64_t now);
 /* Connects to the next backend in order from d->backend on; those that are down only when there is
  * no other. False: there is none left. */
 bool backend_connect(struct worker *w, struct delivery *d);
-/* The one at hand is of no use (nothing of it is in flight): the next one. False: none is left. */
+/* The one at hand is of no use (nothing of it is in flight): the next one. False: none is left, as
+ * always in gateway mode, where there is but the one that the client asked for. */
 bool backend_skip(struct worker *w, struct delivery *d, const char *why);
+/* Connecting failed with -errno: the same mail server once more, where that may help. */
+bool backend_other_way(struct worker *w, struct delivery *d, int error);
 /* Sends bytes that live until the completion; inside TLS as records. */
 void backend_send(struct worker *w, struct delivery *d, const char *bytes, size_t len);
 /* What was received, as text: false when TLS is broken. The text holds until the next call. */

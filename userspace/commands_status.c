@@ -142,7 +142,7 @@ static json_t *problems(struct daemon *d, const struct config *c)
 				array, json_sprintf("backend %s: does not answer; others are asked "
 						    "first",
 						    endpoint_text(&c->backend[i], text)));
-	if (!d->fastpath && (c->interface_count || c->mode == GG_MODE_HOST))
+	if (!d->fastpath && (c->interface_count || c->mode != GG_MODE_RELAY))
 		json_array_append_new(array, json_sprintf("kernel: %s", d->fastpath_why));
 	if (table_count(d->records) > table_capacity(d->records) / 100 * 95)
 		json_array_append_new(array,
@@ -164,10 +164,12 @@ int show_status(struct control_reply *r, json_t *args, void *daemon)
 	struct daemon *d = daemon;
 	const struct config *c = atomic_load(&d->config);
 	json_t *s = control_summary(r);
+	int target_count;
+	const struct endpoint *targets = config_targets(c, &target_count);
 
 	(void)args;
 	json_object_set_new(s, "version", json_string(GREYGATE_VERSION));
-	json_object_set_new(s, "mode", json_string(c->mode == GG_MODE_HOST ? "host" : "relay"));
+	json_object_set_new(s, "mode", json_string(config_mode_text(c->mode)));
 	set_int(s, "pid", (uint64_t)getpid());
 	set_int(s, "started", d->started);
 	set_int(s, "uptime_s", daemon_now() - d->started);
@@ -180,7 +182,7 @@ int show_status(struct control_reply *r, json_t *args, void *daemon)
 	set_int(s, "stuttering", daemon_count(d, COUNT_stuttering));
 	json_object_set_new(s, "listen", endpoints(c->listen, c->listen_count));
 	json_object_set_new(s, "protect", endpoints(c->protect, c->protect_count));
-	json_object_set_new(s, "backend", endpoints(c->backend, c->backend_count));
+	json_object_set_new(s, "backend", endpoints(targets, target_count));
 	json_object_set_new(s, "backend_offers", backend_offers(d));
 	json_object_set_new(s, "kernel", kernel(d));
 	set_int(s, "records", table_count(d->records));

@@ -205,8 +205,9 @@ struct upstream_client delivery_client(struct worker *w, const struct delivery *
 		[CONFIG_TLS_REQUIRED] = UPSTREAM_TLS_REQUIRED,
 	};
 	const struct config *c = w->config;
+	bool gateway = c->mode == GG_MODE_GATEWAY;
 	struct upstream_client client = {.our_name = c->hostname,
-					 .use_xclient = c->upstream.xclient,
+					 .use_xclient = c->upstream.xclient && !gateway,
 					 .tls = tls[c->tls.backend]};
 	struct session *s;
 
@@ -218,6 +219,8 @@ struct upstream_client delivery_client(struct worker *w, const struct delivery *
 	/* A name that was let through against the grammar is not handed on. */
 	if (smtp_domain_ok(session_smtp(w, s)->helo, strlen(session_smtp(w, s)->helo)))
 		client.helo = session_smtp(w, s)->helo;
+	if (gateway && client.helo) /* who it is, the mail server sees by itself */
+		client.our_name = client.helo;
 	client.esmtp = session_smtp(w, s)->esmtp;
 	client.addr = (struct endpoint){s->src, s->port};
 	return client;
@@ -587,7 +590,8 @@ static void back_connected(struct worker *w, struct delivery *d, int res)
 	if (d->closing)
 		return;
 	if (res < 0) {
-		lost(w, d, "connect");
+		if (!backend_other_way(w, d, res))
+			lost(w, d, "connect");
 		return;
 	}
 	upstream_connected(&d->up);

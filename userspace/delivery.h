@@ -24,6 +24,14 @@ void delivery_detach(struct worker *w, struct session *s, struct delivery *d);
 void delivery_log(struct worker *w, const struct delivery *d, const struct session *s,
 		  const char *verdict, const char *reason, const char *reply);
 
+/* ---- way.c ---- */
+
+/* A socket towards d->backend, d->peer set; in gateway mode towards the endpoint that the client
+ * asked for, in the client's name. -1: there is none. */
+int way_open(struct worker *w, struct delivery *d);
+/* Connecting failed with -errno: whether another socket to the same endpoint may do better. */
+bool way_again(const struct worker *w, struct delivery *d, int error);
+
 /* ---- message.c ---- */
 
 /* 354 was seen: reads the client into the delivery's buffer from now on. */

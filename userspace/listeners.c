@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "listeners.h"
+#include "transparent.h"
 
 #include <errno.h>
 #include <ifaddrs.h>
@@ -27,7 +28,7 @@ static const char *bind_mend(int err)
 	}
 }
 
-static int open_one(const struct endpoint *e, struct endpoint *ret_bound)
+static int open_one(const struct endpoint *e, bool transparent, struct endpoint *ret_bound)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(e, &sa);
@@ -42,8 +43,10 @@ static int open_one(const struct endpoint *e, struct endpoint *ret_bound)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (sa.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&sa, len) || listen(fd, BACKLOG)) {
+	err = transparent ? transparent_allow(fd, sa.ss_family) : 0;
+	if (!err && (bind(fd, (struct sockaddr *)&sa, len) || listen(fd, BACKLOG)))
 		err = -errno;
+	if (err) {
 		close(fd);
 		return err;
 	}
@@ -55,7 +58,7 @@ static int open_one(const struct endpoint *e, struct endpoint *ret_bound)
 
 /* SO_REUSEPORT would let a second program of this user share the port in silence: one try without
  * it tells whether the port is free. */
-static int probe_free(const struct endpoint *e)
+static int probe_free(const struct endpoint *e, bool transparent)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(e, &sa);
@@ -67,7 +70,9 @@ static int probe_free(const struct endpoint *e)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (sa.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&sa, len))
+	if (transparent)
+		err = transparent_allow(fd, sa.ss_family);
+	if (!err && bind(fd, (struct sockaddr *)&sa, len))
 		err = -errno;
 	close(fd);
 	return err;
@@ -77,6 +82,8 @@ static void plan(const struct config *c, struct listeners *l)
 {
 	bool need4 = false, need6 = false;
 
+	for (int i = 0; c->mode == GG_MODE_GATEWAY && i < c->protect_count; i++)
+		l->at[l->count++] = c->protect[i];
 	for (int i = 0; i < c->listen_count && l->count < WORKER_LISTENERS; i++)
 		l->at[l->count++] = c->listen[i];
 	if (c->mode != GG_MODE_HOST)
@@ -95,23 +102,24 @@ int listeners_open(const struct config *c, int workers, struct listeners *ret, c
 		   size_t err_size)
 {
 	const struct timespec pause = {.tv_nsec = 50000000};
+	bool transparent = c->mode == GG_MODE_GATEWAY;
 
 	memset(ret, 0, sizeof(*ret));
 	memset(ret->fd, -1, sizeof(ret->fd));
 	plan(c, ret);
 	for (int i = 0; i < ret->count; i++) {
 		char text[ENDPOINT_TEXT];
-		int rc = probe_free(&ret->at[i]);
+		int rc = probe_free(&ret->at[i], transparent);
 
 		/* The sockets of a daemon that was just killed go when the kernel has ended its
 		 * rings. */
 		for (int k = 0; rc == -EADDRINUSE && k < PATIENCE; k++) {
 			nanosleep(&pause, NULL);
-			rc = probe_free(&ret->at[i]);
+			rc = probe_free(&ret->at[i], transparent);
 		}
 		for (int w = 0; w < workers && rc >= 0; w++) {
 			/* The first bind of port 0 chooses the port that the others share. */
-			rc = open_one(&ret->at[i], &ret->at[i]);
+			rc = open_one(&ret->at[i], transparent, &ret->at[i]);
 			ret->fd[w][i] = rc;
 		}
 		if (rc < 0) {
@@ -163,8 +171,9 @@ static int add_local(const struct endpoint *wildcard, struct endpoint *ret, int 
 
 int listeners_vips(const struct config *c, struct endpoint ret[VIPS_MAX])
 {
-	const struct endpoint *from = c->mode == GG_MODE_HOST ? c->protect : c->listen;
-	int count = c->mode == GG_MODE_HOST ? c->protect_count : c->listen_count;
+	bool relay = c->mode == GG_MODE_RELAY;
+	const struct endpoint *from = relay ? c->listen : c->protect;
+	int count = relay ? c->listen_count : c->protect_count;
 	int n = 0;
 
 	for (int i = 0; i < count && n < VIPS_MAX; i++) {

@@ -17,7 +17,9 @@ struct listeners {
 
 /* Binds and listens for `workers` workers. host mode gets a loopback listener for each protected
  * family that has none: the socket lookup program hands connections over whatever they are bound
- * to. On failure nothing is open and err names the endpoint, the cause and the mend. */
+ * to. gateway mode gets one on each protected endpoint itself, in the order of `protect`, though
+ * the address is the mail server's. On failure nothing is open and err names the endpoint, the
+ * cause and the mend. */
 int listeners_open(const struct config *c, int workers, struct listeners *ret, char *err,
 		   size_t err_size);
 void listeners_close(struct listeners *l);
@@ -25,8 +27,8 @@ void listeners_close(struct listeners *l);
 int listeners_of(const struct listeners *l, bool is4);
 
 #define VIPS_MAX 1024
-/* What is protected: `protect` in host mode; in relay mode the listening endpoints, a wildcard
- * replaced by this machine's addresses of that family. Returns how many. */
+/* What is protected: `protect` in host and gateway mode; in relay mode the listening endpoints, a
+ * wildcard replaced by this machine's addresses of that family. Returns how many. */
 int listeners_vips(const struct config *c, struct endpoint ret[VIPS_MAX]);
 
 #endif

@@ -139,11 +139,13 @@ static int open_fastpath(struct process *p, const struct config *c)
 				     .new_per_source = c->limit.new_per_source,
 				     .new_per_cpu = c->limit.new_per_cpu,
 				     .sample = c->greylist.sample,
-				     .interface_count =
-					     c->xdp == FASTPATH_OFF ? 0 : c->interface_count};
+				     .interface_count = c->interface_count};
 	const struct fastpath_attachment *at;
 	int rc, n;
 
+	/* The tc program of gateway mode is there without XDP too. */
+	if (c->xdp == FASTPATH_OFF && c->mode != GG_MODE_GATEWAY)
+		conf.interface_count = 0;
 	if (c->mode == GG_MODE_RELAY && !conf.interface_count) {
 		snprintf(d->fastpath_why, sizeof(d->fastpath_why), "%s",
 			 c->interface_count ? "switched off (xdp = off)"
@@ -214,7 +216,7 @@ static int start(struct process *p, const struct config *c)
 		snprintf(p->err, sizeof(p->err), "store writer: %s", strerror(-rc));
 		return rc;
 	}
-	rc = privileges_drop(&p->who, p->err, sizeof(p->err));
+	rc = privileges_drop(&p->who, c->mode == GG_MODE_GATEWAY, p->err, sizeof(p->err));
 	if (rc)
 		return rc;
 	daemon_apply(d, NULL, c);
@@ -225,7 +227,7 @@ static int start(struct process *p, const struct config *c)
 		/* The worker owns its listeners, also when it could not begin. */
 		memset(p->listeners.fd[i], -1, sizeof(p->listeners.fd[i]));
 	}
-	privileges_forget();
+	privileges_forget(false);
 	if (!rc)
 		rc = control_start(p->control);
 	return rc;
@@ -369,7 +371,7 @@ static int run(struct process *p, bool foreground)
 	}
 	log_begin(&l, LOG_START);
 	log_str(&l, "version", GREYGATE_VERSION);
-	log_str(&l, "mode", c->mode == GG_MODE_HOST ? "host" : "relay");
+	log_str(&l, "mode", config_mode_text(c->mode));
 	log_int(&l, "workers", d->worker_count);
 	log_int(&l, "records", (int64_t)table_count(d->records));
 	log_int(&l, "verdicts", (int64_t)verdicts_count(d->verdicts));

@@ -74,24 +74,32 @@ void privileges_limits(void)
 	}
 }
 
-/* Exactly these capabilities, effective and permitted; 0 or -errno. glibc has no call for it. */
-static int set_capabilities(uint64_t which)
+/* No other capabilities than these, effective and permitted; 0 or -errno. glibc has no call for it.
+ */
+static int keep_capabilities(uint64_t which)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[2] = {
-		{.effective = (uint32_t)which, .permitted = (uint32_t)which},
-		{.effective = (uint32_t)(which >> 32), .permitted = (uint32_t)(which >> 32)}};
+	struct __user_cap_data_struct data[2];
 
+	if (syscall(SYS_capget, &header, data))
+		return -errno;
+	for (int i = 0; i < 2; i++) {
+		data[i].permitted &= (uint32_t)(which >> 32 * i);
+		data[i].effective = data[i].permitted;
+		data[i].inheritable = 0;
+	}
 	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
-void privileges_forget(void)
+void privileges_forget(bool transparent)
 {
-	set_capabilities(0);
+	keep_capabilities(transparent ? 1ull << CAP_NET_RAW : 0);
 }
 
-int privileges_drop(const struct privileges *p, char *err, size_t err_size)
+int privileges_drop(const struct privileges *p, bool transparent, char *err, size_t err_size)
 {
+	uint64_t kept = 1ull << CAP_IPC_LOCK | (transparent ? 1ull << CAP_NET_RAW : 0);
+
 	const char *step = NULL;
 
 	if (geteuid() != 0)
@@ -104,7 +112,7 @@ int privileges_drop(const struct privileges *p, char *err, size_t err_size)
 		step = "setresgid";
 	else if (setresuid(p->uid, p->uid, p->uid))
 		step = "setresuid";
-	else if (set_capabilities(1ull << CAP_IPC_LOCK) && set_capabilities(0))
+	else if (keep_capabilities(kept))
 		step = "capset";
 	else if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		step = "no_new_privs";

@@ -6,6 +6,7 @@
 #ifndef GREYGATE_PRIVILEGES_H
 #define GREYGATE_PRIVILEGES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -20,13 +21,15 @@ int privileges_find(const char *user, struct privileges *ret, char *err, size_t 
 int privileges_give(const char *dir, const struct privileges *p, char *err, size_t err_size);
 /* Raises the limits on descriptors and locked memory to their hard values, for the rings. */
 void privileges_limits(void);
-/* Drops to the user for good and forbids to gain any right. One capability stays with the calling
- * thread and the threads it makes, CAP_IPC_LOCK: the memory of rings would else count against the
- * user's RLIMIT_MEMLOCK, beside that of a daemon that is just ending. Nothing happens for a process
- * that is not root. */
-int privileges_drop(const struct privileges *p, char *err, size_t err_size);
+/* Drops to the user for good and forbids to gain any right. Capabilities that stay with the calling
+ * thread and the threads it makes: CAP_IPC_LOCK, because the memory of rings would else count
+ * against the user's RLIMIT_MEMLOCK, beside that of a daemon that is just ending; with transparent
+ * CAP_NET_RAW, for sockets that hold another machine's address. Nothing happens for a process that
+ * is not root. */
+int privileges_drop(const struct privileges *p, bool transparent, char *err, size_t err_size);
 
-/* Gives that last one up too, for the calling thread, when its rings stand. */
-void privileges_forget(void);
+/* Gives up what is left, for the calling thread, when its rings stand: all, or with transparent all
+ * but CAP_NET_RAW. */
+void privileges_forget(bool transparent);
 
 #endif

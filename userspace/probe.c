@@ -46,7 +46,11 @@ void probe_end(void)
 /* This one failed: the next backend is asked at once, the first one again after a while. */
 static void next_backend(struct daemon *d, const struct config *c)
 {
-	bool last = probe.backend + 1 >= c->backend_count;
+	int count;
+	bool last;
+
+	config_targets(c, &count);
+	last = probe.backend + 1 >= count;
 
 	if (probe.backend < c->backend_count)
 		backend_down(d, c, probe.backend, now_ms(), "probe");
@@ -60,10 +64,12 @@ static void begin(struct daemon *d, const struct config *c)
 {
 	struct sockaddr_storage sa;
 	socklen_t len;
+	int count;
+	const struct endpoint *targets = config_targets(c, &count);
 
-	if (probe.backend >= c->backend_count)
+	if (probe.backend >= count)
 		probe.backend = 0;
-	len = addr_to_sockaddr(&c->backend[probe.backend], &sa);
+	len = addr_to_sockaddr(&targets[probe.backend], &sa);
 	upstream_init(&probe.up);
 	probe.out.len = 0;
 	probe.began = now_ms();

@@ -162,7 +162,7 @@ static void on_accept(struct worker *w, uint32_t a, uint16_t generation, int res
 	}
 	if (addr_from_sockaddr((struct sockaddr *)&slot->address, &peer))
 		memset(&peer, 0, sizeof(peer));
-	session_accepted(w, n, &peer);
+	session_accepted(w, n, &peer, slot->listener);
 }
 
 /* ---- completions ---- */
@@ -537,7 +537,7 @@ static void *worker_main(void *arg)
 	struct worker *w = start->w;
 	int rc = make(w, w->error, sizeof(w->error));
 
-	privileges_forget();
+	privileges_forget(atomic_load(&w->daemon->config)->mode == GG_MODE_GATEWAY);
 	pthread_mutex_lock(&start->lock);
 	start->err = rc;
 	start->done = true;

@@ -105,6 +105,7 @@ struct session {
 	uint8_t shown;                  /* a bit for each enum sanity */
 	uint8_t action, origin, reason; /* of the deny */
 	bool counted, admitted;         /* in the per-source count, in that of all sessions */
+	uint8_t listener;               /* it came by; in gateway mode the index into protect too */
 	uint16_t port;
 	uint32_t dialog; /* pool numbers, POOL_NONE: none */
 	uint32_t delivery, evidence;
@@ -141,9 +142,9 @@ struct accepted {
 struct delivery {
 	bool timed; /* its slot has an entry in timeouts, also between lives */
 	uint16_t generation;
-	uint32_t session;     /* POOL_NONE: the client is gone, only the close is awaited */
-	int fd;               /* -1: none */
-	int backend;          /* index into config.backend while connecting */
+	uint32_t session; /* POOL_NONE: the client is gone, only the close is awaited */
+	int fd;           /* -1: none */
+	int backend;      /* while connecting: index into config.backend; gateway mode: which try */
 	struct endpoint peer; /* whom it is; a reload may change the list */
 	bool connecting, receiving, sending, closing, closed; /* in flight, and on the way out */
 	bool shaking, secured;                                /* TLS: on the way, in force */
@@ -256,7 +257,7 @@ static inline struct ring *worker_ring(struct worker *w, uint32_t n)
 
 /* ---- arrival.c ---- */
 
-void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer);
+void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer, uint16_t listener);
 /* Bytes of a load balancer's header have come (PHASE_PROXY); its time is over. */
 void session_header(struct worker *w, uint32_t n, const char *buf, size_t len);
 void session_header_late(struct worker *w, uint32_t n);

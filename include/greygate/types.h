@@ -147,6 +147,11 @@ struct gg_meta {
 	char build[32];
 };
 
+#define GG_PORTS_MAX 64
+
+/* Gateway mode: skb->mark of what is the daemon's, as the policy rule reads it. */
+#define GG_MARK 0x67726579u
+
 /* Slots of socks. */
 enum gg_sock {
 	GG_SOCK_DAEMON4 = 0,
@@ -176,6 +181,15 @@ enum gg_sock {
 	X(flood_budget, "dropped: new connection beyond limit new_per_cpu")                        \
 	X(flood_source, "dropped: new connection beyond limit new_per_source")                     \
 	X(drop_fragment, "dropped: TCP fragment to a protected address")                           \
+	X(local_flow, "gateway, passed: packet of a connection of the daemon")                     \
+	X(forwarded, "gateway: sent on by XDP")                                                    \
+	X(forward_stack, "gateway: left to the kernel to send on")                                 \
+	X(tc_flow, "gateway, tc: packet of a connection of the daemon, given to it")               \
+	X(tc_daemon, "gateway, tc: new connection given to the daemon")                            \
+	X(tc_mta, "gateway, tc: new connection left to the mail server")                           \
+	X(tc_drop, "gateway, tc: dropped")                                                         \
+	X(tc_down, "gateway, tc: daemon gone, when_down decided")                                  \
+	X(tc_icmp, "gateway, tc: ICMP error about a connection of the daemon, given to it")        \
 	X(lookup_mta, "socket lookup: left to the mail server")                                    \
 	X(lookup_daemon, "socket lookup: given to the daemon")                                     \
 	X(lookup_drop, "socket lookup: refused")                                                   \

@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <lookup.skel.h>
+#include <tc.skel.h>
 #include <xdp.skel.h>
 
 #include "frame.h"

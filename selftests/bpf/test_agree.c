@@ -298,7 +298,7 @@ static void classify_holds_its_rules_for_all_facts(void **state)
 	int n;
 
 	(void)state;
-	for (n = 0; n < 3 * 3 * 8 * 2 * 2 * 3 * 2 * 2; n++) {
+	for (n = 0; n < 3 * 3 * 8 * 2 * 2 * 3 * 2 * 2 * 2; n++) {
 		f = (struct gg_facts){
 			.kind = n % 3,
 			.verdict = n / 3 % 3,
@@ -307,13 +307,16 @@ static void classify_holds_its_rules_for_all_facts(void **state)
 			.self = n / 144 % 2,
 			.limit = n / 288 % 3,
 			.pit = n / 864 % 2,
-			.sampled = n / 1728,
+			.sampled = n / 1728 % 2,
+			.gateway = n / 3456,
 		};
 		d = gg_classify(&f);
 		if (f.verdict == GG_DENY && f.action == GG_DROP_ALL)
 			assert_int_equal(d.route, GG_TO_NOBODY);
 		else if (f.kind == GG_KIND_FRAGMENT)
 			assert_int_equal(d.route, GG_TO_NOBODY);
+		else if (f.gateway && f.connected && (f.limit == GG_WITHIN || !gg_asks_limit(&f)))
+			assert_int_equal(d.route, GG_TO_DAEMON);
 		else if (f.kind == GG_KIND_OTHER && gg_is_for_tarpit(&f))
 			assert_int_equal(d.route, f.connected ? GG_TO_MTA : GG_TO_TARPIT);
 		else if (f.kind == GG_KIND_OTHER)
@@ -336,7 +339,7 @@ static void classify_holds_its_rules_for_all_facts(void **state)
 		assert_int_equal(gg_asks_limit(&f), d.route != gg_classify(&g).route);
 		asks = gg_asks_sockets(&f);
 		f.connected = !f.connected;
-		assert_int_equal(asks, d.route != gg_classify(&f).route);
+		assert_int_equal(asks, d.cause != gg_classify(&f).cause);
 	}
 }
 

@@ -55,11 +55,22 @@ static void the_lookup_program_stays_within_its_budget(void **state)
 	lookup_bpf__destroy(skel);
 }
 
+static void the_tc_program_stays_within_its_budget(void **state)
+{
+	struct tc_bpf *skel = tc_bpf__open();
+
+	(void)state;
+	assert_non_null(skel);
+	load_within(skel->obj, "greygate_tc", 40000);
+	tc_bpf__destroy(skel);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_xdp_program_stays_within_its_budget),
 		cmocka_unit_test(the_lookup_program_stays_within_its_budget),
+		cmocka_unit_test(the_tc_program_stays_within_its_budget),
 	};
 
 	words_mute();

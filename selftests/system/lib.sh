@@ -158,8 +158,10 @@ PIN=$T/bpf/greygate/v1
 gate_pid=
 
 # Writes $T/greygate.conf. Variables of these names replace the defaults: mode interfaces xdp listen
-# protect backend stutter greylist trap limit upstream sample extra.
+# protect backend stutter greylist trap limit upstream sample extra. An empty listen or backend leaves its
+# key out.
 gate_conf() {
+	local listens=${listen-'"0.0.0.0:25", "[::]:25"'} backends=${backend-"\"$MAIL4:25\""}
 	mkdir -p "$T/state" "$T/run"
 	chown $GATE_USER "$T/state" "$T/run"
 	cat >"$T/greygate.conf" <<-END
@@ -167,9 +169,9 @@ gate_conf() {
 		mode = ${mode:-relay}
 		interfaces = {${interfaces-\"g0\"}}
 		xdp = ${xdp:-auto}
-		listen = {${listen:-\"0.0.0.0:25\", \"[::]:25\"}}
+		${listens:+listen = {$listens\}}
 		protect = {${protect-}}
-		backend = {${backend:-\"$MAIL4:25\"}}
+		${backends:+backend = {$backends\}}
 		state_dir = "$T/state"
 		control = "$T/run/control.sock"
 		bpffs = "$T/bpf/greygate"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """An SMTP client that does what it is told, byte by byte, and prints the conversation.
 
-talk.py SOURCE SERVER[,PORT] STEP...      SOURCE "" leaves the choice to the kernel
+talk.py SOURCE SERVER[,PORT] STEP...      SOURCE "" leaves the choice to the kernel, as does a
+                                          missing $SOURCE_PORT
 
 Output: "C: " what was sent, "S: " a reply line, "T: name ms" a time. S: <eof>, <reset>, <timeout>
 say how a read ended, T: connect <refused> and the like how a connect did (exit code 2).
@@ -78,7 +79,8 @@ class Talk:
         self.sock.settimeout(LIMIT)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if source:
-            self.sock.bind((source, 0))
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.sock.bind((source, int(os.environ.get("SOURCE_PORT", "0"))))
         self.started = time.monotonic()
         try:
             self.sock.connect((address, int(port or 25)))

@@ -4,6 +4,8 @@
 
 #include "schema.h"
 
+#define GATEWAY_ENDPOINTS 16 /* a listener of every worker each */
+
 struct check {
 	const struct config *config;
 	const int *lines;
@@ -80,27 +82,68 @@ static void check_tls(const struct check *c)
 			 f->tls.certificate_count, f->tls.key_count);
 }
 
+/* What a mode says of a key that lists something. */
+static const struct demand {
+	enum gg_mode mode;
+	const char *key;
+	bool needed; /* else it has no effect */
+	const char *words;
+} demands[] = {
+	{GG_MODE_RELAY, "listen", true, "; for example listen = {\"0.0.0.0:25\"}"},
+	{GG_MODE_RELAY, "backend", true,
+	 ": the mail server that gets the mail; for example backend = {\"127.0.0.1:10025\"}"},
+	{GG_MODE_RELAY, "protect", false, " or set mode = host"},
+	{GG_MODE_HOST, "listen", true, "; for example listen = {\"127.0.0.1:2525\"}"},
+	{GG_MODE_HOST, "backend", true,
+	 ": the mail server that gets the mail; for example backend = {\"127.0.0.1:25\"}"},
+	{GG_MODE_HOST, "protect", true,
+	 ": what is guarded; for example protect = {\"192.0.2.25:25\"}"},
+	{GG_MODE_GATEWAY, "interfaces", true,
+	 ": the outer and the inner one; for example interfaces = {\"eth0\", \"eth1\"}"},
+	{GG_MODE_GATEWAY, "protect", true,
+	 ": the mail server behind this machine; for example protect = {\"192.0.2.25:25\"}"},
+	{GG_MODE_GATEWAY, "listen", false, ": connections are taken to what is in protect"},
+	{GG_MODE_GATEWAY, "backend", false, ": mail goes to what is in protect"},
+	{GG_MODE_GATEWAY, "proxy_protocol_from", false, ": clients come in their own name"},
+};
+
+static int how_many(const struct config *f, const char *key)
+{
+	return !strcmp(key, "listen")                ? f->listen_count
+	       : !strcmp(key, "backend")             ? f->backend_count
+	       : !strcmp(key, "protect")             ? f->protect_count
+	       : !strcmp(key, "proxy_protocol_from") ? f->balancer_count
+						     : f->interface_count;
+}
+
+static void check_demands(const struct check *c)
+{
+	const char *mode = config_mode_text(c->config->mode);
+
+	for (size_t i = 0; i < sizeof(demands) / sizeof(demands[0]); i++) {
+		const struct demand *d = &demands[i];
+		bool given = how_many(c->config, d->key) > 0;
+
+		if (d->mode != c->config->mode || given == d->needed)
+			continue;
+		if (d->needed)
+			complain(c->to, line_of(c, "", "mode"), d->key, "mode %s needs it%s", mode,
+				 d->words);
+		else
+			complain(c->to, line_of(c, "", d->key), d->key,
+				 "has no effect in mode %s; take it away%s", mode, d->words);
+	}
+}
+
 static void check_mode(const struct check *c)
 {
 	const struct config *f = c->config;
-	int line = line_of(c, "", "mode");
-	bool host = f->mode == GG_MODE_HOST;
 
-	if (!f->listen_count)
-		complain(c->to, line, "listen", "mode %s needs it; for example listen = {\"%s\"}",
-			 host ? "host" : "relay", host ? "127.0.0.1:2525" : "0.0.0.0:25");
-	if (!f->backend_count)
-		complain(c->to, line, "backend",
-			 "mode %s needs it: the mail server that gets the mail; for example "
-			 "backend = {\"127.0.0.1:%d\"}",
-			 host ? "host" : "relay", host ? 25 : 10025);
-	if (host && !f->protect_count)
-		complain(c->to, line, "protect",
-			 "mode host needs it: what is guarded; for example protect = "
-			 "{\"192.0.2.25:25\"}");
-	if (!host && f->protect_count)
+	check_demands(c);
+	if (f->mode == GG_MODE_GATEWAY && f->protect_count > GATEWAY_ENDPOINTS)
 		complain(c->to, line_of(c, "", "protect"), "protect",
-			 "has no effect in mode relay; take it away or set mode = host");
+			 "%d endpoints; mode gateway guards at most %d", f->protect_count,
+			 GATEWAY_ENDPOINTS);
 	no_wildcard(c, "backend", f->backend, f->backend_count);
 	no_wildcard(c, "protect", f->protect, f->protect_count);
 	apart(c, "listen", f->listen, f->listen_count, "in protect as", f->protect,

@@ -380,12 +380,27 @@ void config_free(struct config **c)
 	*c = NULL;
 }
 
+const struct endpoint *config_targets(const struct config *c, int *ret_count)
+{
+	bool gateway = c->mode == GG_MODE_GATEWAY;
+
+	*ret_count = gateway ? c->protect_count : c->backend_count;
+	return gateway ? c->protect : c->backend;
+}
+
+/* In gateway mode a listener stands for each protected endpoint. */
+static bool may_reload(const struct schema_key *k, const struct config *c)
+{
+	return k->flags & KEY_RELOAD &&
+	       !(c->mode == GG_MODE_GATEWAY && k->offset == offsetof(struct config, protect));
+}
+
 const char *config_needs_restart(const struct config *from, const struct config *to)
 {
 	static _Thread_local char name[80];
 
 	for (int i = 0; i < schema_count; i++) {
-		if (!(schema[i].flags & KEY_RELOAD) && !kind_equal(&schema[i], from, to))
+		if (!may_reload(&schema[i], from) && !kind_equal(&schema[i], from, to))
 			return schema_name(&schema[i], name, sizeof(name));
 	}
 	return NULL;

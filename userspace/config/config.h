@@ -128,6 +128,9 @@ int config_parse(const char *name, const char *text, struct config **ret, char *
 int config_load_settings(const char *file, struct config **ret, char *err, size_t err_size);
 void config_free(struct config **c);
 
+/* The mail servers that get the mail: backend, in gateway mode what is protected. */
+const struct endpoint *config_targets(const struct config *c, int *ret_count);
+
 /* NULL when `to` may replace `from` in a running daemon, else the first key that needs a restart.
  */
 const char *config_needs_restart(const struct config *from, const struct config *to);
@@ -141,6 +144,7 @@ void config_print_sample(FILE *f);
 /* Values as people write them; also for the CLI. 0 or -EINVAL. */
 int config_duration(const char *text, uint64_t *ret_ms); /* 500ms 10s 5m 24h 36d, 0 */
 int config_size(const char *text, uint64_t *ret_bytes);  /* 64k 10m 2g, plain bytes */
+const char *config_mode_text(enum gg_mode m);
 /* "drop_new" and the like; GG_NO_ACTION for an unknown word. */
 enum gg_action config_action(const char *text);
 /* user@domain or @domain, in the grammar of RCPT: what can be a greytrap. */

@@ -9,7 +9,7 @@
 static const struct word modes[] = {
 	{"relay", GG_MODE_RELAY, NULL},
 	{"host", GG_MODE_HOST, NULL},
-	{"gateway", GG_MODE_GATEWAY, "gateway mode is not in this version"},
+	{"gateway", GG_MODE_GATEWAY, NULL},
 	{NULL, 0, NULL},
 };
 static const struct word xdp[] = {
@@ -60,19 +60,19 @@ const struct schema_key schema[] = {
 { "", "hostname", KIND_HOSTNAME, KEY_RELOAD, AT(hostname), .example = "mx1.example.net",
   .manual = "Name in the banner and in EHLO. Default: the name of this machine." },
 { "", "mode", KIND_WORD, 0, AT(mode), .def = "relay", .words = modes,
-  .manual = "relay: greygate is the mail exchanger and hands mail on. host: it guards a mail server on the same machine." },
+  .manual = "relay: greygate is the mail exchanger and hands mail on. host: it guards a mail server on the same machine. gateway: one behind this machine, which keeps its address." },
 { "", "interfaces", KIND_INTERFACES, 0, LIST(interfaces, interface_count), .max = FASTPATH_INTERFACES, .example = "eth0",
-  .manual = "Interfaces that get the XDP program. Empty: none; the daemon decides everything itself." },
+  .manual = "Interfaces that get the XDP program. Empty: none; the daemon decides everything itself. In gateway mode the outer and the inner one, which get the tc program too." },
 { "", "xdp", KIND_WORD, 0, AT(xdp), .def = "auto", .words = xdp,
   .manual = "How the XDP program is attached: auto tries native, then generic." },
 { "", "listen", KIND_ENDPOINTS, KEY_SAMPLE, LIST(listen, listen_count), .max = 16, .example = "127.0.0.1:2525",
-  .manual = "Where the daemon listens. In host mode not what the mail server owns, for example 127.0.0.1:2525 and [::1]:2525." },
+  .manual = "Where the daemon listens. Not in gateway mode. In host mode not what the mail server owns, for example 127.0.0.1:2525 and [::1]:2525." },
 { "", "protect", KIND_ENDPOINTS, KEY_RELOAD, LIST(protect, protect_count), .max = 256, .example = "192.0.2.25:25",
-  .manual = "host mode: the mail server's endpoints that are guarded." },
+  .manual = "host and gateway mode: the mail server's endpoints that are guarded; in gateway mode at most 16, which a reload does not change." },
 { "", "backend", KIND_ENDPOINTS, KEY_RELOAD | KEY_SAMPLE, LIST(backend, backend_count), .max = CONFIG_BACKENDS, .example = "127.0.0.1:10025",
-  .manual = "The mail server that gets the mail; more than one are tried in order." },
+  .manual = "The mail server that gets the mail; more than one are tried in order. Not in gateway mode: it is the one that the client asked for." },
 { "", "proxy_protocol_from", KIND_PREFIXES, KEY_RELOAD, LIST(balancers, balancer_count), .max = 256, .example = "10.1.0.0/24",
-  .manual = "Load balancers: their connections begin with a PROXY header (version 1 or 2) that names the client; without one they are closed. They are never judged themselves." },
+  .manual = "Load balancers: their connections begin with a PROXY header (version 1 or 2) that names the client; without one they are closed. They are never judged themselves. Not in gateway mode." },
 { "", "state_dir", KIND_PATH, 0, AT(state_dir), .def = "/var/lib/greygate", .max = 4000,
   .manual = "Directory of the store. Never on a network file system." },
 { "", "control", KIND_PATH, 0, AT(control), .def = "/run/greygate/control.sock", .max = 107,
@@ -86,7 +86,7 @@ const struct schema_key schema[] = {
 { "", "contact", KIND_MAILBOX, KEY_RELOAD, AT(contact), .example = "postmaster@example.net",
   .manual = "Address named in every refusal. Default: postmaster at hostname." },
 { "", "when_down", KIND_FLAG, KEY_RELOAD, AT(open_when_down), .def = "open", .words = down,
-  .manual = "host mode, when the daemon is gone: open leaves new connections to the mail server, closed refuses them." },
+  .manual = "host and gateway mode, when the daemon is gone: open leaves new connections to the mail server, closed refuses them." },
 { "", "log", KIND_WORD, KEY_RELOAD, AT(log), .def = "json", .words = logs,
   .manual = "Form of the log lines." },
 { "", "drain_time", KIND_DURATION, KEY_RELOAD, AT(drain_time), .def = "30s", .max = HOUR,
@@ -195,7 +195,7 @@ const struct schema_key schema[] = {
   .manual = "TLS to the mail server. opportunistic: where it offers STARTTLS, in the clear where the handshake fails. required: or no mail is handed on. none: never. Its certificate is not verified." },
 
 { "upstream", "xclient", KIND_FLAG, KEY_RELOAD, AT(upstream.xclient), .def = "auto", .words = xclient,
-  .manual = "auto: tell the mail server the client's address with XCLIENT when it offers that." },
+  .manual = "auto: tell the mail server the client's address with XCLIENT when it offers that. Not in gateway mode, where it sees the address itself." },
 { "upstream", "timeout", KIND_DURATION, KEY_RELOAD, AT(upstream.timeout), .def = "30s", .min = SECOND, .max = 10 * MINUTE,
   .manual = "Longest wait for the mail server, per reply." },
 { "upstream", "connections", KIND_NUMBER, 0, AT(upstream.connections), .def = "500", .min = 1, .max = 1000000,
@@ -223,6 +223,11 @@ const struct schema_list schema_lists[] = {
   dnslist_keys, sizeof(dnslist_keys) / sizeof(dnslist_keys[0]), "zen.example.org" },
 };
 /* clang-format on */
+
+const char *config_mode_text(enum gg_mode m)
+{
+	return word_text(modes, m);
+}
 
 const int schema_lists_count = sizeof(schema_lists) / sizeof(schema_lists[0]);
 _Static_assert(sizeof(schema_lists) / sizeof(schema_lists[0]) <= SCHEMA_LISTS, "SCHEMA_LISTS");

@@ -20,8 +20,6 @@
 #include <xdp/libxdp.h>
 #include <xdp.skel.h>
 
-enum owner { OWNER_OTHER, OWNER_US, OWNER_GONE, OWNER_ALIVE };
-
 /* Heartbeats older than this come from a daemon that is gone, s. */
 #define ALIVE_LIMIT 10
 
@@ -67,6 +65,11 @@ static enum owner owner_of(int prog_fd, const struct pins_ids *own, struct bpf_p
 		close(fd);
 	}
 	return owner;
+}
+
+enum owner attach_owner(int prog_fd, const struct pins_ids *own)
+{
+	return owner_of(prog_fd, own, NULL);
 }
 
 static const char *mode_text(uint32_t flags)

@@ -85,6 +85,9 @@ int fastpath_detach(const char *bpffs, void (*report)(const char *line, void *ar
 	/* Programs first: while pins exist, a second try finds what is left. */
 	attach_clear(&own, !own.count, NULL, 0, report, arg);
 	rmdir(LIBXDP_DIR);
+	ingress_clear(&own, !own.count, NULL, report, arg);
+	if (!ingress_stands() && route_clear(NULL))
+		say(&d, "policy rules and routes removed");
 	if (lock >= 0) {
 		code = detach_dirs(&d, bpffs, err, err_size);
 		/* Fails, and should, where the directory is a mount point or holds more. */

@@ -34,7 +34,10 @@ struct fastpath_conf {
 	const char *bpffs; /* pins live in bpffs/v1 */
 	const char *interfaces[FASTPATH_INTERFACES];
 	int interface_count;
-	const struct endpoint *vips; /* protected endpoints; addresses of this host for relay */
+	/* Protected endpoints; addresses of this host for relay. A gateway must forward the
+	 * families they have, and gets the tc program on every interface, also with FASTPATH_OFF.
+	 */
+	const struct endpoint *vips;
 	int vip_count;
 	uint32_t hosts; /* max entries of host4 and host6 */
 	uint32_t nets;  /* of net4 and net6 */
@@ -51,8 +54,8 @@ struct fastpath_conf {
 /* How one interface got its program; for the log and status. */
 struct fastpath_attachment {
 	char interface[16];
-	const char *how;  /* "native" or "generic" */
-	const char *with; /* "dispatcher" or "alone" */
+	const char *how;  /* "native", "generic"; gateway mode also "no XDP" */
+	const char *with; /* "dispatcher", "alone"; without XDP "tc" */
 	char why[160];
 };
 

@@ -32,6 +32,7 @@ enum map_id {
 	MAP_RATE4,
 	MAP_RATE6,
 	MAP_BUDGET,
+	MAP_PORTS,
 	MAP_COUNT
 };
 
@@ -85,6 +86,8 @@ const char *words_reason(int code);
 
 int probe_capabilities(char *err, size_t err_size);
 int probe_kernel(const struct fastpath_conf *conf, char *err, size_t err_size);
+/* gateway mode: the kernel must forward what the daemon doesn't take. */
+int probe_forwarding(const struct fastpath_conf *conf, char *err, size_t err_size);
 int probe_interfaces(const struct fastpath_conf *conf, char *err, size_t err_size);
 
 /* ---- pins.c ---- */
@@ -151,6 +154,41 @@ void attach_commit(struct attach *a, const struct pins_ids *own);
  * also those of another bpffs whose daemon is gone. */
 int attach_clear(const struct pins_ids *own, bool orphans, const int *keep, int keep_count,
 		 void (*report)(const char *line, void *arg), void *arg);
+
+/* Whose program it is, by the meta map it uses. */
+enum owner { OWNER_OTHER, OWNER_US, OWNER_GONE, OWNER_ALIVE };
+enum owner attach_owner(int prog_fd, const struct pins_ids *own);
+
+/* ---- ingress.c ---- */
+
+/* The tc program during a start: where this start put it, and over what. */
+struct ingress {
+	int ifindex[FASTPATH_INTERFACES];
+	int old_fd[FASTPATH_INTERFACES]; /* -1: none */
+	int count;
+};
+
+/* Loads it over maps and puts it on every interface. After a failure *ret still says where it got
+ * to, for ingress_undo. */
+int ingress_attach(const struct fastpath_conf *conf, const int maps[MAP_COUNT],
+		   const struct pins_ids *own, struct ingress *ret, char *err, size_t err_size);
+void ingress_undo(struct ingress *in);
+void ingress_close(struct ingress *in);
+/* Whether an interface has the program; whether any has: the policy route is in use. */
+bool ingress_on(const char *name);
+bool ingress_stands(void);
+/* As attach_clear; keep may be NULL. */
+int ingress_clear(const struct pins_ids *own, bool orphans, const struct ingress *keep,
+		  void (*report)(const char *line, void *arg), void *arg);
+
+/* ---- route.c ---- */
+
+/* Rules and routes for these interfaces and the families that are protected; twice is once. */
+int route_add(const struct fastpath_conf *conf, char *err, size_t err_size);
+/* Removes the rules of interfaces that have no tc program. */
+void route_undo(const struct fastpath_conf *conf);
+/* Removes all but what keep needs (NULL: all). Returns how many. */
+int route_clear(const struct fastpath_conf *keep);
 
 /* ---- lookup.c ---- */
 
@@ -231,5 +269,7 @@ int switches_write(struct fastpath *fp);
 /* Fills in the limits, without writing them. */
 void switches_limits(struct gg_conf *c, uint32_t per_source, uint32_t per_cpu);
 int switches_write_meta(struct fastpath *fp);
+/* The interfaces that XDP may send out of. */
+int switches_ports(struct fastpath *fp, const struct fastpath_conf *conf);
 
 #endif

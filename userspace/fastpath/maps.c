@@ -21,7 +21,7 @@ const char *const map_names[MAP_COUNT] = {
 	[MAP_EVENTS] = "events", [MAP_CONF] = "conf",     [MAP_META] = "meta",
 	[MAP_SOCKS] = "socks",   [MAP_ASKING] = "asking", [MAP_INDEX4] = "index4",
 	[MAP_INDEX6] = "index6", [MAP_RATE4] = "rate4",   [MAP_RATE6] = "rate6",
-	[MAP_BUDGET] = "budget",
+	[MAP_BUDGET] = "budget", [MAP_PORTS] = "ports",
 };
 
 /* Maps that hold what was learned; the others are written by every start. */
@@ -35,7 +35,7 @@ static bool is_carried(enum map_id id)
 static bool is_switch(enum map_id id)
 {
 	return id == MAP_VIP || id == MAP_CONF || id == MAP_META || id == MAP_SOCKS ||
-	       id == MAP_INDEX4 || id == MAP_INDEX6;
+	       id == MAP_INDEX4 || id == MAP_INDEX6 || id == MAP_PORTS;
 }
 
 struct old_maps {
@@ -75,11 +75,12 @@ static bool read_meta(const struct old_maps *old, struct gg_meta *ret)
 	return true;
 }
 
+/* The kernel sets BPF_F_RDONLY_PROG by itself, on device maps; none of ours asks for it. */
 static bool same_layout(const struct bpf_map *map, const struct bpf_map_info *info)
 {
 	return bpf_map__type(map) == info->type && bpf_map__key_size(map) == info->key_size &&
 	       bpf_map__value_size(map) == info->value_size &&
-	       bpf_map__map_flags(map) == info->map_flags;
+	       bpf_map__map_flags(map) == (info->map_flags & ~BPF_F_RDONLY_PROG);
 }
 
 /* An LRU map takes free elements to each CPU 128 at a time and forgets live ones when they are

@@ -24,6 +24,9 @@ struct start {
 	int attached;
 	struct lookup lookup;
 	bool has_lookup;
+	struct ingress ingress;
+	bool route_stood; /* before this start */
+	bool has_route;
 	bool building; /* built exists */
 };
 
@@ -86,6 +89,8 @@ static int fill(struct fastpath *fp, const struct start *s, char *err, size_t er
 	if (!code)
 		code = switches_write_meta(fp);
 	if (!code)
+		code = switches_ports(fp, s->conf);
+	if (!code)
 		code = fastpath_vips(fp, s->conf->vips, s->conf->vip_count);
 	if (code)
 		return words_fail(err, err_size, code,
@@ -94,14 +99,50 @@ static int fill(struct fastpath *fp, const struct start *s, char *err, size_t er
 	return 0;
 }
 
-static int attach_all(struct fastpath *fp, struct start *s, char *err, size_t err_size)
+/* The route before the marks that need it, both before XDP sends anything past them. */
+static int attach_gateway(struct fastpath *fp, struct start *s, char *err, size_t err_size)
 {
 	const struct fastpath_conf *conf = s->conf;
 	int i, code;
 
+	s->route_stood = ingress_stands();
+	s->has_route = true;
+	code = route_add(conf, err, err_size);
+	if (!code)
+		code = ingress_attach(conf, fp->maps, &s->own, &s->ingress, err, err_size);
+	for (i = 0; i < conf->interface_count && conf->xdp == FASTPATH_OFF && !code; i++) {
+		struct fastpath_attachment *a = &fp->attachments[fp->attachment_count++];
+
+		snprintf(a->interface, sizeof(a->interface), "%s", conf->interfaces[i]);
+		a->how = "no XDP";
+		a->with = "tc";
+		snprintf(a->why, sizeof(a->why), "switched off (xdp = off)");
+	}
+	return code;
+}
+
+static int attach_all(struct fastpath *fp, struct start *s, char *err, size_t err_size)
+{
+	const struct fastpath_conf *conf = s->conf;
+	enum fastpath_xdp mode = conf->xdp;
+	int i, code;
+
+	/* Behind generic XDP the tc program doesn't get to see every packet. */
+	if (conf->mode == GG_MODE_GATEWAY && mode == FASTPATH_AUTO)
+		mode = FASTPATH_NATIVE;
+	if (conf->mode == GG_MODE_GATEWAY && mode == FASTPATH_GENERIC)
+		return words_fail(err, err_size, -EINVAL,
+				  "xdp: generic can't be had in gateway mode; set xdp = auto, or "
+				  "xdp = off for a driver without native XDP");
+	if (conf->mode == GG_MODE_GATEWAY) {
+		code = attach_gateway(fp, s, err, err_size);
+		if (code)
+			return code;
+	}
+
 	for (i = 0; i < conf->interface_count && conf->xdp != FASTPATH_OFF; i++) {
-		code = attach_interface(conf->interfaces[i], conf->xdp, fp->maps, &s->own,
-					&s->attach[i], &fp->attachments[i], err, err_size);
+		code = attach_interface(conf->interfaces[i], mode, fp->maps, &s->own, &s->attach[i],
+					&fp->attachments[i], err, err_size);
 		if (code)
 			return code;
 		fp->attachment_count = s->attached = i + 1;
@@ -129,6 +170,11 @@ static void take_back(struct start *s)
 		lookup_undo(&s->lookup);
 	while (s->attached > 0)
 		attach_undo(&s->attach[--s->attached]);
+	ingress_undo(&s->ingress);
+	if (s->has_route)
+		route_undo(s->conf);
+	if (s->has_route && !s->route_stood)
+		route_clear(NULL);
 	if (s->building)
 		pins_remove(s->built);
 	/* Succeeds when this start made it. */
@@ -145,6 +191,12 @@ static void finish(struct start *s)
 		attach_commit(&s->attach[i], &s->own);
 	}
 	attach_clear(&s->own, false, keep, s->attached, NULL, NULL);
+	ingress_clear(&s->own, false, &s->ingress, NULL, NULL);
+	if (s->has_route)
+		route_clear(s->conf);
+	else if (!ingress_stands())
+		route_clear(NULL);
+	ingress_close(&s->ingress);
 	if (s->has_lookup)
 		lookup_close(&s->lookup);
 	else if (!lookup_detach(s->used))
@@ -199,6 +251,8 @@ int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char 
 	code = probe_capabilities(err, err_size);
 	if (!code)
 		code = probe_interfaces(conf, err, err_size);
+	if (!code)
+		code = probe_forwarding(conf, err, err_size);
 	if (!code)
 		code = probe_kernel(conf, err, err_size);
 	if (code)

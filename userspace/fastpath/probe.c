@@ -10,6 +10,7 @@
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -53,22 +54,28 @@ enum feature_kind { FEATURE_PROGRAM, FEATURE_MAP, FEATURE_HELPER };
 static const struct feature {
 	const char *name;
 	enum feature_kind kind;
-	int program; /* enum bpf_prog_type */
-	int number;  /* enum bpf_map_type, enum bpf_func_id */
-	bool lookup; /* only for socket lookup */
-	bool xdp;    /* only for XDP */
+	int program;  /* enum bpf_prog_type */
+	int number;   /* enum bpf_map_type, enum bpf_func_id */
+	bool lookup;  /* only for socket lookup */
+	bool xdp;     /* only for XDP */
+	bool gateway; /* only for gateway mode */
 } features[] = {
-	{"XDP programs", FEATURE_PROGRAM, BPF_PROG_TYPE_XDP, 0, false, true},
-	{"socket lookup programs", FEATURE_PROGRAM, BPF_PROG_TYPE_SK_LOOKUP, 0, true, false},
-	{"LPM tries", FEATURE_MAP, 0, BPF_MAP_TYPE_LPM_TRIE, false, false},
-	{"BPF ring buffers", FEATURE_MAP, 0, BPF_MAP_TYPE_RINGBUF, false, false},
-	{"socket maps", FEATURE_MAP, 0, BPF_MAP_TYPE_SOCKMAP, false, false},
+	{"XDP programs", FEATURE_PROGRAM, BPF_PROG_TYPE_XDP, 0, false, true, false},
+	{"tc programs", FEATURE_PROGRAM, BPF_PROG_TYPE_SCHED_CLS, 0, false, false, true},
+	{"bpf_skc_lookup_tcp in tc", FEATURE_HELPER, BPF_PROG_TYPE_SCHED_CLS,
+	 BPF_FUNC_skc_lookup_tcp, false, false, true},
+	{"bpf_fib_lookup in XDP", FEATURE_HELPER, BPF_PROG_TYPE_XDP, BPF_FUNC_fib_lookup, false,
+	 true, true},
+	{"socket lookup programs", FEATURE_PROGRAM, BPF_PROG_TYPE_SK_LOOKUP, 0, true, false, false},
+	{"LPM tries", FEATURE_MAP, 0, BPF_MAP_TYPE_LPM_TRIE, false, false, false},
+	{"BPF ring buffers", FEATURE_MAP, 0, BPF_MAP_TYPE_RINGBUF, false, false, false},
+	{"socket maps", FEATURE_MAP, 0, BPF_MAP_TYPE_SOCKMAP, false, false, false},
 	{"bpf_skc_lookup_tcp in XDP", FEATURE_HELPER, BPF_PROG_TYPE_XDP, BPF_FUNC_skc_lookup_tcp,
-	 false, true},
+	 false, true, false},
 	{"bpf_ktime_get_coarse_ns in XDP", FEATURE_HELPER, BPF_PROG_TYPE_XDP,
-	 BPF_FUNC_ktime_get_coarse_ns, false, true},
+	 BPF_FUNC_ktime_get_coarse_ns, false, true, false},
 	{"bpf_ktime_get_coarse_ns in socket lookup", FEATURE_HELPER, BPF_PROG_TYPE_SK_LOOKUP,
-	 BPF_FUNC_ktime_get_coarse_ns, true, false},
+	 BPF_FUNC_ktime_get_coarse_ns, true, false, false},
 };
 
 static bool has_feature(const struct feature *f)
@@ -88,11 +95,13 @@ int probe_kernel(const struct fastpath_conf *conf, char *err, size_t err_size)
 {
 	bool xdp = conf->xdp != FASTPATH_OFF && conf->interface_count > 0;
 	bool lookup = conf->mode == GG_MODE_HOST;
+	bool gateway = conf->mode == GG_MODE_GATEWAY;
 	struct utsname name;
 	size_t i;
 
 	for (i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
-		if ((features[i].xdp && !xdp) || (features[i].lookup && !lookup))
+		if ((features[i].xdp && !xdp) || (features[i].lookup && !lookup) ||
+		    (features[i].gateway && !gateway))
 			continue;
 		if (has_feature(&features[i]))
 			continue;
@@ -107,11 +116,50 @@ int probe_kernel(const struct fastpath_conf *conf, char *err, size_t err_size)
 	return 0;
 }
 
+static bool reads_one(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	int c = f ? getc(f) : '1'; /* not there: not compiled in, nothing to be said */
+
+	if (f)
+		fclose(f);
+	return c == '1';
+}
+
+/* IPv6 is forwarded where both the interface and the machine say so. */
+static bool forwards(int family, const char *interface)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv%d/conf/%s/forwarding", family, interface);
+	return reads_one(path) &&
+	       (family == 4 || reads_one("/proc/sys/net/ipv6/conf/all/forwarding"));
+}
+
+int probe_forwarding(const struct fastpath_conf *conf, char *err, size_t err_size)
+{
+	int i, k;
+
+	for (k = 0; k < conf->vip_count && conf->mode == GG_MODE_GATEWAY; k++) {
+		int family = addr_is4(&conf->vips[k].addr) ? 4 : 6;
+
+		for (i = 0; i < conf->interface_count; i++)
+			if (!forwards(family, conf->interfaces[i]))
+				return words_fail(
+					err, err_size, -ENETUNREACH,
+					"interface %s: this machine doesn't forward IPv%d, so the "
+					"mail server can't be reached through it; sysctl -w "
+					"net.ipv%d.conf.all.forwarding=1",
+					conf->interfaces[i], family, family);
+	}
+	return 0;
+}
+
 int probe_interfaces(const struct fastpath_conf *conf, char *err, size_t err_size)
 {
 	int i;
 
-	if (conf->xdp == FASTPATH_OFF)
+	if (conf->xdp == FASTPATH_OFF && conf->mode != GG_MODE_GATEWAY)
 		return 0;
 	if (conf->interface_count > FASTPATH_INTERFACES)
 		return words_fail(err, err_size, -E2BIG,

@@ -6,6 +6,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,6 +119,25 @@ int fastpath_vips(struct fastpath *fp, const struct endpoint *vips, int n)
 			code = add_vip(fp, &key);
 	}
 	return code;
+}
+
+int switches_ports(struct fastpath *fp, const struct fastpath_conf *conf)
+{
+	__u32 key, next, ifindex;
+	int i, more;
+
+	more = !bpf_map_get_next_key(fp->maps[MAP_PORTS], NULL, &next);
+	while (more) {
+		key = next;
+		more = !bpf_map_get_next_key(fp->maps[MAP_PORTS], &key, &next);
+		bpf_map_delete_elem(fp->maps[MAP_PORTS], &key);
+	}
+	for (i = 0; i < conf->interface_count && conf->mode == GG_MODE_GATEWAY; i++) {
+		ifindex = if_nametoindex(conf->interfaces[i]);
+		if (bpf_map_update_elem(fp->maps[MAP_PORTS], &ifindex, &ifindex, BPF_ANY))
+			return -errno;
+	}
+	return 0;
 }
 
 int fastpath_listener(struct fastpath *fp, enum gg_sock slot, int fd)

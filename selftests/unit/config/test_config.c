@@ -314,10 +314,8 @@ static const struct wrong wrongs[] = {
 	 {"F:8: log: \"x\": unknown word; allowed is one of json, text",
 	  "F:9: xdp: \"y\": unknown word; allowed is one of auto, native, generic, off"}},
 	/* words */
-	{GOOD "mode = gateway",
-	 {"F:3: mode: \"gateway\": gateway mode is not in this version; "
-	  "allowed is one of relay, host"}},
-	{GOOD "mode = Relay", {"F:3: mode: \"Relay\": unknown word"}},
+	{GOOD "mode = Relay",
+	 {"F:3: mode: \"Relay\": unknown word; allowed is one of relay, host, gateway"}},
 	{GOOD "when_down = yes",
 	 {"F:3: when_down: \"yes\": unknown word; allowed is one of open, "
 	  "closed"}},
@@ -392,6 +390,23 @@ static const struct wrong wrongs[] = {
 	 {"F:2: listen: mode host needs it", "F:2: backend: mode host needs it",
 	  "F:2: protect: mode host needs it"}},
 	{GOOD "\nprotect = {\"192.0.2.1:25\"}", {"F:4: protect: has no effect in mode relay"}},
+	{"mode = gateway\n",
+	 {"F:1: interfaces: mode gateway needs it: the outer and the inner one; ",
+	  "F:1: protect: mode gateway needs it: the mail server behind this machine; "}},
+	{GOOD "mode = gateway\ninterfaces = {eth0, eth1}\nprotect = {\"192.0.2.1:25\"}",
+	 {"F:1: listen: has no effect in mode gateway; take it away: ",
+	  "F:2: backend: has no effect in mode gateway; take it away: "}},
+	{"mode = gateway\ninterfaces = {eth0, eth1}\nprotect = {\"192.0.2.1:25\"}\n"
+	 "proxy_protocol_from = {\"10.1.0.0/24\"}",
+	 {"F:4: proxy_protocol_from: has no effect in mode gateway; take it away: "}},
+	{"mode = gateway\ninterfaces = {eth0, eth1}\nprotect = {\"0.0.0.0:25\"}",
+	 {"F:3: protect: 0.0.0.0:25 stands for every address"}},
+	{"mode = gateway\ninterfaces = {eth0, eth1}\nprotect = {"
+	 "\"10.0.0.1:1\", \"10.0.0.1:2\", \"10.0.0.1:3\", \"10.0.0.1:4\", \"10.0.0.1:5\","
+	 "\"10.0.0.1:6\", \"10.0.0.1:7\", \"10.0.0.1:8\", \"10.0.0.1:9\", \"10.0.0.1:10\","
+	 "\"10.0.0.1:11\", \"10.0.0.1:12\", \"10.0.0.1:13\", \"10.0.0.1:14\","
+	 "\"10.0.0.1:15\", \"10.0.0.1:16\", \"10.0.0.1:17\"}",
+	 {"F:3: protect: 17 endpoints; mode gateway guards at most 16"}},
 	{"mode = host\nlisten = {\"192.0.2.1:25\"}\nprotect = {\"192.0.2.1:25\"}\n"
 	 "backend = {\"127.0.0.1:25\"}",
 	 {"F:2: listen: 192.0.2.1:25 is also in protect as 192.0.2.1:25; "}},
@@ -544,16 +559,17 @@ static void files(void **state)
 
 static void samples(void **state)
 {
-	static const char *const names[] = {"tools/examples/relay.conf",
-					    "tools/examples/host.conf"};
+	static const char *const names[] = {"tools/examples/relay.conf", "tools/examples/host.conf",
+					    "tools/examples/gateway.conf"};
+	static const enum gg_mode modes[] = {GG_MODE_RELAY, GG_MODE_HOST, GG_MODE_GATEWAY};
 	struct config *c;
 	char err[4096];
 
 	(void)state;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		if (config_load(names[i], &c, err, sizeof(err)))
 			fail_msg("%s", err);
-		assert_int_equal(c->mode, i ? GG_MODE_HOST : GG_MODE_RELAY);
+		assert_int_equal(c->mode, modes[i]);
 		config_free(&c);
 	}
 }

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Forwarding in XDP: what the stack would do to an ordinary packet, without the stack.
+ *
+ * Whatever isn't ordinary is left to the stack as it came: no neighbour yet (it must ask), TTL at
+ * its end or larger than the way's MTU (it must answer with ICMP), VLAN tags, IP options, a way out
+ * that isn't one of the configured interfaces.
+ */
+#ifndef BPF_FORWARD_H
+#define BPF_FORWARD_H
+
+#include "gate.h"
+
+#define AF_INET 2 /* linux/socket.h */
+#define AF_INET6 10
+
+/* Where it goes, or false: to the stack. */
+static __always_inline bool find_way(struct xdp_md *ctx, const struct plain *p,
+				     struct bpf_fib_lookup *way)
+{
+	struct ipv6hdr *ip6;
+	struct iphdr *ip4;
+
+	way->ifindex = ctx->ingress_ifindex;
+	way->l4_protocol = IPPROTO_TCP;
+	way->sport = p->tcp->source;
+	way->dport = p->tcp->dest;
+	if (p->is4) {
+		ip4 = p->ip;
+		if (ip4->ttl <= 1)
+			return false;
+		way->family = AF_INET;
+		way->tos = ip4->tos;
+		way->tot_len = bpf_ntohs(ip4->tot_len);
+		way->ipv4_src = ip4->saddr;
+		way->ipv4_dst = ip4->daddr;
+	} else {
+		ip6 = p->ip;
+		if (ip6->hop_limit <= 1)
+			return false;
+		way->family = AF_INET6;
+		way->flowinfo = *(__be32 *)ip6 & bpf_htonl(0x0fffffff);
+		way->tot_len = bpf_ntohs(ip6->payload_len) + sizeof(*ip6);
+		__builtin_memcpy(way->ipv6_src, &ip6->saddr, 16);
+		__builtin_memcpy(way->ipv6_dst, &ip6->daddr, 16);
+	}
+	if (bpf_fib_lookup(ctx, way, sizeof(*way), 0) != BPF_FIB_LKUP_RET_SUCCESS)
+		return false;
+	return way->ifindex != ctx->ingress_ifindex && bpf_map_lookup_elem(&ports, &way->ifindex);
+}
+
+/* XDP_REDIRECT, or XDP_PASS with the frame as it was. Not inlined, as is_connected. */
+__attribute__((noinline)) int forward(struct xdp_md *ctx)
+{
+	struct bpf_fib_lookup way = {};
+	struct ipv6hdr *ip6;
+	struct iphdr *ip4;
+	struct plain p;
+	__u32 sum;
+
+	if (!parse_plain((void *)(long)ctx->data, (void *)(long)ctx->data_end, &p) ||
+	    p.eth->h_dest[0] & 1 || !find_way(ctx, &p, &way)) {
+		count(GG_STAT_forward_stack);
+		return XDP_PASS;
+	}
+	if (p.is4) {
+		ip4 = p.ip;
+		/* RFC 1624; the TTL is the upper byte of its word. */
+		sum = ip4->check + bpf_htons(0x0100);
+		ip4->check = sum + (sum >= 0xffff);
+		ip4->ttl--;
+	} else {
+		ip6 = p.ip;
+		ip6->hop_limit--;
+	}
+	__builtin_memcpy(p.eth->h_dest, way.dmac, ETH_ALEN);
+	__builtin_memcpy(p.eth->h_source, way.smac, ETH_ALEN);
+	count(GG_STAT_forwarded);
+	return bpf_redirect_map(&ports, way.ifindex, 0);
+}
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Gateway mode, as both of its programs see it: the mail server is behind this machine, and the
+ * daemon's sockets hold the mail server's address towards the client and the client's towards the
+ * mail server.
+ *
+ * A packet whose connection is one of the daemon's goes to it whatever the lists say; a valid SYN
+ * cookie is a connection too. All others are forwarded, and only a SYN is judged.
+ *
+ * GATE_CONTEXT is the program's context, struct xdp_md or struct __sk_buff.
+ */
+#ifndef BPF_GATE_H
+#define BPF_GATE_H
+
+#include "lists.h"
+#include "parse.h"
+#include "sockets.h"
+
+/* The headers of a segment that has neither VLAN tags nor options or extension headers before TCP.
+ * The rest is left to the stack. */
+struct plain {
+	struct ethhdr *eth;
+	void *ip;
+	struct tcphdr *tcp;
+	bool is4;
+};
+
+static __always_inline bool parse_plain(void *data, void *end, struct plain *ret)
+{
+	struct ethhdr *eth = data;
+	struct ipv6hdr *ip6;
+	struct iphdr *ip4;
+
+	if ((void *)(eth + 1) > end)
+		return false;
+	ret->eth = eth;
+	ret->ip = eth + 1;
+	if (eth->h_proto == bpf_htons(ETH_P_IP)) {
+		ip4 = ret->ip;
+		ret->is4 = true;
+		ret->tcp = (void *)(ip4 + 1);
+		return (void *)(ret->tcp + 1) <= end && ip4->ihl == 5 &&
+		       ip4->protocol == IPPROTO_TCP;
+	}
+	if (eth->h_proto == bpf_htons(ETH_P_IPV6)) {
+		ip6 = ret->ip;
+		ret->is4 = false;
+		ret->tcp = (void *)(ip6 + 1);
+		return (void *)(ret->tcp + 1) <= end && ip6->nexthdr == IPPROTO_TCP;
+	}
+	return false;
+}
+
+/* Whether a socket that doesn't listen holds the packet's tuple. Not inlined, and not static: so
+ * the verifier walks it once and not on each of its callers' ways. */
+__attribute__((noinline)) int is_connected(GATE_CONTEXT *ctx, const struct packet *p)
+{
+	struct tuple t = {};
+
+	if (!p)
+		return false;
+	t = (struct tuple){p->from, p->to.addr, p->from_port, bpf_htons(p->to.port), p->is4};
+	return holder_of(ctx, &t, NULL) == HOLDER_CONNECTION;
+}
+
+/*
+ * A packet of a client to a protected endpoint: enum holder. Not inlined, as
+ * is_connected.
+ */
+__attribute__((noinline)) int gate_holder(GATE_CONTEXT *ctx, const struct packet *p)
+{
+	struct tuple t = {};
+	struct plain plain = {};
+	struct ack ack = {};
+	enum holder holder;
+
+	if (!p)
+		return HOLDER_NONE;
+	t = (struct tuple){p->from, p->to.addr, p->from_port, bpf_htons(p->to.port), p->is4};
+	if (p->kind == GG_KIND_OTHER &&
+	    parse_plain((void *)(long)ctx->data, (void *)(long)ctx->data_end, &plain)) {
+		ack.ip = plain.ip;
+		ack.tcp = plain.tcp;
+		if (plain.is4) {
+			ack.ip_size = sizeof(struct iphdr);
+			return holder_of(ctx, &t, &ack);
+		}
+		ack.ip_size = sizeof(struct ipv6hdr);
+		return holder_of(ctx, &t, &ack);
+	}
+	holder = holder_of(ctx, &t, NULL);
+	if (p->kind != GG_KIND_NEW || holder == HOLDER_CONNECTION)
+		return holder;
+	/* A connection of the daemon to the mail server in this client's name has the tuple over
+	 * there, maybe in TIME_WAIT: the answers to a forwarded SYN would be taken for its own. */
+	t = (struct tuple){p->to.addr, p->from, bpf_htons(p->to.port), p->from_port, p->is4};
+	return holder_of(ctx, &t, NULL) == HOLDER_CONNECTION ? HOLDER_CONNECTION : holder;
+}
+
+/* The endpoint that a packet comes from, as a key of vip. */
+static __always_inline struct gg_vip_key gate_source(const struct packet *p)
+{
+	struct gg_vip_key key = {.port = bpf_ntohs(p->from_port)};
+
+	__builtin_memcpy(key.addr, p->from, 16);
+	return key;
+}
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which endpoints are protected. */
+#ifndef BPF_PROTECTED_H
+#define BPF_PROTECTED_H
+
+#include "maps.h"
+
+#include <stdbool.h>
+
+static __always_inline bool same_endpoint(const struct gg_vip_key *a, const struct gg_vip_key *b)
+{
+	const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
+
+	/* The port first: it differs most often. */
+	return x[4] == y[4] && x[3] == y[3] && x[2] == y[2] && x[1] == y[1] && x[0] == y[0];
+}
+
+/* A third of the cost of a drop would be the hash lookup. */
+static __always_inline bool is_protected(const struct gg_conf *switches,
+					 const struct gg_vip_key *to)
+{
+	if (switches->first.port && same_endpoint(&switches->first, to))
+		return true;
+	return bpf_map_lookup_elem(&vip, to) != NULL;
+}
+
+static __always_inline void count_connection(const struct gg_vip_key *to)
+{
+	struct gg_vip *endpoint = bpf_map_lookup_elem(&vip, to);
+
+	if (endpoint)
+		endpoint->connections++;
+}
+
+#endif

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The tc program, gateway mode: every configured interface, on the way in, behind XDP.
+ *
+ * Marks what is the daemon's; a policy route (userspace/fastpath/route.c) delivers marked packets
+ * here although their address isn't ours, and the kernel's own lookup finds the daemon's socket,
+ * because it is bound to that address. Everything else goes on to be forwarded. Reaches the verdict
+ * of the XDP program from the same maps, for all that XDP let pass or never saw.
+ */
+#define GATE_CONTEXT struct __sk_buff
+
+#include "gate.h"
+#include "heartbeat.h"
+#include "protected.h"
+
+#include <linux/pkt_cls.h>
+
+#define HEADERS 256 /* bytes that the parser may want to see */
+
+/* linux/icmp.h and linux/icmpv6.h ask for headers of the C library. */
+#define ICMP_HEADER 8 /* in both families */
+#define ICMP_DEST_UNREACH 3
+#define ICMP_TIME_EXCEEDED 11
+#define ICMP_PARAMETERPROB 12
+#define ICMPV6_DEST_UNREACH 1 /* to 4: packet too big, time exceeded, parameter problem */
+#define ICMPV6_PARAMPROB 4
+
+static __always_inline int to_daemon(struct __sk_buff *skb, enum gg_stat cause)
+{
+	count(cause);
+	skb->mark = GG_MARK;
+	return TC_ACT_UNSPEC;
+}
+
+static __always_inline int when_down(const struct gg_conf *switches)
+{
+	count(GG_STAT_tc_down);
+	return switches->flags & GG_CONF_OPEN_WHEN_DOWN ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+}
+
+static __always_inline int judge(struct __sk_buff *skb, const struct gg_conf *switches,
+				 const struct packet *p)
+{
+	struct gg_facts facts = {.kind = p->kind, .gateway = true};
+	__u64 now = bpf_ktime_get_coarse_ns();
+	enum holder holder = HOLDER_NONE;
+	struct gg_decision decision;
+	struct gg_entry *entry;
+	bool fresh;
+
+	entry = find_entry(switches, p->from, p->is4, now);
+	if (entry) {
+		facts.verdict = entry->verdict;
+		facts.action = entry->action;
+		facts.hits = entry->hits;
+	}
+	if (gg_asks_sockets(&facts))
+		holder = gate_holder(skb, p);
+	facts.connected = holder == HOLDER_CONNECTION;
+	decision = gg_classify(&facts);
+
+	fresh = p->kind == GG_KIND_NEW && !facts.connected;
+	if (entry && (fresh || decision.cause == GG_STAT_drop_all)) {
+		if (decision.route == GG_TO_NOBODY && !entry->hits)
+			report_first_drop(entry, p->from, now);
+		mark_entry(entry, now);
+	}
+	if (decision.route == GG_TO_NOBODY) {
+		count(GG_STAT_tc_drop);
+		return TC_ACT_SHOT;
+	}
+	if (fresh)
+		count_connection(&p->to);
+	if (facts.connected)
+		return to_daemon(skb, GG_STAT_tc_flow);
+	if (decision.route == GG_TO_DAEMON)
+		return holder == HOLDER_LISTENER && daemon_alive(switches, now)
+			       ? to_daemon(skb, GG_STAT_tc_daemon)
+			       : when_down(switches);
+	if (fresh)
+		count(GG_STAT_tc_mta);
+	return TC_ACT_UNSPEC;
+}
+
+/* The packet that an ICMP error quotes was sent by one of the daemon's sockets: the error is for
+ * it, though it is addressed to the endpoint whose address that socket holds. Unless it arrives,
+ * the path MTU is never learned. from, to: of the packet quoted. */
+static __always_inline int icmp_of(struct __sk_buff *skb, const struct gg_conf *switches,
+				   const struct packet *quoted)
+{
+	const struct tuple answer = {quoted->to.addr, quoted->from, bpf_htons(quoted->to.port),
+				     quoted->from_port, quoted->is4};
+	const struct gg_vip_key from = gate_source(quoted);
+
+	if (!is_protected(switches, &from) && !is_protected(switches, &quoted->to))
+		return TC_ACT_UNSPEC;
+	return holder_of(skb, &answer, NULL) == HOLDER_CONNECTION ? to_daemon(skb, GG_STAT_tc_icmp)
+								  : TC_ACT_UNSPEC;
+}
+
+struct ports_quoted {
+	__be16 source, dest;
+};
+
+static __always_inline int icmp4(struct __sk_buff *skb, const struct gg_conf *switches)
+{
+	struct packet quoted = {.is4 = true};
+	struct ports_quoted tcp;
+	__u32 at = ETH_HLEN;
+	struct iphdr ip;
+	__u8 type;
+
+	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.protocol != IPPROTO_ICMP ||
+	    ip.frag_off & bpf_htons(0x1fff))
+		return TC_ACT_UNSPEC;
+	at += ip.ihl * 4;
+	if (bpf_skb_load_bytes(skb, at, &type, 1) ||
+	    (type != ICMP_DEST_UNREACH && type != ICMP_TIME_EXCEEDED && type != ICMP_PARAMETERPROB))
+		return TC_ACT_UNSPEC;
+	at += ICMP_HEADER;
+	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.protocol != IPPROTO_TCP ||
+	    ip.frag_off & bpf_htons(0x1fff))
+		return TC_ACT_UNSPEC;
+	/* Eight bytes of TCP are all that must be quoted (RFC 792). */
+	if (bpf_skb_load_bytes(skb, at + ip.ihl * 4, &tcp, sizeof(tcp)))
+		return TC_ACT_UNSPEC;
+	quoted.from[10] = quoted.from[11] = quoted.to.addr[10] = quoted.to.addr[11] = 0xff;
+	__builtin_memcpy(quoted.from + 12, &ip.saddr, 4);
+	__builtin_memcpy(quoted.to.addr + 12, &ip.daddr, 4);
+	quoted.from_port = tcp.source;
+	quoted.to.port = bpf_ntohs(tcp.dest);
+	return icmp_of(skb, switches, &quoted);
+}
+
+static __always_inline int icmp6(struct __sk_buff *skb, const struct gg_conf *switches)
+{
+	struct packet quoted = {};
+	struct ports_quoted tcp;
+	__u32 at = ETH_HLEN;
+	struct ipv6hdr ip;
+	__u8 type;
+
+	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.nexthdr != IPPROTO_ICMPV6)
+		return TC_ACT_UNSPEC;
+	at += sizeof(ip);
+	if (bpf_skb_load_bytes(skb, at, &type, 1) || type < ICMPV6_DEST_UNREACH ||
+	    type > ICMPV6_PARAMPROB)
+		return TC_ACT_UNSPEC;
+	at += ICMP_HEADER;
+	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.nexthdr != IPPROTO_TCP ||
+	    bpf_skb_load_bytes(skb, at + sizeof(ip), &tcp, sizeof(tcp)))
+		return TC_ACT_UNSPEC;
+	__builtin_memcpy(quoted.from, &ip.saddr, 16);
+	__builtin_memcpy(quoted.to.addr, &ip.daddr, 16);
+	quoted.from_port = tcp.source;
+	quoted.to.port = bpf_ntohs(tcp.dest);
+	return icmp_of(skb, switches, &quoted);
+}
+
+SEC("tc")
+int greygate_tc(struct __sk_buff *skb)
+{
+	const struct gg_conf *switches;
+	struct packet packet = {};
+	struct gg_vip_key from;
+	void *data, *end;
+	__u32 zero = 0;
+
+	switches = bpf_map_lookup_elem(&conf, &zero);
+	/* A tagged frame is judged on its VLAN's own interface. */
+	if (!switches || skb->vlan_present)
+		return TC_ACT_UNSPEC;
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+	if (data + HEADERS > end) {
+		bpf_skb_pull_data(skb, skb->len < HEADERS ? skb->len : HEADERS);
+		data = (void *)(long)skb->data;
+		end = (void *)(long)skb->data_end;
+	}
+	if (parse_frame(data, end, &packet) != PARSE_TCP) {
+		if (skb->protocol == bpf_htons(ETH_P_IP))
+			return icmp4(skb, switches);
+		if (skb->protocol == bpf_htons(ETH_P_IPV6))
+			return icmp6(skb, switches);
+		return TC_ACT_UNSPEC;
+	}
+	if (is_protected(switches, &packet.to))
+		return judge(skb, switches, &packet);
+	from = gate_source(&packet);
+	if (packet.kind != GG_KIND_FRAGMENT && is_protected(switches, &from) &&
+	    is_connected(skb, &packet))
+		return to_daemon(skb, GG_STAT_tc_flow);
+	return TC_ACT_UNSPEC;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Gateway mode from start to detach: filters, rules and routes are there once, come back as they
+ * were when a start fails, and leave nothing behind but what is somebody else's.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "start.h"
+
+/* The number that a command prints. */
+static int number(const char *command)
+{
+	FILE *f = popen(command, "r");
+	int n = -1;
+
+	assert_non_null(f);
+	if (fscanf(f, "%d", &n) != 1)
+		n = -1;
+	pclose(f);
+	return n;
+}
+
+static int rules(void)
+{
+	return number("{ ip rule show; ip -6 rule show; } | grep -c 'fwmark 0x67726579.*26489'");
+}
+
+static int routes(void)
+{
+	return number("{ ip route show table 26489; ip -6 route show table 26489; } 2>/dev/null | "
+		      "grep -c '^local default dev lo'");
+}
+
+static int filters(void)
+{
+	return number("for i in gg0 gg1; do tc filter show dev $i ingress; done | "
+		      "grep -c greygate_tc");
+}
+
+static int qdiscs(void)
+{
+	return number("tc qdisc show | grep -c clsact");
+}
+
+/* A tc program of somebody else. */
+static void filter_add(const char *interface, enum bpf_tc_attach_point point, uint32_t handle,
+		       uint32_t priority)
+{
+	const struct bpf_insn pass[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = -1},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)if_nametoindex(interface),
+		    .attach_point = point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handle, .priority = priority);
+
+	opts.prog_fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "somebody", "GPL", pass, 2, NULL);
+	assert_true(opts.prog_fd >= 0);
+	assert_int_equal(bpf_tc_hook_create(&hook), 0);
+	assert_int_equal(bpf_tc_attach(&hook, &opts), 0);
+	close(opts.prog_fd);
+}
+
+static struct endpoint vips[2];
+
+static struct fastpath_conf gateway(void)
+{
+	struct fastpath_conf conf = on("gg0", GG_MODE_GATEWAY);
+
+	vips[0] = room_endpoint("192.0.2.25:25");
+	vips[1] = room_endpoint("[2001:db8::25]:25");
+	conf.interfaces[1] = "gg1";
+	conf.interface_count = 2;
+	conf.vips = vips;
+	conf.vip_count = 2;
+	return conf;
+}
+
+static int clean(void **state)
+{
+	start_end_clean(state);
+	assert_int_equal(rules(), 0);
+	assert_int_equal(routes(), 0);
+	assert_int_equal(filters(), 0);
+	assert_int_equal(qdiscs(), 0);
+	return 0;
+}
+
+static void in_force(int r, int t, int f)
+{
+	assert_int_equal(rules(), r);
+	assert_int_equal(routes(), t);
+	assert_int_equal(filters(), f);
+}
+
+static void a_start_twice_is_a_start_once(void **state)
+{
+	struct fastpath_conf conf = gateway();
+	struct fastpath *fp;
+	uint32_t ports = 0;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		fp = room_open(&conf);
+		in_force(4, 2, 2);
+		assert_int_not_equal(program_on("gg0"), 0);
+		if (!i)
+			ports = map_pinned(V1 "/ports");
+		assert_int_equal(map_pinned(V1 "/ports"), ports);
+		fastpath_close(&fp);
+		in_force(4, 2, 2);
+	}
+}
+
+static void without_xdp_the_tc_program_is_there(void **state)
+{
+	struct fastpath_conf conf = gateway();
+	const struct fastpath_attachment *at;
+	struct fastpath *fp;
+
+	(void)state;
+	conf.xdp = FASTPATH_OFF;
+	fp = room_open(&conf);
+	in_force(4, 2, 2);
+	assert_int_equal(program_on("gg0"), 0);
+	assert_int_equal(fastpath_attachments(fp, &at), 2);
+	assert_string_equal(at[1].interface, "gg1");
+	assert_string_equal(at[1].with, "tc");
+	fastpath_close(&fp);
+}
+
+static void what_is_no_longer_named_goes(void **state)
+{
+	struct fastpath_conf conf = gateway();
+	struct fastpath *fp = room_open(&conf);
+
+	(void)state;
+	fastpath_close(&fp);
+	conf.interface_count = 1;
+	conf.vip_count = 1; /* IPv4 only */
+	fp = room_open(&conf);
+	in_force(1, 1, 1);
+	assert_int_equal(qdiscs(), 1);
+	fastpath_close(&fp);
+	conf = on("gg0", GG_MODE_RELAY);
+	fp = room_open(&conf);
+	in_force(0, 0, 0);
+	assert_int_equal(qdiscs(), 0);
+	fastpath_close(&fp);
+}
+
+static void filters_of_others_stay(void **state)
+{
+	struct fastpath_conf conf = gateway();
+	struct fastpath *fp;
+
+	(void)state;
+	filter_add("gg0", BPF_TC_EGRESS, 1, 7);
+	room_run("ip rule add fwmark 0x67726579 lookup 26490 pref 24");
+	fp = room_open(&conf);
+	fastpath_close(&fp);
+	in_force(4, 2, 2);
+	room_detach();
+	in_force(0, 0, 0);
+	assert_int_equal(qdiscs(), 1);
+	assert_int_equal(number("tc filter show dev gg0 egress | grep -c somebody"), 1);
+	assert_int_equal(number("ip rule show | grep -c 26490"), 1);
+	room_run("tc qdisc del dev gg0 clsact && ip rule del pref 24");
+}
+
+static void a_failed_start_leaves_things_as_they_were(void **state)
+{
+	struct fastpath_conf conf = gateway();
+	struct fastpath *fp;
+	int foreign = attach_foreign("gg1");
+
+	(void)state;
+	/* The last step of all fails. */
+	REFUSED(&conf, -EBUSY, "gg1", "somebody");
+	in_force(0, 0, 0);
+	assert_int_equal(qdiscs(), 0);
+	detach_foreign("gg1", foreign);
+
+	fp = room_open(&conf);
+	fastpath_close(&fp);
+	conf.interfaces[conf.interface_count++] = "gg2";
+	foreign = attach_foreign("gg2");
+	REFUSED(&conf, -EBUSY, "gg2", "somebody");
+	in_force(4, 2, 2);
+	assert_int_equal(qdiscs(), 2);
+	detach_foreign("gg2", foreign);
+}
+
+static void a_filter_of_somebody_else_in_our_place_is_named(void **state)
+{
+	struct fastpath_conf conf = gateway();
+
+	(void)state;
+	filter_add("gg1", BPF_TC_INGRESS, 0x67726579, 25);
+	REFUSED(&conf, -EBUSY, "gg1", "somebody else", "tc filter del dev gg1 ingress pref 25");
+	room_run("tc qdisc del dev gg1 clsact");
+	in_force(0, 0, 0);
+}
+
+static void generic_xdp_is_refused(void **state)
+{
+	struct fastpath_conf conf = gateway();
+
+	(void)state;
+	conf.xdp = FASTPATH_GENERIC;
+	REFUSED(&conf, -EINVAL, "xdp", "generic", "xdp = off");
+	in_force(0, 0, 0);
+}
+
+static void without_forwarding_it_does_not_start(void **state)
+{
+	struct fastpath_conf conf = gateway();
+
+	(void)state;
+	room_run("sysctl -qw net.ipv6.conf.gg1.forwarding=0");
+	REFUSED(&conf, -ENETUNREACH, "gg1", "IPv6", "sysctl -w net.ipv6.conf.all.forwarding=1");
+	room_run("sysctl -qw net.ipv6.conf.all.forwarding=0 net.ipv6.conf.gg0.forwarding=1 "
+		 "net.ipv6.conf.gg1.forwarding=1");
+	REFUSED(&conf, -ENETUNREACH, "gg0", "IPv6");
+	room_run("sysctl -qw net.ipv6.conf.all.forwarding=1");
+	in_force(0, 0, 0);
+}
+
+static int set_up(void **state)
+{
+	int rc = start_room(state);
+
+	return rc ? rc
+		  : system("ip link add gg2 type veth peer name gg3 && ip link set gg2 up && "
+			   "sysctl -qw net.ipv4.conf.all.forwarding=1 "
+			   "net.ipv6.conf.all.forwarding=1");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(a_start_twice_is_a_start_once, clean),
+		cmocka_unit_test_teardown(without_xdp_the_tc_program_is_there, clean),
+		cmocka_unit_test_teardown(what_is_no_longer_named_goes, clean),
+		cmocka_unit_test_teardown(filters_of_others_stay, clean),
+		cmocka_unit_test_teardown(a_failed_start_leaves_things_as_they_were, clean),
+		cmocka_unit_test_teardown(a_filter_of_somebody_else_in_our_place_is_named, clean),
+		cmocka_unit_test_teardown(generic_xdp_is_refused, clean),
+		cmocka_unit_test_teardown(without_forwarding_it_does_not_start, clean),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, NULL);
+}

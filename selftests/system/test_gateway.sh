@@ -1,0 +1,292 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Gateway mode: Postfix is behind the gate, keeps its address and sees the client's own. Strangers
+# meet the daemon, promoted sources are forwarded to Postfix; open sessions survive every change of
+# the lists, and nothing but TCP to the protected endpoints is touched.
+# shellcheck source=selftests/system/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# client --- gate --- hop --- mail. From hop to mail the way is narrower than the rest, which only ICMP
+# can tell.
+ip netns add hop && ip -n hop link set lo up || bail "network namespace hop"
+net_up || bail "network namespaces"
+{
+	ip -n gate link del g1
+	ip -n gate link add g1 type veth peer name h0 netns hop &&
+		ip -n hop link add h1 type veth peer name m0 netns mail
+	ip -n gate link set g1 up; ip -n hop link set h0 up
+	ip -n hop link set h1 mtu 1300 up; ip -n mail link set m0 up
+	ip -n gate addr add 10.9.0.1/24 dev g1; ip -n gate addr add fd09::1/64 dev g1 nodad
+	ip -n hop addr add 10.9.0.2/24 dev h0; ip -n hop addr add fd09::2/64 dev h0 nodad
+	ip -n hop addr add 198.51.100.1/24 dev h1; ip -n hop addr add 2001:db8:2::1/64 dev h1 nodad
+	ip -n mail addr add $MAIL4/24 dev m0; ip -n mail addr add $MAIL6/64 dev m0 nodad
+	ip -n client route add 198.51.100.0/24 via $GATE4; ip -n client route add 2001:db8:2::/64 via $GATE6
+	ip -n client route add 10.9.0.0/24 via $GATE4; ip -n client route add fd09::/64 via $GATE6
+	ip -n gate route add 198.51.100.0/24 via 10.9.0.2; ip -n gate route add 2001:db8:2::/64 via fd09::2
+	ip -n hop route add default via 10.9.0.1; ip -n hop -6 route add default via fd09::1
+	ip -n mail route add default via 198.51.100.1 mtu 1300 advmss 1460
+	ip -n mail -6 route add default via 2001:db8:2::1 mtu 1300 advmss 1440
+	for ns in gate hop; do
+		on $ns sh -c 'for f in /proc/sys/net/ipv[46]/conf/all/forwarding; do echo 1 >"$f"; done'
+	done
+	on client sh -c 'echo 1 >/proc/sys/net/ipv4/tcp_tw_reuse'
+	# XDP redirection carries no checksum offload, and a veth takes frames from it only with NAPI.
+	on client ethtool -K c0 tx off gro on; on hop ethtool -K h0 tx off gro on
+} >"$T/net.log" 2>&1
+answered() { on client $PYTHON "$HERE/others.py" $MAIL4 $MAIL6 | grep -c answered; }
+routes() { [ "$(answered)" = 6 ]; }
+wait_for 10 routes || bail "the network" "$(cat "$T/net.log")"
+like "gateway mode without forwarding in the kernel is refused" "$(
+	mode=gateway interfaces='"g0", "g1"' protect="\"$MAIL4:25\"" listen='' backend='' gate_conf
+	on gate sh -c 'echo 0 >/proc/sys/net/ipv4/conf/g1/forwarding'
+	on gate "$BUILD/greygated" -c "$T/greygate.conf" -f 2>&1
+	on gate sh -c 'echo 1 >/proc/sys/net/ipv4/conf/g1/forwarding')" \
+	'interface g1: this machine doesn.t forward IPv4.*sysctl -w net.ipv4.conf.all.forwarding=1'
+is "and leaves no rule" "$(ip -n gate rule show; ip -n gate -6 rule show)" \
+	"$(ip -n client rule show; ip -n client -6 rule show)"
+
+postfix_new mx mail || bail "Postfix as the mail server"
+mode=gateway
+interfaces='"g0", "g1"'
+listen='' backend=''
+protect="\"$MAIL4:25\", \"[$MAIL6]:25\""
+stutter="first = 1s  interval = 200ms"
+greylist="delay = 3s  delay_clean = 3s  delay_suspicious = 3s  jitter = 0  promote_after = 2"
+gate_conf
+
+# What isn't TCP to a protected endpoint, with the answers it gets: before and with greygate.
+others() {
+	ip -n client neigh flush dev c0; ip -n gate neigh flush dev g1 # ARP and ND have to work too
+	on client $PYTHON "$HERE/others.py" $MAIL4 $MAIL6 $GATE4 $GATE6
+}
+before=$(others)
+
+gate_start || bail "greygated starts"
+pass "greygated starts"
+
+DAEMON='^S: 220 gate\.example\.net' POSTFIX='^S: 220 mx\.example\.net'
+STORED='^S: 250 2\.0\.0 Ok: queued as'
+DROPPED='^T: connect <timeout>'
+SOURCES="192.0.2.7 2001:db8:1::7"
+server_for() { case $1 in *:*) echo $MAIL6 ;; *) echo $MAIL4 ;; esac; }
+hello() { talk "$1" "$(server_for "$1")" 'EHLO client.example.org' QUIT; }
+
+is "echo, fragments, UDP, other ports, ARP and ND fare as before" "$(others)" "$before"
+like "the rules are there" "$(ip -n gate rule show)" 'fwmark 0x67726579 iif g0 lookup 26489'
+like "for IPv6 too" "$(ip -n gate -6 rule show)" 'fwmark 0x67726579 iif g1 lookup 26489'
+start_on mail tcpdump -i m0 -n -l -tt 'tcp port 25' >"$T/inner.txt" 2>/dev/null
+dump=$started
+wait_for 5 grep -q m0 /proc/$dump/cmdline
+inner() { sleep 0.2; cat "$T/inner.txt"; }
+
+# ---- strangers meet the daemon, and become known ----
+for src in $SOURCES; do
+	dst=$(server_for "$src")
+	out=$(attempt "$src" "$dst" alice@sender.example user1@example.net)
+	like "$src: a stranger's banner is the daemon's" "$out" "$DAEMON"
+	like "$src: first attempt is 451" "$out" '^S: 451 4\.7\.1 Greylisted'
+	attempt "$src" "$dst" bob@sender.example user1@example.net >/dev/null
+done
+for src in 203.0.113.7 2001:db8:77::7; do
+	attempt "$src" "$(server_for "$src")" mid@sender.example user2@example.net >/dev/null
+done
+unlike "no stranger reached the mail server" "$(inner)" ' (192\.0\.2\.[78]|203\.0\.113\.7)\.[0-9]+ > '
+sleep 3.1
+for src in $SOURCES; do
+	dst=$(server_for "$src")
+	pin="$PIN/$(map_of "$src") $src"
+	out=$(attempt "$src" "$dst" alice@sender.example user1@example.net)
+	like "$src: the retry is delivered through the daemon" "$out" "$STORED"
+	like "$src: tcpdump at the mail server shows the client's address" "$(inner)" " ${src//./\\.}\.[0-9]+ > "
+	out=$(attempt "$src" "$dst" bob@sender.example user1@example.net ":map $pin 1")
+	like "$src: the second sender promotes" "$out" "$STORED"
+	unlike "$src: the entry is there" "$out" '<never>|<no pin'
+done
+like "Postfix saw the client itself" "$(cat "$T/mx/maillog")" 'client=unknown\[192\.0\.2\.7\]'
+like "Postfix saw the client itself, IPv6" "$(cat "$T/mx/maillog")" 'client=unknown\[2001:db8:1::7\]'
+unlike "and never the gate" "$(cat "$T/mx/maillog")" 'client=.*\[(10\.9\.0\.1|fd09::1)\]'
+between "tc_daemon counted strangers" "$(counter tc_daemon)" 8 100
+
+# ---- promoted sources are forwarded ----
+at=$(log_size)
+before_n=$(counter forwarded)
+for src in $SOURCES; do
+	out=$(attempt "$src" "$(server_for "$src")" new@sender.example user3@example.net)
+	like "$src: the next connection is answered by Postfix" "$out" "$POSTFIX"
+	like "$src: and delivered by it" "$out" "$STORED"
+done
+sleep 0.3
+for src in $SOURCES; do
+	refuse "$src: no event in the daemon's log" logged "+$at" src="$src"
+done
+between "XDP forwarded their packets" "$(($(counter forwarded) - ${before_n:-0}))" 20 500
+
+# ---- the narrow way behind the gate ----
+yes "A line of a large message, long enough to fill segments to the brim." | head -n 8000 >"$T/big"
+# Forgets what the path MTU was: the way to the mail server, the ways to the clients.
+forget_paths() {
+	for ns in client gate mail; do ip -n $ns route flush cache; ip -n $ns -6 route flush cache; done
+}
+for src in $SOURCES; do
+	dst=$(server_for "$src")
+	out=$(attempt "$src" "$dst" big@sender.example user5@example.net ":body $T/big")
+	like "$src: a large message through a narrow way, forwarded" "$out" "$POSTFIX"
+	like "$src: is stored" "$out" "$STORED"
+	check "$src: forget" gg forget "$src"
+	attempt "$src" "$dst" big@sender.example user6@example.net >/dev/null
+done
+sleep 3.1
+forget_paths
+before_n=$(counter tc_icmp)
+for src in $SOURCES; do
+	n=$(counter tc_icmp)
+	out=$(talk "$src" "$(server_for "$src")" 'EHLO client.example.org' 'MAIL FROM:<big@sender.example>' \
+		'RCPT TO:<user6@example.net>' DATA ":body $T/big" QUIT)
+	like "$src: the same through the daemon" "$out" "$DAEMON"
+	like "$src: is stored too" "$out" "$STORED"
+	between "$src: the daemon's socket heard of the path MTU" "$(($(counter tc_icmp) - n))" 1 50
+	gg forget "$src" >/dev/null
+done
+
+# ---- promotion and demotion in the middle of a session ----
+for src in 203.0.113.7 2001:db8:77::7; do
+	dst=$(server_for "$src")
+	attempt "$src" "$dst" mid@sender.example user2@example.net >/dev/null
+done
+sleep 3.1
+for src in 203.0.113.7 2001:db8:77::7; do
+	dst=$(server_for "$src")
+	rm -f "$T/in" "$T/go"
+	talk "$src" "$dst" 'EHLO client.example.org' 'MAIL FROM:<mid@sender.example>' ":touch $T/in" \
+		":await $T/go" 'RCPT TO:<user2@example.net>' DATA ':body -' QUIT >"$T/mid" &
+	job=$!
+	wait_for 10 test -e "$T/in"
+	check "$src: allow acts while its session is open" gg allow "$src"
+	like "$src: a new connection meets Postfix" "$(hello "$src")" "$POSTFIX"
+	touch "$T/go"
+	wait $job
+	like "$src: the open session stays with the daemon" "$(cat "$T/mid")" "$DAEMON"
+	like "$src: and delivers" "$(cat "$T/mid")" "$STORED"
+
+	rm -f "$T/in" "$T/go"
+	talk "$src" "$dst" 'EHLO client.example.org' 'MAIL FROM:<mid2@sender.example>' ":touch $T/in" \
+		":await $T/go" 'RCPT TO:<user2@example.net>' DATA ':body -' QUIT >"$T/mid" &
+	job=$!
+	wait_for 10 test -e "$T/in"
+	check "$src: deny acts while its session is open" gg deny "$src" --action drop_new
+	like "$src: a new connection is dropped" "$(TALK_TIMEOUT=1.5 hello "$src")" "$DROPPED"
+	touch "$T/go"
+	wait $job
+	like "$src: the open session stays with Postfix" "$(cat "$T/mid")" "$POSTFIX"
+	like "$src: and delivers" "$(cat "$T/mid")" "$STORED"
+	gg deny "$src" --action reject >/dev/null
+	out=$(talk "$src" "$dst" 'EHLO client.example.org' 'MAIL FROM:<mid@sender.example>' \
+		'RCPT TO:<user2@example.net>' QUIT)
+	like "$src: action reject gives it to the daemon, with a reason" "$out" '^S: 554 5\.7\.1 .*ticket'
+	gg forget "$src" >/dev/null
+	like "$src: forgotten, it is a stranger again" "$(hello "$src")" "$DAEMON"
+done
+
+# ---- a port used again ----
+# Both of the session's sockets are in TIME_WAIT when the promoted source comes again by the same port.
+for src in 203.0.113.9 2001:db8:79::9; do
+	dst=$(server_for "$src")
+	attempt "$src" "$dst" again@sender.example user2@example.net >/dev/null
+	sleep 3.1
+	like "$src: delivered from a port of its choice" "$(SOURCE_PORT=41000 attempt "$src" "$dst" \
+		again@sender.example user2@example.net)" "$STORED"
+	gg allow "$src" >/dev/null
+	like "$src: allowed, by that port again: somebody answers" "$(SOURCE_PORT=41000 attempt "$src" "$dst" \
+		again2@sender.example user2@example.net)" "$STORED"
+	like "$src: by another port it is Postfix" "$(SOURCE_PORT=41001 hello "$src")" "$POSTFIX"
+done
+
+# ---- handshakes by cookie, two messages in a session ----
+on gate sh -c 'echo 2 >/proc/sys/net/ipv4/tcp_syncookies'
+for src in 203.0.113.7 2001:db8:77::7; do
+	like "$src: with SYN cookies a stranger meets the daemon" "$(hello "$src")" "$DAEMON"
+done
+on gate sh -c 'echo 1 >/proc/sys/net/ipv4/tcp_syncookies'
+for src in 203.0.113.9 2001:db8:79::9; do
+	gg forget "$src" >/dev/null
+	attempt "$src" "$(server_for "$src")" twice@sender.example user2@example.net >/dev/null
+done
+sleep 3.1
+for src in 203.0.113.9 2001:db8:79::9; do
+	out=$(talk "$src" "$(server_for "$src")" 'EHLO client.example.org' 'MAIL FROM:<twice@sender.example>' \
+		'RCPT TO:<user2@example.net>' RSET 'MAIL FROM:<twice@sender.example>' \
+		'RCPT TO:<user2@example.net>' DATA ':body -' QUIT)
+	like "$src: after RSET the next message is delivered too" "$out" "$STORED"
+done
+
+# ---- doctor ----
+out=$(on gate "$BUILD/greygate" -c "$T/greygate.conf" --json doctor); rc=$?
+like "doctor knows the interfaces" "$out" '"check":"driver","level":"ok","about":"g1"'
+like "doctor knows that they forward" "$out" '"check":"forwarding","level":"ok","about":"g0"'
+is "doctor finds nothing that fails" "$rc $(grep -c '"level":"fail"' <<<"$out")" "0 0"
+on gate sh -c 'echo 0 >/proc/sys/net/ipv6/conf/g1/forwarding'
+out=$(on gate "$BUILD/greygate" -c "$T/greygate.conf" doctor); rc=$?
+on gate sh -c 'echo 1 >/proc/sys/net/ipv6/conf/g1/forwarding'
+like "doctor: no forwarding, and what mends it" "$out" '^fail +forwarding +g1: IPv6 is not forwarded'
+is "doctor: exit code" "$rc" 1
+
+# ---- the daemon is gone ----
+gg deny 203.0.113.66 --action drop_new >/dev/null
+gg allow 192.0.2.7 >/dev/null
+gg allow 2001:db8:1::7 >/dev/null
+answers() { hello "$1" | grep -qE "$2"; }
+rm -f "$T/in" "$T/go"
+talk 192.0.2.7 $MAIL4 'EHLO client.example.org' 'MAIL FROM:<kill@sender.example>' \
+	'RCPT TO:<user7@example.net>' DATA ":touch $T/in" ":await $T/go" ":body $T/big" QUIT >"$T/mid" &
+job=$!
+wait_for 10 test -e "$T/in"
+gate_kill
+touch "$T/go"
+wait $job
+like "kill -9 in the middle of a forwarded message: it arrives" "$(cat "$T/mid")" "$STORED"
+check "whole, and once" wait_for 5 boxed_is mx kill@sender.example 1
+for src in 203.0.113.8 2001:db8:78::8; do
+	check "$src: kill -9, when_down = open: a stranger reaches Postfix" wait_for 15 answers "$src" "$POSTFIX"
+	like "$src: and is served" "$(attempt "$src" "$(server_for "$src")" down@sender.example user4@example.net)" "$STORED"
+done
+like "a drop_new verdict stays in force" "$(TALK_TIMEOUT=1.5 hello 203.0.113.66)" "$DROPPED"
+like "an allowed source still meets Postfix" "$(hello 192.0.2.7)" "$POSTFIX"
+rm -f "$T/in" "$T/go"
+talk 203.0.113.8 $MAIL4 'EHLO client.example.org' 'MAIL FROM:<back@sender.example>' ":touch $T/in" \
+	":await $T/go" 'RCPT TO:<user2@example.net>' DATA ':body -' QUIT >"$T/mid" &
+job=$!
+wait_for 10 test -e "$T/in"
+check "the daemon comes back" gate_start
+touch "$T/go"
+wait $job
+like "a session that began without it stays with Postfix" "$(cat "$T/mid")" "$POSTFIX"
+like "and delivers" "$(cat "$T/mid")" "$STORED"
+like "strangers meet the daemon again" "$(hello 203.0.113.8)" "$DAEMON"
+is "each rule is there once" "$(ip -n gate rule show | grep -c 26489)" 2
+
+gate_stop; is "SIGTERM: exit code 0" $? 0
+xdp=off when_down=closed
+gate_conf
+check "starts with xdp = off, when_down = closed" gate_start
+unlike "no XDP program is left on the interface" "$(ip -n gate link show g0)" 'xdp'
+like "xdp = off: a stranger meets the daemon" "$(hello 203.0.113.8)" "$DAEMON"
+like "xdp = off: an allowed source meets Postfix" "$(hello 192.0.2.7)" "$POSTFIX"
+like "xdp = off: a drop_new verdict holds" "$(TALK_TIMEOUT=1.5 hello 203.0.113.66)" "$DROPPED"
+gate_kill
+CLOSED='^T: connect <(refused|timeout)>'
+closed() { TALK_TIMEOUT=2 hello "$1" | grep -qE "$CLOSED"; }
+for src in 203.0.113.8 2001:db8:78::8; do
+	check "$src: when_down = closed: a stranger is refused" wait_for 15 closed "$src"
+done
+like "when_down = closed: an allowed source still meets Postfix" "$(hello 192.0.2.7)" "$POSTFIX"
+
+# ---- nothing is left ----
+check "detach works without a daemon" on gate "$BUILD/greygate" -c "$T/greygate.conf" detach
+like "detached: everyone meets Postfix" "$(hello 203.0.113.8)" "$POSTFIX"
+unlike "detached: no program is left on the interfaces" "$(ip -n gate link show)" 'xdp|clsact'
+is "detached: no qdisc" "$(on gate tc qdisc show | grep -c clsact)" 0
+is "detached: no rule" "$(ip -n gate rule show; ip -n gate -6 rule show)" \
+	"$(ip -n client rule show; ip -n client -6 rule show)"
+is "detached: no route" "$(ip -n gate route show table all | grep -c 26489)" 0
+is "detached: no pin is left" "$(pins)" 0
+is "everything else fares as before" "$(others)" "$before"

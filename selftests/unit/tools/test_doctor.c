@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tools/doctor.c"
+#include "tools/doctor_nic.c"
+
+/* doctor.c's command is not run here. */
+int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options, int min,
+	      int max, const char *words[])
+{
+	(void)cli, (void)argc, (void)argv, (void)options, (void)min, (void)max, (void)words;
+	return -1;
+}
+bool cli_config(const struct cli *cli, struct config **ret)
+{
+	(void)cli, (void)ret;
+	return false;
+}
+bool cli_print_json(const json_t *row, void *arg)
+{
+	(void)row, (void)arg;
+	return true;
+}
+const char *format_colour(char which)
+{
+	(void)which;
+	return "";
+}
+
+static char root[] = "/tmp/greygate-doctor.XXXXXX";
+
+static struct {
+	enum doctor_level level;
+	char check[32], what[200], mend[200];
+} found[64];
+static int count;
+
+static void keep(const struct finding *f, void *arg)
+{
+	(void)arg;
+	assert_true(count < 64);
+	assert_true(f->level == DOCTOR_OK ? !*f->mend : *f->mend);
+	assert_true(*f->what && !strchr(f->what, '\n'));
+	found[count].level = f->level;
+	snprintf(found[count].check, sizeof(found[0].check), "%s", f->check);
+	snprintf(found[count].what, sizeof(found[0].what), "%s", f->what);
+	snprintf(found[count++].mend, sizeof(found[0].mend), "%s", f->mend);
+}
+
+static struct doctor doctor(const struct config *config)
+{
+	count = 0;
+	return (struct doctor){.root = root, .config = config, .see = keep};
+}
+
+static void put(const char *path, const char *text)
+{
+	char full[300];
+	FILE *f;
+
+	snprintf(full, sizeof(full), "%s%s", root, path);
+	for (char *c = strchr(full + strlen(root) + 1, '/'); c; c = strchr(c + 1, '/')) {
+		*c = '\0';
+		mkdir(full, 0755);
+		*c = '/';
+	}
+	f = fopen(full, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void said(const char *check, enum doctor_level level, const char *mend)
+{
+	for (int i = 0; i < count; i++) {
+		if (strcmp(found[i].check, check) != 0)
+			continue;
+		if (found[i].level != level || strcmp(found[i].mend, mend) != 0)
+			fail_msg("%s: level %d, mend \"%s\", not %d, \"%s\"", check, found[i].level,
+				 found[i].mend, level, mend);
+		return;
+	}
+	fail_msg("%s: nothing said", check);
+}
+
+static void settings_of_the_kernel(void **state)
+{
+	static const struct {
+		const char *path, *value, *check;
+		enum doctor_level level;
+		const char *mend;
+	} t[] = {
+		{"net/core/bpf_jit_enable", "1\n", "jit", DOCTOR_OK, ""},
+		{"net/core/bpf_jit_enable", "2\n", "jit", DOCTOR_OK, ""},
+		{"net/core/bpf_jit_enable", "0\n", "jit", DOCTOR_WARN,
+		 "sysctl -w net.core.bpf_jit_enable=1"},
+		{"net/ipv4/tcp_syncookies", "1\n", "syncookies", DOCTOR_OK, ""},
+		{"net/ipv4/tcp_syncookies", "0\n", "syncookies", DOCTOR_WARN,
+		 "sysctl -w net.ipv4.tcp_syncookies=1"},
+		{"net/ipv4/tcp_syncookies", "2\n", "syncookies", DOCTOR_WARN,
+		 "sysctl -w net.ipv4.tcp_syncookies=1"},
+		{"net/core/somaxconn", "4096\n", "somaxconn", DOCTOR_OK, ""},
+		{"net/core/somaxconn", "4095\n", "somaxconn", DOCTOR_WARN,
+		 "sysctl -w net.core.somaxconn=65535"},
+		{"net/ipv4/tcp_max_syn_backlog", "1023\n", "syn_backlog", DOCTOR_WARN,
+		 "sysctl -w net.ipv4.tcp_max_syn_backlog=65535"},
+	};
+	char path[200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct doctor d = doctor(NULL);
+
+		snprintf(path, sizeof(path), "/proc/sys/%s", t[i].path);
+		put(path, t[i].value);
+		check_settings(&d);
+		said(t[i].check, t[i].level, t[i].mend);
+	}
+}
+
+/* What isn't there, or isn't a number, is not judged. */
+static void settings_that_cannot_be_read(void **state)
+{
+	struct doctor d = doctor(NULL);
+
+	(void)state;
+	d.root = "/nonexistent";
+	check_settings(&d);
+	assert_int_equal(count, 0);
+	put("/proc/sys/net/core/somaxconn", "many\n");
+	d.root = root;
+	assert_int_equal(doctor_number(&d, "/proc/sys/net/core/somaxconn"), -1);
+	put("/proc/sys/net/core/somaxconn", "");
+	assert_int_equal(doctor_number(&d, "/proc/sys/net/core/somaxconn"), -1);
+	put("/proc/sys/net/core/somaxconn", "4096\n");
+}
+
+static void forwarding_of_a_gateway(void **state)
+{
+	struct endpoint both[2] = {{.addr.b = {[10] = 0xff, [11] = 0xff, [12] = 10}, .port = 25},
+				   {.addr.b = {0x20, 1}, .port = 25}};
+	struct config c = {.mode = GG_MODE_GATEWAY, .protect = both, .protect_count = 1};
+	struct doctor d = doctor(&c);
+
+	(void)state;
+	put("/proc/sys/net/ipv4/conf/eth0/forwarding", "1\n");
+	put("/proc/sys/net/ipv6/conf/eth0/forwarding", "0\n");
+	check_forwarding(&d, "eth0");
+	assert_int_equal(count, 1); /* IPv6 is not protected */
+	said("forwarding", DOCTOR_OK, "");
+	put("/proc/sys/net/ipv4/conf/eth0/forwarding", "0\n");
+	d = doctor(&c);
+	check_forwarding(&d, "eth0");
+	said("forwarding", DOCTOR_FAIL, "sysctl -w net.ipv4.conf.all.forwarding=1");
+	c.protect = both + 1;
+	d = doctor(&c);
+	check_forwarding(&d, "eth0");
+	said("forwarding", DOCTOR_FAIL, "sysctl -w net.ipv6.conf.all.forwarding=1");
+}
+
+static void reverse_path_filter_is_the_larger_of_two(void **state)
+{
+	static const struct {
+		const char *all, *own;
+		enum doctor_level level;
+	} t[] = {{"0", "0", DOCTOR_OK}, {"1", "0", DOCTOR_WARN}, {"0", "1", DOCTOR_WARN},
+		 {"1", "2", DOCTOR_OK}, {"2", "1", DOCTOR_OK},   {"1", "1", DOCTOR_WARN}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct doctor d = doctor(NULL);
+
+		put("/proc/sys/net/ipv4/conf/all/rp_filter", t[i].all);
+		put("/proc/sys/net/ipv4/conf/eth0/rp_filter", t[i].own);
+		check_rp_filter(&d, "eth0");
+		said("rp_filter", t[i].level,
+		     t[i].level ? "sysctl -w net.ipv4.conf.eth0.rp_filter=2" : "");
+	}
+}
+
+static void interfaces(void **state)
+{
+	static const struct nic good = {.driver = "mlx5_core",
+					.mtu = 1500,
+					.up = true,
+					.channels = 4,
+					.channels_max = 8,
+					.cpus = 4};
+	static const struct {
+		const char *check, *mend;
+		struct nic nic;
+	} t[] = {
+		{"link", "ip link set dev eth0 up", {.driver = "igb", .mtu = 1500}},
+		{"driver", "set xdp = off in the configuration", {.driver = "r8169", .up = true}},
+		{"driver", "set xdp = off in the configuration", {.driver = "", .up = true}},
+		{"mtu", "ip link set dev eth0 mtu 1500", {.driver = "igb", .mtu = 9000}},
+		{"lro", "ethtool -K eth0 lro off", {.driver = "igb", .lro = true}},
+		{"rx-gro-hw", "ethtool -K eth0 rx-gro-hw off", {.driver = "igb", .gro_hw = true}},
+		{"rxvlan", "ethtool -K eth0 rxvlan off", {.driver = "igb", .rxvlan = true}},
+		{"channels",
+		 "ethtool -L eth0 combined 4",
+		 {.driver = "igb", .channels = 1, .channels_max = 4, .cpus = 16}},
+		{"channels",
+		 "ethtool -L eth0 combined 2",
+		 {.driver = "igb", .channels = 1, .channels_max = 64, .cpus = 2}},
+	};
+	struct config c = {.mode = GG_MODE_GATEWAY};
+	struct nic veth = good;
+	struct doctor d = doctor(&c);
+
+	(void)state;
+	doctor_nic(&d, "eth0", &good);
+	assert_int_equal(count, 7);
+	for (int i = 0; i < count; i++)
+		assert_int_equal(found[i].level, DOCTOR_OK);
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		d = doctor(&c);
+		doctor_nic(&d, "eth0", &t[i].nic);
+		said(t[i].check, DOCTOR_WARN, t[i].mend);
+	}
+	snprintf(veth.driver, sizeof(veth.driver), "veth");
+	d = doctor(&c);
+	doctor_nic(&d, "eth0", &veth);
+	said("veth", DOCTOR_WARN, "ethtool -K PEER tx off gro on");
+	c.mode = GG_MODE_HOST;
+	d = doctor(&c);
+	doctor_nic(&d, "eth0", &veth);
+	for (int i = 0; i < count; i++)
+		assert_string_not_equal(found[i].check, "veth");
+}
+
+static void an_interface_that_is_not_there(void **state)
+{
+	struct doctor d = doctor(NULL);
+
+	(void)state;
+	doctor_interface(&d, "nosuch7");
+	said("link", DOCTOR_FAIL, "ip link");
+	assert_int_equal(count, 1);
+}
+
+static void drivers_are_in_order_and_once(void **state)
+{
+	(void)state;
+	for (size_t i = 0; native[i + 1]; i++)
+		assert_true(strcmp(native[i], native[i + 1]) < 0);
+}
+
+static void the_machine_at_hand(void **state)
+{
+	struct config c = {.user = (char *)"no-such-user", .bpffs = (char *)"/proc/greygate"};
+	struct doctor d = doctor(&c);
+
+	(void)state;
+	d.root = "";
+	doctor_machine(&d);
+	said("user", DOCTOR_FAIL, "useradd --system --no-create-home no-such-user");
+	said("bpffs", DOCTOR_FAIL, "mount -t bpf bpf /sys/fs/bpf");
+	assert_true(count >= 8);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	return mkdtemp(root) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	char command[100];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", root);
+	return system(command);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(settings_of_the_kernel),
+		cmocka_unit_test(settings_that_cannot_be_read),
+		cmocka_unit_test(forwarding_of_a_gateway),
+		cmocka_unit_test(reverse_path_filter_is_the_larger_of_two),
+		cmocka_unit_test(interfaces),
+		cmocka_unit_test(an_interface_that_is_not_there),
+		cmocka_unit_test(drivers_are_in_order_and_once),
+		cmocka_unit_test(the_machine_at_hand),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

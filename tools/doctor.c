@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * greygate doctor: what stands in greygate's way on this machine, and the command that mends it.
+ */
+#include <errno.h>
+#include <liburing.h>
+#include <linux/magic.h>
+#include <net/if.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <bpf/libbpf.h>
+
+#include "cli.h"
+#include "doctor.h"
+
+#define KERNEL_PACKAGE "apt install linux-image-amd64"
+
+void doctor_say(const struct doctor *d, enum doctor_level level, const char *check,
+		const char *about, const char *mend, const char *format, ...)
+{
+	char what[200];
+	const struct finding f = {level, check, about, what, level == DOCTOR_OK ? "" : mend};
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(what, sizeof(what), format, ap);
+	va_end(ap);
+	d->see(&f, d->arg);
+}
+
+bool doctor_read(const struct doctor *d, const char *path, char *ret, size_t size)
+{
+	char full[300];
+	bool got;
+	FILE *f;
+
+	snprintf(full, sizeof(full), "%s%s", d->root, path);
+	f = fopen(full, "re");
+	if (!f)
+		return false;
+	got = fgets(ret, (int)size, f) != NULL;
+	fclose(f);
+	if (got)
+		ret[strcspn(ret, "\n")] = '\0';
+	return got;
+}
+
+long doctor_number(const struct doctor *d, const char *path)
+{
+	char text[40], *end;
+	long n;
+
+	if (!doctor_read(d, path, text, sizeof(text)))
+		return -1;
+	errno = 0;
+	n = strtol(text, &end, 10);
+	return errno || end == text ? -1 : n;
+}
+
+/* ---- kernel ---- */
+
+static void check_release(const struct doctor *d)
+{
+	struct utsname name;
+	int major = 0, minor = 0;
+
+	uname(&name);
+	if (sscanf(name.release, "%d.%d", &major, &minor) != 2)
+		return;
+	doctor_say(d, major > 6 || (major == 6 && minor >= 1) ? DOCTOR_OK : DOCTOR_FAIL, "kernel",
+		   "", KERNEL_PACKAGE, "Linux %s; 6.1 or newer is needed", name.release);
+}
+
+static const struct feature {
+	const char *name;
+	int program; /* enum bpf_prog_type, 0: a map */
+	int number;  /* enum bpf_func_id or bpf_map_type, 0: the program type itself */
+	enum doctor_level missing;
+	const char *without;
+} features[] = {
+	{"XDP programs", BPF_PROG_TYPE_XDP, 0, DOCTOR_FAIL, "no verdict before the stack"},
+	{"tc programs", BPF_PROG_TYPE_SCHED_CLS, 0, DOCTOR_FAIL, "no gateway mode"},
+	{"socket lookup programs", BPF_PROG_TYPE_SK_LOOKUP, 0, DOCTOR_FAIL, "no host mode"},
+	{"freplace programs", BPF_PROG_TYPE_EXT, 0, DOCTOR_WARN,
+	 "no other XDP program beside greygate's on an interface"},
+	{"LPM tries", 0, BPF_MAP_TYPE_LPM_TRIE, DOCTOR_FAIL, "no prefixes"},
+	{"BPF ring buffers", 0, BPF_MAP_TYPE_RINGBUF, DOCTOR_FAIL, "no events"},
+	{"socket maps", 0, BPF_MAP_TYPE_SOCKMAP, DOCTOR_FAIL, "no host mode"},
+	{"device maps", 0, BPF_MAP_TYPE_DEVMAP_HASH, DOCTOR_FAIL, "no gateway mode"},
+	{"bpf_skc_lookup_tcp in XDP", BPF_PROG_TYPE_XDP, BPF_FUNC_skc_lookup_tcp, DOCTOR_FAIL,
+	 "open connections can't be told"},
+	{"bpf_fib_lookup in XDP", BPF_PROG_TYPE_XDP, BPF_FUNC_fib_lookup, DOCTOR_FAIL,
+	 "no gateway mode"},
+};
+
+static bool has_feature(const struct feature *f)
+{
+	if (!f->program)
+		return libbpf_probe_bpf_map_type((enum bpf_map_type)f->number, NULL) == 1;
+	if (!f->number)
+		return libbpf_probe_bpf_prog_type((enum bpf_prog_type)f->program, NULL) == 1;
+	return libbpf_probe_bpf_helper((enum bpf_prog_type)f->program, (enum bpf_func_id)f->number,
+				       NULL) == 1;
+}
+
+static int silent(enum libbpf_print_level level, const char *format, va_list ap)
+{
+	(void)level;
+	(void)format;
+	(void)ap;
+	return 0;
+}
+
+static void check_features(const struct doctor *d)
+{
+	int missing = 0;
+
+	if (geteuid() != 0) {
+		doctor_say(d, DOCTOR_WARN, "bpf", "", "sudo greygate doctor",
+			   "only root can ask the kernel what it has");
+		return;
+	}
+	libbpf_set_print(silent);
+	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
+		if (has_feature(&features[i]))
+			continue;
+		missing++;
+		doctor_say(d, features[i].missing, "bpf", "", KERNEL_PACKAGE,
+			   "the kernel has no %s: %s", features[i].name, features[i].without);
+	}
+	if (!missing)
+		doctor_say(d, DOCTOR_OK, "bpf", "", "", "the kernel has all that is used");
+}
+
+static void check_btf(const struct doctor *d)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/sys/kernel/btf/vmlinux", d->root);
+	if (access(path, F_OK))
+		doctor_say(d, DOCTOR_WARN, "btf", "", KERNEL_PACKAGE,
+			   "no type information of the kernel: bpftool prints less");
+	else
+		doctor_say(d, DOCTOR_OK, "btf", "", "", "the kernel has its type information");
+}
+
+static void check_bpffs(const struct doctor *d)
+{
+	const char *path = d->config ? d->config->bpffs : "/sys/fs/bpf";
+	char dir[PATH_MAX], *slash;
+	struct statfs fs;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	/* The daemon makes the last directory itself. */
+	slash = strrchr(dir, '/');
+	if (access(dir, F_OK) && slash && slash != dir)
+		*slash = '\0';
+	if (!statfs(dir, &fs) && fs.f_type == BPF_FS_MAGIC)
+		doctor_say(d, DOCTOR_OK, "bpffs", "", "", "%s is a BPF file system", dir);
+	else
+		doctor_say(d, DOCTOR_FAIL, "bpffs", "", "mount -t bpf bpf /sys/fs/bpf",
+			   "%s is no BPF file system: nothing can be pinned", dir);
+}
+
+static void check_uring(const struct doctor *d)
+{
+	struct io_uring_params p = {.flags = IORING_SETUP_SINGLE_ISSUER |
+					     IORING_SETUP_DEFER_TASKRUN};
+	struct io_uring ring;
+	int rc = io_uring_queue_init_params(8, &ring, &p);
+
+	if (!rc)
+		io_uring_queue_exit(&ring);
+	if (!rc)
+		doctor_say(d, DOCTOR_OK, "io_uring", "", "", "allowed");
+	else if (rc == -EINVAL)
+		doctor_say(d, DOCTOR_FAIL, "io_uring", "", KERNEL_PACKAGE, "too old: %s",
+			   strerror(-rc));
+	else
+		doctor_say(d, DOCTOR_FAIL, "io_uring", "", "sysctl -w kernel.io_uring_disabled=0",
+			   "refused: %s (or by a container's system call filter)", strerror(-rc));
+}
+
+/* ---- settings ---- */
+
+static const struct setting {
+	const char *check, *name;
+	long least, most; /* all is well within these */
+	enum doctor_level outside;
+	const char *value; /* that mends it */
+	const char *why;
+} settings[] = {
+	{"jit", "net.core.bpf_jit_enable", 1, 2, DOCTOR_WARN, "1",
+	 "kernel programs are interpreted, many times slower"},
+	{"syncookies", "net.ipv4.tcp_syncookies", 1, 1, DOCTOR_WARN, "1",
+	 "0: a SYN flood fills the listener; 2: every connection pays for it"},
+	{"somaxconn", "net.core.somaxconn", 4096, 1L << 30, DOCTOR_WARN, "65535",
+	 "caps the listeners' queues: bursts of connections are dropped"},
+	{"syn_backlog", "net.ipv4.tcp_max_syn_backlog", 1024, 1L << 30, DOCTOR_WARN, "65535",
+	 "handshakes under way at once"},
+};
+
+static void check_settings(const struct doctor *d)
+{
+	char path[120], mend[120], *c;
+
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		const struct setting *s = &settings[i];
+		long value;
+
+		snprintf(path, sizeof(path), "/proc/sys/%s", s->name);
+		for (c = path + strlen("/proc/sys/"); *c; c++)
+			if (*c == '.')
+				*c = '/';
+		value = doctor_number(d, path);
+		if (value < 0)
+			continue;
+		snprintf(mend, sizeof(mend), "sysctl -w %s=%s", s->name, s->value);
+		if (value >= s->least && value <= s->most)
+			doctor_say(d, DOCTOR_OK, s->check, "", "", "%s = %ld", s->name, value);
+		else
+			doctor_say(d, s->outside, s->check, "", mend, "%s = %ld: %s", s->name,
+				   value, s->why);
+	}
+}
+
+static void check_limits(const struct doctor *d)
+{
+	static const struct {
+		const char *check, *unit, *mend;
+		int which;
+		rlim_t least;
+		const char *why;
+	} limits[] = {
+		{"nofile", "descriptors", "systemctl edit greygated, with LimitNOFILE=1048576",
+		 RLIMIT_NOFILE, 16384, "a ring's table of connections is no larger"},
+		{"memlock", "bytes", "systemctl edit greygated, with LimitMEMLOCK=infinity",
+		 RLIMIT_MEMLOCK, 8 << 20,
+		 "rings may be refused to a daemon that isn't started by root"},
+	};
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		struct rlimit l;
+
+		if (getrlimit(limits[i].which, &l))
+			continue;
+		if (l.rlim_max == RLIM_INFINITY)
+			doctor_say(d, DOCTOR_OK, limits[i].check, "", "", "no limit on %s",
+				   limits[i].unit);
+		else
+			doctor_say(d, l.rlim_max >= limits[i].least ? DOCTOR_OK : DOCTOR_WARN,
+				   limits[i].check, "", limits[i].mend,
+				   "hard limit here: %llu %s%s%s", (unsigned long long)l.rlim_max,
+				   limits[i].unit, l.rlim_max >= limits[i].least ? "" : ": ",
+				   l.rlim_max >= limits[i].least ? "" : limits[i].why);
+	}
+}
+
+static void check_user(const struct doctor *d)
+{
+	char mend[120];
+
+	if (!d->config)
+		return;
+	snprintf(mend, sizeof(mend), "useradd --system --no-create-home %s", d->config->user);
+	if (getpwnam(d->config->user))
+		doctor_say(d, DOCTOR_OK, "user", "", "", "%s exists", d->config->user);
+	else
+		doctor_say(d, DOCTOR_FAIL, "user", "", mend, "%s doesn't exist", d->config->user);
+}
+
+void doctor_machine(const struct doctor *d)
+{
+	check_release(d);
+	check_features(d);
+	check_btf(d);
+	check_bpffs(d);
+	check_uring(d);
+	check_settings(d);
+	check_limits(d);
+	check_user(d);
+}
+
+/* ---- the command ---- */
+
+struct report {
+	const struct cli *cli;
+	int count[3];
+};
+
+static const char *const level_words[] = {"ok", "warn", "fail"};
+
+static void print_finding(const struct finding *f, void *arg)
+{
+	static const char colours[] = {'g', 'y', 'r'};
+	struct report *r = arg;
+	json_t *row;
+
+	r->count[f->level]++;
+	if (r->cli->json) {
+		row = json_pack("{s:s, s:s, s:s, s:s, s:s}", "check", f->check, "level",
+				level_words[f->level], "about", f->about, "what", f->what, "mend",
+				f->mend);
+		cli_print_json(row, NULL);
+		json_decref(row);
+		return;
+	}
+	printf("%s%-4s%s  %-12s %s%s%s\n", format_colour(colours[f->level]), level_words[f->level],
+	       format_colour('0'), f->check, f->about, *f->about ? ": " : "", f->what);
+	if (*f->mend)
+		printf("      %-12s %s\n", "", f->mend);
+}
+
+int cmd_doctor(struct cli *cli, int argc, char **argv)
+{
+	struct report r = {.cli = cli};
+	struct doctor d = {.root = "", .see = print_finding, .arg = &r};
+	struct if_nameindex *all, *i;
+	struct config *config = NULL;
+
+	if (cli_parse(cli, argc, argv, NULL, 0, 0, NULL) < 0)
+		return CLI_USAGE;
+	if (!cli_config(cli, &config))
+		return CLI_FAILED;
+	d.config = config;
+	doctor_machine(&d);
+	for (int k = 0; config && k < config->interface_count; k++)
+		doctor_interface(&d, config->interfaces[k]);
+	all = config ? NULL : if_nameindex();
+	for (i = all; i && i->if_index; i++)
+		if (strcmp(i->if_name, "lo") != 0)
+			doctor_interface(&d, i->if_name);
+	if (all)
+		if_freenameindex(all);
+	config_free(&config);
+	if (!cli->json)
+		printf("%d ok, %d warn, %d fail\n", r.count[DOCTOR_OK], r.count[DOCTOR_WARN],
+		       r.count[DOCTOR_FAIL]);
+	return r.count[DOCTOR_FAIL] ? CLI_FAILED : CLI_DONE;
+}

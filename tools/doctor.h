@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What greygate doctor finds on a machine. A check reads one thing and says one finding; what it
+ * can't read it leaves out or warns of. Nothing is changed.
+ */
+#ifndef TOOLS_DOCTOR_H
+#define TOOLS_DOCTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../userspace/config/config.h"
+
+enum doctor_level { DOCTOR_OK, DOCTOR_WARN, DOCTOR_FAIL };
+
+struct finding {
+	enum doctor_level level;
+	const char *check;
+	const char *about; /* interface, or "" */
+	const char *what;
+	const char *mend; /* a command, or "" when all is well */
+};
+
+struct doctor {
+	const char *root;            /* before /proc and /sys: "" but in tests */
+	const struct config *config; /* NULL: none could be read; only the machine is looked at */
+	void (*see)(const struct finding *f, void *arg);
+	void *arg;
+};
+
+/* One finding; the mend is dropped when all is well. */
+void doctor_say(const struct doctor *d, enum doctor_level level, const char *check,
+		const char *about, const char *mend, const char *format, ...)
+	__attribute__((format(printf, 6, 7)));
+/* The first line of root/path; false when it can't be read. */
+bool doctor_read(const struct doctor *d, const char *path, char *ret, size_t size);
+/* The number in root/path; -1 when it can't be read. */
+long doctor_number(const struct doctor *d, const char *path);
+
+void doctor_machine(const struct doctor *d);
+void doctor_interface(const struct doctor *d, const char *name);
+
+/* What an interface's driver says of itself, and the findings from it. */
+struct nic {
+	char driver[32];
+	int mtu;
+	bool up;
+	bool lro, gro_hw, rxvlan;   /* on, and can be switched off */
+	int channels, channels_max; /* pairs of queues; 0: not told */
+	bool apart;                 /* receive and transmit queues are counted apart */
+	int cpus;
+};
+void doctor_nic(const struct doctor *d, const char *name, const struct nic *nic);
+
+#endif

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* One interface: what its driver says, by the ioctls of ethtool(8), and what greygate thinks of it.
+ */
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "doctor.h"
+
+#define FRAME_MAX 3498 /* MTU that a driver can hold in one page, XDP's headroom deducted */
+
+/* Drivers with native XDP in Linux 6.1. */
+static const char *const native[] = {
+	"atlantic",    "bnxt_en",    "bonding", "cpsw",        "dpaa2-eth", "dpaa_eth", "ena",
+	"enetc",       "fec",        "gve",     "hv_netvsc",   "i40e",      "ice",      "igb",
+	"igc",         "ixgbe",      "ixgbevf", "lan966x",     "mana",      "mlx4_en",  "mlx5_core",
+	"mtk_soc_eth", "mvneta",     "mvpp2",   "netsec",      "nfp",       "qede",     "rvu_nicpf",
+	"sfc",         "st_gmac",    "stmmac",  "thunder-nic", "tsnep",     "tun",      "veth",
+	"vif",         "virtio_net", NULL,
+};
+
+static bool is_native(const char *driver)
+{
+	for (const char *const *n = native; *n; n++)
+		if (!strcmp(*n, driver))
+			return true;
+	return false;
+}
+
+static void say_offload(const struct doctor *d, const char *name, bool on, const char *check,
+			const char *why)
+{
+	char mend[80];
+
+	snprintf(mend, sizeof(mend), "ethtool -K %s %s off", name, check);
+	doctor_say(d, on ? DOCTOR_WARN : DOCTOR_OK, check, name, mend, "%s%s%s", on ? "on" : "off",
+		   on ? ": " : "", on ? why : "");
+}
+
+void doctor_nic(const struct doctor *d, const char *name, const struct nic *nic)
+{
+	bool gateway = d->config && d->config->mode == GG_MODE_GATEWAY;
+	char mend[80];
+	int wanted = nic->cpus < nic->channels_max ? nic->cpus : nic->channels_max;
+
+	snprintf(mend, sizeof(mend), "ip link set dev %s up", name);
+	doctor_say(d, nic->up ? DOCTOR_OK : DOCTOR_WARN, "link", name, mend, "%s",
+		   nic->up ? "up" : "down");
+	if (is_native(nic->driver))
+		doctor_say(d, DOCTOR_OK, "driver", name, "", "%s has native XDP", nic->driver);
+	else
+		doctor_say(d, DOCTOR_WARN, "driver", name,
+			   gateway ? "set xdp = off in the configuration"
+				   : "set xdp = generic in the configuration",
+			   "%s: not known to have native XDP; without it works, but slower",
+			   *nic->driver ? nic->driver : "no driver named");
+	if (!strcmp(nic->driver, "veth") && gateway) {
+		snprintf(mend, sizeof(mend), "ethtool -K PEER tx off gro on");
+		doctor_say(d, DOCTOR_WARN, "veth", name, mend,
+			   "frames sent on by XDP need whole checksums from the peer, and a peer "
+			   "with GRO");
+	}
+	snprintf(mend, sizeof(mend), "ip link set dev %s mtu 1500", name);
+	doctor_say(d, nic->mtu > FRAME_MAX ? DOCTOR_WARN : DOCTOR_OK, "mtu", name, mend, "%d%s",
+		   nic->mtu, nic->mtu > FRAME_MAX ? ": some drivers then refuse native XDP" : "");
+	say_offload(d, name, nic->lro, "lro", "packets that were put together can't be sent on");
+	say_offload(d, name, nic->gro_hw, "rx-gro-hw",
+		    "packets that were put together reach XDP, or native XDP is refused");
+	say_offload(d, name, nic->rxvlan, "rxvlan",
+		    "VLAN tags are gone before XDP sees the frame; no matter without VLANs");
+	if (nic->apart)
+		snprintf(mend, sizeof(mend), "ethtool -L %s rx %d tx %d", name, wanted, wanted);
+	else
+		snprintf(mend, sizeof(mend), "ethtool -L %s combined %d", name, wanted);
+	if (nic->channels_max)
+		doctor_say(d, nic->channels < wanted ? DOCTOR_WARN : DOCTOR_OK, "channels", name,
+			   mend, "%d of %d, for %d CPUs", nic->channels, nic->channels_max,
+			   nic->cpus);
+}
+
+/* ---- asking the driver ---- */
+
+static bool ask(int fd, const char *name, void *command)
+{
+	struct ifreq r = {.ifr_data = command};
+
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	return !ioctl(fd, SIOCETHTOOL, &r);
+}
+
+/* Features are told apart by name; their numbers differ from kernel to kernel. */
+static void read_features(int fd, const char *name, struct nic *ret)
+{
+	const struct {
+		const char *name;
+		bool *on;
+	} wanted[] = {{"rx-lro", &ret->lro},
+		      {"rx-gro-hw", &ret->gro_hw},
+		      {"rx-vlan-hw-parse", &ret->rxvlan}};
+	struct {
+		struct ethtool_sset_info info;
+		__u32 count;
+	} set = {.info = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ull << ETH_SS_FEATURES}};
+	struct ethtool_gstrings *names;
+	struct ethtool_gfeatures *flags;
+	__u32 i;
+
+	if (!ask(fd, name, &set) || !set.info.sset_mask || set.count > 1024)
+		return;
+	names = calloc(1, sizeof(*names) + (size_t)set.count * ETH_GSTRING_LEN);
+	flags = calloc(1, sizeof(*flags) + (set.count + 31) / 32 * sizeof(flags->features[0]));
+	if (names && flags) {
+		names->cmd = ETHTOOL_GSTRINGS;
+		names->string_set = ETH_SS_FEATURES;
+		names->len = set.count;
+		flags->cmd = ETHTOOL_GFEATURES;
+		flags->size = (set.count + 31) / 32;
+	}
+	if (names && flags && ask(fd, name, names) && ask(fd, name, flags))
+		for (i = 0; i < set.count; i++)
+			for (size_t k = 0; k < sizeof(wanted) / sizeof(wanted[0]); k++)
+				if (!strncmp((char *)names->data + (size_t)i * ETH_GSTRING_LEN,
+					     wanted[k].name, ETH_GSTRING_LEN))
+					*wanted[k].on =
+						flags->features[i / 32].active >> i % 32 & 1 &&
+						!(flags->features[i / 32].never_changed >> i % 32 &
+						  1);
+	free(names);
+	free(flags);
+}
+
+static bool read_nic(const char *name, struct nic *ret)
+{
+	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
+	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq r = {0};
+
+	if (fd < 0)
+		return false;
+	*ret = (struct nic){.cpus = (int)sysconf(_SC_NPROCESSORS_ONLN)};
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	ret->up = !ioctl(fd, SIOCGIFFLAGS, &r) && r.ifr_flags & IFF_UP;
+	if (!ioctl(fd, SIOCGIFMTU, &r))
+		ret->mtu = r.ifr_mtu;
+	if (ask(fd, name, &driver))
+		snprintf(ret->driver, sizeof(ret->driver), "%s", driver.driver);
+	read_features(fd, name, ret);
+	if (ask(fd, name, &channels)) {
+		ret->apart = !channels.max_combined;
+		ret->channels = (int)(ret->apart ? channels.rx_count : channels.combined_count);
+		ret->channels_max = (int)(ret->apart ? channels.max_rx : channels.max_combined);
+	}
+	close(fd);
+	return true;
+}
+
+/* ---- the kernel's settings for it ---- */
+
+static bool protects(const struct config *c, bool is4)
+{
+	for (int i = 0; i < c->protect_count; i++)
+		if (addr_is4(&c->protect[i].addr) == is4)
+			return true;
+	return false;
+}
+
+static void check_forwarding(const struct doctor *d, const char *name)
+{
+	char path[120], mend[120];
+
+	for (int family = 4; family <= 6; family += 2) {
+		long on;
+
+		if (!protects(d->config, family == 4))
+			continue;
+		snprintf(path, sizeof(path), "/proc/sys/net/ipv%d/conf/%s/forwarding", family,
+			 name);
+		snprintf(mend, sizeof(mend), "sysctl -w net.ipv%d.conf.all.forwarding=1", family);
+		on = doctor_number(d, path);
+		/* The kernel wants both for IPv6. */
+		if (on > 0 && family == 6)
+			on = doctor_number(d, "/proc/sys/net/ipv6/conf/all/forwarding");
+		if (on >= 0)
+			doctor_say(d, on ? DOCTOR_OK : DOCTOR_FAIL, "forwarding", name, mend,
+				   "IPv%d is %s", family, on ? "forwarded" : "not forwarded");
+	}
+}
+
+static void check_rp_filter(const struct doctor *d, const char *name)
+{
+	char path[120], mend[120];
+	long all = doctor_number(d, "/proc/sys/net/ipv4/conf/all/rp_filter"), own;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/rp_filter", name);
+	snprintf(mend, sizeof(mend), "sysctl -w net.ipv4.conf.%s.rp_filter=2", name);
+	own = doctor_number(d, path);
+	if (all < 0 || own < 0)
+		return;
+	/* The kernel takes the larger of the two. */
+	if (own < all)
+		own = all;
+	doctor_say(d, own == 1 ? DOCTOR_WARN : DOCTOR_OK, "rp_filter", name, mend, "%s",
+		   own == 1 ? "strict: who answers by another way than he came is dropped"
+		   : own    ? "loose"
+			    : "off");
+}
+
+void doctor_interface(const struct doctor *d, const char *name)
+{
+	struct nic nic;
+
+	if (!if_nametoindex(name)) {
+		doctor_say(d, DOCTOR_FAIL, "link", name, "ip link",
+			   "there is no such interface; change interfaces");
+		return;
+	}
+	if (read_nic(name, &nic))
+		doctor_nic(d, name, &nic);
+	if (d->config && d->config->mode == GG_MODE_GATEWAY) {
+		check_forwarding(d, name);
+		check_rp_filter(d, name);
+	}
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sockets that hold an address which isn't this machine's: in gateway mode the mail server's
+ * towards the client, the client's towards the mail server. They need CAP_NET_RAW.
+ */
+#ifndef GREYGATE_TRANSPARENT_H
+#define GREYGATE_TRANSPARENT_H
+
+#include "core/addr.h"
+
+/* Lets a socket of that family be bound to any address. 0 or -errno. */
+int transparent_allow(int fd, int family);
+/* A TCP socket that connects as e; with any_port as e's address and a port of the kernel's choice.
+ * A descriptor or -errno. */
+int transparent_socket(const struct endpoint *e, bool any_port);
+
+#endif
