@@ -219,6 +219,42 @@ for src in 203.0.113.9 2001:db8:79::9; do
 	like "$src: after RSET the next message is delivered too" "$out" "$STORED"
 done
 
+# ---- TLS to the mail server ----
+mx() { postconf -c "$T/mx/etc" -e "$@" && postfix -c "$T/mx/etc" reload >/dev/null 2>&1 && sleep 1; }
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=mx.example.net" \
+	-keyout "$T/key" -out "$T/pem" 2>"$T/openssl.log" || bail "openssl makes a certificate" "$(cat "$T/openssl.log")"
+for src in 203.0.113.9 2001:db8:79::9; do
+	gg forget "$src" >/dev/null
+	for name in tls plain; do
+		attempt "$src" "$(server_for "$src")" "$name${src%%[.:]*}@sender.example" user2@example.net >/dev/null
+	done
+done
+sleep 3.1
+for name in tls plain; do
+	if [ $name = tls ]; then
+		mx "smtpd_tls_cert_file = $T/pem" "smtpd_tls_key_file = $T/key" "smtpd_tls_received_header = yes" \
+			"smtpd_tls_security_level = may"
+	else # the daemon can't shake hands with this
+		mx "smtpd_tls_mandatory_protocols = TLSv1" "smtpd_tls_protocols = TLSv1"
+	fi
+	for src in 203.0.113.9 2001:db8:79::9; do
+		sender=$name${src%%[.:]*}@sender.example
+		like "$src: $name: delivered through the daemon" \
+			"$(attempt "$src" "$(server_for "$src")" "$sender" user2@example.net)" "$DAEMON"
+		check "$src: $name: is stored once" wait_for 5 boxed_is mx "$sender" 1
+		mail=$(cat "$(boxed_file mx "$sender")")
+		like "$src: $name: in the client's name" "$mail" \
+			"from client\.example\.org \(unknown \[(IPv6:)?${src//./\\.}\]\)"
+		if [ $name = tls ]; then
+			like "$src: $name: TLS to the mail server" "$mail" 'using TLSv1\.3'
+		else
+			unlike "$src: $name: a handshake that fails is done without" "$mail" 'using TLSv1'
+		fi
+	done
+done
+is "backend_plain counted them" "$(counter backend_plain)" 2
+mx "smtpd_tls_security_level = none" "smtpd_tls_received_header = no"
+
 # ---- doctor ----
 out=$(on gate "$BUILD/greygate" -c "$T/greygate.conf" --json doctor); rc=$?
 like "doctor knows the interfaces" "$out" '"check":"driver","level":"ok","about":"g1"'
