@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Between delivery.c, which owns the connection to the mail server and its dialogue, message.c, which
- * moves the message through it, backend.c and way.c, which open it. Nobody else includes this.
+ * Between delivery.c, which owns the connection to the mail server and its dialogue, message.c,
+ * which moves the message through it, backend.c and way.c, which open it. Nobody else includes
+ * this.
  */
 #ifndef GREYGATE_DELIVERY_H
 #define GREYGATE_DELIVERY_H

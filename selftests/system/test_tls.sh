@@ -127,6 +127,7 @@ gate_stop; is "SIGTERM: exit code 0" $? 0
 
 # ---- what an idle one costs ----
 extra="tls { $certs }"
+limit="$limit  new_per_source = 0" # one address brings them all
 gate_conf
 gate_start || bail "greygated starts again"
 held() { on client $PYTHON "$HERE/idle_tls.py" $GATE4 450 "$T/$1" "$T/over" & idle+=($!); wait_for 60 test -e "$T/$1"; }
