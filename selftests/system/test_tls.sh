@@ -23,7 +23,7 @@ wait_for 5 on mail bash -c "exec 3<>/dev/tcp/$MAIL4/25" || bail "the backend lis
 certs="certificate = {\"$T/gate.pem\", \"$T/other.pem\"}  key = {\"$T/gate.key\", \"$T/other.key\"}"
 extra="tls { $certs  sessions = 4 }"
 greylist="delay = 0s  delay_clean = 0s  delay_suspicious = 900s  mode = off"
-limit="per_source = 1000  commands = 1000  message = 10m  new_per_source = 0"
+limit="per_source = 1000  commands = 1000  message = 10m"
 gate_conf
 check "the configuration with certificates is fine" "$BUILD/greygated" -t -c "$T/greygate.conf"
 sed "s,$T/other.key,$T/gate.key.gone," "$T/greygate.conf" >"$T/bad.conf"
