@@ -351,14 +351,21 @@ static void hand_back(struct worker *w, struct session *s, struct delivery *d)
 		s->hangup = true;
 }
 
+void delivery_judged(struct delivery *d, const struct judgement *j)
+{
+	struct accepted *a = &d->accepted[d->accepted_count - 1];
+
+	memcpy(a->ids, j->ids, sizeof(a->ids));
+	a->count = (uint8_t)j->count;
+	a->delay_class = (uint8_t)j->decision.delay_class;
+}
+
 static void accept_recipient(struct worker *w, struct session *s, struct delivery *d)
 {
 	struct smtp *smtp = session_smtp(w, s);
 	struct accepted *a = &d->accepted[d->accepted_count++];
 
-	memcpy(a->ids, d->judgement.ids, sizeof(a->ids));
-	a->count = (uint8_t)d->judgement.count;
-	a->delay_class = (uint8_t)d->judgement.decision.delay_class;
+	delivery_judged(d, &d->judgement);
 	store_text_pair(a->text, smtp->reverse.text, smtp->forward.text);
 }
 

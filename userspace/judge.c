@@ -322,7 +322,6 @@ static void defer(struct worker *w, struct session *s, const struct policy_decis
 	struct log_line l;
 
 	session_reply(w, s, REPLY_GREYLISTED, &args);
-	smtp_rcpt_done(smtp, false);
 	counter_add(&w->counters, d->reason == REASON_EARLY ? COUNT_early : COUNT_greylisted, 1);
 	remember(w, s, smtp, d->tag, "grey", reason, d->wait, d->age);
 	begin_decision(w, s, smtp, &l, LOG_DECISION);
@@ -343,7 +342,8 @@ static bool is_sample(const struct worker *w, const struct session *s)
 	return w->config->mode == GG_MODE_HOST && s->origin == GG_BY_LEARNING;
 }
 
-static void let_through(struct worker *w, uint32_t n, const struct judgement *j)
+/* Counted, remembered, logged. */
+static void note_passed(struct worker *w, uint32_t n, const struct judgement *j)
 {
 	const struct policy_decision *d = &j->decision;
 	struct session *s = worker_session(w, n);
@@ -368,6 +368,11 @@ static void let_through(struct worker *w, uint32_t n, const struct judgement *j)
 		log_str(&l, "ticket", ticket_text(d->tag, ticket));
 	}
 	log_end(&l);
+}
+
+static void let_through(struct worker *w, uint32_t n, const struct judgement *j)
+{
+	note_passed(w, n, j);
 	delivery_recipient(w, n, j);
 }
 
@@ -407,21 +412,60 @@ static bool refused(struct worker *w, struct session *s, struct smtp *smtp)
 	return false;
 }
 
+/* An attempt and what the records say of it. */
+struct weighed {
+	struct policy_attempt attempt;
+	struct policy_evidence known; /* with what the client has shown; attempt points to it */
+	struct policy_identity ids[POLICY_RUNGS];
+	int count;
+	struct policy_decision decision;
+};
+
+static void weigh(struct worker *w, const struct session *s, const struct smtp *smtp,
+		  struct weighed *x)
+{
+	struct record records[POLICY_RUNGS] = {0};
+	const struct policy_evidence *evidence = evidence_of(w, s);
+
+	x->attempt = (struct policy_attempt){.src = s->src,
+					     .sender = smtp->reverse.text,
+					     .recipient = smtp->forward.text,
+					     .evidence = evidence};
+	if (s->shown) {
+		x->known = evidence ? *evidence : (struct policy_evidence){0};
+		sanity_evidence(s, &x->known);
+		x->attempt.evidence = &x->known;
+	}
+	x->count = policy_identities(&w->policy, &x->attempt, x->ids);
+	for (int i = 0; i < x->count; i++) {
+		struct cell cell;
+
+		if (table_get(w->daemon->records, x->ids[i].tag, &cell))
+			records[i] = record_of(&cell);
+	}
+	x->decision = policy_decide(&w->policy, &x->attempt, x->ids, records, x->count, w->wall);
+}
+
+/* Whether this attempt is one that waits, or would outside learn mode. */
+static bool waits(const struct policy_decision *d)
+{
+	return d->verdict == POLICY_GREY || d->reason == REASON_LEARN;
+}
+
+static void note(struct worker *w, struct session *s, const struct weighed *x)
+{
+	if (waits(&x->decision))
+		note_attempt(w, s, &x->attempt, x->ids, x->count, x->decision.delay_class);
+}
+
 void judge_recipient(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
 	struct smtp *smtp = session_smtp(w, s);
-	struct policy_attempt attempt = {.src = s->src,
-					 .sender = smtp->reverse.text,
-					 .recipient = smtp->forward.text,
-					 .evidence = evidence_of(w, s),
-					 .exempt = policy_recipient_exempt(smtp->forward.text)};
-	struct policy_identity ids[POLICY_RUNGS];
-	struct record records[POLICY_RUNGS] = {0};
 	struct judgement j = {.decision = {.verdict = POLICY_PASS, .reason = REASON_EXEMPT}};
-	struct policy_evidence known = {0};
+	bool exempt = policy_recipient_exempt(smtp->forward.text);
 	const char *why, *word;
-	int count;
+	struct weighed x;
 
 	/* What was learned since the connection began counts too, for the next recipient already.
 	 */
@@ -430,7 +474,7 @@ void judge_recipient(struct worker *w, uint32_t n)
 	if (refused(w, s, smtp))
 		return;
 	why = sanity_refusal(w, s, &word);
-	if (why && !attempt.exempt) {
+	if (why && !exempt) {
 		refuse_manners(w, s, why, word);
 		return;
 	}
@@ -438,42 +482,62 @@ void judge_recipient(struct worker *w, uint32_t n)
 		let_through(w, n, &j);
 		return;
 	}
-	if (!attempt.exempt && w->policy.mode != POLICY_OFF && evidence_wait(w, n))
+	if (!exempt && w->policy.mode != POLICY_OFF && evidence_wait(w, n))
 		return;
-	if (s->shown) {
-		if (attempt.evidence)
-			known = *attempt.evidence;
-		sanity_evidence(s, &known);
-		attempt.evidence = &known;
-	}
-	count = policy_identities(&w->policy, &attempt, ids);
-	for (int i = 0; i < count; i++) {
-		struct cell cell;
-
-		if (table_get(w->daemon->records, ids[i].tag, &cell))
-			records[i] = record_of(&cell);
-	}
-	j.decision = policy_decide(&w->policy, &attempt, ids, records, count, w->wall);
-	if (j.decision.verdict == POLICY_GREY || j.decision.reason == REASON_LEARN)
-		note_attempt(w, s, &attempt, ids, count, j.decision.delay_class);
-	if (j.decision.verdict == POLICY_GREY) {
-		defer(w, s, &j.decision);
+	weigh(w, s, smtp, &x);
+	j.decision = x.decision;
+	/* A callout ends here, with the mail server's own answer; nothing is noted of it, or it
+	 * would start the clock of a bounce that nobody has sent. */
+	j.at_data = !smtp->reverse.len && waits(&x.decision);
+	if (j.at_data) {
+		delivery_recipient(w, n, &j);
 		return;
 	}
-	choose(&j, ids, count);
+	note(w, s, &x);
+	if (x.decision.verdict == POLICY_GREY) {
+		defer(w, s, &x.decision);
+		smtp_rcpt_done(smtp, false);
+		return;
+	}
+	choose(&j, x.ids, x.count);
 	let_through(w, n, &j);
+}
+
+/* The null sender, whose one recipient stands in smtp.forward still. */
+static bool judge_bounce(struct worker *w, uint32_t n, struct delivery *d)
+{
+	struct session *s = worker_session(w, n);
+	struct smtp *smtp = session_smtp(w, s);
+	struct judgement j = {0};
+	struct weighed x;
+
+	weigh(w, s, smtp, &x);
+	note(w, s, &x);
+	if (x.decision.verdict == POLICY_GREY) {
+		defer(w, s, &x.decision);
+		smtp_data_done(smtp, false);
+		delivery_drop(w, s);
+		return false;
+	}
+	j.decision = x.decision;
+	choose(&j, x.ids, x.count);
+	delivery_judged(d, &j);
+	note_passed(w, n, &j);
+	return true;
 }
 
 bool judge_data(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
+	struct delivery *d = delivery_of(w, s);
 
-	if (!s->denied)
-		return true;
-	refuse(w, s, "deny", s->origin == GG_BY_TRAP ? "trapped" : "denied");
-	smtp_data_done(session_smtp(w, s), false);
-	delivery_drop(w, s);
-	return false;
+	if (s->denied) {
+		refuse(w, s, "deny", s->origin == GG_BY_TRAP ? "trapped" : "denied");
+		smtp_data_done(session_smtp(w, s), false);
+		delivery_drop(w, s);
+		return false;
+	}
+	return !d || !d->judgement.at_data || judge_bounce(w, n, d);
 }
 
 /* ---- the delivery ---- */

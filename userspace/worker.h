@@ -130,6 +130,7 @@ struct judgement {
 	struct policy_decision decision;
 	struct policy_identity ids[POLICY_RUNGS]; /* the one that decided comes last */
 	int count;                                /* 0: none (allowed source, exempt) */
+	bool at_data;                             /* null sender: not decided before DATA */
 };
 
 /* A recipient that the mail server took in the transaction at hand. */
@@ -368,9 +369,11 @@ void stutter_fire(uint32_t n, uint16_t generation, void *worker);
 
 /* Verdict on a new connection: fills allowed, denied, action, origin. */
 void judge_source(struct worker *w, struct session *s);
-/* Decides the recipient in smtp.forward: replies, or asks the mail server (wait is set then). */
+/* Decides the recipient in smtp.forward: replies, or asks the mail server (wait is set then). From
+ * the null sender it is decided at DATA: its recipients are for callouts to ask about. */
 void judge_recipient(struct worker *w, uint32_t n);
-/* Whether the message may come: false, and refused, when the source fell into a trap meanwhile. */
+/* Whether the message may come: false, and refused, when the source fell into a trap meanwhile or
+ * the null sender has to wait. */
 bool judge_data(struct worker *w, uint32_t n);
 /* The message was taken: records, promotion. True when the reply has to wait for the store. */
 bool judge_delivered(struct worker *w, uint32_t n, const struct delivery *d);
@@ -385,6 +388,8 @@ void judge_log(struct worker *w, const struct session *s, struct log_line *l, en
  * at once (451) when that can't be. */
 void delivery_recipient(struct worker *w, uint32_t n, const struct judgement *judgement);
 void delivery_data(struct worker *w, uint32_t n);
+/* The judgement on the recipient accepted last, where it comes after the mail server's answer. */
+void delivery_judged(struct delivery *d, const struct judgement *j);
 /* The transaction is over without delivery: the mail server's side is given up. */
 void delivery_drop(struct worker *w, struct session *s);
 /* The store has the pass (or can't have it): the mail server's answer goes to the client. */

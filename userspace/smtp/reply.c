@@ -59,9 +59,9 @@ static const struct smtp_reply_row rows[REPLY_MAX] = {
 			    "MAIL before EHLO or within a transaction, RCPT or DATA before MAIL"},
 	[REPLY_BAD_PARAM] = {555, "5.5.4", "Parameter not recognized or not implemented",
 			     "a parameter of MAIL or RCPT that was not offered, or any after HELO"},
-	[REPLY_TOO_MANY_RECIPIENTS] = {452, "4.5.3",
-				       "Too many recipients, send the rest in another transaction",
-				       "RCPT beyond the limit of a transaction"},
+	[REPLY_TOO_MANY_RECIPIENTS] =
+		{452, "4.5.3", "Too many recipients, send the rest in another transaction",
+		 "RCPT beyond the limit of a transaction, a second one from the null sender"},
 	[REPLY_TOO_BIG] = {552, "5.3.4", "Message too big",
 			   "SIZE beyond the limit, or the end of a message that was"},
 	[REPLY_BARE_BYTE] = {550, "5.6.11", "Message refused: bare CR, bare LF or NUL in it",

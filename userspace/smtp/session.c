@@ -164,6 +164,16 @@ static void mail(struct turn *t)
 	answer(t, REPLY_MAIL_OK);
 }
 
+/* A notification has one recipient (RFC 3461 6, RFC 3834 4): DATA from the null sender is answered
+ * for that one alone. */
+static bool full(const struct turn *t)
+{
+	const struct smtp *s = t->s;
+
+	return (t->c->recipients && s->offered >= t->c->recipients) ||
+	       (!s->reverse.len && s->recipients);
+}
+
 static void rcpt(struct turn *t)
 {
 	struct smtp *s = t->s;
@@ -171,7 +181,7 @@ static void rcpt(struct turn *t)
 	struct smtp_path path;
 	enum smtp_reply r = envelope(t, "TO:", SMTP_FORWARD, &path, &params);
 
-	if (r == REPLY_OK && t->c->recipients && s->offered >= t->c->recipients)
+	if (r == REPLY_OK && full(t))
 		r = REPLY_TOO_MANY_RECIPIENTS;
 	if (r != REPLY_OK) {
 		answer(t, r);

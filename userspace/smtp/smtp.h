@@ -54,7 +54,8 @@ struct smtp_conf {
 	size_t line;         /* longest command line with CRLF, 512..8192 */
 	uint32_t commands;   /* per session, the next one gets 421; 0: no limit */
 	uint32_t errors;     /* 5xx of the machine; the last one is followed by 421; 0: no limit */
-	uint32_t recipients; /* asked for per transaction, then 452 4.5.3; 0: no limit */
+	uint32_t recipients; /* asked for per transaction, then 452 4.5.3; 0: no limit. One is
+			      * accepted from the null sender, whatever stands here */
 	uint64_t message;    /* bytes; announced as SIZE; 0: no limit, SIZE not announced */
 	bool eightbit;       /* 8BITMIME is offered */
 	bool any_helo;       /* HELO and EHLO take any text; else 501 */
