@@ -25,7 +25,7 @@ LIBS   := -lxdp -lbpf -luring -llmdb -lconfuse -ljansson -lsodium -lssl -lcrypto
 BUILD_DEPS := gcc make clang llvm bpftool libbpf-dev libxdp-dev liburing-dev liblmdb-dev \
 	libconfuse-dev libjansson-dev libsodium-dev libc-ares-dev libpsl-dev libssl-dev linux-libc-dev libc6-dev
 TEST_DEPS  := libcmocka-dev iproute2 procps util-linux postfix postgrey swaks nftables xdp-tools tcpdump \
-	ethtool python3 mandoc openssl sudo
+	ethtool python3 mandoc openssl sudo haproxy
 
 ROOMS   := core smtp proxy tls policy store fastpath loop dns relay control config replay
 BPF_SRC := $(wildcard bpf/*.bpf.c)

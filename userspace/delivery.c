@@ -205,9 +205,10 @@ struct upstream_client delivery_client(struct worker *w, const struct delivery *
 		[CONFIG_TLS_REQUIRED] = UPSTREAM_TLS_REQUIRED,
 	};
 	const struct config *c = w->config;
-	bool gateway = c->mode == GG_MODE_GATEWAY;
+	bool seen = c->mode == GG_MODE_GATEWAY || c->upstream.proxy;
 	struct upstream_client client = {.our_name = c->hostname,
-					 .use_xclient = c->upstream.xclient && !gateway,
+					 .use_xclient = c->upstream.xclient && !seen,
+					 .here = d->here,
 					 .tls = tls[c->tls.backend]};
 	struct session *s;
 
@@ -219,8 +220,10 @@ struct upstream_client delivery_client(struct worker *w, const struct delivery *
 	/* A name that was let through against the grammar is not handed on. */
 	if (smtp_domain_ok(session_smtp(w, s)->helo, strlen(session_smtp(w, s)->helo)))
 		client.helo = session_smtp(w, s)->helo;
-	if (gateway && client.helo) /* who it is, the mail server sees by itself */
+	if (seen && client.helo) /* who it is, the mail server knows by its address */
 		client.our_name = client.helo;
+	if (client.use_xclient)
+		evidence_names(w, s, &client.name, &client.reverse_name, &client.name_unsure);
 	client.esmtp = session_smtp(w, s)->esmtp;
 	client.addr = (struct endpoint){s->src, s->port};
 	return client;
@@ -253,6 +256,7 @@ static struct delivery *begin(struct worker *w, uint32_t n)
 	d->in_len = d->text_len = d->text_sent = d->accepted_count = 0;
 	d->began = w->now;
 	s->delivery = number;
+	d->here = way_here(w, s);
 	upstream_init(&d->up);
 	counter_add(&w->counters, COUNT_backend_open, 1);
 	if (!d->timed)
@@ -590,6 +594,8 @@ static void back_sent(struct worker *w, struct delivery *d, int res)
 		fail(w, d, "send");
 	else if (d->session != POOL_NONE && d->text_sent)
 		message_sent(w, d->session, d);
+	else if (d->up.state == UP_BANNER) /* the PROXY header is out */
+		read_back(w, d);
 }
 
 static void back_connected(struct worker *w, struct delivery *d, int res)
@@ -602,7 +608,10 @@ static void back_connected(struct worker *w, struct delivery *d, int res)
 		return;
 	}
 	upstream_connected(&d->up);
-	read_back(w, d);
+	if (way_header(w, d))
+		send_out(w, d);
+	else
+		read_back(w, d);
 }
 
 void delivery_event(struct worker *w, uint32_t number, enum op op, int res)

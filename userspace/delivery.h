@@ -33,6 +33,12 @@ int way_open(struct worker *w, struct delivery *d);
 /* Connecting failed with -errno: whether another socket to the same endpoint may do better. */
 bool way_again(const struct worker *w, struct delivery *d, int error);
 
+/* Our endpoint that the client reached. Behind a wildcard listener, and where host mode protects
+ * several endpoints, the address that this machine uses towards the client. */
+struct endpoint way_here(const struct worker *w, const struct session *s);
+/* The PROXY header that begins the connection, to d->out; false: none does. */
+bool way_header(struct worker *w, struct delivery *d);
+
 /* ---- message.c ---- */
 
 /* 354 was seen: reads the client into the delivery's buffer from now on. */

@@ -325,6 +325,17 @@ const struct policy_evidence *evidence_of(struct worker *w, const struct session
 	return s->evidence == POOL_NONE ? NULL : &evidence_at(w, s->evidence)->found;
 }
 
+void evidence_names(struct worker *w, const struct session *s, const char **ret_name,
+		    const char **ret_reverse, bool *ret_unsure)
+{
+	const struct evidence *e = s->evidence == POOL_NONE ? NULL : evidence_at(w, s->evidence);
+	bool confirmed = e && e->found.name_state == NAME_CONFIRMED;
+
+	*ret_name = confirmed ? e->found.name : NULL;
+	*ret_reverse = confirmed ? e->found.name : e && e->name_count ? e->names[0] : NULL;
+	*ret_unsure = e && e->found.name_state == NAME_UNKNOWN;
+}
+
 /* ---- waiting ---- */
 
 static void go_on(struct worker *w, uint32_t n)

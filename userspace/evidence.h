@@ -60,6 +60,11 @@ void evidence_mail(struct worker *w, uint32_t n);
 void evidence_end(struct worker *w, struct session *s);
 /* What is known so far; NULL: nothing was asked. */
 const struct policy_evidence *evidence_of(struct worker *w, const struct session *s);
+/* What its address is called, for the mail server: the confirmed name, the first one that the
+ * address leads to (NULL: none known); unsure: the name servers did not tell. They hold until the
+ * session ends. */
+void evidence_names(struct worker *w, const struct session *s, const char **ret_name,
+		    const char **ret_reverse, bool *ret_unsure);
 /* Whether the recipient in smtp.forward is to wait: judge_recipient is called again then. */
 bool evidence_wait(struct worker *w, uint32_t n);
 /* An entry of the drip wheel fired while it waits. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "proxy/header.h"
 #include "relay/upstream.h"
 
 #define EVERY_MS 60000    /* between two probes that were answered */
@@ -88,6 +89,15 @@ static void say_out(struct daemon *d, const struct config *c)
 		next_backend(d, c);
 }
 
+static void connected(struct daemon *d, const struct config *c)
+{
+	upstream_connected(&probe.up);
+	if (!c->upstream.proxy)
+		return;
+	probe.out.len = proxy_say(NULL, NULL, probe.out.buf);
+	say_out(d, c);
+}
+
 static void answered(struct daemon *d, const struct config *c)
 {
 	if (probe.backend < c->backend_count)
@@ -150,7 +160,7 @@ void probe_step(struct daemon *d, int budget)
 		if (connecting && (p.revents & (POLLERR | POLLHUP)))
 			next_backend(d, c);
 		else if (connecting)
-			upstream_connected(&probe.up);
+			connected(d, c);
 		else
 			read_in(d, c);
 	}

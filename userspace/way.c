@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "delivery.h"
+#include "proxy/header.h"
 #include "transparent.h"
 
 #define CLIENT_TRIES 2
@@ -45,4 +46,62 @@ bool way_again(const struct worker *w, struct delivery *d, int error)
 	/* Only a taken port is a reason to take another one. */
 	return w->config->mode == GG_MODE_GATEWAY && error == -EADDRNOTAVAIL &&
 	       ++d->backend < CLIENT_TRIES;
+}
+
+/* ---- whom we tell about ---- */
+
+/* What the client asked for, as far as the settings say it; the address may be a wildcard. */
+static struct endpoint asked_for(const struct config *c, const struct session *s)
+{
+	if (c->mode == GG_MODE_GATEWAY)
+		return c->protect[s->listener];
+	if (c->mode == GG_MODE_RELAY)
+		return c->listen[s->listener];
+	for (int i = 0; i < c->protect_count; i++)
+		if (addr_is4(&c->protect[i].addr) == addr_is4(&s->src))
+			return c->protect[i];
+	return c->protect[0];
+}
+
+/* Our address on the way back to the client: what a datagram to it would come from. */
+static bool towards(const struct endpoint *client, struct addr *ret)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(client, &sa), size = sizeof(sa);
+	int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct endpoint here;
+	bool known;
+
+	if (fd < 0)
+		return false;
+	known = !connect(fd, (struct sockaddr *)&sa, len) &&
+		!getsockname(fd, (struct sockaddr *)&sa, &size) &&
+		!addr_from_sockaddr((struct sockaddr *)&sa, &here);
+	close(fd);
+	if (known)
+		*ret = here.addr;
+	return known;
+}
+
+/* Sockets of clients live in a ring's table, where getsockname can't see them. */
+struct endpoint way_here(const struct worker *w, const struct session *s)
+{
+	const struct endpoint client = {s->src, s->port};
+	struct endpoint here = asked_for(w->config, s);
+
+	if ((addr_is_any(&here.addr) || addr_is4(&here.addr) != addr_is4(&s->src)) &&
+	    !towards(&client, &here.addr))
+		here.addr = s->src;
+	return here;
+}
+
+bool way_header(struct worker *w, struct delivery *d)
+{
+	const struct session *s = worker_session(w, d->session);
+	const struct endpoint client = {s->src, s->port};
+
+	if (!w->config->upstream.proxy)
+		return false;
+	d->out.len = proxy_say(&client, &d->here, d->out.buf);
+	return true;
 }

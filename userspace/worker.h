@@ -147,6 +147,7 @@ struct delivery {
 	int fd;           /* -1: none */
 	int backend;      /* while connecting: index into config.backend; gateway mode: which try */
 	struct endpoint peer; /* whom it is; a reload may change the list */
+	struct endpoint here; /* ours, that the client reached */
 	bool connecting, receiving, sending, closing, closed; /* in flight, and on the way out */
 	bool shaking, secured;                                /* TLS: on the way, in force */
 	bool in_the_clear;             /* without TLS after a handshake that failed */

@@ -140,6 +140,10 @@ static void check_mode(const struct check *c)
 	const struct config *f = c->config;
 
 	check_demands(c);
+	if (f->mode == GG_MODE_GATEWAY && f->upstream.proxy)
+		complain(c->to, line_of(c, "upstream", "proxy"), "upstream.proxy",
+			 "has no effect in mode gateway, where the mail server sees the client's "
+			 "own address; take it away");
 	if (f->mode == GG_MODE_GATEWAY && f->protect_count > GATEWAY_ENDPOINTS)
 		complain(c->to, line_of(c, "", "protect"), "protect",
 			 "%d endpoints; mode gateway guards at most %d", f->protect_count,

@@ -104,6 +104,7 @@ struct config {
 	} tls;
 	struct {
 		bool xclient;     /* auto: when offered */
+		bool proxy;       /* v2 */
 		uint64_t timeout; /* ms */
 		uint32_t connections;
 	} upstream;

@@ -42,6 +42,7 @@ static const struct word backend_tls[] = {
 	{"none", CONFIG_TLS_NONE, NULL},
 	{NULL, 0, NULL},
 };
+static const struct word proxy[] = {{"v2", 1, NULL}, {"no", 0, NULL}, {NULL, 0, NULL}};
 static const struct word xclient[] = {{"auto", 1, NULL}, {"no", 0, NULL}, {NULL, 0, NULL}};
 
 #define AT(field) .offset = offsetof(struct config, field)
@@ -195,7 +196,9 @@ const struct schema_key schema[] = {
   .manual = "TLS to the mail server. opportunistic: where it offers STARTTLS, in the clear where the handshake fails. required: or no mail is handed on. none: never. Its certificate is not verified." },
 
 { "upstream", "xclient", KIND_FLAG, KEY_RELOAD, AT(upstream.xclient), .def = "auto", .words = xclient,
-  .manual = "auto: tell the mail server the client's address with XCLIENT when it offers that. Not in gateway mode, where it sees the address itself." },
+  .manual = "auto: tell the mail server the client's address and names, and ours that it came to, with XCLIENT when it offers that. Not in gateway mode, where it sees the address itself." },
+{ "upstream", "proxy", KIND_FLAG, KEY_RELOAD, AT(upstream.proxy), .def = "no", .words = proxy,
+  .manual = "v2: begin every connection to the mail server with a PROXY header of version 2 that names the client and our address, and greet in the client's name; XCLIENT is not spoken then. The mail server must expect it. Not in gateway mode." },
 { "upstream", "timeout", KIND_DURATION, KEY_RELOAD, AT(upstream.timeout), .def = "30s", .min = SECOND, .max = 10 * MINUTE,
   .manual = "Longest wait for the mail server, per reply." },
 { "upstream", "connections", KIND_NUMBER, 0, AT(upstream.connections), .def = "500", .min = 1, .max = 1000000,

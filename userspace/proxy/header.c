@@ -143,6 +143,31 @@ static enum proxy_result version_2(const char *buf, size_t len, struct endpoint 
 	return PROXY_BAD;
 }
 
+static char *put(char *to, const void *bytes, size_t len)
+{
+	memcpy(to, bytes, len);
+	return to + len;
+}
+
+size_t proxy_say(const struct endpoint *client, const struct endpoint *here, char buf[PROXY_SAID])
+{
+	bool local = !client;
+	bool is4 = !local && addr_is4(&client->addr) && addr_is4(&here->addr);
+	size_t size = is4 ? 4 : sizeof(client->addr.b), skip = sizeof(client->addr.b) - size;
+	size_t rest = local ? 0 : 2 * size + 4;
+	uint8_t kind[] = {local ? 0x20 : 0x21, local ? 0 : is4 ? 0x11 : 0x21, 0, (uint8_t)rest};
+	char *at = put(put(buf, v2_begin, sizeof(v2_begin) - 1), kind, sizeof(kind));
+
+	if (!local) {
+		uint8_t ports[] = {(uint8_t)(client->port >> 8), (uint8_t)client->port,
+				   (uint8_t)(here->port >> 8), (uint8_t)here->port};
+
+		at = put(put(at, client->addr.b + skip, size), here->addr.b + skip, size);
+		at = put(at, ports, sizeof(ports));
+	}
+	return (size_t)(at - buf);
+}
+
 static bool begins(const char *buf, size_t len, const char *with, size_t with_len)
 {
 	return memcmp(buf, with, len < with_len ? len : with_len) == 0;

@@ -26,4 +26,10 @@ enum proxy_result {
 enum proxy_result proxy_header(const char *buf, size_t len, struct endpoint *ret_client,
 			       size_t *ret_len);
 
+#define PROXY_SAID 52 /* longest that is written */
+
+/* The header of version 2 for a client that reached us at `here`; client NULL: for a connection of
+ * our own. Of two families both are written as IPv6, IPv4 mapped into it. Returns its length. */
+size_t proxy_say(const struct endpoint *client, const struct endpoint *here, char buf[PROXY_SAID]);
+
 #endif

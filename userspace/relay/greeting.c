@@ -7,6 +7,7 @@
 #include "greeting.h"
 
 #define UNAVAILABLE "[UNAVAILABLE]"
+#define TEMPUNAVAIL "[TEMPUNAVAIL]"
 
 struct word {
 	const char *text;
@@ -57,9 +58,15 @@ static const struct {
 	const char *name;
 	enum upstream_xclient bit;
 } attributes[] = {
-	{"NAME", XCLIENT_NAME},         {"ADDR", XCLIENT_ADDR},         {"PORT", XCLIENT_PORT},
-	{"PROTO", XCLIENT_PROTO},       {"HELO", XCLIENT_HELO},         {"LOGIN", XCLIENT_LOGIN},
-	{"DESTADDR", XCLIENT_DESTADDR}, {"DESTPORT", XCLIENT_DESTPORT},
+	{"NAME", XCLIENT_NAME},
+	{"ADDR", XCLIENT_ADDR},
+	{"PORT", XCLIENT_PORT},
+	{"PROTO", XCLIENT_PROTO},
+	{"HELO", XCLIENT_HELO},
+	{"LOGIN", XCLIENT_LOGIN},
+	{"DESTADDR", XCLIENT_DESTADDR},
+	{"DESTPORT", XCLIENT_DESTPORT},
+	{"REVERSE_NAME", XCLIENT_REVERSE_NAME},
 };
 
 static void learn_xclient(struct upstream *u, struct word rest)
@@ -114,22 +121,21 @@ void greeting_learn(struct upstream *u)
 	}
 }
 
-/* ---- XCLIENT ---- */
+/* ---- XCLIENT (Postfix XCLIENT_README) ---- */
 
 typedef size_t (*value_fn)(const struct upstream_client *c, char *buf, size_t size);
 
-static size_t value_name(const struct upstream_client *c, char *buf, size_t size)
-{
-	(void)c;
-	return snprintf(buf, size, UNAVAILABLE);
-}
-
-static size_t value_addr(const struct upstream_client *c, char *buf, size_t size)
+static size_t address(const struct endpoint *e, char *buf, size_t size)
 {
 	char text[ADDR_TEXT];
 
 	return snprintf(buf, size, "%s%s",
-			addr_is4(&c->addr.addr) ? "" : "IPV6:", addr_text(&c->addr.addr, text));
+			addr_is4(&e->addr) ? "" : "IPV6:", addr_text(&e->addr, text));
+}
+
+static size_t value_addr(const struct upstream_client *c, char *buf, size_t size)
+{
+	return address(&c->addr, buf, size);
 }
 
 static size_t value_port(const struct upstream_client *c, char *buf, size_t size)
@@ -142,31 +148,84 @@ static size_t value_proto(const struct upstream_client *c, char *buf, size_t siz
 	return snprintf(buf, size, "%s", c->esmtp ? "ESMTP" : "SMTP");
 }
 
+/* Nobody can log in before us. */
+static size_t value_login(const struct upstream_client *c, char *buf, size_t size)
+{
+	(void)c;
+	return snprintf(buf, size, UNAVAILABLE);
+}
+
+static size_t value_destaddr(const struct upstream_client *c, char *buf, size_t size)
+{
+	return c->here.port ? address(&c->here, buf, size) : value_login(c, buf, size);
+}
+
+static size_t value_destport(const struct upstream_client *c, char *buf, size_t size)
+{
+	return c->here.port ? (size_t)snprintf(buf, size, "%u", c->here.port)
+			    : value_login(c, buf, size);
+}
+
 /* xtext (RFC 3461 4): a name that doesn't fit is better unknown than cut. */
-static size_t value_helo(const struct upstream_client *c, char *buf, size_t size)
+static size_t xtext(const char *text, const char *without, char *buf, size_t size)
 {
 	size_t len = 0;
 
-	for (const char *p = c->helo ? c->helo : ""; *p; p++) {
+	for (const char *p = text ? text : ""; *p; p++) {
 		bool plain = *p > ' ' && *p <= '~' && *p != '+' && *p != '=';
 
 		if (len + 4 > size)
 			return snprintf(buf, size, UNAVAILABLE);
 		len += snprintf(buf + len, size - len, plain ? "%c" : "+%02X", (unsigned char)*p);
 	}
-	return len ? len : (size_t)snprintf(buf, size, UNAVAILABLE);
+	return len ? len : (size_t)snprintf(buf, size, "%s", without);
 }
 
-/* LOGIN is nobody's before AUTH; DESTADDR and DESTPORT are not told to this machine. */
+static size_t value_helo(const struct upstream_client *c, char *buf, size_t size)
+{
+	return xtext(c->helo, UNAVAILABLE, buf, size);
+}
+
+static size_t value_name(const struct upstream_client *c, char *buf, size_t size)
+{
+	return xtext(c->name, c->name_unsure ? TEMPUNAVAIL : UNAVAILABLE, buf, size);
+}
+
+static size_t value_reverse_name(const struct upstream_client *c, char *buf, size_t size)
+{
+	return xtext(c->reverse_name, c->name_unsure ? TEMPUNAVAIL : UNAVAILABLE, buf, size);
+}
+
+/* Names come last, the one that matters most first: each takes what room is left, but for the
+ * shortest form of those behind it. */
 static const struct {
 	enum upstream_xclient bit;
 	const char *name;
 	value_fn value;
 } known[] = {
-	{XCLIENT_NAME, "NAME", value_name}, {XCLIENT_ADDR, "ADDR", value_addr},
-	{XCLIENT_PORT, "PORT", value_port}, {XCLIENT_PROTO, "PROTO", value_proto},
-	{XCLIENT_HELO, "HELO", value_helo}, /* last: it takes the room that is left */
+	{XCLIENT_ADDR, "ADDR", value_addr},
+	{XCLIENT_PORT, "PORT", value_port},
+	{XCLIENT_PROTO, "PROTO", value_proto},
+	{XCLIENT_LOGIN, "LOGIN", value_login},
+	{XCLIENT_DESTADDR, "DESTADDR", value_destaddr},
+	{XCLIENT_DESTPORT, "DESTPORT", value_destport},
+	{XCLIENT_HELO, "HELO", value_helo},
+	{XCLIENT_NAME, "NAME", value_name},
+	{XCLIENT_REVERSE_NAME, "REVERSE_NAME", value_reverse_name},
 };
+#define KNOWN (sizeof(known) / sizeof(known[0]))
+#define NAMES_FROM (KNOWN - 3)
+
+/* Room to leave for the names behind the i-th attribute. */
+static size_t reserve(const struct upstream *u, size_t i)
+{
+	size_t room = 0;
+
+	for (i = i < NAMES_FROM ? NAMES_FROM : i + 1; i < KNOWN; i++)
+		if (u->xclient & known[i].bit)
+			room += strlen(" =" UNAVAILABLE) + strlen(known[i].name);
+	return room;
+}
 
 size_t greeting_xclient(const struct upstream *u, const struct upstream_client *c,
 			char buf[GREETING_XCLIENT + 1])
@@ -174,11 +233,11 @@ size_t greeting_xclient(const struct upstream *u, const struct upstream_client *
 	const size_t room = GREETING_XCLIENT - strlen("\r\n") + 1;
 	size_t start = snprintf(buf, room, "XCLIENT"), len = start;
 
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+	for (size_t i = 0; i < KNOWN; i++) {
 		if (!(u->xclient & known[i].bit))
 			continue;
 		len += snprintf(buf + len, room - len, " %s=", known[i].name);
-		len += known[i].value(c, buf + len, room - len);
+		len += known[i].value(c, buf + len, room - len - reserve(u, i));
 	}
 	if (len == start)
 		return 0;

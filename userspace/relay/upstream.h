@@ -62,6 +62,7 @@ enum upstream_xclient { /* attributes the backend listed */
 			XCLIENT_LOGIN = 1 << 5,
 			XCLIENT_DESTADDR = 1 << 6,
 			XCLIENT_DESTPORT = 1 << 7,
+			XCLIENT_REVERSE_NAME = 1 << 8,
 };
 
 /* Whether the connection is to be encrypted (RFC 3207). */
@@ -72,7 +73,11 @@ struct upstream_client {
 	const char
 		*our_name; /* EHLO name of the first greeting, and the only one without XCLIENT */
 	const char *helo;  /* the client's own, as smtp_domain_ok let it through */
-	struct endpoint addr; /* the client's own */
+	const char *name;  /* that leads to its address and back; NULL or "": none is known */
+	const char *reverse_name; /* that the address leads to; as above */
+	bool name_unsure;         /* the name servers have not answered */
+	struct endpoint addr;     /* the client's own */
+	struct endpoint here;     /* ours that it came to; port 0: not known */
 	bool esmtp;
 	bool use_xclient; /* when offered */
 	uint8_t tls;      /* enum upstream_tls */

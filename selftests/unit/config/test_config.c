@@ -88,6 +88,7 @@ static void defaults(void **state)
 	assert_int_equal(c->limit.nets, 100000);
 	assert_true(c->limit.store == 4ull << 30);
 	assert_true(c->upstream.xclient);
+	assert_false(c->upstream.proxy);
 	assert_int_equal(c->upstream.timeout, 30000);
 	assert_int_equal(c->upstream.connections, 500);
 	config_free(&c);
@@ -118,7 +119,7 @@ static void everything(void **state)
 		"limit { sessions = 1k per_source = 1 recipients = 10000 line = 512 commands = 10\n"
 		"errors = 1 message = 64k state_time = 1s session_time = 10m hosts = 1k\n"
 		"nets = 100 store = 16m }\n"
-		"upstream { xclient = no timeout = 1s connections = 1 }");
+		"upstream { xclient = no proxy = v2 timeout = 1s connections = 1 }");
 	char text[PREFIX_TEXT];
 
 	(void)state;
@@ -143,6 +144,7 @@ static void everything(void **state)
 	assert_string_equal(c->trap.addresses[1], "@unused.example.net");
 	assert_int_equal(c->trap.action, GG_DROP_ALL);
 	assert_false(c->upstream.xclient);
+	assert_true(c->upstream.proxy);
 	assert_int_equal(c->limit.store, 16 << 20);
 	config_free(&c);
 }
@@ -323,6 +325,8 @@ static const struct wrong wrongs[] = {
 	 {"F:3: trap.action: \"drop\": unknown word; allowed is one "
 	  "of reject, stutter, tarpit, drop_new, drop_all"}},
 	{GOOD "upstream { xclient = yes }", {"F:3: upstream.xclient: \"yes\": unknown word"}},
+	{GOOD "upstream { proxy = v1 }",
+	 {"F:3: upstream.proxy: \"v1\": unknown word; allowed is one of v2, no"}},
 	/* numbers, durations, sizes */
 	{GOOD "workers = 65",
 	 {"F:3: workers: \"65\": too large; allowed is a number from 0 to 64"}},
@@ -399,6 +403,9 @@ static const struct wrong wrongs[] = {
 	{"mode = gateway\ninterfaces = {eth0, eth1}\nprotect = {\"192.0.2.1:25\"}\n"
 	 "proxy_protocol_from = {\"10.1.0.0/24\"}",
 	 {"F:4: proxy_protocol_from: has no effect in mode gateway; take it away: "}},
+	{"mode = gateway\ninterfaces = {eth0, eth1}\nprotect = {\"192.0.2.1:25\"}\n"
+	 "upstream { proxy = v2 }",
+	 {"F:4: upstream.proxy: has no effect in mode gateway, where"}},
 	{"mode = gateway\ninterfaces = {eth0, eth1}\nprotect = {\"0.0.0.0:25\"}",
 	 {"F:3: protect: 0.0.0.0:25 stands for every address"}},
 	{"mode = gateway\ninterfaces = {eth0, eth1}\nprotect = {"

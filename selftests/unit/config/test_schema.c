@@ -92,6 +92,7 @@ static const struct {
 	{"tls", "sessions", "9999", true},
 	{"tls", "backend", "none", false},
 	{"upstream", "xclient", "no", false},
+	{"upstream", "proxy", "v2", false},
 	{"upstream", "timeout", "31s", false},
 	{"upstream", "connections", "501", true},
 	{"dns", "servers", "{\"192.0.2.53\"}", true},

@@ -220,6 +220,42 @@ static void damaged_headers(void **state)
 	}
 }
 
+/* What is written is what is read, byte for byte. */
+static void what_we_say(void **state)
+{
+	static const struct {
+		const char *client, *here, *bytes;
+		size_t len;
+	} said[] = {
+		{"192.0.2.7:40000", "192.0.2.25:25", SIGNATURE "\x21\x11\x00\x0c" V4, 28},
+		{"[2001:db8:1::7]:40000", "[2001:db8:1::25]:25", SIGNATURE "\x21\x21\x00\x24" V6,
+		 52},
+		{"192.0.2.7:40000", "[2001:db8:1::25]:25", NULL, 52},
+		{"[2001:db8:1::7]:65535", "255.255.255.255:65535", NULL, 52},
+		{"255.255.255.255:1", "0.0.0.0:25", NULL, 28},
+	};
+	struct endpoint client, here, again;
+	char buf[PROXY_SAID];
+	size_t len, used;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+		assert_int_equal(endpoint_parse(said[i].client, &client), 0);
+		assert_int_equal(endpoint_parse(said[i].here, &here), 0);
+		len = proxy_say(&client, &here, buf);
+		assert_int_equal(len, said[i].len);
+		if (said[i].bytes)
+			assert_memory_equal(buf, said[i].bytes, len);
+		assert_int_equal(read_exactly(buf, len, &again, &used), PROXY_CLIENT);
+		assert_int_equal(used, len);
+		assert_true(addr_eq(&again.addr, &client.addr) && again.port == client.port);
+	}
+	len = proxy_say(NULL, NULL, buf);
+	assert_int_equal(len, 16);
+	assert_memory_equal(buf, SIGNATURE "\x20\x00\x00\x00", len);
+	assert_int_equal(read_exactly(buf, len, &again, &used), PROXY_LOCAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +263,7 @@ int main(void)
 		cmocka_unit_test(the_answer_does_not_depend_on_the_cut),
 		cmocka_unit_test(a_line_without_end),
 		cmocka_unit_test(damaged_headers),
+		cmocka_unit_test(what_we_say),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -295,7 +295,7 @@ static void deliveries_that_go_well_or_are_refused(void **state)
 static void xclient_greets_again(void **state)
 {
 #define OFFER "250-mx\r\n250 XCLIENT NAME ADDR PROTO HELO\r\n"
-#define XCLIENT "C:XCLIENT NAME=[UNAVAILABLE] ADDR=192.0.2.7 PROTO=SMTP HELO=client.example\r\n"
+#define XCLIENT "C:XCLIENT ADDR=192.0.2.7 PROTO=SMTP HELO=client.example NAME=[UNAVAILABLE]\r\n"
 	static const struct script scripts[] = {
 		{{"220 hi\r\n", OFFER, "220 again\r\n", OFFER, "421 a\r\n"},
 		 GREETED XCLIENT "C:EHLO client.example\r\nC:MAIL FROM:<a@b.example>\r\nS:421 "
