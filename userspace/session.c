@@ -307,6 +307,20 @@ void session_send(struct worker *w, uint32_t n)
 		  event_of(s, n, OP_SEND));
 }
 
+/* QUIT was the last word on both sides: its answer and the end leave together. */
+static bool farewell(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+
+	if (!s->quit || s->in != POOL_NONE || s->receiving || s->slow)
+		return false;
+	delivery_drop(w, s);
+	s->sending = true;
+	ring_send_close(worker_ring(w, n), n & w->slot_mask, pool_at(&w->outs, s->out), s->out_len,
+			event_of(s, n, OP_SEND), event_of(s, n, OP_CLOSE));
+	return true;
+}
+
 void session_continue(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
@@ -322,6 +336,8 @@ void session_continue(struct worker *w, uint32_t n)
 				session_end(w, n);
 				return;
 			}
+			if (farewell(w, n))
+				return;
 			session_send(w, n);
 		}
 		if (s->in != POOL_NONE)

@@ -209,6 +209,21 @@ void ring_close(struct ring *r, uint32_t slot, struct ring_event e)
 	io_uring_prep_close_direct(sqe, slot);
 }
 
+void ring_send_close(struct ring *r, uint32_t slot, const void *buf, size_t len,
+		     struct ring_event failed, struct ring_event closed)
+{
+	struct io_uring_sqe *sqe;
+
+	/* A link holds within one submission only. */
+	if (io_uring_sq_space_left(&r->uring) < 2)
+		io_uring_submit(&r->uring);
+	sqe = next_sqe(r, failed);
+	/* MORE: what is held back for company goes out with the end of the connection. */
+	io_uring_prep_send(sqe, (int)slot, buf, len, MSG_NOSIGNAL | MSG_WAITALL | MSG_MORE);
+	sqe->flags |= IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+	ring_close(r, slot, closed);
+}
+
 void ring_connect_fd(struct ring *r, int fd, const struct sockaddr_storage *sa, socklen_t len,
 		     struct ring_event e)
 {

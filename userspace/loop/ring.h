@@ -60,6 +60,10 @@ void ring_recv_into(struct ring *r, uint32_t slot, void *buf, size_t len, struct
 void ring_peek(struct ring *r, uint32_t slot, char *byte, struct ring_event e);
 void ring_send(struct ring *r, uint32_t slot, const void *buf, size_t len, struct ring_event e);
 void ring_close(struct ring *r, uint32_t slot, struct ring_event e);
+/* Sends the last bytes and closes, in one segment if they fit: one completion, as `closed`, or as
+ * `failed` when the send fails; the socket is then still open. */
+void ring_send_close(struct ring *r, uint32_t slot, const void *buf, size_t len,
+		     struct ring_event failed, struct ring_event closed);
 void ring_connect_fd(struct ring *r, int fd, const struct sockaddr_storage *sa, socklen_t len,
 		     struct ring_event e);
 void ring_recv_fd(struct ring *r, int fd, void *buf, size_t len, struct ring_event e);
