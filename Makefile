@@ -27,7 +27,7 @@ BUILD_DEPS := gcc make clang llvm bpftool libbpf-dev libxdp-dev liburing-dev lib
 TEST_DEPS  := libcmocka-dev iproute2 procps util-linux postfix postgrey swaks nftables xdp-tools tcpdump \
 	ethtool python3 mandoc openssl sudo haproxy
 
-ROOMS   := core smtp proxy tls policy store fastpath loop dns relay control config replay
+ROOMS   := core lists smtp proxy tls policy store fastpath loop dns relay control config replay
 BPF_SRC := $(wildcard bpf/*.bpf.c)
 SKELS   := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
 LIB_SRC := $(foreach r,$(ROOMS),$(wildcard userspace/$(r)/*.c)) $(filter-out userspace/main.c,$(wildcard userspace/*.c))
@@ -151,7 +151,7 @@ deb: all
 FUZZERS := $(patsubst selftests/fuzz/%.c,%,$(wildcard selftests/fuzz/*.c))
 FUZZ_SECONDS ?= 60
 
-$(BUILD)/fuzz/%: selftests/fuzz/%.c $(wildcard userspace/smtp/*.c userspace/proxy/*.c userspace/relay/*.c userspace/core/addr.c) \
+$(BUILD)/fuzz/%: selftests/fuzz/%.c $(wildcard userspace/smtp/*.c userspace/proxy/*.c userspace/relay/*.c userspace/lists/*.c userspace/core/addr.c) \
 		userspace/dns/answer.c userspace/dns/name.c $(wildcard userspace/dns/spf_*.c)
 	@mkdir -p $(@D)
 	@echo '  FUZZ $<'

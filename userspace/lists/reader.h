@@ -27,27 +27,27 @@
 #include "../core/addr.h"
 
 enum list_format {
-	LIST_CIDR,                /* addresses, prefixes, ranges */
-	LIST_SPAMD,               /* the same, as spamd-setup takes it: a - b, text behind it */
-	LIST_SPAMHAUS_DROP,       /* PREFIX ; SBLnnn */
-	LIST_POSTGREY_CLIENTS,    /* names with what is below them, addresses, parts, /regex/ */
-	LIST_POSTGREY_RECIPIENTS, /* domain, user@, user@domain, /regex/ */
-	LIST_SQLGREY_CLIENTS_IP,  /* addresses, parts of IPv4 addresses, prefixes */
+	LIST_CIDR,                 /* addresses, prefixes, ranges */
+	LIST_SPAMD,                /* the same, as spamd-setup takes it: a - b, text behind it */
+	LIST_SPAMHAUS_DROP,        /* PREFIX ; SBLnnn */
+	LIST_POSTGREY_CLIENTS,     /* names with what is below them, addresses, parts, /regex/ */
+	LIST_POSTGREY_RECIPIENTS,  /* domain, user@, user@domain, /regex/ */
+	LIST_SQLGREY_CLIENTS_IP,   /* addresses, parts of IPv4 addresses, prefixes */
 	LIST_SQLGREY_CLIENTS_FQDN, /* names, *.domain, /regex/ */
-	LIST_POSTSCREEN_CIDR,     /* cidr_table(5) with permit, reject, dunno */
-	LIST_ACCESS,              /* access(5) by client: OK, REJECT text, DUNNO */
+	LIST_POSTSCREEN_CIDR,      /* cidr_table(5) with permit, reject, dunno */
+	LIST_ACCESS,               /* access(5) by client: OK, REJECT text, DUNNO */
 	LIST_FORMAT_MAX
 };
 
 enum list_kind {
-	LIST_PREFIX,  /* a client's address */
-	LIST_NAME,    /* a client's name */
-	LIST_BELOW,   /* names below a domain */
-	LIST_DOMAIN,  /* a domain and names below it */
-	LIST_PATTERN, /* a regular expression (PCRE, no case) for a client's name */
-	LIST_TO_USER, /* recipients: user at any domain, also user+extension */
-	LIST_TO,      /* user@domain, also user+extension@domain */
-	LIST_TO_DOMAIN, /* anyone at the domain or below it */
+	LIST_PREFIX,     /* a client's address */
+	LIST_NAME,       /* a client's name */
+	LIST_BELOW,      /* names below a domain */
+	LIST_DOMAIN,     /* a domain and names below it */
+	LIST_PATTERN,    /* a regular expression (PCRE, no case) for a client's name */
+	LIST_TO_USER,    /* recipients: user at any domain, also user+extension */
+	LIST_TO,         /* user@domain, also user+extension@domain */
+	LIST_TO_DOMAIN,  /* anyone at the domain or below it */
 	LIST_TO_PATTERN, /* a regular expression for user@domain */
 	LIST_KIND_MAX
 };
@@ -76,7 +76,7 @@ struct list_entry {
 typedef int (*list_sink_fn)(const struct list_entry *e, void *arg, const char **ret_why);
 
 /* Complaints, and what there was. errors may be NULL (size 0): only counted. */
-#define LIST_ERROR 256 /* room for one complaint, with NUL */
+#define LIST_ERROR 512 /* room for one complaint, with NUL */
 struct list_report {
 	char *errors; /* lines, ended with NUL; the first that fit */
 	size_t size;

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Lines of the white lists of postgrey and sqlgrey. */
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define NAME_ALLOWED "allowed is a host name, an address or a part of one, or /pattern/"
+#define TO_ALLOWED "allowed is user@domain, user@, domain or /pattern/"
+#define USER_LONGEST 64 /* RFC 5321 4.5.3.1.1 */
+
+/* What looks like a beginning of digits and dots is an address or nothing. */
+static bool only_numbers(const char *text)
+{
+	return text[strspn(text, "0123456789./")] == 0;
+}
+
+/* An address, a prefix, or at least `least` octets of one. 0: it was one and `ret` is set. */
+static int read_address(const char *text, int least, struct prefix *ret)
+{
+	return address_loose(text, ret) && address_octets(text, ret) < least ? -EINVAL : 0;
+}
+
+int line_postgrey_client(struct reading *r, char *text)
+{
+	char *pattern;
+	struct prefix p;
+
+	if (text[strcspn(text, " \t")])
+		return reading_bad(r, text, "a blank within it; " NAME_ALLOWED);
+	pattern = text_pattern(text);
+	if (pattern)
+		return reading_give_text(r, LIST_PATTERN, pattern);
+	if (!read_address(text, 2, &p))
+		return reading_give_prefix(r, &p);
+	if (only_numbers(text) || strchr(text, ':'))
+		return reading_bad(r, text, "not an address; " NAME_ALLOWED);
+	if (!text_name(text))
+		return reading_bad(r, text, "not a host name; " NAME_ALLOWED);
+	return reading_give_text(r, LIST_DOMAIN, text);
+}
+
+int line_postgrey_recipient(struct reading *r, char *text)
+{
+	char *pattern, *at;
+
+	if (text[strcspn(text, " \t")])
+		return reading_bad(r, text, "a blank within it; " TO_ALLOWED);
+	pattern = text_pattern(text);
+	if (pattern)
+		return reading_give_text(r, LIST_TO_PATTERN, pattern);
+	at = strrchr(text, '@');
+	if (at == text || (at && at - text > USER_LONGEST))
+		return reading_bad(r, text, "not a mail address; " TO_ALLOWED);
+	for (char *p = text; p < at; p++)
+		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p + ('a' - 'A') : *p);
+	if (at && !at[1]) {
+		*at = 0;
+		return reading_give_text(r, LIST_TO_USER, text);
+	}
+	if (!text_name(at ? at + 1 : text))
+		return reading_bad(r, text, "not a domain; " TO_ALLOWED);
+	return reading_give_text(r, at ? LIST_TO : LIST_TO_DOMAIN, text);
+}
+
+int line_sqlgrey_ip(struct reading *r, char *text)
+{
+	struct prefix p;
+
+	if (read_address(text, 3, &p))
+		return reading_bad(r, text,
+				   "not an address; allowed is one, a prefix such as "
+				   "192.0.2.0/24, or 192.0.2");
+	return reading_give_prefix(r, &p);
+}
+
+int line_sqlgrey_fqdn(struct reading *r, char *text)
+{
+	bool below = text[0] == '*' && text[1] == '.';
+	char *pattern = text_pattern(text);
+
+	if (pattern)
+		return reading_give_text(r, LIST_PATTERN, pattern);
+	if (only_numbers(text) || !text_name(below ? text + 2 : text))
+		return reading_bad(r, text,
+				   "not a host name; allowed is one, *.domain or "
+				   "/pattern/");
+	return reading_give_text(r, below ? LIST_BELOW : LIST_NAME, below ? text + 2 : text);
+}

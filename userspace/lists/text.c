@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Words, names and patterns within a line. */
+#include <string.h>
+
+#include "internal.h"
+
+#define NAME_LONGEST 253
+#define LABEL_LONGEST 63
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_label(char c)
+{
+	return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '_';
+}
+
+bool text_name(char *text)
+{
+	size_t len = strlen(text), label = 0;
+	bool number = true;
+
+	if (len && text[len - 1] == '.')
+		text[--len] = 0;
+	if (!len || len > NAME_LONGEST)
+		return false;
+	for (char *p = text; *p; p++) {
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p + ('a' - 'A'));
+		if (*p == '.') {
+			if (!label)
+				return false;
+			label = 0;
+			number = true;
+			continue;
+		}
+		if (!is_label(*p) || ++label > LABEL_LONGEST)
+			return false;
+		number &= is_digit(*p);
+	}
+	return label && !number;
+}
+
+char *text_word(char **text)
+{
+	char *word = *text + strspn(*text, " \t");
+	size_t len = strcspn(word, " \t");
+
+	if (!len)
+		return NULL;
+	*text = word + len;
+	if (**text)
+		*(*text)++ = 0;
+	return word;
+}
+
+char *text_pattern(char *text)
+{
+	size_t len = strlen(text);
+
+	if (len < 3 || text[0] != '/' || text[len - 1] != '/')
+		return NULL;
+	text[len - 1] = 0;
+	return text + 1;
+}
