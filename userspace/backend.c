@@ -156,7 +156,12 @@ bool backend_open(struct worker *w, struct delivery *d, const char **text, size_
 
 int backend_secure(struct worker *w, struct delivery *d)
 {
-	if (tls_begin_client(&d->tls, w->daemon->tls_client))
+	const struct config *c = w->config;
+	const struct tls_peer peer = {c->tls.backend_names, c->tls.backend_name_count,
+				      d->peer.addr};
+
+	if (tls_begin_client(&d->tls, atomic_load(&w->daemon->tls_client),
+			     c->tls.backend == CONFIG_TLS_VERIFIED ? &peer : NULL))
 		return -ENOMEM;
 	d->wire = pool_take(&w->wires); /* there is one for each delivery */
 	d->shaking = true;

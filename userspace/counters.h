@@ -45,6 +45,7 @@
 	X(limit_backend, "deliveries put off: upstream connections")                               \
 	X(backend_plain,                                                                           \
 	  "deliveries in the clear after a failed TLS handshake with the mail server")             \
+	X(backend_distrusted, "TLS handshakes in which the mail server's certificate was refused") \
 	X(check_early_talk, "sessions that spoke before the banner was complete")                  \
 	X(check_pipelining, "sessions that sent commands along with HELO or EHLO")                 \
 	X(check_helo_syntax, "sessions with neither a name nor a literal in HELO or EHLO")         \

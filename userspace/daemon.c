@@ -526,20 +526,29 @@ int daemon_load(struct daemon *d)
 	return store_ops_of(d->store)->load(d->store, daemon_now(), load_item, d);
 }
 
-int daemon_tls(const struct config *c, struct tls_context **ret, char *err, size_t err_size)
+int daemon_tls(const struct config *c, struct tls_context **ret_server,
+	       struct tls_context **ret_client, char *err, size_t err_size)
 {
-	*ret = NULL;
-	if (!c->tls.certificate_count)
-		return 0;
-	return tls_context_server(c->tls.certificates, c->tls.keys, c->tls.certificate_count, ret,
-				  err, err_size);
+	struct tls_context *server = NULL, *client = NULL;
+	int rc = tls_context_client(c->tls.backend_ca, &client, err, err_size);
+
+	if (!rc && c->tls.certificate_count)
+		rc = tls_context_server(c->tls.certificates, c->tls.keys, c->tls.certificate_count,
+					&server, err, err_size);
+	if (rc) {
+		tls_context_free(&client);
+		return rc;
+	}
+	*ret_server = server;
+	*ret_client = client;
+	return 0;
 }
 
 /* Under config_lock. */
 static int replace_config(struct daemon *d, char *err, size_t err_size)
 {
 	const struct config *from = atomic_load(&d->config);
-	struct tls_context *tls;
+	struct tls_context *tls, *client;
 	struct config *to;
 	const char *key;
 	void *kept;
@@ -547,7 +556,7 @@ static int replace_config(struct daemon *d, char *err, size_t err_size)
 
 	if (rc)
 		return rc;
-	rc = daemon_tls(to, &tls, err, err_size);
+	rc = daemon_tls(to, &tls, &client, err, err_size);
 	if (rc) {
 		config_free(&to);
 		return rc;
@@ -565,12 +574,15 @@ static int replace_config(struct daemon *d, char *err, size_t err_size)
 			snprintf(err, err_size, "%s: out of memory", d->config_file);
 		config_free(&to);
 		tls_context_free(&tls);
+		tls_context_free(&client);
 		return key ? -EINVAL : -ENOMEM;
 	}
 	d->kept = kept;
 	d->kept[d->kept_count].config = from;
-	d->kept[d->kept_count++].tls = atomic_load(&d->tls);
+	d->kept[d->kept_count].tls = atomic_load(&d->tls);
+	d->kept[d->kept_count++].tls_client = atomic_load(&d->tls_client);
 	atomic_store(&d->tls, tls);
+	atomic_store(&d->tls_client, client);
 	atomic_store(&d->config, to);
 	daemon_apply(d, from, to);
 	return 0;

@@ -52,6 +52,7 @@ struct daemon {
 	/* Replaced whole by daemon_reload; old ones live on. */
 	_Atomic(const struct config *) config;
 	_Atomic(const struct tls_context *) tls; /* NULL: no certificate; replaced like config */
+	_Atomic(const struct tls_context *) tls_client; /* towards the mail server; the same */
 	const char *config_file;
 	uint8_t key[HASH_KEY];
 	struct table *records;
@@ -71,7 +72,6 @@ struct daemon {
 	struct recent *recent[DAEMON_WORKERS];
 	uint32_t started; /* s, CLOCK_REALTIME */
 	_Atomic bool draining;
-	const struct tls_context *tls_client;           /* towards the mail server */
 	_Atomic uint64_t backend_down[CONFIG_BACKENDS]; /* ms, CLOCK_MONOTONIC: left out until then;
 							   0: it answers */
 	_Atomic uint32_t backend_caps; /* enum upstream_cap of the last greeting; 0: none yet */
@@ -79,7 +79,7 @@ struct daemon {
 		settled; /* items of everyone else: last pushed, last known to be on disk */
 	struct {         /* settings that were replaced, under config_lock */
 		const struct config *config;
-		const struct tls_context *tls;
+		const struct tls_context *tls, *tls_client;
 	} * kept;
 	size_t kept_count;
 	pthread_mutex_t config_lock;
@@ -133,7 +133,8 @@ void daemon_apply(struct daemon *d, const struct config *from, const struct conf
 void daemon_tick(struct daemon *d);
 
 /* The certificates that the settings name; *ret NULL when they name none. 0, -EINVAL and why. */
-int daemon_tls(const struct config *c, struct tls_context **ret, char *err, size_t err_size);
+int daemon_tls(const struct config *c, struct tls_context **ret_server,
+	       struct tls_context **ret_client, char *err, size_t err_size);
 /* Reads the config file again; a bad one changes nothing: -EINVAL and the complaints in err. */
 int daemon_reload(struct daemon *d, char *err, size_t err_size);
 

@@ -203,6 +203,7 @@ struct upstream_client delivery_client(struct worker *w, const struct delivery *
 		[CONFIG_TLS_NONE] = UPSTREAM_TLS_NONE,
 		[CONFIG_TLS_OPPORTUNISTIC] = UPSTREAM_TLS_OPPORTUNISTIC,
 		[CONFIG_TLS_REQUIRED] = UPSTREAM_TLS_REQUIRED,
+		[CONFIG_TLS_VERIFIED] = UPSTREAM_TLS_REQUIRED,
 	};
 	const struct config *c = w->config;
 	bool seen = c->mode == GG_MODE_GATEWAY || c->upstream.proxy;
@@ -515,11 +516,20 @@ static void lost(struct worker *w, struct delivery *d, const char *why)
 
 static void shake_failed(struct worker *w, struct delivery *d)
 {
+	const char *distrust = tls_distrust(&d->tls);
+	char reason[160], why[240];
 	bool may = w->config->tls.backend == CONFIG_TLS_OPPORTUNISTIC && !d->in_the_clear &&
 		   !d->closing && d->session != POOL_NONE && !d->sending;
 
+	if (distrust) {
+		counter_add(&w->counters, COUNT_backend_distrusted, 1);
+		snprintf(why, sizeof(why), "mail server's certificate: %s", distrust);
+	} else {
+		tls_why(reason, sizeof(reason));
+		snprintf(why, sizeof(why), "TLS handshake with the mail server failed: %s", reason);
+	}
 	if (!may || !backend_plain(w, d))
-		lost(w, d, "TLS handshake with the mail server failed");
+		lost(w, d, why);
 }
 
 static void back_received(struct worker *w, struct delivery *d, int res)

@@ -395,7 +395,7 @@ static int run(struct process *p, bool foreground)
 static int load_settings(struct process *p, const char *file)
 {
 	struct daemon *d = &p->daemon;
-	struct tls_context *tls;
+	struct tls_context *tls, *client;
 	struct config *config;
 	size_t len;
 	int rc = config_load(file, &config, p->err, sizeof(p->err));
@@ -403,20 +403,15 @@ static int load_settings(struct process *p, const char *file)
 	if (rc)
 		return rc;
 	atomic_store(&d->config, config);
-	rc = tls_context_client(&tls);
-	if (rc) {
-		snprintf(p->err, sizeof(p->err), "%s:1: tls: out of memory\n", file);
-		return rc;
-	}
-	d->tls_client = tls;
 	len = (size_t)snprintf(p->err, sizeof(p->err), "%.1000s:1: ", file);
-	rc = daemon_tls(config, &tls, p->err + len, sizeof(p->err) - len - 1);
+	rc = daemon_tls(config, &tls, &client, p->err + len, sizeof(p->err) - len - 1);
 	if (rc) {
 		len = strlen(p->err);
 		memcpy(p->err + len, "\n", 2);
 		return rc;
 	}
 	atomic_store(&d->tls, tls);
+	atomic_store(&d->tls_client, client);
 	p->err[0] = '\0';
 	return 0;
 }
@@ -426,11 +421,12 @@ static void unload_settings(struct process *p)
 	struct daemon *d = &p->daemon;
 	struct config *config = (struct config *)atomic_load(&d->config);
 	struct tls_context *tls = (struct tls_context *)atomic_load(&d->tls);
-	struct tls_context *client = (struct tls_context *)d->tls_client;
+	struct tls_context *client = (struct tls_context *)atomic_load(&d->tls_client);
 
 	for (size_t i = 0; i < d->kept_count; i++) {
 		config_free((struct config **)&d->kept[i].config);
 		tls_context_free((struct tls_context **)&d->kept[i].tls);
+		tls_context_free((struct tls_context **)&d->kept[i].tls_client);
 	}
 	free(d->kept);
 	tls_context_free(&client);

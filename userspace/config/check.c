@@ -82,6 +82,24 @@ static void check_tls(const struct check *c)
 			 f->tls.certificate_count, f->tls.key_count);
 }
 
+/* Whom to believe is asked for only where it is, and then it has to be said. */
+static void check_verified(const struct check *c)
+{
+	const struct config *f = c->config;
+	const char *idle = f->tls.backend_ca           ? "backend_ca"
+			   : f->tls.backend_name_count ? "backend_name"
+						       : NULL;
+
+	if (f->tls.backend == CONFIG_TLS_VERIFIED && !f->tls.backend_ca)
+		complain(c->to, line_of(c, "tls", "backend"), "tls.backend",
+			 "verified needs tls.backend_ca: the file of those who are believed; for "
+			 "example backend_ca = \"/etc/ssl/certs/ca-certificates.crt\"");
+	else if (f->tls.backend != CONFIG_TLS_VERIFIED && idle)
+		complain(c->to, line_of(c, "tls", idle),
+			 f->tls.backend_ca ? "tls.backend_ca" : "tls.backend_name",
+			 "has no effect without tls.backend = verified; set that or take it away");
+}
+
 /* What a mode says of a key that lists something. */
 static const struct demand {
 	enum gg_mode mode;
@@ -219,4 +237,5 @@ void check_config(const struct config *c, const int *lines, bool whole, struct c
 		check_mode(&check);
 	check_times(&check);
 	check_tls(&check);
+	check_verified(&check);
 }

@@ -34,7 +34,12 @@ struct config_dnslist {
 enum config_check { CHECK_OFF, CHECK_EVIDENCE, CHECK_REJECT };
 
 /* TLS to the mail server. */
-enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_OPPORTUNISTIC, CONFIG_TLS_REQUIRED };
+enum config_tls {
+	CONFIG_TLS_NONE,
+	CONFIG_TLS_OPPORTUNISTIC,
+	CONFIG_TLS_REQUIRED,
+	CONFIG_TLS_VERIFIED,
+};
 
 struct config {
 	char *hostname;
@@ -100,7 +105,10 @@ struct config {
 		char **certificates, **keys; /* as many of each */
 		int certificate_count, key_count;
 		uint32_t sessions;
-		int backend; /* enum config_tls */
+		int backend;          /* enum config_tls */
+		char *backend_ca;     /* NULL: none */
+		char **backend_names; /* none: its address */
+		int backend_name_count;
 	} tls;
 	struct {
 		bool xclient;     /* auto: when offered */

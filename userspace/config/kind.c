@@ -289,6 +289,9 @@ static const struct kind kinds[KIND_MAX] = {
 			     true, read_interface, NULL},
 	[KIND_PATHS] = {"an absolute path or a list of them", "\"", sizeof(char *), true, true,
 			read_path, NULL},
+	[KIND_HOSTNAMES] = {"a host name or a list such as {\"mail1.example.net\", "
+			    "\"mail2.example.net\"}",
+			    "\"", sizeof(char *), true, true, read_hostname, NULL},
 	[KIND_ENDPOINTS] = {"a list such as {\"192.0.2.25:25\", \"[2001:db8::25]:25\"}", "\"",
 			    sizeof(struct endpoint), true, false, read_endpoint, NULL},
 	[KIND_PREFIXES] = {"a list such as {\"192.0.2.0/24\", \"2001:db8::1\"}", "\"",
@@ -338,9 +341,13 @@ const char *kind_spelling(const struct schema_key *k, const char *text, char *bu
 
 static bool element_equal(const struct kind *kind, const void *a, const void *b)
 {
+	const char *x, *y;
+
 	if (!kind->owns)
 		return !memcmp(a, b, kind->size);
-	return !strcmp(*(char *const *)a, *(char *const *)b);
+	x = *(char *const *)a;
+	y = *(char *const *)b;
+	return x && y ? !strcmp(x, y) : x == y; /* NULL: not set */
 }
 
 static int list_append(const struct schema_key *k, void *c, const char *text, const char **why)

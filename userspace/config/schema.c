@@ -39,6 +39,7 @@ static const struct word checks[] = {
 static const struct word backend_tls[] = {
 	{"opportunistic", CONFIG_TLS_OPPORTUNISTIC, NULL},
 	{"required", CONFIG_TLS_REQUIRED, NULL},
+	{"verified", CONFIG_TLS_VERIFIED, NULL},
 	{"none", CONFIG_TLS_NONE, NULL},
 	{NULL, 0, NULL},
 };
@@ -193,7 +194,11 @@ const struct schema_key schema[] = {
 { "tls", "sessions", KIND_NUMBER, 0, AT(tls.sessions), .def = "10000", .min = 1, .max = 1000000,
   .manual = "TLS sessions with clients open at once, about 16 kilobytes each; more than that are told to go on without." },
 { "tls", "backend", KIND_WORD, KEY_RELOAD, AT(tls.backend), .def = "opportunistic", .words = backend_tls,
-  .manual = "TLS to the mail server. opportunistic: where it offers STARTTLS, in the clear where the handshake fails. required: or no mail is handed on. none: never. Its certificate is not verified." },
+  .manual = "TLS to the mail server. opportunistic: where it offers STARTTLS, in the clear where the handshake fails. required: or no mail is handed on, whatever its certificate. verified: required, with a certificate that is valid, comes from backend_ca and is for backend_name. none: never." },
+{ "tls", "backend_ca", KIND_PATH, KEY_RELOAD, AT(tls.backend_ca), .max = 4000, .example = "/etc/ssl/certs/ca-certificates.crt",
+  .manual = "backend = verified: PEM file with the certificates of those who may issue the mail server's, or a self-signed one itself. A reload reads it as user." },
+{ "tls", "backend_name", KIND_HOSTNAMES, KEY_RELOAD, LIST(tls.backend_names, tls.backend_name_count), .max = CONFIG_BACKENDS, .example = "mail.example.net",
+  .manual = "backend = verified: a name that the mail server's certificate must hold; of more than one, any. The first one is asked for (SNI). None: its certificate must hold the address in backend or protect." },
 
 { "upstream", "xclient", KIND_FLAG, KEY_RELOAD, AT(upstream.xclient), .def = "auto", .words = xclient,
   .manual = "auto: tell the mail server the client's address and names, and ours that it came to, with XCLIENT when it offers that. Not in gateway mode, where it sees the address itself." },

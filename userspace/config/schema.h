@@ -28,6 +28,7 @@ enum kind_id {
 	/* Lists: a pointer at offset, an int at count. min and max limit how many. */
 	KIND_INTERFACES, /* char ** */
 	KIND_PATHS,      /* char **, absolute */
+	KIND_HOSTNAMES,  /* char **, RFC 5321 domains */
 	KIND_ENDPOINTS,  /* struct endpoint * */
 	KIND_PREFIXES,   /* struct prefix * */
 	KIND_TRAPS,      /* char **, user@domain or @domain */

@@ -98,9 +98,11 @@ int tls_context_server(char *const *certificates, char *const *keys, int count,
 	return 0;
 }
 
-int tls_context_client(struct tls_context **ret)
+int tls_context_client(const char *ca, struct tls_context **ret, char *err, size_t err_size)
 {
 	struct tls_context *c = calloc(1, sizeof(*c));
+	char why[200];
+	int rc = 0;
 
 	if (c) {
 		c->method = tls_method();
@@ -108,8 +110,18 @@ int tls_context_client(struct tls_context **ret)
 		c->count = c->list[0] ? 1 : 0;
 	}
 	if (!c || !c->method || !c->count) {
+		snprintf(err, err_size, "tls: out of memory");
+		rc = -ENOMEM;
+	} else if (ca && SSL_CTX_load_verify_file(c->list[0], ca) != 1) {
+		snprintf(err, err_size,
+			 "tls backend_ca %s: %s; name a PEM file with the certificates of those "
+			 "who issue the mail server's, that greygated's user may read",
+			 ca, tls_why(why, sizeof(why)));
+		rc = -EINVAL;
+	}
+	if (rc) {
 		tls_context_free(&c);
-		return -ENOMEM;
+		return rc;
 	}
 	*ret = c;
 	return 0;

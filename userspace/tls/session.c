@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -89,10 +90,30 @@ int tls_begin_server(struct tls *t, const struct tls_context *c)
 	return rc;
 }
 
-int tls_begin_client(struct tls *t, const struct tls_context *c)
+static bool expect(SSL *ssl, const struct tls_peer *peer)
+{
+	bool is4 = addr_is4(&peer->address);
+	size_t size = is4 ? 4 : sizeof(peer->address.b);
+	const uint8_t *bytes = peer->address.b + sizeof(peer->address.b) - size;
+	bool good = true;
+
+	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	if (!peer->name_count)
+		return X509_VERIFY_PARAM_set1_ip(SSL_get0_param(ssl), bytes, size) == 1;
+	for (int i = 0; i < peer->name_count && good; i++)
+		good = SSL_add1_host(ssl, peer->names[i]) == 1;
+	return good && SSL_set_tlsext_host_name(ssl, peer->names[0]) == 1;
+}
+
+int tls_begin_client(struct tls *t, const struct tls_context *c, const struct tls_peer *peer)
 {
 	int rc = begin(t, c);
 
+	if (!rc && peer && !expect(t->ssl, peer)) {
+		tls_end(t);
+		rc = -ENOMEM;
+	}
 	if (!rc)
 		SSL_set_connect_state(t->ssl);
 	return rc;
@@ -202,4 +223,13 @@ const char *tls_why(char *buf, size_t size)
 							  : "the peer closed the connection");
 	ERR_clear_error();
 	return buf;
+}
+
+const char *tls_distrust(const struct tls *t)
+{
+	long result = SSL_get_verify_result(t->ssl);
+
+	if (SSL_get_verify_mode(t->ssl) == SSL_VERIFY_NONE || result == X509_V_OK)
+		return NULL;
+	return X509_verify_cert_error_string(result);
 }

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../core/addr.h"
+
 #define TLS_RECORD 16384  /* plaintext of one record; tls_open may yield that much more than fed */
 #define TLS_OVERHEAD 1024 /* room that tls_seal needs beyond each TLS_RECORD of plaintext begun */
 #define TLS_ASIDE 256     /* answers of the protocol itself that wait for the next tls_seal */
@@ -39,9 +41,10 @@ struct tls {
  * untouched and err names the file, the cause and the mend. */
 int tls_context_server(char *const *certificates, char *const *keys, int count,
 		       struct tls_context **ret, char *err, size_t err_size);
-/* For connections to a mail server, whose certificate is not verified: the alternative would be
- * plaintext. -ENOMEM */
-int tls_context_client(struct tls_context **ret);
+/* For connections to a mail server. ca: the PEM file of those who are believed to issue
+ * certificates; NULL: none is, so nobody can be verified. -ENOMEM, -EINVAL; err and *ret as above.
+ */
+int tls_context_client(const char *ca, struct tls_context **ret, char *err, size_t err_size);
 /* Sessions that were begun with it live on. */
 void tls_context_free(struct tls_context **c);
 
@@ -49,7 +52,15 @@ void tls_context_free(struct tls_context **c);
 
 /* -ENOMEM. */
 int tls_begin_server(struct tls *t, const struct tls_context *c);
-int tls_begin_client(struct tls *t, const struct tls_context *c);
+/* Whom the server has to be, by a valid certificate from one of the context's issuers: one of the
+ * names, the first of which is asked for (SNI); without names this address. */
+struct tls_peer {
+	char *const *names;
+	int name_count;
+	struct addr address;
+};
+/* peer NULL: its certificate is not verified, where the alternative would be plaintext. */
+int tls_begin_client(struct tls *t, const struct tls_context *c, const struct tls_peer *peer);
 void tls_end(struct tls *t);
 
 enum tls_step {
@@ -75,5 +86,7 @@ int tls_seal(struct tls *t, const char *plain, size_t len, bool last, char *out,
 const char *tls_version(const struct tls *t);
 /* Why the last call of this thread failed: words for the log. */
 const char *tls_why(char *buf, size_t size);
+/* What was wrong with the peer's certificate; NULL: nothing, or it wasn't looked at. */
+const char *tls_distrust(const struct tls *t);
 
 #endif

@@ -325,6 +325,15 @@ static const struct wrong wrongs[] = {
 	 {"F:3: trap.action: \"drop\": unknown word; allowed is one "
 	  "of reject, stutter, tarpit, drop_new, drop_all"}},
 	{GOOD "upstream { xclient = yes }", {"F:3: upstream.xclient: \"yes\": unknown word"}},
+	{GOOD "tls { backend = verified }", {"F:3: tls.backend: verified needs tls.backend_ca"}},
+	{GOOD "tls { backend_ca = \"/x.pem\" }",
+	 {"F:3: tls.backend_ca: has no effect without tls.backend = verified"}},
+	{GOOD "tls { backend = required\nbackend_name = \"mail.example\" }",
+	 {"F:4: tls.backend_name: has no effect without tls.backend = verified"}},
+	{GOOD "tls { backend = verified  backend_ca = x  backend_name = {\"a b\", \"a..b\"} }",
+	 {"F:3: tls.backend_ca: \"x\": does not begin with /",
+	  "F:3: tls.backend_name: \"a b\": not a host name",
+	  "F:3: tls.backend_name: \"a..b\": not a host name"}},
 	{GOOD "upstream { proxy = v1 }",
 	 {"F:3: upstream.proxy: \"v1\": unknown word; allowed is one of v2, no"}},
 	/* numbers, durations, sizes */

@@ -109,8 +109,9 @@ static void restart(void **state)
 	const char *key;
 
 	(void)state;
-	/* mode and protect, certificate and key are missing: they cannot change alone */
-	assert_int_equal(CHANGES + 4, schema_count);
+	/* mode and protect, certificate and key, backend_ca and backend_name are missing: they
+	 * cannot change alone */
+	assert_int_equal(CHANGES + 6, schema_count);
 	assert_null(config_needs_restart(from, from));
 	for (size_t i = 0; i < CHANGES; i++) {
 		const char *s = changes[i].section;

@@ -2,21 +2,17 @@
 /* A server and a client of the room talk to each other through buffers, cut wherever they may be.
  */
 #include <errno.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "certificate.h"
 #include "selftests/unit/random.h"
 #include "tls/internal.h"
 
@@ -24,54 +20,16 @@
 
 static char *paths[4]; /* certificate and key of mx.example.net, of other.example */
 
-static void add_name(X509 *x, const char *name)
-{
-	X509V3_CTX v3;
-	X509_EXTENSION *e;
-	char text[100];
-
-	snprintf(text, sizeof(text), "DNS:%s", name);
-	X509V3_set_ctx(&v3, x, x, NULL, NULL, 0);
-	e = X509V3_EXT_conf_nid(NULL, &v3, NID_subject_alt_name, text);
-	assert_non_null(e);
-	X509_add_ext(x, e, -1);
-	X509_EXTENSION_free(e);
-}
-
-static void make_pair(const char *name, char *certificate, char *key)
-{
-	EVP_PKEY *pkey = EVP_EC_gen("P-256");
-	X509 *x = X509_new();
-	FILE *f;
-
-	assert_true(pkey && x);
-	X509_set_version(x, 2);
-	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-	X509_gmtime_adj(X509_getm_notBefore(x), 0);
-	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-	X509_set_pubkey(x, pkey);
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
-				   (const unsigned char *)name, -1, -1, 0);
-	X509_set_issuer_name(x, X509_get_subject_name(x));
-	add_name(x, name);
-	assert_true(X509_sign(x, pkey, EVP_sha256()));
-	f = fdopen(mkstemp(certificate), "w");
-	assert_true(PEM_write_X509(f, x));
-	fclose(f);
-	f = fdopen(mkstemp(key), "w");
-	assert_true(PEM_write_PrivateKey(f, pkey, NULL, NULL, 0, NULL, NULL));
-	fclose(f);
-	X509_free(x);
-	EVP_PKEY_free(pkey);
-}
-
 static int make_files(void **state)
 {
+	static const struct certificate mx = {"mx.example.net", "DNS:mx.example.net", 0, 3600};
+	static const struct certificate other = {"other.example", "DNS:other.example", 0, 3600};
+
 	(void)state;
 	for (int i = 0; i < 4; i++)
 		paths[i] = strdup("/tmp/greygate-tls.XXXXXX");
-	make_pair("mx.example.net", paths[0], paths[1]);
-	make_pair("other.example", paths[2], paths[3]);
+	certificate_make(&mx, paths[0], paths[1]);
+	certificate_make(&other, paths[2], paths[3]);
 	return 0;
 }
 
@@ -98,10 +56,10 @@ static struct pair *pair_new(int version, const char *name)
 	assert_non_null(p);
 	if (tls_context_server(certificates, keys, 2, &p->server_context, err, sizeof(err)))
 		fail_msg("%s", err);
-	assert_int_equal(tls_context_client(&p->client_context), 0);
+	assert_int_equal(tls_context_client(NULL, &p->client_context, err, sizeof(err)), 0);
 	SSL_CTX_set_max_proto_version(p->client_context->list[0], version);
 	assert_int_equal(tls_begin_server(&p->server, p->server_context), 0);
-	assert_int_equal(tls_begin_client(&p->client, p->client_context), 0);
+	assert_int_equal(tls_begin_client(&p->client, p->client_context, NULL), 0);
 	if (name)
 		SSL_set_tlsext_host_name(p->client.ssl, name);
 	return p;
