@@ -86,6 +86,53 @@ static void detach_leaves_alone_what_is_not_ours(void **state)
 	assert_int_equal(fastpath_detach("/nowhere/at/all", NULL, NULL, err, sizeof(err)), 0);
 }
 
+/* The room's own namespace is left for a new one and entered again. */
+static void detach_in_another_namespace(const struct fastpath_conf *conf)
+{
+	int here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	char err[400] = "";
+
+	assert_true(here >= 0);
+	start_and_die(conf, NULL);
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	assert_int_equal(fastpath_detach(ROOM_BPFFS, NULL, NULL, err, sizeof(err)), -EXDEV);
+	assert_non_null(strstr(err, "another network namespace"));
+	assert_non_null(strstr(err, "ip netns"));
+	assert_int_equal(setns(here, CLONE_NEWNET), 0);
+	close(here);
+	assert_true(exists(V1 "/host4"));
+	assert_true(program_on("gg0") > 0);
+	assert_int_equal(fastpath_detach(ROOM_BPFFS, NULL, NULL, err, sizeof(err)), 0);
+	nothing_is_left();
+}
+
+static void detach_elsewhere_claims_no_success(void **state)
+{
+	struct fastpath_conf conf = on("gg0", GG_MODE_RELAY);
+
+	(void)state;
+	detach_in_another_namespace(&conf);
+	conf = on("gg0", GG_MODE_HOST);
+	detach_in_another_namespace(&conf);
+}
+
+/* What stands nowhere but in its pin goes wherever detach is run. */
+static void detach_elsewhere_of_the_lookup_program_alone(void **state)
+{
+	struct fastpath_conf conf = on(NULL, GG_MODE_HOST);
+	int here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	char err[400] = "";
+
+	(void)state;
+	assert_true(here >= 0);
+	start_and_die(&conf, NULL);
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	assert_int_equal(fastpath_detach(ROOM_BPFFS, NULL, NULL, err, sizeof(err)), 0);
+	assert_int_equal(setns(here, CLONE_NEWNET), 0);
+	close(here);
+	nothing_is_left();
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, start_end_clean)
 
 int main(void)
@@ -94,6 +141,8 @@ int main(void)
 		TEST(detach_removes_all_and_says_what),
 		TEST(detach_works_on_the_half_that_is_there),
 		TEST(detach_leaves_alone_what_is_not_ours),
+		TEST(detach_elsewhere_claims_no_success),
+		TEST(detach_elsewhere_of_the_lookup_program_alone),
 	};
 
 	return cmocka_run_group_tests(tests, start_room, NULL);

@@ -22,6 +22,8 @@
 
 /* Heartbeats older than this come from a daemon that is gone, s. */
 #define ALIVE_LIMIT 10
+/* As libxdp names its dispatcher. */
+#define DISPATCHER "xdp_dispatcher"
 
 /* Another greygate, by its meta map: one whose daemon is gone leaves its place. */
 static enum owner owner_by_meta(int map_fd)
@@ -100,17 +102,23 @@ static int look(int ifindex, const struct pins_ids *own, struct standing *ret)
 		return 0;
 	ret->flags =
 		query.attach_mode == XDP_ATTACHED_SKB ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
-	multi = xdp_multiprog__get_from_ifindex(ifindex);
-	if (!libxdp_get_error(multi)) {
-		ret->dispatched = !xdp_multiprog__is_legacy(multi);
-		xdp_multiprog__close(multi);
-	}
-	if (ret->dispatched)
-		return 0;
 	ret->fd = bpf_prog_get_fd_by_id(query.prog_id);
 	if (ret->fd < 0)
 		return -errno;
 	ret->owner = owner_of(ret->fd, own, &ret->info);
+	/* Only then is libxdp asked: of any other program it keeps a descriptor for good, which
+	 * holds the program in the kernel. */
+	if (strcmp(ret->info.name, DISPATCHER) != 0)
+		return 0;
+	multi = xdp_multiprog__get_from_ifindex(ifindex);
+	if (libxdp_get_error(multi))
+		return 0;
+	ret->dispatched = !xdp_multiprog__is_legacy(multi);
+	xdp_multiprog__close(multi);
+	if (ret->dispatched) {
+		close(ret->fd);
+		ret->fd = -1;
+	}
 	return 0;
 }
 

@@ -4,11 +4,16 @@
  */
 #include "internal.h"
 
+#include <bpf/bpf.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+/* The kernel lets go of a tc program some time after it was detached: tries, 20 ms apart. */
+#define PATIENCE 100
 
 struct detach {
 	void (*report)(const char *line, void *arg);
@@ -65,6 +70,48 @@ static int detach_dirs(const struct detach *d, const char *bpffs, char *err, siz
 	return code;
 }
 
+/* A program over these maps that no interface of this network namespace has: its id, 0 for none. The
+ * socket lookup program is not meant: it goes with its pin, wherever it is attached. */
+static uint32_t elsewhere(const struct pins_ids *own)
+{
+	uint32_t id = 0;
+
+	while (!bpf_prog_get_next_id(id, &id)) {
+		struct bpf_prog_info info = {};
+		uint32_t size = sizeof(info);
+		int fd = bpf_prog_get_fd_by_id(id);
+		bool ours;
+
+		if (fd < 0)
+			continue;
+		ours = !bpf_obj_get_info_by_fd(fd, &info, &size) &&
+		       info.type != BPF_PROG_TYPE_SK_LOOKUP && attach_owner(fd, own) == OWNER_US;
+		close(fd);
+		if (ours)
+			return id;
+	}
+	return 0;
+}
+
+static int none_elsewhere(const struct pins_ids *own, char *err, size_t err_size)
+{
+	const struct timespec pause = {.tv_nsec = 20000000};
+	uint32_t id = elsewhere(own);
+	int i;
+
+	for (i = 0; i < PATIENCE && id; i++) {
+		nanosleep(&pause, NULL);
+		id = elsewhere(own);
+	}
+	if (!id)
+		return 0;
+	return words_fail(err, err_size, -EXDEV,
+			  "program id %u is attached in another network namespace and stays, and "
+			  "so do the pins; run detach there (ip netns list, ip netns exec NAME "
+			  "greygate detach)",
+			  id);
+}
+
 int fastpath_detach(const char *bpffs, void (*report)(const char *line, void *arg), void *arg,
 		    char *err, size_t err_size)
 {
@@ -88,10 +135,13 @@ int fastpath_detach(const char *bpffs, void (*report)(const char *line, void *ar
 	ingress_clear(&own, !own.count, NULL, report, arg);
 	if (!ingress_stands() && route_clear(NULL))
 		say(&d, "policy rules and routes removed");
+	code = own.count ? none_elsewhere(&own, err, err_size) : 0;
 	if (lock >= 0) {
-		code = detach_dirs(&d, bpffs, err, err_size);
+		if (!code)
+			code = detach_dirs(&d, bpffs, err, err_size);
 		/* Fails, and should, where the directory is a mount point or holds more. */
-		rmdir(bpffs);
+		if (!code)
+			rmdir(bpffs);
 		close(lock);
 	}
 	return code;

@@ -67,7 +67,8 @@ int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char 
 /* Closes descriptors; programs, maps and pins stay in force. */
 void fastpath_close(struct fastpath **fp);
 /* Removes every program, link and pin of this bpffs directory; interfaces are found by themselves.
- * 0 also when there was nothing; report gets one line for each thing removed. */
+ * 0 also when there was nothing; report gets one line for each thing removed. -EXDEV, and the pins
+ * stay, when an interface of another network namespace has a program of them. */
 int fastpath_detach(const char *bpffs, void (*report)(const char *line, void *arg), void *arg,
 		    char *err, size_t err_size);
 
