@@ -16,6 +16,7 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xdp/libxdp.h>
 #include <xdp.skel.h>
@@ -156,6 +157,8 @@ static int attach_shared(int ifindex, uint32_t flags, const int maps[MAP_COUNT],
 	code = open_program(maps, &skel);
 	if (code)
 		return code;
+	/* libxdp makes its directory once in a process, which may have been removed since. */
+	mkdir(LIBXDP_DIR, 0700);
 	opts.obj = skel->obj;
 	program = xdp_program__create(&opts);
 	code = libxdp_get_error(program);

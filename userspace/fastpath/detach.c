@@ -7,6 +7,7 @@
 #include <bpf/bpf.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -70,8 +71,33 @@ static int detach_dirs(const struct detach *d, const char *bpffs, char *err, siz
 	return code;
 }
 
-/* A program over these maps that no interface of this network namespace has: its id, 0 for none. The
- * socket lookup program is not meant: it goes with its pin, wherever it is attached. */
+/* Whether this process has a descriptor of the program: then it found it in this network namespace,
+ * and libxdp forgot to close what it looked at. */
+static bool is_held(uint32_t id)
+{
+	char line[64], want[32];
+	struct dirent *entry;
+	bool held = false;
+	DIR *all = opendir("/proc/self/fdinfo");
+
+	if (!all)
+		return false;
+	snprintf(want, sizeof(want), "prog_id:\t%u\n", id);
+	while (!held && (entry = readdir(all))) {
+		int fd = openat(dirfd(all), entry->d_name, O_RDONLY | O_CLOEXEC);
+		FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+
+		while (f && !held && fgets(line, sizeof(line), f))
+			held = !strcmp(line, want);
+		if (f)
+			fclose(f);
+	}
+	closedir(all);
+	return held;
+}
+
+/* A program over these maps that no interface of this network namespace has: its id, 0 for none.
+ * The socket lookup program is not meant: it goes with its pin, wherever it is attached. */
 static uint32_t elsewhere(const struct pins_ids *own)
 {
 	uint32_t id = 0;
@@ -87,7 +113,7 @@ static uint32_t elsewhere(const struct pins_ids *own)
 		ours = !bpf_obj_get_info_by_fd(fd, &info, &size) &&
 		       info.type != BPF_PROG_TYPE_SK_LOOKUP && attach_owner(fd, own) == OWNER_US;
 		close(fd);
-		if (ours)
+		if (ours && !is_held(id))
 			return id;
 	}
 	return 0;
