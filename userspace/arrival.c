@@ -158,5 +158,7 @@ void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer,
 		await_header(w, n);
 		return;
 	}
+	if (w->config->trap.low_count)
+		doors_arrived(w, n);
 	admit(w, n);
 }

@@ -169,8 +169,13 @@ static int trap_change(struct control_reply *r, const json_t *args, struct daemo
 				    "changed there",
 				    "%.200s is not a trap made by greygate trap add", address);
 	if (rc == -EINVAL)
-		return control_fail(r, "user@domain, or @domain for all of a domain",
+		return control_fail(r,
+				    "user@domain, @domain for all of a domain, or a pattern such "
+				    "as sales-*@domain",
 				    "\"%.200s\" is not a mail address", address);
+	if (rc == -ENOSPC)
+		return control_fail(r, "delete some: greygate trap list shows them",
+				    "there are %d patterns already", POLICY_PATTERNS);
 	if (rc)
 		return control_fail(r, NULL, "%.200s: %s", address, strerror(-rc));
 	json_object_set_new(control_summary(r), "address", row_text(address));

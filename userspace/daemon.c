@@ -4,7 +4,9 @@
  * them and the records; a reload replaces the settings and what was made from them.
  */
 #include "daemon.h"
+#include "policy/conduct.h"
 #include "reasons.h"
+#include "traps.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,10 +16,6 @@
 
 #define LIST_CONFIG 255 /* list id of the verdicts that stand for greylist.exempt */
 #define SWEEP_BUCKETS 4096
-
-/* Bits in the `attempts` of a trap's record: who made it. */
-#define TRAP_OF_CONFIG 1
-#define TRAP_OF_OPERATOR 2
 
 uint32_t daemon_now(void)
 {
@@ -53,9 +51,9 @@ struct policy_conf daemon_policy(const struct daemon *d, const struct config *c)
 
 /* ---- the store's queue of everyone but the workers ---- */
 
-/* Under verdict_lock, so that all of them together are one producer. What is queued here must not
- * be lost, and none of the callers is in a hurry: a full queue is waited for. */
-static struct store_item *slot(struct daemon *d)
+/* What is queued here must not be lost, and none of the callers is in a hurry: a full queue is
+ * waited for. */
+struct store_item *daemon_store_slot(struct daemon *d)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
 
@@ -79,7 +77,7 @@ static void take_notices(struct daemon *d)
 		d->settled = notices[n - 1].token;
 }
 
-static void push(struct daemon *d, struct store_item *item, bool notice)
+void daemon_store_push(struct daemon *d, struct store_item *item, bool notice)
 {
 	item->notice = notice;
 	if (notice)
@@ -110,7 +108,7 @@ void daemon_settle(struct daemon *d)
 static void store_verdict(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
 			  const char *reason)
 {
-	struct store_item *item = slot(d);
+	struct store_item *item = daemon_store_slot(d);
 
 	if (!item)
 		return;
@@ -123,7 +121,7 @@ static void store_verdict(struct daemon *d, const struct prefix *p, const struct
 		item->added = daemon_now();
 		snprintf(item->text, sizeof(item->text), "%s", reason);
 	}
-	push(d, item, true);
+	daemon_store_push(d, item, true);
 }
 
 /* ---- load balancers ---- */
@@ -274,12 +272,12 @@ static void store_record_del(struct daemon *d, const struct record *r)
 	struct store_item *item;
 
 	pthread_mutex_lock(&d->verdict_lock);
-	item = slot(d);
+	item = daemon_store_slot(d);
 	if (item) {
 		item->kind = STORE_RECORD;
 		item->del = true;
 		item->rec = item->was = *r;
-		push(d, item, false);
+		daemon_store_push(d, item, false);
 	}
 	pthread_mutex_unlock(&d->verdict_lock);
 }
@@ -344,6 +342,16 @@ static bool forget_record(const struct cell *cell, void *arg)
 	return true;
 }
 
+static bool forget_conduct(const struct cell *cell, void *arg)
+{
+	struct forgetting *f = arg;
+	struct conduct c = conduct_of(cell);
+	struct record r = {.is4 = c.is4};
+
+	memcpy(r.net, c.net, sizeof(r.net));
+	return source_in(f->prefix, &r);
+}
+
 static bool forget_verdict(const struct prefix *p, const struct verdict_entry *e, void *arg)
 {
 	struct forgetting *f = arg;
@@ -370,81 +378,13 @@ size_t daemon_forget(struct daemon *d, const struct prefix *p)
 	verdicts_walk(d->verdicts, daemon_now(), forget_verdict, &f);
 	while (table_sweep(d->records, &cursor, SWEEP_BUCKETS, forget_record, &f))
 		;
+	while (table_sweep(d->conducts, &cursor, SWEEP_BUCKETS, forget_conduct, &f))
+		;
 	/* Nothing to delete any more, but its notice closes the queue behind the records. */
 	pthread_mutex_lock(&d->verdict_lock);
 	store_verdict(d, p, NULL, "");
 	pthread_mutex_unlock(&d->verdict_lock);
 	return f.count;
-}
-
-/* ---- traps ---- */
-
-struct trap_edit {
-	uint16_t set, clear;
-	bool was, left;
-};
-
-static bool edit_trap(struct cell *cell, bool found, void *arg)
-{
-	struct trap_edit *e = arg;
-	struct record r = record_of(cell);
-
-	e->was = found && (r.attempts & (e->set | e->clear));
-	r.state = RECORD_TRAP;
-	r.attempts = (uint16_t)((r.attempts | e->set) & ~e->clear);
-	e->left = r.attempts;
-	*cell = record_cell(&r);
-	return true;
-}
-
-static struct trap_edit change_trap(struct daemon *d, const char *mailbox, uint16_t set,
-				    uint16_t clear)
-{
-	const struct policy_conf p = daemon_policy(d, atomic_load(&d->config));
-	struct trap_edit e = {.set = set, .clear = clear};
-	uint64_t tag = policy_trap_tag(&p, mailbox);
-
-	table_edit(d->records, tag, edit_trap, &e, NULL);
-	if (!e.left)
-		table_del(d->records, tag, NULL);
-	return e;
-}
-
-static void store_trap(struct daemon *d, const char *mailbox, bool del)
-{
-	const struct policy_conf p = daemon_policy(d, atomic_load(&d->config));
-	struct store_item *item;
-
-	pthread_mutex_lock(&d->verdict_lock);
-	item = slot(d);
-	if (item) {
-		item->kind = STORE_TRAP;
-		item->del = del;
-		item->rec.tag = policy_trap_tag(&p, mailbox);
-		item->rec.state = RECORD_TRAP;
-		item->added = daemon_now();
-		snprintf(item->text, sizeof(item->text), "%s", mailbox);
-		push(d, item, true);
-	}
-	pthread_mutex_unlock(&d->verdict_lock);
-}
-
-int daemon_trap_add(struct daemon *d, const char *mailbox)
-{
-	if (!config_trap_ok(mailbox) || strlen(mailbox) >= STORE_TEXT)
-		return -EINVAL;
-	if (change_trap(d, mailbox, TRAP_OF_OPERATOR, 0).was)
-		return -EEXIST;
-	store_trap(d, mailbox, false);
-	return 0;
-}
-
-int daemon_trap_del(struct daemon *d, const char *mailbox)
-{
-	if (!change_trap(d, mailbox, 0, TRAP_OF_OPERATOR).was)
-		return -ENOENT;
-	store_trap(d, mailbox, true);
-	return 0;
 }
 
 /* ---- what settings make ---- */
@@ -473,10 +413,7 @@ void daemon_apply(struct daemon *d, const struct config *from, const struct conf
 	apply_balancers(d, from, to);
 	for (int i = 0; i < to->greylist.exempt_count; i++)
 		daemon_verdict_put(d, &to->greylist.exempt[i], &allow, "exempt");
-	for (int i = 0; from && i < from->trap.address_count; i++)
-		change_trap(d, from->trap.addresses[i], 0, TRAP_OF_CONFIG);
-	for (int i = 0; i < to->trap.address_count; i++)
-		change_trap(d, to->trap.addresses[i], TRAP_OF_CONFIG, 0);
+	traps_apply(d, from, to);
 	if (d->fastpath) {
 		fastpath_set_when_down(d->fastpath, to->open_when_down);
 		fastpath_set_sample(d->fastpath, to->greylist.sample);
@@ -491,7 +428,6 @@ void daemon_apply(struct daemon *d, const struct config *from, const struct conf
 static bool load_item(const struct store_item *item, void *arg)
 {
 	struct daemon *d = arg;
-	struct trap_edit e = {.set = TRAP_OF_OPERATOR};
 
 	switch (item->kind) {
 	case STORE_RECORD: {
@@ -509,7 +445,7 @@ static bool load_item(const struct store_item *item, void *arg)
 		break;
 	}
 	default:
-		table_edit(d->records, item->rec.tag, edit_trap, &e, NULL);
+		traps_load(d, item);
 	}
 	return true;
 }

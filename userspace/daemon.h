@@ -26,6 +26,7 @@
 #define DAEMON_WORKERS 64
 
 struct worker;
+struct trap_patterns;
 
 /* A count that all workers share because its limit is one for the process; a cache line of its own.
  */
@@ -56,7 +57,13 @@ struct daemon {
 	const char *config_file;
 	uint8_t key[HASH_KEY];
 	struct table *records;
-	struct table *sources; /* sessions by source, for limit per_source */
+	struct table *sources;  /* sessions by source, for limit per_source */
+	struct table *conducts; /* struct conduct by source */
+	_Atomic(struct trap_patterns *) patterns;
+	_Atomic bool hosted;       /* trap.hosted names some */
+	uint32_t trap_generation;  /* of the settings in records; under config_lock */
+	_Atomic uint32_t trouble;  /* s: clients could not be served then, see doors.c */
+	pthread_mutex_t trap_lock; /* serialises changes of patterns */
 	struct verdicts *verdicts;
 	struct fastpath *fastpath;   /* NULL: no kernel fast path */
 	char fastpath_why[200];      /* one line: what it got, or why there is none */
@@ -108,14 +115,19 @@ int daemon_promote(struct daemon *d, const struct prefix *p, uint32_t keep);
 /* A source lost its good name, `reason` says why: what its network had learned goes, and both begin
  * to earn it anew. Its own verdict is the caller's. Any thread. */
 void daemon_demote(struct daemon *d, const struct addr *src, const char *reason);
+/* A place in the store's queue, waited for if need be (NULL: there is no store, or it is far
+ * behind), and its publishing. Under verdict_lock, so that all who are no workers are one producer.
+ */
+struct store_item *daemon_store_slot(struct daemon *d);
+void daemon_store_push(struct daemon *d, struct store_item *item, bool notice);
 /* Waits until what was changed so far through the calls below and above is on disk, for an
  * operator who is about to be told "done". Not for workers. */
 void daemon_settle(struct daemon *d);
 /* Forgets everything about a prefix: verdicts in it, records whose source lies in it. Returns how
  * many. */
 size_t daemon_forget(struct daemon *d, const struct prefix *p);
-/* Greytrap addresses made at run time ("user@domain" or "@domain").
- * 0, -EEXIST, -ENOENT, -EINVAL. */
+/* Greytraps made at run time: "user@domain", "@domain", or a pattern of them.
+ * 0, -EEXIST, -ENOENT, -EINVAL, -ENOSPC (patterns only). */
 int daemon_trap_add(struct daemon *d, const char *mailbox);
 int daemon_trap_del(struct daemon *d, const char *mailbox);
 

@@ -383,6 +383,8 @@ static void on_rcpt(struct worker *w, uint32_t n, struct delivery *d)
 		accept_recipient(w, s, d);
 	hand_back(w, s, d);
 	s->wait = WAIT_NONE;
+	if (d->mail_done)
+		trapping_answer(w, s, d->up.code, d->up.reply);
 	smtp_rcpt_done(session_smtp(w, s), good);
 	if (!good)
 		delivery_log(w, d, s, d->up.code >= 500 ? "deny" : "defer", "recipient",
@@ -446,6 +448,7 @@ static void on_text(struct worker *w, uint32_t n, struct delivery *d)
 					 : "defer",
 		     "data", d->up.reply);
 	if (good) {
+		trapping_delivered(w, s);
 		counter_add(&w->counters, COUNT_relayed, 1);
 		counter_add(&w->counters, COUNT_relayed_bytes, (int64_t)d->bytes);
 		if (judge_delivered(w, n, d)) {

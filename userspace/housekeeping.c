@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "daemon.h"
 #include "listeners.h"
+#include "worker.h"
 
 #define SWEEP_MAX 60     /* s between two read-backs, less when entries live shorter */
 #define VIPS_EVERY 5     /* s */
@@ -126,6 +127,8 @@ static void on_event(const struct gg_event *e, void *arg)
 	memcpy(a.b, e->addr, sizeof(a.b));
 	if (e->kind == GG_EVENT_LIMIT_LASTING)
 		deny_offender(arg, &a);
+	if (e->kind == GG_EVENT_BUDGET_BEGIN || e->kind == GG_EVENT_BUDGET_END)
+		doors_trouble(arg);
 	log_begin(&l, edges[e->kind].event);
 	if (source)
 		log_addr(&l, "src", &a);
@@ -148,6 +151,21 @@ static void refresh_vips(struct daemon *d)
 		log_message(LOG_ERROR, "protected addresses: %s", strerror(-err));
 }
 
+/* Whether a client was told to come again for want of something of ours since the last look. */
+static void look_for_trouble(struct daemon *d)
+{
+	static const enum counter wants[] = {COUNT_backend_failed, COUNT_limit_sessions,
+					     COUNT_limit_backend, COUNT_queue_full};
+	static uint64_t seen; /* main thread only */
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < sizeof(wants) / sizeof(wants[0]); i++)
+		sum += daemon_count(d, wants[i]);
+	if (sum != seen)
+		doors_trouble(d);
+	seen = sum;
+}
+
 void daemon_tick(struct daemon *d)
 {
 	static uint32_t ticks;
@@ -158,6 +176,7 @@ void daemon_tick(struct daemon *d)
 	struct sweeping s = {.daemon = d, .now = daemon_now()};
 
 	ticks++;
+	look_for_trouble(d);
 	if (d->fastpath) {
 		fastpath_heartbeat(d->fastpath);
 		fastpath_tidy(d->fastpath);

@@ -132,9 +132,9 @@ static void remember(struct worker *w, const struct session *s, const struct smt
 	recent_add(w->recent, &e);
 }
 
-static void begin_decision(struct worker *w, const struct session *s, const struct smtp *smtp,
-			   struct log_line *l, enum log_event event)
+void judge_begin(struct worker *w, struct session *s, struct log_line *l, enum log_event event)
 {
+	const struct smtp *smtp = session_smtp(w, s);
 	const struct policy_evidence *known = evidence_of(w, s);
 
 	judge_log(w, s, l, event);
@@ -183,15 +183,16 @@ static bool store_record(struct worker *w, const struct session *s, const struct
 	return true;
 }
 
-/* ---- deny and trap ---- */
+/* ---- deny ---- */
 
-static void refuse(struct worker *w, struct session *s, const char *verdict, const char *reason)
+/* why: to the client; NULL: what the verdict on it says. */
+static void refuse(struct worker *w, struct session *s, const char *why, const char *reason)
 {
 	static const char *const words[] = {
 		[GG_BY_NOBODY] = "source address blocked here",
 		[GG_BY_OPERATOR] = "source address blocked by the administrator",
 		[GG_BY_LEARNING] = "source address blocked here",
-		[GG_BY_TRAP] = "source address sent mail to a spam trap",
+		[GG_BY_TRAP] = "source address ran into a spam trap",
 		[GG_BY_IMPORT] = "source address is on a block list",
 		[GG_BY_LIMIT] = "source address opened too many connections",
 	};
@@ -203,13 +204,13 @@ static void refuse(struct worker *w, struct session *s, const char *verdict, con
 	const char *given = reasons_words(s->reason);
 	struct log_line l;
 
-	if (given)
-		args.reason = given;
+	if (given || why)
+		args.reason = given ? given : why;
 	session_reply(w, s, REPLY_DENIED, &args);
 	counter_add(&w->counters, COUNT_denied, 1);
-	remember(w, s, smtp, tag, verdict, reason, 0, 0);
-	begin_decision(w, s, smtp, &l, LOG_DECISION);
-	log_str(&l, "verdict", verdict);
+	remember(w, s, smtp, tag, "deny", reason, 0, 0);
+	judge_begin(w, s, &l, LOG_DECISION);
+	log_str(&l, "verdict", "deny");
 	log_str(&l, "reason", reason);
 	log_str(&l, "ticket", ticket);
 	log_int(&l, "reply", 554);
@@ -229,62 +230,12 @@ static void refuse_manners(struct worker *w, struct session *s, const char *why,
 	smtp_rcpt_done(smtp, false);
 	counter_add(&w->counters, COUNT_check_refused, 1);
 	remember(w, s, smtp, tag, "deny", word, 0, 0);
-	begin_decision(w, s, smtp, &l, LOG_DECISION);
+	judge_begin(w, s, &l, LOG_DECISION);
 	log_str(&l, "verdict", "deny");
 	log_str(&l, "reason", word);
 	log_str(&l, "ticket", ticket);
 	log_int(&l, "reply", smtp_reply_code(REPLY_PROTOCOL));
 	log_end(&l);
-}
-
-static uint32_t trap_life(const struct config *c, uint8_t repeats)
-{
-	return policy_trap_life((uint32_t)(c->trap.life / 1000), (uint32_t)(c->trap.max / 1000),
-				repeats);
-}
-
-static void trap(struct worker *w, struct session *s, bool hit)
-{
-	const struct config *c = w->config;
-	struct prefix p = addr_host(&s->src);
-	struct verdict_entry e = {
-		.verdict = GG_DENY, .action = c->trap.action, .origin = GG_BY_TRAP};
-	struct verdict_entry old;
-	const char *to = session_smtp(w, s)->forward.text;
-	bool again =
-		verdicts_get(w->daemon->verdicts, &p, w->wall, &old) && old.origin == GG_BY_TRAP;
-	struct log_line l;
-
-	if (again)
-		e.repeats =
-			hit && old.repeats < UINT8_MAX ? (uint8_t)(old.repeats + 1) : old.repeats;
-	e.expires = w->wall + trap_life(c, e.repeats);
-	/* Within the same second nothing would change. */
-	if (again && !hit && old.expires >= e.expires)
-		return;
-	daemon_verdict_put(w->daemon, &p, &e, to);
-	daemon_demote(w->daemon, &s->src, "trap");
-	s->allowed = false;
-	s->denied = true;
-	s->action = (uint8_t)e.action;
-	s->origin = GG_BY_TRAP;
-	s->reason = 0;
-	if (!hit)
-		return;
-	counter_add(&w->counters, COUNT_trapped, 1);
-	begin_decision(w, s, session_smtp(w, s), &l, LOG_TRAP);
-	log_int(&l, "wait_s", e.expires - w->wall);
-	log_end(&l);
-}
-
-static bool is_trap(struct worker *w, const char *mailbox)
-{
-	const char *domain = strrchr(mailbox, '@');
-	struct cell cell;
-
-	return table_get(w->daemon->records, policy_trap_tag(&w->policy, mailbox), &cell) ||
-	       (domain && domain != mailbox &&
-		table_get(w->daemon->records, policy_trap_tag(&w->policy, domain), &cell));
 }
 
 /* ---- the recipient ---- */
@@ -324,7 +275,7 @@ static void defer(struct worker *w, struct session *s, const struct policy_decis
 	session_reply(w, s, REPLY_GREYLISTED, &args);
 	counter_add(&w->counters, d->reason == REASON_EARLY ? COUNT_early : COUNT_greylisted, 1);
 	remember(w, s, smtp, d->tag, "grey", reason, d->wait, d->age);
-	begin_decision(w, s, smtp, &l, LOG_DECISION);
+	judge_begin(w, s, &l, LOG_DECISION);
 	log_str(&l, "verdict", "grey");
 	log_str(&l, "reason", reason);
 	log_str(&l, "class", policy_class_text(d->delay_class));
@@ -358,7 +309,7 @@ static void note_passed(struct worker *w, uint32_t n, const struct judgement *j)
 
 	counter_add(&w->counters, which, 1);
 	remember(w, s, smtp, j->count ? d->tag : 0, verdict, reason, 0, d->age);
-	begin_decision(w, s, smtp, &l, LOG_DECISION);
+	judge_begin(w, s, &l, LOG_DECISION);
 	log_str(&l, "verdict", verdict);
 	log_str(&l, "reason", reason);
 	if (j->count) {
@@ -394,18 +345,18 @@ static void choose(struct judgement *j, const struct policy_identity *ids, int c
 /* What may not be let through whatever the records say: denied sources, mail to traps. */
 static bool refused(struct worker *w, struct session *s, struct smtp *smtp)
 {
+	const char *words, *reason;
+
 	if (s->denied) {
 		if (s->origin == GG_BY_TRAP)
-			trap(w, s, false);
-		refuse(w, s, "deny", s->origin == GG_BY_TRAP ? "trapped" : "denied");
+			trapping_again(w, s);
+		refuse(w, s, NULL, s->origin == GG_BY_TRAP ? "trapped" : "denied");
 		smtp_rcpt_done(smtp, false);
 		return true;
 	}
-	/* The operator's word stands; what was only learned can be lost again. */
-	if ((!s->allowed || s->origin == GG_BY_LEARNING) && smtp->reverse.len &&
-	    is_trap(w, smtp->forward.text)) {
-		trap(w, s, true);
-		refuse(w, s, "deny", "trap");
+	words = trapping_recipient(w, s, &reason);
+	if (words) {
+		refuse(w, s, words, reason);
 		smtp_rcpt_done(smtp, false);
 		return true;
 	}
@@ -532,7 +483,7 @@ bool judge_data(struct worker *w, uint32_t n)
 	struct delivery *d = delivery_of(w, s);
 
 	if (s->denied) {
-		refuse(w, s, "deny", s->origin == GG_BY_TRAP ? "trapped" : "denied");
+		refuse(w, s, NULL, s->origin == GG_BY_TRAP ? "trapped" : "denied");
 		smtp_data_done(session_smtp(w, s), false);
 		delivery_drop(w, s);
 		return false;

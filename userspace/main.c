@@ -22,8 +22,10 @@
 #include "core/log.h"
 #include "daemon.h"
 #include "listeners.h"
+#include "policy/conduct.h"
 #include "privileges.h"
 #include "probe.h"
+#include "traps.h"
 #include "worker.h"
 
 #define CONFIG_FILE "/etc/greygate/greygate.conf"
@@ -114,12 +116,15 @@ static int make_tables(struct process *p, const struct config *c)
 	if (!rc)
 		rc = table_new(c->limit.sessions + 1024, NULL, NULL, &d->sources);
 	if (!rc)
+		rc = table_new(c->trap.sources, conduct_rank, NULL, &d->conducts);
+	if (!rc)
 		rc = verdicts_new((size_t)c->limit.hosts + c->limit.nets, d->key, &d->verdicts);
 	if (!rc)
 		rc = daemon_load(d);
 	if (rc)
 		snprintf(p->err, sizeof(p->err),
-			 "records: %s; lower greylist records or limit hosts", strerror(-rc));
+			 "records: %s; lower greylist records, trap sources or limit hosts",
+			 strerror(-rc));
 	return rc;
 }
 
@@ -256,6 +261,8 @@ static void stop(struct process *p)
 	listeners_close(&p->listeners);
 	table_free(&d->records);
 	table_free(&d->sources);
+	table_free(&d->conducts);
+	traps_free(d);
 	verdicts_free(&d->verdicts);
 }
 
@@ -481,12 +488,14 @@ int main(int argc, char **argv)
 	config = atomic_load(&p->daemon.config);
 	p->daemon.config_file = file;
 	p->daemon.started = daemon_now();
+	doors_trouble(&p->daemon); /* until now nobody was served */
 	p->daemon.worker_count =
 		config->workers ? (int)config->workers : (int)sysconf(_SC_NPROCESSORS_ONLN);
 	if (p->daemon.worker_count > DAEMON_WORKERS)
 		p->daemon.worker_count = DAEMON_WORKERS;
 	p->daemon.counters[DAEMON_WORKERS] = &p->daemon.own;
 	pthread_mutex_init(&p->daemon.verdict_lock, NULL);
+	pthread_mutex_init(&p->daemon.trap_lock, NULL);
 	pthread_mutex_init(&p->daemon.config_lock, NULL);
 	memset(p->listeners.fd, -1, sizeof(p->listeners.fd));
 	option = run(p, foreground);

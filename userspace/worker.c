@@ -574,7 +574,8 @@ int worker_start(struct daemon *d, int number, const int *listeners, int listene
 	w->number = number;
 	w->listener_count = listener_count;
 	for (int i = 0; i < listener_count; i++)
-		w->listeners[i].fd = listeners[i];
+		doors_listener(&w->listeners[i], listeners[i]);
+	w->diag_fd = -1;
 	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	rc = w->wake_fd < 0 ? -errno : -pthread_create(&w->thread, NULL, worker_main, &start);
 	if (rc) {
@@ -611,6 +612,8 @@ void worker_join(struct worker **wp)
 
 	pthread_join(w->thread, NULL);
 	close(w->wake_fd);
+	if (w->diag_fd >= 0)
+		close(w->diag_fd);
 	recent_free(&w->recent);
 	free(w);
 	*wp = NULL;

@@ -11,7 +11,9 @@
  *   sanity.c    what a client gives away by its manners
  *   evidence.c  what DNS says of the client
  *   stutter.c   the banner one byte at a time, and what a denied client is told
+ *   doors.c     by which of our addresses it came
  *   judge.c     what is thought of a source and of a recipient; what a delivery changes
+ *   trapping.c  who walks into a trap
  *   delivery.c  the connection to the mail server behind a session
  *   backend.c   which mail server, its health, TLS to it
  *   message.c   the message through it
@@ -105,6 +107,7 @@ struct session {
 	uint8_t shown;                  /* a bit for each enum sanity */
 	uint8_t action, origin, reason; /* of the deny */
 	bool counted, admitted;         /* in the per-source count, in that of all sessions */
+	bool last_door, trapped;        /* came to a low-priority MX; has hit a trap */
 	uint8_t listener;               /* it came by; in gateway mode the index into protect too */
 	uint16_t port;
 	uint32_t dialog; /* pool numbers, POOL_NONE: none */
@@ -172,6 +175,7 @@ struct delivery {
 
 struct listener {
 	int fd;
+	struct endpoint local;
 	uint32_t armed;
 };
 
@@ -231,6 +235,7 @@ struct worker {
 	char *banner;  /* template, see stutter.c */
 	size_t banner_len, banner_line;
 	int wake_fd;
+	int diag_fd; /* -1: none yet */
 	bool draining;
 	uint64_t drain_until; /* ms */
 	char error[200];      /* why worker_main could not begin */
@@ -382,6 +387,31 @@ bool judge_delivered(struct worker *w, uint32_t n, const struct delivery *d);
 bool judge_enter(struct worker *w, struct session *s);
 void judge_leave(struct worker *w, struct session *s);
 void judge_log(struct worker *w, const struct session *s, struct log_line *l, enum log_event event);
+/* The same with the envelope and the evidence. */
+void judge_begin(struct worker *w, struct session *s, struct log_line *l, enum log_event event);
+
+/* ---- trapping.c ---- */
+
+/* Whether the recipient in smtp.forward is a trap for this source, which is denied then: words for
+ * the client and the word for the log; NULL: it is none. */
+const char *trapping_recipient(struct worker *w, struct session *s, const char **ret_reason);
+/* A source that is in a trap already sends mail. */
+void trapping_again(struct worker *w, struct session *s);
+/* What the mail server said to the recipient; it took the message. */
+void trapping_answer(struct worker *w, struct session *s, int code, const char *reply);
+void trapping_delivered(struct worker *w, struct session *s);
+
+/* ---- doors.c ---- */
+
+/* A listening socket, and what it is bound to. */
+void doors_listener(struct listener *l, int fd);
+/* A client has come, by itself and not through a load balancer; asked only where the settings name
+ * a low-priority MX. */
+void doors_arrived(struct worker *w, uint32_t n);
+/* Whether it came to a low-priority MX without need. */
+bool doors_trap(struct worker *w, const struct session *s);
+/* Clients can't be served now. Any thread. */
+void doors_trouble(struct daemon *d);
 
 /* ---- delivery.c, message.c ---- */
 

@@ -229,12 +229,51 @@ static void check_times(const struct check *c)
 	}
 }
 
+static void check_patterns(const struct check *c)
+{
+	const struct config *f = c->config;
+	int patterns = 0;
+
+	for (int i = 0; i < f->trap.address_count; i++)
+		patterns += policy_pattern(f->trap.addresses[i]);
+	if (patterns > POLICY_PATTERNS)
+		complain(c->to, line_of(c, "trap", "addresses"), "trap.addresses",
+			 "%d patterns of local parts; at most %d are allowed", patterns,
+			 POLICY_PATTERNS);
+}
+
+static int how_many_low(const struct config *f, const struct endpoint *list, int n)
+{
+	int low = 0;
+
+	for (int i = 0; i < n; i++)
+		for (int k = 0; k < f->trap.low_count; k++)
+			low += addr_eq(&list[i].addr, &f->trap.low_priority_mx[k]);
+	return low;
+}
+
+/* Who tried the first MX is known only where it is guarded here, too. */
+static void check_low_priority(const struct check *c)
+{
+	const struct config *f = c->config;
+	bool relay = f->mode == GG_MODE_RELAY;
+	int n = relay ? f->listen_count : f->protect_count;
+	int low = how_many_low(f, relay ? f->listen : f->protect, n);
+
+	if (f->trap.low_count && low && low == n)
+		complain(c->to, line_of(c, "trap", "low_priority_mx"), "trap.low_priority_mx",
+			 "names every address in %s; the first MX has to be guarded here, too",
+			 relay ? "listen" : "protect");
+}
+
 void check_config(const struct config *c, const int *lines, bool whole, struct complaints *to)
 {
 	struct check check = {c, lines, to};
 
 	if (whole)
 		check_mode(&check);
+	check_patterns(&check);
+	check_low_priority(&check);
 	check_times(&check);
 	check_tls(&check);
 	check_verified(&check);

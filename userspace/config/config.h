@@ -83,8 +83,13 @@ struct config {
 		int exempt_count;
 	} greylist;
 	struct {
-		char **addresses;
-		int address_count;
+		char **addresses, **hosted;
+		int address_count, hosted_count;
+		struct addr *low_priority_mx;
+		int low_count;
+		uint64_t low_pause; /* ms */
+		uint32_t harvest;   /* unknown recipients in a row */
+		uint32_t sources;   /* whose conduct is remembered */
 		uint64_t life, max; /* ms */
 		enum gg_action action;
 	} trap;
@@ -156,7 +161,8 @@ int config_size(const char *text, uint64_t *ret_bytes);  /* 64k 10m 2g, plain by
 const char *config_mode_text(enum gg_mode m);
 /* "drop_new" and the like; GG_NO_ACTION for an unknown word. */
 enum gg_action config_action(const char *text);
-/* user@domain or @domain, in the grammar of RCPT: what can be a greytrap. */
+/* user@domain or @domain in the grammar of RCPT, or a pattern of them (policy.h): what can be a
+ * greytrap. */
 bool config_trap_ok(const char *text);
 const char *config_action_text(enum gg_action a);
 

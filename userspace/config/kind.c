@@ -98,9 +98,25 @@ static int read_mailbox(const struct schema_key *k, const char *text, void *to, 
 	return keep(text, to);
 }
 
+/* A domain, or "*." and one. */
+static bool domains_ok(const char *text)
+{
+	text += strncmp(text, "*.", 2) ? 0 : 2;
+	return smtp_domain_ok(text, strlen(text));
+}
+
 bool config_trap_ok(const char *text)
 {
-	return text[0] == '@' ? smtp_domain_ok(text + 1, strlen(text + 1)) : mailbox_ok(text);
+	const char *at = strrchr(text, '@');
+	char plain[SMTP_PATH + 1];
+
+	if (text[0] == '@')
+		return domains_ok(text + 1);
+	if (!at || strncmp(at, "@*.", 3) != 0)
+		return mailbox_ok(text);
+	return snprintf(plain, sizeof(plain), "%.*s@%s", (int)(at - text), text, at + 3) <
+		       (int)sizeof(plain) &&
+	       mailbox_ok(plain);
 }
 
 static int read_trap(const struct schema_key *k, const char *text, void *to, const char **why)
@@ -111,6 +127,26 @@ static int read_trap(const struct schema_key *k, const char *text, void *to, con
 		return -EINVAL;
 	}
 	return keep(text, to);
+}
+
+static int read_domains(const struct schema_key *k, const char *text, void *to, const char **why)
+{
+	char canonical[POLICY_MAILBOX];
+
+	(void)k;
+	if (!domains_ok(text)) {
+		*why = "not a domain";
+		return -EINVAL;
+	}
+	policy_canonical(text, canonical, sizeof(canonical));
+	return keep(canonical, to);
+}
+
+static int read_address(const struct schema_key *k, const char *text, void *to, const char **why)
+{
+	(void)k;
+	*why = "not an address";
+	return addr_parse(text, to) ? -EINVAL : 0;
 }
 
 static int find_word(const struct schema_key *k, const char *text, const char **why, int *ret)
@@ -298,6 +334,10 @@ static const struct kind kinds[KIND_MAX] = {
 			   sizeof(struct prefix), true, false, read_prefix, NULL},
 	[KIND_TRAPS] = {"a list such as {\"user@example.net\", \"@unused.example.net\"}", "\"",
 			sizeof(char *), true, true, read_trap, NULL},
+	[KIND_DOMAINS] = {"a list such as {\"example.net\", \"*.example.net\"}", "\"",
+			  sizeof(char *), true, true, read_domains, NULL},
+	[KIND_ADDRESSES] = {"a list such as {\"192.0.2.26\", \"2001:db8::26\"}", "\"",
+			    sizeof(struct addr), true, false, read_address, NULL},
 };
 
 bool kind_is_list(enum kind_id kind)

@@ -31,7 +31,9 @@ enum kind_id {
 	KIND_HOSTNAMES,  /* char **, RFC 5321 domains */
 	KIND_ENDPOINTS,  /* struct endpoint * */
 	KIND_PREFIXES,   /* struct prefix * */
-	KIND_TRAPS,      /* char **, user@domain or @domain */
+	KIND_TRAPS,      /* char **, user@domain or @domain, or a pattern */
+	KIND_DOMAINS,    /* char **, domain or *.domain, in lower case */
+	KIND_ADDRESSES,  /* struct addr * */
 	KIND_SERVERS,    /* struct endpoint *, the port may be left out */
 	KIND_MAX
 };
@@ -57,7 +59,7 @@ struct schema_key {
 
 extern const struct schema_key schema[];
 extern const int schema_count;
-#define SCHEMA_MAX 80 /* rows of a table beside schema[] */
+#define SCHEMA_MAX 100 /* rows of a table beside schema[] */
 
 /* c: a struct config, or the element that the key's offset counts from. */
 static inline void *schema_field(const void *c, const struct schema_key *k)

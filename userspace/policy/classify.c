@@ -14,14 +14,15 @@ static bool suspicious(const struct policy_evidence *e)
 	       e->name_state == NAME_NONE || e->name_state == NAME_UNCONFIRMED;
 }
 
+bool policy_vouched(const struct policy_evidence *e)
+{
+	return e && e->list_score < 0 && !misbehaves(e);
+}
+
 bool is_exempt(const struct policy_attempt *a)
 {
-	const struct policy_evidence *e = a->evidence;
-
-	if (a->exempt || policy_recipient_exempt(a->recipient))
-		return true;
-	/* Others vouch for it; that outweighs what its provider has done to its name. */
-	return e && e->list_score < 0 && !misbehaves(e);
+	/* That others vouch for it outweighs what its provider has done to its name. */
+	return a->exempt || policy_recipient_exempt(a->recipient) || policy_vouched(a->evidence);
 }
 
 enum policy_class class_of(const struct policy_attempt *a, bool dynamic)

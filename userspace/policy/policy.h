@@ -111,6 +111,26 @@ void policy_normalise(const char *sender, char *ret, size_t size);
 bool policy_recipient_exempt(const char *recipient);
 /* Tag of the greytrap record of an address, or of its whole domain with "@domain". */
 uint64_t policy_trap_tag(const struct policy_conf *c, const char *mailbox);
+/*
+ * Patterns: in a local part that is not quoted "*" stands for any characters, also none, and "?"
+ * for one; a domain "*.example.net" for all below example.net, not for itself. A quoted local part
+ * is taken as it is, for both are characters that mailboxes may have (RFC 5321 4.1.2, atext). All
+ * of them are matched in their canonical form; the mailbox must have a domain.
+ */
+bool policy_pattern(const char *mailbox); /* whether its local part is one, as it was written */
+#define POLICY_PATTERNS 1024              /* at most: each is looked at for each recipient */
+uint64_t policy_pattern_tag(const struct policy_conf *c, const char *pattern);
+bool policy_pattern_match(const char *pattern, const char *mailbox);
+bool policy_domain_match(const char *pattern, const char *domain);
+/* Tag of a domain, or "*.domain", that mail is taken for here. Lower case. */
+uint64_t policy_hosted_tag(const struct policy_conf *c, const char *domain);
+/* Tags of what is known of a source's conduct, and that it, or a neighbour in its network, has come
+ * to the first door; see conduct.h. */
+uint64_t policy_conduct_tag(const struct policy_conf *c, const struct addr *src);
+uint64_t policy_visit_tag(const struct policy_conf *c, const struct addr *src);
+/* Whether others vouch for the source of this evidence (NULL: nothing is known) and it does not
+ * speak against itself. */
+bool policy_vouched(const struct policy_evidence *e);
 /* Tag of the record that counts the distinct passed triplets of a source address. */
 uint64_t policy_source_tag(const struct policy_conf *c, const struct addr *src);
 /* Tag of the record that counts the promoted addresses of a source's network. */

@@ -13,6 +13,10 @@ enum tag_kind {
 	TAG_SOURCE = 's',
 	TAG_NETWORK = 'n',
 	TAG_TRAP = 'm',
+	TAG_PATTERN = 'g',
+	TAG_HOSTED = 'h',
+	TAG_CONDUCT = 'c',
+	TAG_VISIT = 'v',
 };
 
 static uint64_t plain_tag(const struct policy_conf *c, enum tag_kind kind, const void *data,
@@ -82,12 +86,22 @@ int policy_identities(const struct policy_conf *c, const struct policy_attempt *
 	return n;
 }
 
-uint64_t policy_trap_tag(const struct policy_conf *c, const char *mailbox)
+static uint64_t mailbox_tag(const struct policy_conf *c, enum tag_kind kind, const char *mailbox)
 {
 	char text[POLICY_MAILBOX];
 
 	policy_canonical(mailbox, text, sizeof(text));
-	return plain_tag(c, TAG_TRAP, text, strlen(text));
+	return plain_tag(c, kind, text, strlen(text));
+}
+
+uint64_t policy_trap_tag(const struct policy_conf *c, const char *mailbox)
+{
+	return mailbox_tag(c, TAG_TRAP, mailbox);
+}
+
+uint64_t policy_pattern_tag(const struct policy_conf *c, const char *pattern)
+{
+	return mailbox_tag(c, TAG_PATTERN, pattern);
 }
 
 uint64_t policy_source_tag(const struct policy_conf *c, const struct addr *src)
@@ -100,4 +114,23 @@ uint64_t policy_network_tag(const struct policy_conf *c, const struct addr *src)
 	struct addr network = addr_network(src).addr;
 
 	return plain_tag(c, TAG_NETWORK, network.b, sizeof(network.b));
+}
+
+uint64_t policy_hosted_tag(const struct policy_conf *c, const char *domain)
+{
+	return plain_tag(c, TAG_HOSTED, domain, strlen(domain));
+}
+
+uint64_t policy_conduct_tag(const struct policy_conf *c, const struct addr *src)
+{
+	struct prefix p = addr_is4(src) ? addr_host(src) : addr_network(src);
+
+	return plain_tag(c, TAG_CONDUCT, p.addr.b, sizeof(p.addr.b));
+}
+
+uint64_t policy_visit_tag(const struct policy_conf *c, const struct addr *src)
+{
+	struct addr network = addr_network(src).addr;
+
+	return plain_tag(c, TAG_VISIT, network.b, sizeof(network.b));
 }

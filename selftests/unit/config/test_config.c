@@ -114,7 +114,11 @@ static void everything(void **state)
 		"delay_suspicious = 2m jitter = 50 window = 1h keep = 2d promote_after = 0\n"
 		"promote_net_after = 9 hammer = 3 records = 20k exempt = {\"192.0.2.0/24\", "
 		"\"2001:db8::/32\", 198.51.100.1} }\n"
-		"trap { addresses = {\"old@example.net\", \"@unused.example.net\"} life = 1h\n"
+		"trap { addresses = {\"old@example.net\", \"@unused.example.net\", "
+		"\"a*b?@x.net\",\n"
+		"\"u@*.x.net\", \"@*.x.net\", '\"*\"@x.net'} hosted = {Example.NET, \"*.x.net\"}\n"
+		"low_priority_mx = {192.0.2.26, \"2001:db8::26\"} low_priority_pause = 0\n"
+		"harvest = 0 sources = 1k life = 1h\n"
 		"max = 2h action = drop_all }\n"
 		"limit { sessions = 1k per_source = 1 recipients = 10000 line = 512 commands = 10\n"
 		"errors = 1 message = 64k state_time = 1s session_time = 10m hosts = 1k\n"
@@ -142,6 +146,11 @@ static void everything(void **state)
 	assert_int_equal(c->greylist.exempt_count, 3);
 	assert_string_equal(prefix_text(&c->greylist.exempt[1], text), "2001:db8::/32");
 	assert_string_equal(c->trap.addresses[1], "@unused.example.net");
+	assert_string_equal(c->trap.addresses[5], "\"*\"@x.net");
+	assert_string_equal(c->trap.hosted[0], "example.net");
+	assert_int_equal(c->trap.hosted_count, 2);
+	assert_int_equal(c->trap.low_count, 2);
+	assert_int_equal(c->trap.harvest, 0);
 	assert_int_equal(c->trap.action, GG_DROP_ALL);
 	assert_false(c->upstream.xclient);
 	assert_true(c->upstream.proxy);
@@ -455,6 +464,15 @@ static const struct wrong wrongs[] = {
 	 {"F:4: greylist.window: longer than "
 	  "greylist.keep"}},
 	{GOOD "trap { max = 23h }", {"F:3: trap.life: longer than trap.max"}},
+	{GOOD "trap { addresses = {\"a b*@x\", \"@*\", \"u@*\", \"*\"} }",
+	 {"F:3: trap.addresses: \"a b*@x\": ", "F:3: trap.addresses: \"@*\": ",
+	  "F:3: trap.addresses: \"u@*\": ", "F:3: trap.addresses: \"*\": "}},
+	{GOOD "trap { hosted = {\"example.net\", \"EXAMPLE.net\", \"*.\", \"@x\"} }",
+	 {"F:3: trap.hosted: \"EXAMPLE.net\": given twice",
+	  "F:3: trap.hosted: \"*.\": not a domain", "F:3: trap.hosted: \"@x\": not a domain"}},
+	{GOOD "trap { low_priority_mx = {\"192.0.2.26:25\", \"192.0.2.0/24\"} }",
+	 {"F:3: trap.low_priority_mx: \"192.0.2.26:25\": not an address",
+	  "F:3: trap.low_priority_mx: \"192.0.2.0/24\": not an address"}},
 };
 
 static void check_wrong(const struct wrong *w)

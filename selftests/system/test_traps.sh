@@ -1,0 +1,167 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Traps: patterns, whole domains, relay probes, harvests, low-priority MX; whom they never catch; how
+# long they last, and how a source gets out.
+# shellcheck source=selftests/system/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+net_up || bail "network namespaces"
+LOW4=192.0.2.26 LOW6=2001:db8:1::26
+ip -n gate addr add $LOW4/24 dev g0; ip -n gate addr add $LOW6/64 dev g0 nodad
+for a in 192.0.2.11 192.0.2.12 192.0.2.13 192.0.2.14 203.0.113.11 203.0.113.12; do
+	ip -n client addr add $a/24 dev c0
+done
+postfix_new mx mail || bail "Postfix as the mail server"
+greylist="delay = 1s  delay_clean = 1s  delay_suspicious = 1s  jitter = 0  promote_after = 1  promote_net_after = 0"
+traps='addresses = {"sales-*@example.net", "old@example.net", "@*.unused.example.net"}
+	hosted = {"example.net", "*.hosted.example"}  life = 20s  max = 100s  action = reject  harvest = 3'
+trap_conf="$traps  low_priority_pause = 1s"
+gate_conf
+gate_start || bail "greygated starts"
+pass "greygated starts"
+
+server_for() { case $1 in *:*) echo $GATE6 ;; *) echo $GATE4 ;; esac; }
+say() { # source step...
+	local src=$1; shift
+	talk "$src" "${server:-$(server_for "$src")}" 'EHLO client.example.org' "$@" QUIT
+}
+mail() { say "$1" "MAIL FROM:<${3-bot@spam.example}>" "RCPT TO:<${2:-user1@example.net}>"; }
+trapped() { map_is "$1" GG_BY_TRAP; }
+release() { local a; for a; do gg forget "$a" >/dev/null; done; }
+# Whole minutes until a deny ends: list trap --json has seconds.
+lasts() { gg list trap --json | $PYTHON -c "
+import json, sys, time
+for line in sys.stdin:
+    row = json.loads(line)
+    if row.get('prefix') == '$1':
+        print(round(row['expires'] - time.time()))"; }
+
+# ---- patterns and domains ----
+for to in sales-2009@example.net SALES-@EXAMPLE.net x@deep.unused.example.net; do
+	like "$to is a trap" "$(mail 203.0.113.66 $to)" '^S: 554 5\.7\.1 .*spam trap'
+	check "$to: denied in the kernel" trapped 203.0.113.66
+	release 203.0.113.66
+done
+for to in sales@example.net postmaster@deep.unused.example.net x@sub.hosted.example 'user1@[192.0.2.25]'; do
+	unlike "$to is no trap" "$(mail 203.0.113.66 "$to")" '^S: 554 .*ticket'
+done
+check "trap add of a pattern" gg trap add 'bait?@example.net'
+like "trap list shows it" "$(gg trap list)" 'bait\?@example\.net +greygate trap add'
+refuse "trap add of it twice" gg trap add 'BAIT?@example.net'
+refuse "trap add of what is no pattern of a mailbox" gg trap add 'bait?'
+check "trap add of the same in quotes: another thing" gg trap add '"bait?"@example.net'
+check "trap del of that" gg trap del '"bait?"@example.net'
+like "the pattern catches" "$(mail 2001:db8:66::66 bait7@example.net)" '^S: 554'
+check "IPv6: denied in the kernel" trapped 2001:db8:66::66
+out=$(gg explain 2001:db8:66::66)
+like "explain: why" "$out" 'mail to bait7@example\.net'
+like "explain: until when" "$out" 'in (1[0-9]|20) ?s'
+like "explain: how to get out" "$out" 'greygate forget 2001:db8:66::66'
+release 2001:db8:66::66
+
+# ---- relay probes ----
+like "mail for a domain not hosted: 554" "$(mail 203.0.113.66 probe@elsewhere.example)" '^S: 554 5\.7\.1 .*relay probe'
+check "it is trapped" trapped 203.0.113.66
+check "trap event with its cause" log_wait event=trap src=203.0.113.66 reason=relay
+release 203.0.113.66
+unlike "not for the null sender" "$(mail 203.0.113.66 probe@elsewhere.example "")" '^S: 554 .*ticket'
+refuse "nor trapped" trapped 203.0.113.66
+unlike "null sender to a trap: neither" "$(mail 203.0.113.66 old@example.net "")" '^S: 554 .*ticket'
+refuse "nor trapped" trapped 203.0.113.66
+gg allow 203.0.113.66 >/dev/null
+unlike "an allowed source may ask" "$(mail 203.0.113.66 probe@elsewhere.example)" '^S: 554 .*ticket'
+refuse "and is not trapped" trapped 203.0.113.66
+release 203.0.113.66
+
+# ---- how long ----
+mail 203.0.113.66 old@example.net >/dev/null
+between "the first hit" "$(lasts 203.0.113.66)" 15 20
+say 203.0.113.66 'MAIL FROM:<bot@spam.example>' 'RCPT TO:<old@example.net>' 'RCPT TO:<old@example.net>' \
+	'RCPT TO:<probe@elsewhere.example>' >/dev/null
+between "a further hit doubles it, a session once" "$(lasts 203.0.113.66)" 35 40
+mail 203.0.113.66 user1@example.net >/dev/null
+between "other mail does not" "$(lasts 203.0.113.66)" 35 40
+for _ in 1 2 3; do mail 203.0.113.66 old@example.net >/dev/null; done
+between "trap.max is the most" "$(lasts 203.0.113.66)" 90 100
+release 203.0.113.66
+mail 203.0.113.66 old@example.net >/dev/null
+between "forgotten: it begins anew" "$(lasts 203.0.113.66)" 15 20
+# Two clients at once, of one source and of two.
+for i in 1 2; do mail 203.0.113.11 old@example.net >"$T/one$i" & mail 2001:db8:78::8 sales-$i@example.net >"$T/two$i" & done
+wait_for 10 eval '[ "$(cat "$T"/one? "$T"/two? | grep -c "^S: 221")" = 4 ]'
+is "two clients of two sources at once: each is refused" "$(cat "$T"/one? "$T"/two? | grep -c '^S: 554 5')" 4
+check "and denied" trapped 203.0.113.11
+check "IPv6 too" trapped 2001:db8:78::8
+gate_kill; gate_start || bail "greygated starts again"
+between "restart: the end stands" "$(lasts 203.0.113.66)" 5 20
+like "restart: the operator's pattern stands" "$(mail 203.0.113.7 bait1@example.net)" '^S: 554'
+release 203.0.113.7 203.0.113.11 2001:db8:78::8
+
+# ---- harvest ----
+ask() { # source sender recipient...: greylisted at first, hence twice
+	local src=$1 from=$2 r; shift 2
+	set -- "${@/#/RCPT TO:<}"; set -- "${@/%/>}"
+	say "$src" "MAIL FROM:<$from>" "$@"
+}
+for src in 203.0.113.12 2001:db8:77::7 192.0.2.11; do
+	ask $src h@spam.example nobody{1,2,3,4}@example.net user1@example.net >/dev/null
+done
+sleep 1.1
+like "unknown recipients are refused by the mail server" "$(ask 203.0.113.12 h@spam.example nobody{1,2}@example.net)" '^S: 550 5\.1\.1'
+refuse "two in a row are none too many" trapped 203.0.113.12
+out=$(ask 203.0.113.12 h@spam.example nobody3@example.net)
+like "the third one, in another session, hears its answer" "$out" '^S: 550 5\.1\.1'
+check "and the source is trapped" trapped 203.0.113.12
+check "trap event with its cause" log_wait event=trap src=203.0.113.12 reason=harvest
+out=$(ask 2001:db8:77::7 h@spam.example nobody{1,2}@example.net user1@example.net nobody{3,4}@example.net)
+is "IPv6: a known recipient breaks the row" "$(grep -c '^S: 550 5\.1\.1' <<<"$out")" 4
+refuse "not trapped" trapped 2001:db8:77::7
+attempt 192.0.2.11 $GATE4 h@spam.example user1@example.net >/dev/null
+check "a source delivers and is learned" map_is 192.0.2.11 GG_ALLOW
+ask 192.0.2.11 h@spam.example nobody{1,2,3,4}@example.net >/dev/null
+refuse "typos do not trap who has delivered" trapped 192.0.2.11
+say 203.0.113.8 'MAIL FROM:<>' 'RCPT TO:<nobody1@example.net>' RSET 'MAIL FROM:<>' 'RCPT TO:<nobody2@example.net>' \
+	RSET 'MAIL FROM:<>' 'RCPT TO:<nobody3@example.net>' RSET 'MAIL FROM:<>' 'RCPT TO:<nobody4@example.net>' >"$T/null"
+is "callouts of unknown recipients are answered" "$(grep -c '^S: 550 5\.1\.1' "$T/null")" 4
+refuse "and never trap" trapped 203.0.113.8
+
+# ---- low-priority MX ----
+low() { local src=$1; shift; server=$([[ $src == *:* ]] && echo $LOW6 || echo $LOW4) mail "$src" "$@"; }
+lows() { # title
+	like "$1: mail to the first MX is greylisted" "$(mail 192.0.2.12 user1@example.net $RANDOM@spam.example)" '^S: 451'
+	like "$1: then the last one is no trap" "$(low 192.0.2.12 user1@example.net $RANDOM@spam.example)" '^S: 451'
+	like "$1: nor for a neighbour of its network" "$(low 192.0.2.13 user2@example.net $RANDOM@spam.example)" '^S: 451'
+	like "$1: the null sender is not trapped" "$(low 203.0.113.9 user1@example.net "")" '^S: 250 2\.1\.5'
+	like "$1: the last MX first: 554" "$(low 203.0.113.9)" '^S: 554 5\.7\.1 .*last MX'
+	check "$1: trapped" trapped 203.0.113.9
+	check "$1: trap event with its cause" log_wait event=trap src=203.0.113.9 reason=low_priority_mx
+	like "$1: IPv6: the last MX first: 554" "$(low 2001:db8:79::9)" '^S: 554 5\.7\.1 .*last MX'
+	like "$1: postmaster is reached" "$(low 2001:db8:66::66 postmaster@example.net)" '^S: (250|550)'
+	release 203.0.113.9 2001:db8:79::9 192.0.2.12 192.0.2.13
+}
+trap_conf="$traps  low_priority_mx = {\"$LOW4\", \"$LOW6\"}  low_priority_pause = 1s"
+gate_conf
+check "reload with low_priority_mx" gg reload
+sleep 1.1 # a worker that waits looks at its settings once a second
+lows "relay mode"
+mail 192.0.2.14 user1@example.net late@sender.example >/dev/null
+sleep 1.1
+postfix -c "$T/mx/etc" stop >/dev/null 2>&1
+like "the mail server is down: 451" "$(mail 192.0.2.14 user1@example.net late@sender.example)" '^S: 451 4\.[34]'
+like "the last MX is no trap now" "$(low 203.0.113.9)" '^S: 451 4\.7\.1'
+on mail postfix -c "$T/mx/etc" start >/dev/null 2>&1
+back() { mail 192.0.2.14 user1@example.net late@sender.example | grep -q '^S: 250 2\.1\.5'; }
+check "the mail server is back" wait_for 10 back
+sleep 1.2
+like "and the trap" "$(low 203.0.113.9)" '^S: 554 5\.7\.1 .*last MX'
+gate_stop; is "SIGTERM: exit code 0" $? 0
+
+mode=host listen='"0.0.0.0:10025", "[::]:10025"'
+protect="\"$GATE4:25\", \"[$GATE6]:25\", \"$LOW4:25\", \"[$LOW6]:25\""
+gate_conf
+check "host mode: greygated starts" gate_start
+release 203.0.113.9
+like "host mode: in the first second it is no trap" "$(low 203.0.113.9)" '^S: (451|421)'
+sleep 1.2
+lows "host mode"
+gate_stop; is "SIGTERM: exit code 0" $? 0
