@@ -266,7 +266,9 @@ static void check_low_priority(const struct check *c)
 			 relay ? "listen" : "protect");
 }
 
-void check_config(const struct config *c, const int *lines, bool whole, struct complaints *to)
+void check_config(const struct config *c, const int *lines,
+		  const struct schema_lines elements[SCHEMA_LISTS], bool whole,
+		  struct complaints *to)
 {
 	struct check check = {c, lines, to};
 
@@ -277,4 +279,5 @@ void check_config(const struct config *c, const int *lines, bool whole, struct c
 	check_times(&check);
 	check_tls(&check);
 	check_verified(&check);
+	lists_check(c, elements, to);
 }

@@ -25,7 +25,7 @@ static struct parse {
 	struct config *config;
 	struct complaints complaints;
 	int lines[SCHEMA_MAX];
-	int element_lines[SCHEMA_LISTS][SCHEMA_ELEMENTS][SCHEMA_ELEMENT_KEYS];
+	struct schema_lines elements[SCHEMA_LISTS];
 	struct {
 		char section[40], name[40];
 	} unknown[UNKNOWN];
@@ -101,27 +101,50 @@ static int find_element(const struct schema_list *l, const char *title, int line
 	snprintf(now.refused, sizeof(now.refused), "%s", title);
 	if (n == -EINVAL)
 		complain(&now.complaints, line, l->section,
-			 "\"%.100s\": not a domain; allowed is a name such as \"%s\"", title,
-			 l->example);
+			 "\"%.100s\": not %s; allowed is %s such as \"%s\"", title, l->what,
+			 l->allowed, l->example);
 	else if (n == -ENOSPC)
 		complain(&now.complaints, line, l->section, "one too many; at most %d are allowed",
 			 l->max);
 	return -1;
 }
 
+/* Where the keys of the n-th element were set; NULL: no memory. */
+static int *element_lines(struct schema_lines *l, int n)
+{
+	int(*grown)[SCHEMA_ELEMENT_KEYS];
+	int room = l->room ? l->room : 8;
+
+	while (n >= room)
+		room *= 2;
+	if (room == l->room)
+		return l->of[n];
+	grown = realloc(l->of, (size_t)room * sizeof(*grown));
+	if (!grown) {
+		now.no_memory = true;
+		return NULL;
+	}
+	memset(grown + l->room, 0, (size_t)(room - l->room) * sizeof(*grown));
+	l->of = grown;
+	l->room = room;
+	return grown[n];
+}
+
 /* A value within a titled section. */
 static int on_element_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *ret)
 {
 	const struct schema_list *l = schema_list_find(section_of(cfg));
-	int n = find_element(l, cfg_title(cfg), cfg->line), key = 0;
+	int n = find_element(l, cfg_title(cfg), cfg->line), key = 0, *set;
 
 	*(const char **)ret = text;
 	if (n < 0)
 		return 0;
 	while (strcmp(l->keys[key].name, opt->name) != 0)
 		key++;
-	take_value(&l->keys[key], schema_element_at(l, now.config, n), cfg, false, text,
-		   &now.element_lines[l - schema_lists][n][key]);
+	set = element_lines(&now.elements[l - schema_lists], n);
+	if (set)
+		take_value(&l->keys[key], schema_element_at(l, now.config, n), cfg, false, text,
+			   &set[key]);
 	return 0;
 }
 
@@ -209,7 +232,7 @@ static void make_elements(cfg_t *cfg, const struct schema_list *l)
 static int parse_once(const char *text)
 {
 	cfg_opt_t opts[SCHEMA_MAX + UNKNOWN + SECTIONS + 1];
-	cfg_opt_t subs[SCHEMA_MAX + UNKNOWN + SECTIONS + 1];
+	cfg_opt_t subs[SCHEMA_MAX + SCHEMA_LISTS * SCHEMA_ELEMENT_KEYS + UNKNOWN + SECTIONS + 1];
 	cfg_opt_t *o, *sub = subs;
 	char why[KIND_WHY];
 	const char *section;
@@ -219,7 +242,10 @@ static int parse_once(const char *text)
 	memset(opts, 0, sizeof(opts));
 	memset(subs, 0, sizeof(subs));
 	memset(now.lines, 0, sizeof(now.lines));
-	memset(now.element_lines, 0, sizeof(now.element_lines));
+	for (int i = 0; i < schema_lists_count; i++)
+		if (now.elements[i].room)
+			memset(now.elements[i].of, 0,
+			       (size_t)now.elements[i].room * sizeof(*now.elements[i].of));
 	now.refused[0] = 0;
 	now.again = false;
 	now.config = calloc(1, sizeof(*now.config));
@@ -283,7 +309,7 @@ static int parse_locked(char *text, bool whole)
 		rc = parse_once(text);
 	} while (rc == -EINVAL && now.again);
 	if (!rc && !now.complaints.count)
-		check_config(now.config, now.lines, whole, &now.complaints);
+		check_config(now.config, now.lines, now.elements, whole, &now.complaints);
 	if (!rc && !now.complaints.count)
 		rc = fill_names(now.config);
 	return rc ? rc : now.complaints.count ? -EINVAL : 0;
@@ -313,6 +339,8 @@ static int parse(const char *name, const char *text, bool whole, struct config *
 	else
 		config_free(&now.config);
 	now.config = NULL;
+	for (int i = 0; i < schema_lists_count; i++)
+		free(now.elements[i].of);
 	pthread_mutex_unlock(&parser);
 	free(copy);
 	return rc;

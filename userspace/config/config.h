@@ -20,6 +20,7 @@
 #include "../core/log.h"
 #include "../dns/lists.h"
 #include "../fastpath/fastpath.h"
+#include "../lists/reader.h"
 #include "../policy/policy.h"
 
 /* dnslist "ZONE" { ... } */
@@ -28,6 +29,18 @@ struct config_dnslist {
 	char *zone;
 	int32_t weight; /* positive: listed is bad */
 	struct dnslist_replies replies;
+};
+
+/* list "NAME" { ... } */
+#define CONFIG_LISTS 64
+#define CONFIG_LIST_NAME 31
+struct config_list {
+	char *name; /* letters, digits, ".", "_", "-" */
+	char *file;
+	enum list_format format;
+	enum gg_verdict verdict; /* GG_UNKNOWN: not said, see config_list_verdict */
+	enum gg_action action;   /* of what it denies */
+	char *message;           /* NULL: none */
 };
 #define CONFIG_BACKENDS 16
 
@@ -129,6 +142,8 @@ struct config {
 	} dns;
 	struct config_dnslist *dnslists;
 	int dnslist_count;
+	struct config_list *lists;
+	int list_count;
 };
 
 /* Reads and checks FILE. On failure returns -EINVAL (or -errno of open) and writes every complaint
@@ -144,6 +159,10 @@ void config_free(struct config **c);
 
 /* The mail servers that get the mail: backend, in gateway mode what is protected. */
 const struct endpoint *config_targets(const struct config *c, int *ret_count);
+
+/* What a list means of those it names, unless an entry says otherwise; GG_UNKNOWN: each entry says
+ * for itself. */
+enum gg_verdict config_list_verdict(const struct config_list *l);
 
 /* NULL when `to` may replace `from` in a running daemon, else the first key that needs a restart.
  */

@@ -54,6 +54,24 @@ static int read_text(const struct schema_key *k, const char *text, void *to, con
 	return keep(text, to);
 }
 
+/* As it is to stand in a reply. */
+static int read_sentence(const struct schema_key *k, const char *text, void *to, const char **why)
+{
+	size_t len = strlen(text);
+
+	if (len < k->min || len > k->max) {
+		*why = len ? "too long" : "empty";
+		return -EINVAL;
+	}
+	for (const char *p = text; *p; p++) {
+		if (*p < ' ' || *p > '~') {
+			*why = "has a character that may not stand in a reply";
+			return -EINVAL;
+		}
+	}
+	return keep(text, to);
+}
+
 static int read_hostname(const struct schema_key *k, const char *text, void *to, const char **why)
 {
 	(void)k;
@@ -316,6 +334,8 @@ static const struct kind kinds[KIND_MAX] = {
 	[KIND_DURATION] = {"a duration", "", sizeof(uint64_t), false, false, read_duration,
 			   value_duration_text},
 	[KIND_SIZE] = {"a size", "", sizeof(uint64_t), false, false, read_size, value_size_text},
+	[KIND_SENTENCE] = {"words in printable ASCII", "\"", sizeof(char *), false, true,
+			   read_sentence, NULL},
 	[KIND_WEIGHT] = {"a number", "", sizeof(int32_t), false, false, read_weight, NULL},
 	[KIND_REPLIES] = {"up to 8 masks such as \"127.0.0.2-11,127.0.1.*\"", "\"",
 			  sizeof(struct dnslist_replies), false, false, read_replies, NULL},
@@ -355,6 +375,10 @@ const char *kind_allowed(const struct schema_key *k, char *buf, size_t size)
 		snprintf(buf, size, "%s from %s to %s%s", kind->allowed, kind->print(k->min, min),
 			 kind->print(k->max, max),
 			 k->flags & KEY_SECONDS ? ", in whole seconds" : "");
+		return buf;
+	}
+	if (k->kind == KIND_SENTENCE) {
+		snprintf(buf, size, "%s, at most %d", kind->allowed, (int)k->max);
 		return buf;
 	}
 	if (k->kind == KIND_WEIGHT) {

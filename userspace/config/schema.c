@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "schema.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "../dns/resolver.h"
+#include "../smtp/smtp.h"
 
 static const struct word modes[] = {
 	{"relay", GG_MODE_RELAY, NULL},
@@ -45,6 +47,22 @@ static const struct word backend_tls[] = {
 };
 static const struct word proxy[] = {{"v2", 1, NULL}, {"no", 0, NULL}, {NULL, 0, NULL}};
 static const struct word xclient[] = {{"auto", 1, NULL}, {"no", 0, NULL}, {NULL, 0, NULL}};
+static const struct word verdicts[] = {
+	{"allow", GG_ALLOW, NULL}, {"deny", GG_DENY, NULL}, {NULL, 0, NULL}};
+static const struct word formats[] = {
+	{"cidr", LIST_CIDR, NULL},
+	{"plain", LIST_CIDR, NULL},
+	{"spamd", LIST_SPAMD, NULL},
+	{"spamhaus-drop", LIST_SPAMHAUS_DROP, NULL},
+	{"postgrey-clients", LIST_POSTGREY_CLIENTS, NULL},
+	{"postgrey-recipients", LIST_POSTGREY_RECIPIENTS, NULL},
+	{"sqlgrey-clients-ip", LIST_SQLGREY_CLIENTS_IP, NULL},
+	{"sqlgrey-clients-fqdn", LIST_SQLGREY_CLIENTS_FQDN, NULL},
+	{"postscreen-cidr", LIST_POSTSCREEN_CIDR, NULL},
+	{"access", LIST_ACCESS, NULL},
+	{NULL, 0, NULL},
+};
+_Static_assert(sizeof(formats) / sizeof(formats[0]) == LIST_FORMAT_MAX + 2, "and plain, NULL");
 
 #define AT(field) .offset = offsetof(struct config, field)
 #define LIST(field, n) .offset = offsetof(struct config, field), .count = offsetof(struct config, n)
@@ -227,6 +245,14 @@ const struct schema_key schema[] = {
   .manual = "Answers kept in memory, about 256 bytes each; the oldest one makes room." },
 };
 
+static int title_zone(const char *text, char ret[SCHEMA_TITLE])
+{
+	if (!smtp_domain_ok(text, strlen(text)))
+		return -EINVAL;
+	snprintf(ret, SCHEMA_TITLE, "%s", text);
+	return 0;
+}
+
 #define ELEMENT(field) .offset = offsetof(struct config_dnslist, field)
 
 static const struct schema_key dnslist_keys[] = {
@@ -236,9 +262,28 @@ static const struct schema_key dnslist_keys[] = {
   .manual = "Replies that mean listed; each part is a number, a range or an asterisk. Never counted: 127.0.0.1, and with 127.0.0.255, 127.255.255.* or anything outside 127 the whole answer, which then says that the list does not serve us." },
 };
 
+#define OF_LIST(field) .offset = offsetof(struct config_list, field)
+
+static const struct schema_key list_keys[] = {
+{ "list", "file", KIND_PATH, KEY_RELOAD, OF_LIST(file), .max = 4000, .example = "/etc/postgrey/whitelist_clients",
+  .manual = "The file, read as user. One that can't be read, or isn't of its format, leaves what was read before in force." },
+{ "list", "format", KIND_WORD, KEY_RELOAD, OF_LIST(format), .def = "cidr", .words = formats,
+  .manual = "What its lines are, see Lists." },
+{ "list", "verdict", KIND_WORD, KEY_RELOAD, OF_LIST(verdict), .words = verdicts, .example = "allow",
+  .manual = "What becomes of those it names: allow lets them through at once, deny refuses them. Has to be said of the formats cidr, plain and spamd; lists of postgrey and sqlgrey allow, spamhaus-drop denies; entries of postscreen-cidr and access say for themselves." },
+{ "list", "action", KIND_WORD, KEY_RELOAD, OF_LIST(action), .def = "reject", .words = value_actions,
+  .manual = "How denied addresses are treated. Denied names are rejected." },
+{ "list", "message", KIND_SENTENCE, KEY_RELOAD, OF_LIST(message), .min = 1, .max = 200, .example = "see https://www.example.org/list",
+  .manual = "Words of the refusal, for entries without words of their own." },
+};
+
+#define KEYS(keys) keys, sizeof(keys) / sizeof((keys)[0])
+
 const struct schema_list schema_lists[] = {
 { "dnslist", LIST(dnslists, dnslist_count), sizeof(struct config_dnslist), CONFIG_DNSLISTS,
-  dnslist_keys, sizeof(dnslist_keys) / sizeof(dnslist_keys[0]), "zen.example.org" },
+  KEYS(dnslist_keys), title_zone, "a domain", "a name", "zen.example.org" },
+{ "list", LIST(lists, list_count), sizeof(struct config_list), CONFIG_LISTS,
+  KEYS(list_keys), list_title, "a name of a list", "up to 31 letters, digits, dots, dashes and underscores", "senders" },
 };
 /* clang-format on */
 
@@ -249,8 +294,9 @@ const char *config_mode_text(enum gg_mode m)
 
 const int schema_lists_count = sizeof(schema_lists) / sizeof(schema_lists[0]);
 _Static_assert(sizeof(schema_lists) / sizeof(schema_lists[0]) <= SCHEMA_LISTS, "SCHEMA_LISTS");
-_Static_assert(CONFIG_DNSLISTS <= SCHEMA_ELEMENTS, "SCHEMA_ELEMENTS");
 _Static_assert(sizeof(dnslist_keys) / sizeof(dnslist_keys[0]) <= SCHEMA_ELEMENT_KEYS,
+	       "SCHEMA_ELEMENT_KEYS");
+_Static_assert(sizeof(list_keys) / sizeof(list_keys[0]) <= SCHEMA_ELEMENT_KEYS,
 	       "SCHEMA_ELEMENT_KEYS");
 
 const int schema_count = sizeof(schema) / sizeof(schema[0]);
@@ -391,7 +437,8 @@ static void print_list(FILE *f, const struct schema_list *l)
 		snprintf(line, sizeof(line), "Allowed: %s",
 			 kind_allowed(k, allowed, sizeof(allowed)));
 		print_words(f, "#\t", line);
-		fprintf(f, "#\t%s = %s\n", k->name, kind_spelling(k, k->def, value, sizeof(value)));
+		fprintf(f, "#\t%s = %s\n", k->name,
+			kind_spelling(k, k->def ? k->def : k->example, value, sizeof(value)));
 	}
 	fputs("#}\n", f);
 }

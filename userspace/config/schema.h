@@ -23,6 +23,7 @@ enum kind_id {
 	KIND_NUMBER,   /* uint32_t */
 	KIND_DURATION, /* uint64_t ms */
 	KIND_SIZE,     /* uint64_t bytes */
+	KIND_SENTENCE, /* char *, words that go into a reply */
 	KIND_WEIGHT,   /* int32_t, -max to max */
 	KIND_REPLIES,  /* struct dnslist_replies */
 	/* Lists: a pointer at offset, an int at count. min and max limit how many. */
@@ -57,6 +58,8 @@ struct schema_key {
 	const char *manual;
 };
 
+struct complaints;
+
 extern const struct schema_key schema[];
 extern const int schema_count;
 #define SCHEMA_MAX 100 /* rows of a table beside schema[] */
@@ -74,9 +77,10 @@ static inline int *schema_list_count(const void *c, const struct schema_key *k)
 
 /*
  * Sections with a title, which may stand many times: each is an element of a list in struct config
- * that begins with its title (char *, a domain). Offsets of their keys count from the element. A
- * reload may change all of them.
+ * that begins with its title (char *). Offsets of their keys count from the element. A reload may
+ * change all of them.
  */
+#define SCHEMA_TITLE 340
 struct schema_list {
 	const char *section;
 	size_t offset, count; /* in struct config: pointer, int */
@@ -84,25 +88,40 @@ struct schema_list {
 	int max;              /* elements */
 	const struct schema_key *keys;
 	int key_count;
-	const char *example; /* a title */
+	/* The title in the form in which it is kept, or -EINVAL. */
+	int (*title)(const char *text, char ret[SCHEMA_TITLE]);
+	const char *what, *allowed; /* a title, in words */
+	const char *example;        /* a title */
 };
 
 extern const struct schema_list schema_lists[];
 extern const int schema_lists_count;
-#define SCHEMA_LISTS 4
-#define SCHEMA_ELEMENTS 16
-#define SCHEMA_ELEMENT_KEYS 8
+#define SCHEMA_LISTS 6
+#define SCHEMA_ELEMENT_KEYS 12
 
 /* NULL: no such section. */
 const struct schema_list *schema_list_find(const char *section);
 /* The element with this title, made with every default when it is new: its number, or -ENOSPC,
- * -EINVAL (not a domain), -ENOMEM. */
+ * -EINVAL (not a title), -ENOMEM. */
 int schema_element(const struct schema_list *l, struct config *c, const char *title);
 static inline void *schema_element_at(const struct schema_list *l, const struct config *c, int n)
 {
 	return *(char **)((char *)c + l->offset) + (size_t)n * l->size;
 }
 void schema_lists_free(struct config *c);
+
+/* Lines on which the keys of a list's elements were set, 0: not at all. */
+struct schema_lines {
+	int (*of)[SCHEMA_ELEMENT_KEYS];
+	int room;
+};
+
+/* ---- list.c ---- */
+
+int list_title(const char *text, char ret[SCHEMA_TITLE]);
+/* What the keys of each list demand of each other. */
+void lists_check(const struct config *c, const struct schema_lines elements[SCHEMA_LISTS],
+		 struct complaints *to);
 
 /* Row number, or -1. */
 int schema_find(const char *section, const char *name);
@@ -150,8 +169,10 @@ void complain(struct complaints *c, int line, const char *key, const char *forma
 /* Before it: blanks comments and unknown sections in text (same length, same lines) and complains
  * about strings and braces left open and sections given twice. True: text may be parsed. */
 bool scan_text(char *text, struct complaints *to);
-/* After it: what keys demand of each other. lines[row] is where a key was set, 0: default. whole:
- * also what a daemon cannot run without. */
-void check_config(const struct config *c, const int *lines, bool whole, struct complaints *to);
+/* After it: what keys demand of each other. lines[row] is where a key was set, 0: default;
+ * elements[list] the same of titled sections. whole: also what a daemon cannot run without. */
+void check_config(const struct config *c, const int *lines,
+		  const struct schema_lines elements[SCHEMA_LISTS], bool whole,
+		  struct complaints *to);
 
 #endif

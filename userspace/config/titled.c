@@ -5,7 +5,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../smtp/smtp.h"
 #include "schema.h"
 
 const struct schema_list *schema_list_find(const char *section)
@@ -34,7 +33,8 @@ static int element_init(const struct schema_list *l, void *element, const char *
 	if (!*(char **)element)
 		rc = -ENOMEM;
 	for (int i = 0; i < l->key_count && !rc; i++)
-		rc = kind_read(&l->keys[i], element, l->keys[i].def, why);
+		if (l->keys[i].def)
+			rc = kind_read(&l->keys[i], element, l->keys[i].def, why);
 	if (rc)
 		element_free(l, element);
 	return rc;
@@ -44,20 +44,23 @@ int schema_element(const struct schema_list *l, struct config *c, const char *ti
 {
 	char **field = (char **)((char *)c + l->offset), *grown;
 	int *count = (int *)((char *)c + l->count), rc;
+	char kept[SCHEMA_TITLE];
 
-	for (int i = 0; i < *count; i++) {
-		if (!strcasecmp(*(char **)schema_element_at(l, c, i), title))
+	rc = l->title(title, kept);
+	if (rc)
+		return rc;
+	/* The keys of a section come one after the other: mostly it is the last one. */
+	for (int i = *count - 1; i >= 0; i--) {
+		if (!strcasecmp(*(char **)schema_element_at(l, c, i), kept))
 			return i;
 	}
-	if (!smtp_domain_ok(title, strlen(title)))
-		return -EINVAL;
 	if (*count == l->max)
 		return -ENOSPC;
 	grown = realloc(*field, ((size_t)*count + 1) * l->size);
 	if (!grown)
 		return -ENOMEM;
 	*field = grown;
-	rc = element_init(l, grown + (size_t)*count * l->size, title);
+	rc = element_init(l, grown + (size_t)*count * l->size, kept);
 	return rc ? rc : (*count)++;
 }
 

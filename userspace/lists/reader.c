@@ -16,6 +16,9 @@ enum traits {
 	VERDICTS = 1 << 1,  /* entries say whether they allow or deny */
 	A_FEED = 1 << 2,    /* never empty: an empty one was fetched badly */
 	CONTINUED = 1 << 3, /* a line that begins with a blank goes on with the last one */
+	TO_ALLOW = 1 << 4,  /* what it is for */
+	TO_DENY = 1 << 5,
+	RECIPIENTS = 1 << 6,
 };
 
 static const struct format {
@@ -26,11 +29,12 @@ static const struct format {
 } formats[LIST_FORMAT_MAX] = {
 	[LIST_CIDR] = {"cidr", line_cidr, "#;", 0},
 	[LIST_SPAMD] = {"spamd", line_spamd, "#;", 0},
-	[LIST_SPAMHAUS_DROP] = {"spamhaus-drop", line_cidr, "#;", A_FEED},
-	[LIST_POSTGREY_CLIENTS] = {"postgrey-clients", line_postgrey_client, "#", 0},
-	[LIST_POSTGREY_RECIPIENTS] = {"postgrey-recipients", line_postgrey_recipient, "#", 0},
-	[LIST_SQLGREY_CLIENTS_IP] = {"sqlgrey-clients-ip", line_sqlgrey_ip, "#", 0},
-	[LIST_SQLGREY_CLIENTS_FQDN] = {"sqlgrey-clients-fqdn", line_sqlgrey_fqdn, "#", 0},
+	[LIST_SPAMHAUS_DROP] = {"spamhaus-drop", line_cidr, "#;", A_FEED | TO_DENY},
+	[LIST_POSTGREY_CLIENTS] = {"postgrey-clients", line_postgrey_client, "#", TO_ALLOW},
+	[LIST_POSTGREY_RECIPIENTS] = {"postgrey-recipients", line_postgrey_recipient, "#",
+				      TO_ALLOW | RECIPIENTS},
+	[LIST_SQLGREY_CLIENTS_IP] = {"sqlgrey-clients-ip", line_sqlgrey_ip, "#", TO_ALLOW},
+	[LIST_SQLGREY_CLIENTS_FQDN] = {"sqlgrey-clients-fqdn", line_sqlgrey_fqdn, "#", TO_ALLOW},
 	[LIST_POSTSCREEN_CIDR] = {"postscreen-cidr", line_cidr_table, "#",
 				  IN_ORDER | VERDICTS | CONTINUED},
 	[LIST_ACCESS] = {"access", line_access, "#", VERDICTS | CONTINUED},
@@ -77,6 +81,18 @@ bool list_in_order(enum list_format f)
 bool list_has_verdicts(enum list_format f)
 {
 	return formats[f].traits & VERDICTS;
+}
+
+enum list_says list_usual(enum list_format f)
+{
+	return formats[f].traits & TO_ALLOW  ? LIST_ALLOW
+	       : formats[f].traits & TO_DENY ? LIST_DENY
+					     : LIST_LISTED;
+}
+
+bool list_of_recipients(enum list_format f)
+{
+	return formats[f].traits & RECIPIENTS;
 }
 
 /* ---- complaints ---- */

@@ -101,5 +101,9 @@ const char *list_formats(char *buf, size_t size);
 bool list_in_order(enum list_format f);
 /* Entries say for themselves whether they allow or deny; the list's verdict isn't asked. */
 bool list_has_verdicts(enum list_format f);
+/* What lists of this format are for: LIST_ALLOW, LIST_DENY; LIST_LISTED: for either. */
+enum list_says list_usual(enum list_format f);
+/* Its entries are recipients. */
+bool list_of_recipients(enum list_format f);
 
 #endif
