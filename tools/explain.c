@@ -45,6 +45,27 @@ static void print_verdict(const json_t *row, uint64_t now)
 	line("kernel", text);
 }
 
+/* "key value  (where it was set)": all keys, or those that section greylist does not set. */
+static bool print_settings(const json_t *settings, const char *name, bool all)
+{
+	char from[400], text[600];
+	bool some = false;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(settings, i, row)
+	{
+		if (!all && !strcmp(row_str(row, "from"), "greylist"))
+			continue;
+		format_safe(row_str(row, "from"), 0, from, sizeof(from));
+		snprintf(text, sizeof(text), "%-18s%-9s %s", row_str(row, "key"),
+			 row_str(row, "value"), from);
+		line(some ? "" : name, text);
+		some = true;
+	}
+	return some;
+}
+
 static void print_record(const json_t *row, uint64_t now)
 {
 	char from[300], to[300], text[160];
@@ -64,6 +85,7 @@ static void print_record(const json_t *row, uint64_t now)
 		 row_str(row, "identity"));
 	line("attempts", text);
 	line("ticket", row_str(row, "ticket"));
+	print_settings(json_object_get(row, "settings"), "settings", false);
 }
 
 static void print_source(const json_t *row, const json_t *s, uint64_t now)
@@ -164,12 +186,27 @@ static void print_outcome(const json_t *s)
 	}
 }
 
+static void print_mailbox(const json_t *s)
+{
+	char mailbox[400];
+
+	printf("mail to %s ", format_safe(row_str(s, "mailbox"), 0, mailbox, sizeof(mailbox)));
+	puts(!strcmp(row_str(s, "verdict"), "exempt") ? "is never greylisted"
+	     : !strcmp(row_str(s, "verdict"), "grey") ? "is greylisted"
+						      : "is let through: not enforced");
+	print_settings(json_object_get(s, "settings"), "settings", true);
+}
+
 static void print(const json_t *rows, const json_t *s, bool ticket)
 {
 	uint64_t now = (uint64_t)time(NULL);
 	json_t *one;
 	size_t i;
 
+	if (json_object_get(s, "mailbox")) {
+		print_mailbox(s);
+		return;
+	}
 	print_outcome(s);
 	print_kind(rows, "verdict", s, now);
 	print_kind(rows, "source", s, now);

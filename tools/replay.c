@@ -15,6 +15,7 @@
 static const char *const policies[REPLAY_POLICIES] = {"greygate", "spamd", "postgrey"};
 
 struct run {
+	struct config *config;
 	struct cli *cli;
 	const char *file;
 	struct replay *replay;
@@ -286,17 +287,25 @@ static int summary_json(const struct run *run)
 
 /* ---- settings ---- */
 
+static const struct policy_conf *policy_of(const char *recipient, const void *config)
+{
+	return &config_level(config, recipient)->policy;
+}
+
 /* The configuration's greylist, or with none at hand the defaults. */
 static int begin(struct run *run)
 {
-	struct config *c = NULL;
 	struct replay_conf conf;
-	int err = cli_settings(run->cli, &c);
+	const struct config *c;
+	int err = cli_settings(run->cli, &run->config);
 
 	if (err)
 		return err;
+	c = run->config;
 	conf = (struct replay_conf){
 		.policy = config_policy(c),
+		.policy_of = policy_of,
+		.policy_arg = c,
 		.records = c->greylist.records,
 		.exempt = c->greylist.exempt,
 		.exempt_count = c->greylist.exempt_count,
@@ -307,7 +316,6 @@ static int begin(struct run *run)
 		.compare = run->compare,
 	};
 	err = replay_new(&conf, &run->replay);
-	config_free(&c);
 	if (err)
 		cli_complain("replay: %s; lower greylist.records", strerror(-err));
 	return err;
@@ -350,9 +358,12 @@ int cmd_replay(struct cli *cli, int argc, char **argv)
 	}
 	run.file = words[0];
 	setvbuf(stdout, NULL, _IOFBF, OUTPUT_BUFFER);
-	if (begin(&run))
+	if (begin(&run)) {
+		config_free(&run.config);
 		return CLI_FAILED;
+	}
 	err = run_file(&run, !strcmp(format, "postfix"));
 	replay_free(&run.replay);
+	config_free(&run.config);
 	return err || run.bad ? CLI_FAILED : CLI_DONE;
 }

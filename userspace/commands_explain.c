@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * explain: everything that is known of an address, or of the refusal a ticket stands for, and what
- * would change it. Rows of kind verdict, source, network, record and decision; the closing object
- * says what the answer comes to.
+ * would change it; or what holds for mail to a mailbox. Rows of kind verdict, source, network,
+ * record and decision; the closing object says what the answer comes to.
  */
 #include <string.h>
 
@@ -58,13 +58,18 @@ static void explain_decisions(struct explain *e)
 static void on_record(const struct found_record *f, void *arg)
 {
 	struct explain *e = arg;
+	const struct config *c = atomic_load(&e->d->config);
+	json_t *row;
 
 	/* An IPv6 record outside the store knows its /64 only: not an address to explain. */
 	if (e->tag && !e->have_addr && f->source && f->source->len == 128) {
 		e->addr = f->source->addr;
 		e->have_addr = true;
 	}
-	emit(e, "record", row_record(&e->policy, f->rec, f->source, f->from, f->to));
+	row = row_record(e->d, f->rec, f->source, f->from, f->to);
+	if (f->to)
+		json_object_set_new(row, "settings", row_settings(config_level(c, f->to)));
+	emit(e, "record", row);
 }
 
 static int explain_records(struct explain *e)
@@ -105,7 +110,7 @@ static void explain_count(struct explain *e, const char *kind, uint64_t tag, con
 		return;
 	r = record_of(&cell);
 	if (!policy_expired(&e->policy, &r, daemon_now()))
-		emit(e, kind, row_record(&e->policy, &r, p, NULL, NULL));
+		emit(e, kind, row_record(e->d, &r, p, NULL, NULL));
 }
 
 /* What holds for the address now: "verdict" of the closing object. */
@@ -153,6 +158,20 @@ static int explain_verdict(struct explain *e)
 	return 0;
 }
 
+/* What holds for mail to a recipient, and where each key of it was set. */
+static void explain_mailbox(struct explain *e, const char *mailbox)
+{
+	const struct config_level *l = config_level(atomic_load(&e->d->config), mailbox);
+	const char *verdict = policy_recipient_exempt(mailbox)     ? "exempt"
+			      : l->greylist.mode == POLICY_ENFORCE ? "grey"
+								   : "pass";
+	json_t *s = control_summary(e->r);
+
+	json_object_set_new(s, "mailbox", row_text(mailbox));
+	json_object_set_new(s, "verdict", json_string(verdict));
+	json_object_set_new(s, "settings", row_settings(l));
+}
+
 int show_explain(struct control_reply *r, json_t *args, void *daemon)
 {
 	const char *what = control_text(args, "what");
@@ -162,14 +181,20 @@ int show_explain(struct control_reply *r, json_t *args, void *daemon)
 	int rc;
 
 	if (!what)
-		return control_fail(r, "name an address or a ticket", "nothing to explain");
+		return control_fail(r, "name an address, a ticket or a mailbox",
+				    "nothing to explain");
+	if (strchr(what, '@')) {
+		explain_mailbox(&e, what);
+		return 0;
+	}
 	e.policy = daemon_policy(d, atomic_load(&d->config));
 	e.have_addr = addr_parse(what, &e.addr) == 0;
 	if (!e.have_addr && (ticket_parse(what, &e.tag) || !e.tag))
 		return control_fail(r,
-				    "an address such as 192.0.2.7, or the 13 characters of a "
-				    "ticket",
-				    "\"%.60s\" is neither an address nor a ticket", what);
+				    "an address such as 192.0.2.7, the 13 characters of a "
+				    "ticket, or a mailbox such as bob@example.net",
+				    "\"%.60s\" is neither an address nor a ticket nor a mailbox",
+				    what);
 	if (e.tag)
 		json_object_set_new(control_summary(r), "ticket",
 				    json_string(ticket_text(e.tag, ticket)));

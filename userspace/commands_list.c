@@ -7,7 +7,6 @@
 struct listing {
 	struct daemon *d;
 	struct control_reply *r;
-	struct policy_conf policy;
 	struct reasons reasons;
 	enum gg_verdict verdict; /* GG_UNKNOWN: any */
 	enum gg_origin origin;   /* GG_BY_NOBODY: any */
@@ -42,7 +41,7 @@ static void on_record(const struct found_record *f, void *arg)
 	struct listing *l = arg;
 
 	if (!l->gone)
-		emit(l, "record", row_record(&l->policy, f->rec, f->source, f->from, f->to));
+		emit(l, "record", row_record(l->d, f->rec, f->source, f->from, f->to));
 }
 
 static int list_verdicts(struct listing *l)
@@ -80,7 +79,6 @@ static const struct {
 static void begin(struct listing *l, struct control_reply *r, struct daemon *d)
 {
 	*l = (struct listing){.d = d, .r = r};
-	l->policy = daemon_policy(d, atomic_load(&d->config));
 }
 
 int show_list(struct control_reply *r, json_t *args, void *daemon)

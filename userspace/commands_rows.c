@@ -141,9 +141,31 @@ static const char *state_text(const struct record *r)
 					 : "source";
 }
 
-json_t *row_record(const struct policy_conf *c, const struct record *r, const struct prefix *source,
+json_t *row_settings(const struct config_level *l)
+{
+	char value[CONFIG_VALUE], from[POLICY_MAILBOX + 20];
+	json_t *rows = json_array();
+	const char *name;
+
+	for (int i = 0; (name = config_level_key(l, i, value)); i++) {
+		const struct config_level *of = l->from[i];
+
+		snprintf(from, sizeof(from), "%s%s%s", config_level_kind(of), of->title ? " " : "",
+			 of->title ? of->title : "");
+		json_array_append_new(rows, json_pack("{s:s, s:s, s:o}", "key", name, "value",
+						      value, "from", row_text(from)));
+	}
+	return rows;
+}
+
+json_t *row_record(const struct daemon *d, const struct record *r, const struct prefix *source,
 		   const char *from, const char *to)
 {
+	const struct config *config = atomic_load(&d->config);
+	/* Without the recipient: what holds for everyone. */
+	const struct policy_conf conf =
+		daemon_level(d, to ? config_level(config, to) : &config->everyone);
+	const struct policy_conf *c = &conf;
 	char net[PREFIX_TEXT], ticket[TICKET_TEXT];
 	json_t *row = json_object();
 	struct prefix p;
@@ -213,7 +235,7 @@ json_t *row_decision(const struct recent_entry *e)
 struct walk {
 	struct daemon *d;
 	const struct record_filter *filter;
-	struct policy_conf policy;
+	struct policy_conf lifetimes;
 	uint32_t now, since; /* records used since then may not have reached the store */
 	uint64_t *seen;      /* tags among those that the store had */
 	size_t count, room;
@@ -239,7 +261,7 @@ static bool record_wanted(const struct walk *w, const struct record *r)
 		return false;
 	if (f->addr && !record_is_of(r, f->addr))
 		return false;
-	return !policy_expired(&w->policy, r, w->now);
+	return !policy_expired(&w->lifetimes, r, w->now);
 }
 
 static bool remember(struct walk *w, uint64_t tag)
@@ -257,6 +279,14 @@ static bool remember(struct walk *w, uint64_t tag)
 	}
 	w->seen[w->count++] = tag;
 	return true;
+}
+
+/* By the lifetimes of its recipient, which may be shorter than the longest. */
+static bool is_over(const struct walk *w, const struct record *r, const char *to)
+{
+	const struct config *c = atomic_load(&w->d->config);
+
+	return policy_expired(&config_level(c, to)->policy, r, w->now);
 }
 
 static bool on_stored(const struct store_item *item, void *arg)
@@ -279,7 +309,8 @@ static bool on_stored(const struct store_item *item, void *arg)
 	f.to = item->text + strnlen(item->text, STORE_TEXT - 1) + 1;
 	if (r.state == RECORD_SOURCE)
 		f.from = f.to = NULL;
-	w->see(&f, w->arg);
+	if (!f.to || !is_over(w, &r, f.to))
+		w->see(&f, w->arg);
 	return true;
 }
 
@@ -343,7 +374,7 @@ int records_each(struct daemon *d, struct control_reply *r, const struct record_
 	size_t cursor = 0;
 	int rc = 0;
 
-	w.policy = daemon_policy(d, atomic_load(&d->config));
+	w.lifetimes = daemon_lifetimes(d, atomic_load(&d->config));
 	if (store_healthy(d)) {
 		w.since = w.now - LAG;
 		rc = walk_store(d, r, STORE_RECORD, on_stored, &w);

@@ -19,8 +19,10 @@ bool row_kernel(const struct daemon *d, const struct prefix *p, struct gg_entry 
 json_t *row_verdict(const struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
 		    const char *reason, uint32_t added);
 /* source: full address if known, else NULL; from and to may be NULL. */
-json_t *row_record(const struct policy_conf *c, const struct record *r, const struct prefix *source,
+json_t *row_record(const struct daemon *d, const struct record *r, const struct prefix *source,
 		   const char *from, const char *to);
+/* The keys that hold for a recipient, each with the section that set it. */
+json_t *row_settings(const struct config_level *l);
 json_t *row_decision(const struct recent_entry *e);
 
 /* ---- walks over what is known ---- */

@@ -49,6 +49,23 @@ struct policy_conf daemon_policy(const struct daemon *d, const struct config *c)
 	return p;
 }
 
+struct policy_conf daemon_level(const struct daemon *d, const struct config_level *l)
+{
+	struct policy_conf p = l->policy;
+
+	memcpy(p.key, d->key, sizeof(p.key));
+	return p;
+}
+
+struct policy_conf daemon_lifetimes(const struct daemon *d, const struct config *c)
+{
+	struct policy_conf p = daemon_policy(d, c);
+
+	p.window = config_window(c);
+	p.keep = config_keep(c);
+	return p;
+}
+
 /* ---- the store's queue of everyone but the workers ---- */
 
 /* What is queued here must not be lost, and none of the callers is in a hurry: a full queue is
@@ -420,8 +437,7 @@ void daemon_apply(struct daemon *d, const struct config *from, const struct conf
 		fastpath_set_limits(d->fastpath, to->limit.new_per_source, to->limit.new_per_cpu);
 	}
 	if (d->store)
-		store_ops_of(d->store)->lifetimes(d->store, (uint32_t)(to->greylist.window / 1000),
-						  (uint32_t)(to->greylist.keep / 1000));
+		store_ops_of(d->store)->lifetimes(d->store, config_window(to), config_keep(to));
 	log_set_format(to->log);
 }
 

@@ -133,6 +133,11 @@ int daemon_trap_del(struct daemon *d, const char *mailbox);
 
 /* Policy settings of a config, with the installation's key. */
 struct policy_conf daemon_policy(const struct daemon *d, const struct config *c);
+/* The same of what holds for a recipient. */
+struct policy_conf daemon_level(const struct daemon *d, const struct config_level *l);
+/* The same with the longest lifetimes that any recipient's records have: for those who do not know
+ * whose record it is. */
+struct policy_conf daemon_lifetimes(const struct daemon *d, const struct config *c);
 
 /* Fills records, verdicts and traps from the store; before the writer runs. */
 int daemon_load(struct daemon *d);

@@ -363,6 +363,7 @@ void delivery_judged(struct delivery *d, const struct judgement *j)
 	memcpy(a->ids, j->ids, sizeof(a->ids));
 	a->count = (uint8_t)j->count;
 	a->delay_class = (uint8_t)j->decision.delay_class;
+	a->level = j->level;
 }
 
 static void accept_recipient(struct worker *w, struct session *s, struct delivery *d)

@@ -18,6 +18,7 @@
 
 struct sweeping {
 	struct daemon *daemon;
+	struct policy_conf lifetimes;
 	uint32_t now, keep;
 	struct prefix extend[256]; /* of this round; more wait for the next */
 	uint32_t last_seen[256];
@@ -69,10 +70,9 @@ static void read_back(struct daemon *d, uint32_t now, uint32_t keep)
 static bool over(const struct cell *cell, void *arg)
 {
 	const struct sweeping *s = arg;
-	const struct policy_conf p = daemon_policy(s->daemon, atomic_load(&s->daemon->config));
 	struct record r = record_of(cell);
 
-	return policy_expired(&p, &r, s->now);
+	return policy_expired(&s->lifetimes, &r, s->now);
 }
 
 static bool drop_expired(const struct prefix *p, const struct verdict_entry *e, void *arg)
@@ -173,7 +173,7 @@ void daemon_tick(struct daemon *d)
 	const struct config *c = atomic_load(&d->config);
 	uint32_t keep = (uint32_t)(c->greylist.keep / 1000);
 	uint32_t every = keep / 8 < SWEEP_MAX ? keep / 8 : SWEEP_MAX;
-	struct sweeping s = {.daemon = d, .now = daemon_now()};
+	struct sweeping s = {.daemon = d, .now = daemon_now(), .lifetimes = daemon_lifetimes(d, c)};
 
 	ticks++;
 	look_for_trouble(d);

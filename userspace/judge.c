@@ -240,23 +240,40 @@ static void refuse_manners(struct worker *w, struct session *s, const char *why,
 
 /* ---- the recipient ---- */
 
-static void note_attempt(struct worker *w, struct session *s, const struct policy_attempt *attempt,
-			 const struct policy_identity *ids, int count,
-			 enum policy_class delay_class)
+/* An attempt and what the records say of it. */
+struct weighed {
+	const struct config_level *level;
+	struct policy_conf policy;
+	struct policy_attempt attempt;
+	struct policy_evidence known; /* with what the client has shown; attempt points to it */
+	struct policy_identity ids[POLICY_RUNGS];
+	int count;
+	struct policy_decision decision;
+};
+
+/* Whether this attempt is one that waits, or would outside learn mode. */
+static bool waits(const struct policy_decision *d)
+{
+	return d->verdict == POLICY_GREY || d->reason == REASON_LEARN;
+}
+
+static void note_attempt(struct worker *w, struct session *s, const struct weighed *x)
 {
 	const struct smtp *smtp = session_smtp(w, s);
 	char text[STORE_TEXT];
 
+	if (!waits(&x->decision))
+		return;
 	store_text_pair(text, smtp->reverse.text, smtp->forward.text);
-	for (int i = 0; i < count; i++) {
-		struct policy_edit edit = {.conf = &w->policy,
-					   .attempt = attempt,
-					   .rung = ids[i].rung,
-					   .delay_class = delay_class,
+	for (int i = 0; i < x->count; i++) {
+		struct policy_edit edit = {.conf = &x->policy,
+					   .attempt = &x->attempt,
+					   .rung = x->ids[i].rung,
+					   .delay_class = x->decision.delay_class,
 					   .now = w->wall};
 		struct cell victim;
 
-		if (table_edit(w->daemon->records, ids[i].tag, policy_edit_attempt, &edit,
+		if (table_edit(w->daemon->records, x->ids[i].tag, policy_edit_attempt, &edit,
 			       &victim) == 1)
 			counter_add(&w->counters, COUNT_records_evicted, 1);
 		store_record(w, s, &edit, text, false, 0);
@@ -329,16 +346,18 @@ static void let_through(struct worker *w, uint32_t n, const struct judgement *j)
 
 /* Which records a delivery matures; the one that decided last, so that what the store says of it
  * holds for all. */
-static void choose(struct judgement *j, const struct policy_identity *ids, int count)
+static void choose(struct judgement *j, const struct weighed *x)
 {
-	const struct policy_decision *d = &j->decision;
+	const struct policy_decision *d = &x->decision;
 	struct policy_identity decided = {d->rung, d->tag};
 
+	j->decision = *d;
+	j->level = x->level;
 	if (d->reason == REASON_EXEMPT || d->reason == REASON_OFF)
 		return; /* there is no record to mature */
-	for (int i = 0; i < count; i++)
-		if (ids[i].tag != decided.tag && policy_marks(d, &ids[i]))
-			j->ids[j->count++] = ids[i];
+	for (int i = 0; i < x->count; i++)
+		if (x->ids[i].tag != decided.tag && policy_marks(d, &x->ids[i]))
+			j->ids[j->count++] = x->ids[i];
 	j->ids[j->count++] = decided;
 }
 
@@ -363,21 +382,14 @@ static bool refused(struct worker *w, struct session *s, struct smtp *smtp)
 	return false;
 }
 
-/* An attempt and what the records say of it. */
-struct weighed {
-	struct policy_attempt attempt;
-	struct policy_evidence known; /* with what the client has shown; attempt points to it */
-	struct policy_identity ids[POLICY_RUNGS];
-	int count;
-	struct policy_decision decision;
-};
-
 static void weigh(struct worker *w, const struct session *s, const struct smtp *smtp,
 		  struct weighed *x)
 {
 	struct record records[POLICY_RUNGS] = {0};
 	const struct policy_evidence *evidence = evidence_of(w, s);
 
+	x->level = config_level(w->config, smtp->forward.text);
+	x->policy = daemon_level(w->daemon, x->level);
 	x->attempt = (struct policy_attempt){.src = s->src,
 					     .sender = smtp->reverse.text,
 					     .recipient = smtp->forward.text,
@@ -387,26 +399,14 @@ static void weigh(struct worker *w, const struct session *s, const struct smtp *
 		sanity_evidence(s, &x->known);
 		x->attempt.evidence = &x->known;
 	}
-	x->count = policy_identities(&w->policy, &x->attempt, x->ids);
+	x->count = policy_identities(&x->policy, &x->attempt, x->ids);
 	for (int i = 0; i < x->count; i++) {
 		struct cell cell;
 
 		if (table_get(w->daemon->records, x->ids[i].tag, &cell))
 			records[i] = record_of(&cell);
 	}
-	x->decision = policy_decide(&w->policy, &x->attempt, x->ids, records, x->count, w->wall);
-}
-
-/* Whether this attempt is one that waits, or would outside learn mode. */
-static bool waits(const struct policy_decision *d)
-{
-	return d->verdict == POLICY_GREY || d->reason == REASON_LEARN;
-}
-
-static void note(struct worker *w, struct session *s, const struct weighed *x)
-{
-	if (waits(&x->decision))
-		note_attempt(w, s, &x->attempt, x->ids, x->count, x->decision.delay_class);
+	x->decision = policy_decide(&x->policy, &x->attempt, x->ids, records, x->count, w->wall);
 }
 
 void judge_recipient(struct worker *w, uint32_t n)
@@ -433,7 +433,8 @@ void judge_recipient(struct worker *w, uint32_t n)
 		let_through(w, n, &j);
 		return;
 	}
-	if (!exempt && w->policy.mode != POLICY_OFF && evidence_wait(w, n))
+	if (!exempt && config_level(w->config, smtp->forward.text)->policy.mode != POLICY_OFF &&
+	    evidence_wait(w, n))
 		return;
 	weigh(w, s, smtp, &x);
 	j.decision = x.decision;
@@ -444,13 +445,13 @@ void judge_recipient(struct worker *w, uint32_t n)
 		delivery_recipient(w, n, &j);
 		return;
 	}
-	note(w, s, &x);
+	note_attempt(w, s, &x);
 	if (x.decision.verdict == POLICY_GREY) {
 		defer(w, s, &x.decision);
 		smtp_rcpt_done(smtp, false);
 		return;
 	}
-	choose(&j, x.ids, x.count);
+	choose(&j, &x);
 	let_through(w, n, &j);
 }
 
@@ -463,15 +464,14 @@ static bool judge_bounce(struct worker *w, uint32_t n, struct delivery *d)
 	struct weighed x;
 
 	weigh(w, s, smtp, &x);
-	note(w, s, &x);
+	note_attempt(w, s, &x);
 	if (x.decision.verdict == POLICY_GREY) {
 		defer(w, s, &x.decision);
 		smtp_data_done(smtp, false);
 		delivery_drop(w, s);
 		return false;
 	}
-	j.decision = x.decision;
-	choose(&j, x.ids, x.count);
+	choose(&j, &x);
 	delivery_judged(d, &j);
 	note_passed(w, n, &j);
 	return true;
@@ -515,8 +515,14 @@ static void earn(struct worker *w, const struct session *s, const struct policy_
 {
 	static const char nothing[STORE_TEXT];
 	struct prefix host = addr_host(&s->src), network = addr_network(&s->src);
+	struct policy_conf conf = w->policy;
 	struct policy_edit e = *from;
 
+	/* What the recipient's level asks for, in records that are everyone's. */
+	conf.mode = from->conf->mode;
+	conf.promote_after = from->conf->promote_after;
+	conf.promote_net_after = from->conf->promote_net_after;
+	e.conf = &conf;
 	e.rung = RUNG_ADDRESS;
 	table_edit(w->daemon->records, policy_source_tag(&w->policy, &s->src), policy_edit_source,
 		   &e, NULL);
@@ -544,7 +550,8 @@ bool judge_delivered(struct worker *w, uint32_t n, const struct delivery *d)
 
 	for (uint32_t i = 0; i < d->accepted_count; i++) {
 		const struct accepted *a = &d->accepted[i];
-		struct policy_edit edit = {.conf = &w->policy,
+		struct policy_conf conf = a->level ? daemon_level(w->daemon, a->level) : w->policy;
+		struct policy_edit edit = {.conf = &conf,
 					   .attempt = &attempt,
 					   .delay_class = (enum policy_class)a->delay_class,
 					   .now = w->wall};

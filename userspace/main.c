@@ -87,8 +87,8 @@ static int open_store(struct process *p, const struct config *c)
 				  .map_bytes = STORE_FIRST < c->limit.store ? STORE_FIRST
 									    : c->limit.store,
 				  .max_bytes = c->limit.store,
-				  .window = (uint32_t)(c->greylist.window / 1000),
-				  .keep = (uint32_t)(c->greylist.keep / 1000),
+				  .window = config_window(c),
+				  .keep = config_keep(c),
 				  .sync = true};
 	const struct timespec pause = {.tv_nsec = 50000000};
 	int rc = store_open_lmdb(&conf, &d->store, d->key, p->err, sizeof(p->err));

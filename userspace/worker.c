@@ -395,6 +395,8 @@ static void turn(struct worker *w)
 	else
 		ring_submit(&w->rings[0], 1, wait);
 	read_clocks(w);
+	/* Who was told that a reload is done finds it done, however long this worker slept. */
+	read_config(w);
 	w->busy = reap(w, &w->rings[0]);
 	secure_turn(w);
 }

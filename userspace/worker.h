@@ -131,6 +131,7 @@ struct dialog {
 /* A decision that lets a recipient through, and the records that its delivery matures. */
 struct judgement {
 	struct policy_decision decision;
+	const struct config_level *level;         /* of the recipient; NULL where count is 0 */
 	struct policy_identity ids[POLICY_RUNGS]; /* the one that decided comes last */
 	int count;                                /* 0: none (allowed source, exempt) */
 	bool at_data;                             /* null sender: not decided before DATA */
@@ -140,6 +141,7 @@ struct judgement {
 struct accepted {
 	struct policy_identity ids[POLICY_RUNGS]; /* as in its judgement */
 	uint8_t count, delay_class;
+	const struct config_level *level;
 	char text[STORE_TEXT]; /* sender NUL recipient NUL */
 };
 

@@ -266,6 +266,52 @@ static void check_low_priority(const struct check *c)
 			 relay ? "listen" : "protect");
 }
 
+static int key_of(const struct schema_list *l, const char *name)
+{
+	for (int i = 0; i < l->key_count; i++)
+		if (!strcmp(l->keys[i].name, name))
+			return i;
+	return -1;
+}
+
+/* What a level says itself must go with what it takes from wider ones. */
+static void check_level(const struct check *c, const struct schema_list *l, int n,
+			const int own[SCHEMA_ELEMENT_KEYS])
+{
+	const void *level = schema_element_at(l, c->config, n);
+	char name[80];
+
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+		const struct order *o = &orders[i];
+		int less = key_of(l, o->shorter), more = key_of(l, o->longer);
+		uint64_t shorter, longer;
+
+		if (strcmp(o->section, "greylist") != 0 || less < 0 || more < 0 ||
+		    (!own[less] && !own[more]))
+			continue;
+		shorter = *(uint64_t *)schema_field(level, &l->keys[less]);
+		longer = *(uint64_t *)schema_field(level, &l->keys[more]);
+		if (shorter < longer || (o->equal && shorter == longer) ||
+		    (o->both && (!own[less] || !own[more])))
+			continue;
+		complain(c->to, later(own[less], own[more]),
+			 schema_name(&l->keys[less], name, sizeof(name)), "%s", o->words);
+	}
+}
+
+static void check_levels(const struct check *c, const struct schema_lines lines[SCHEMA_LISTS])
+{
+	for (int i = 0; i < schema_lists_count; i++) {
+		const struct schema_list *l = &schema_lists[i];
+
+		if (!(l->keys[0].flags & KEY_LEVEL))
+			continue;
+		for (int n = 0; n < *(int *)((char *)c->config + l->count) && n < lines[i].room;
+		     n++)
+			check_level(c, l, n, lines[i].of[n]);
+	}
+}
+
 void check_config(const struct config *c, const int *lines,
 		  const struct schema_lines elements[SCHEMA_LISTS], bool whole,
 		  struct complaints *to)
@@ -277,6 +323,7 @@ void check_config(const struct config *c, const int *lines,
 	check_patterns(&check);
 	check_low_priority(&check);
 	check_times(&check);
+	check_levels(&check, elements);
 	check_tls(&check);
 	check_verified(&check);
 	lists_check(c, elements, to);

@@ -246,7 +246,7 @@ static int parse_once(const char *text)
 		if (now.elements[i].room)
 			memset(now.elements[i].of, 0,
 			       (size_t)now.elements[i].room * sizeof(*now.elements[i].of));
-	now.refused[0] = 0;
+	memcpy(now.refused, "\n", 2); /* what no title can be */
 	now.again = false;
 	now.config = calloc(1, sizeof(*now.config));
 	if (!now.config)
@@ -308,6 +308,8 @@ static int parse_locked(char *text, bool whole)
 		config_free(&now.config);
 		rc = parse_once(text);
 	} while (rc == -EINVAL && now.again);
+	if (!rc && !now.complaints.count)
+		rc = levels_finish(now.config, now.elements);
 	if (!rc && !now.complaints.count)
 		check_config(now.config, now.lines, now.elements, whole, &now.complaints);
 	if (!rc && !now.complaints.count)
@@ -404,6 +406,7 @@ void config_free(struct config **c)
 	for (int i = 0; i < schema_count; i++)
 		kind_free(&schema[i], *c);
 	schema_lists_free(*c);
+	levels_free(*c);
 	free(*c);
 	*c = NULL;
 }
@@ -432,21 +435,4 @@ const char *config_needs_restart(const struct config *from, const struct config 
 			return schema_name(&schema[i], name, sizeof(name));
 	}
 	return NULL;
-}
-
-struct policy_conf config_policy(const struct config *c)
-{
-	return (struct policy_conf){
-		.mode = c->greylist.mode,
-		.match = c->greylist.match,
-		.delay = {[CLASS_CLEAN] = (uint32_t)(c->greylist.delay_clean / 1000),
-			  [CLASS_DEFAULT] = (uint32_t)(c->greylist.delay / 1000),
-			  [CLASS_SUSPICIOUS] = (uint32_t)(c->greylist.delay_suspicious / 1000)},
-		.jitter = c->greylist.jitter,
-		.window = (uint32_t)(c->greylist.window / 1000),
-		.keep = (uint32_t)(c->greylist.keep / 1000),
-		.promote_after = c->greylist.promote_after,
-		.promote_net_after = c->greylist.promote_net_after,
-		.hammer = c->greylist.hammer,
-	};
 }

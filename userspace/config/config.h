@@ -54,6 +54,37 @@ enum config_tls {
 	CONFIG_TLS_VERIFIED,
 };
 
+struct config_greylist {
+	enum policy_mode mode;
+	enum policy_match match;
+	uint64_t delay_clean, delay, delay_suspicious; /* ms */
+	uint32_t jitter;                               /* percent */
+	uint64_t window, keep;                         /* ms */
+	uint32_t promote_after, promote_net_after;
+	uint32_t hammer; /* attempts a minute */
+	/* What follows is not a recipient's. */
+	uint32_t sample;       /* every Nth connection of a learned source */
+	uint32_t records;      /* most records in RAM */
+	struct prefix *exempt; /* sources that are never greylisted */
+	int exempt_count;
+};
+
+/*
+ * What holds for mail to some recipients: section greylist, domain "NAME" { ... } or mailbox "NAME"
+ * { ... }. A key that a section leaves out is taken, when the whole file was read, from the next
+ * wider one: a mailbox's domain, ".example.net" that covers all below it, section greylist.
+ */
+#define CONFIG_LEVEL_KEYS 11
+#define CONFIG_LEVELS 10000 /* domains, and mailboxes */
+struct config_level {
+	char *title;                     /* in canonical form; NULL: section greylist */
+	struct config_greylist greylist; /* with what was taken from wider ones */
+	struct policy_conf policy;       /* the same; key is left to the caller */
+	const struct config_level *from[CONFIG_LEVEL_KEYS]; /* where each key was set; of a key
+							     * with its default: section greylist */
+	bool whole;                                         /* nothing is left to be taken */
+};
+
 struct config {
 	char *hostname;
 	enum gg_mode mode;
@@ -82,19 +113,7 @@ struct config {
 		uint64_t first, interval, deny_limit; /* ms */
 		uint32_t max_sessions;
 	} stutter;
-	struct {
-		enum policy_mode mode;
-		enum policy_match match;
-		uint64_t delay_clean, delay, delay_suspicious; /* ms */
-		uint32_t jitter;                               /* percent */
-		uint64_t window, keep;                         /* ms */
-		uint32_t promote_after, promote_net_after;
-		uint32_t hammer;       /* attempts a minute */
-		uint32_t sample;       /* every Nth connection of a learned source */
-		uint32_t records;      /* most records in RAM */
-		struct prefix *exempt; /* sources that are never greylisted */
-		int exempt_count;
-	} greylist;
+	struct config_greylist greylist;
 	struct {
 		char **addresses, **hosted;
 		int address_count, hosted_count;
@@ -144,6 +163,10 @@ struct config {
 	int dnslist_count;
 	struct config_list *lists;
 	int list_count;
+	struct config_level everyone, *domains, *mailboxes;
+	int domain_count, mailbox_count;
+	struct config_level **levels; /* domains and mailboxes by the hash of their titles */
+	uint32_t level_mask;
 };
 
 /* Reads and checks FILE. On failure returns -EINVAL (or -errno of open) and writes every complaint
@@ -168,8 +191,21 @@ enum gg_verdict config_list_verdict(const struct config_list *l);
  */
 const char *config_needs_restart(const struct config *from, const struct config *to);
 
-/* What the policy is to know of it; the key is left to the caller. */
+/* What the policy is to know of section greylist; the key is left to the caller. */
 struct policy_conf config_policy(const struct config *c);
+/* The longest lifetimes of any level, for what does not know whose record it is. s */
+uint32_t config_window(const struct config *c);
+uint32_t config_keep(const struct config *c);
+
+/* What holds for a recipient as it stands in RCPT; never NULL. Lives as long as the config. Costs a
+ * hash of the address, and one of each of its domains while there are levels such as
+ * ".example.net"; allocates nothing. */
+const struct config_level *config_level(const struct config *c, const char *recipient);
+/* "greylist", "domain" or "mailbox". */
+const char *config_level_kind(const struct config_level *l);
+/* A key of a level by its number: name, and the value as people write it. NULL: no more keys. */
+#define CONFIG_VALUE 24
+const char *config_level_key(const struct config_level *l, int n, char ret_value[CONFIG_VALUE]);
 
 /* Prints the sample file: every key with its default and its words. */
 void config_print_sample(FILE *f);

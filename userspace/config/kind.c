@@ -496,6 +496,27 @@ void kind_free(const struct schema_key *k, void *c)
 	*schema_list_count(c, k) = 0;
 }
 
+void kind_copy(const struct schema_key *k, void *to, const void *from)
+{
+	memcpy(schema_field(to, k), schema_field(from, k), kinds[k->kind].size);
+}
+
+const char *kind_value(const struct schema_key *k, const void *c, char *buf, size_t size)
+{
+	const struct kind *kind = &kinds[k->kind];
+	const void *field = schema_field(c, k);
+	char text[VALUE_TEXT];
+
+	if (k->words)
+		snprintf(buf, size, "%s", word_text(k->words, *(const int *)field));
+	else
+		snprintf(buf, size, "%s",
+			 kind->print(kind->size == sizeof(uint32_t) ? *(const uint32_t *)field
+								    : *(const uint64_t *)field,
+				     text));
+	return buf;
+}
+
 bool kind_equal(const struct schema_key *k, const void *a, const void *b)
 {
 	const struct kind *kind = &kinds[k->kind];

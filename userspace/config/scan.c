@@ -2,8 +2,8 @@
 /*
  * What libconfuse 3.3 does not tell, or tells wrongly: it counts every line of a comment twice,
  * takes a comment after "=" for a value, accepts a file that ends inside a section or a comment,
- * names the end of the file when a quote is missing, and gives up at the first unknown section. So
- * its input is walked once beforehand.
+ * names the end of the file when a quote is missing, gives up at the first unknown section, and
+ * says nothing of an empty list. So its input is walked once beforehand.
  */
 #include <string.h>
 
@@ -17,9 +17,15 @@
 struct scan {
 	char *p;
 	int line;
-	int depth, open[2]; /* lines of the open braces */
-	bool value;         /* "=" was seen: a brace opens a list */
-	char *word;         /* last word at top level: the name of a section, if a brace follows */
+	int depth, open[2];  /* lines of the open braces */
+	bool value;          /* "=" was seen: a brace opens a list */
+	const char *section; /* whose keys these are; NULL: of one that is not in schema[] */
+	int row;             /* of the key that is being set, or -1 */
+	bool list, empty;    /* within its braces; nothing stood there so far */
+	int set[SCHEMA_MAX]; /* by row: line where it was set before */
+	bool was_empty[SCHEMA_MAX];
+	char *word; /* last word before a value: the name of a section, if a brace follows, or key
+		     */
 	size_t word_len;
 	int word_line;
 	char *unknown; /* first byte of the unknown section being walked */
@@ -96,6 +102,7 @@ static void open_section(struct scan *s)
 		if (!strcmp(section, name))
 			break;
 	}
+	s->section = NULL;
 	if (schema_list_find(name))
 		return;
 	if (!section && schema_find("", name) >= 0)
@@ -114,16 +121,49 @@ static void open_section(struct scan *s)
 				 "this section stands already on line %d; put its keys together",
 				 s->seen[i].line);
 	}
+	s->section = section;
 	if (s->seen_count < SECTIONS) {
 		s->seen[s->seen_count].name = section;
 		s->seen[s->seen_count++].line = s->word_line;
 	}
 }
 
+/* The key before an equal sign. */
+static void begin_value(struct scan *s)
+{
+	char name[40];
+
+	s->value = true;
+	s->row = -1;
+	if (!s->word || !s->section || s->word_len >= sizeof(name))
+		return;
+	memcpy(name, s->word, s->word_len);
+	name[s->word_len] = 0;
+	s->row = schema_find(s->section, name);
+	s->empty = true;
+}
+
+/* Of two settings that both hold something libconfuse tells. */
+static void end_value(struct scan *s)
+{
+	char name[80];
+
+	s->value = false;
+	if (s->row < 0)
+		return;
+	if (s->set[s->row] && (s->empty || s->was_empty[s->row]))
+		complain(s->to, s->word_line, schema_name(&schema[s->row], name, sizeof(name)),
+			 "set already on line %d; a key may stand only once", s->set[s->row]);
+	s->set[s->row] = s->word_line;
+	s->was_empty[s->row] = s->empty;
+	s->row = -1;
+}
+
 static void open_brace(struct scan *s)
 {
 	if (s->depth == 0 && !s->value)
 		open_section(s);
+	s->list = s->value;
 	if (s->depth < 2)
 		s->open[s->depth] = s->line;
 	s->depth++;
@@ -138,13 +178,25 @@ static void close_brace(struct scan *s)
 		s->fatal = true;
 		return;
 	}
+	if (s->list)
+		end_value(s);
+	s->list = false;
 	s->value = false;
 	if (--s->depth)
 		return;
 	s->word = NULL;
+	s->section = "";
 	if (s->unknown)
 		blank(s->unknown, s->p);
 	s->unknown = NULL;
+}
+
+/* A word or a string that is a value, or one of a list. */
+static void take_value(struct scan *s)
+{
+	s->empty = false;
+	if (s->value && !s->list)
+		end_value(s);
 }
 
 static void take_word(struct scan *s)
@@ -153,31 +205,31 @@ static void take_word(struct scan *s)
 
 	if (!len)
 		len = 1; /* a stray character: libconfuse's to judge */
-	if (s->depth == 0 && !s->value) {
+	if (!s->value) {
 		s->word = s->p;
 		s->word_len = len;
 		s->word_line = s->line;
 	}
-	s->value = s->value && s->depth > 0;
+	take_value(s);
 	s->p += len;
 }
 
 bool scan_text(char *text, struct complaints *to)
 {
-	struct scan s = {.p = text, .line = 1, .to = to};
+	struct scan s = {.p = text, .line = 1, .to = to, .section = "", .row = -1};
 
 	while (*s.p && !s.fatal) {
 		if (*s.p == '#' || (s.p[0] == '/' && (s.p[1] == '/' || s.p[1] == '*'))) {
 			skip_comment(&s);
 		} else if (*s.p == '"' || *s.p == '\'') {
 			skip_string(&s);
-			s.value = s.value && s.depth > 0;
+			take_value(&s);
 		} else if (*s.p == '{') {
 			open_brace(&s);
 		} else if (*s.p == '}') {
 			close_brace(&s);
 		} else if (*s.p == '=') {
-			s.value = true;
+			begin_value(&s);
 			s.p++;
 		} else if (strchr(" \t\r\n", *s.p)) {
 			s.line += *s.p++ == '\n';

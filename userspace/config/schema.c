@@ -76,6 +76,33 @@ _Static_assert(sizeof(formats) / sizeof(formats[0]) == LIST_FORMAT_MAX + 2, "and
 #define GIB (1024 * MIB)
 
 /* clang-format off */
+/* What may be different for a domain or a mailbox. */
+#define GREYLIST_KEYS(SECTION, FIELD, MORE) \
+{ SECTION, "mode", KIND_WORD, KEY_RELOAD | (MORE), FIELD(mode), .def = "enforce", .words = policies, \
+  .manual = "enforce: greylist. learn: only note what would have waited. off: neither." }, \
+{ SECTION, "match", KIND_WORD, KEY_RELOAD | (MORE), FIELD(match), .def = "network", .words = matches, \
+  .manual = "network: a retry counts from the same network (/24 of IPv4, /64 of IPv6), from the same SPF domain, or from hosts of the same organisation. address: only from the same address." }, \
+{ SECTION, "delay_clean", KIND_DURATION, KEY_RELOAD | KEY_SECONDS | (MORE), FIELD(delay_clean), .def = "60s", .max = DAY, \
+  .manual = "Delay of a source that looks good." }, \
+{ SECTION, "delay", KIND_DURATION, KEY_RELOAD | KEY_SECONDS | (MORE), FIELD(delay), .def = "300s", .max = DAY, \
+  .manual = "Delay of a source nothing is known of." }, \
+{ SECTION, "delay_suspicious", KIND_DURATION, KEY_RELOAD | KEY_SECONDS | (MORE), FIELD(delay_suspicious), .def = "900s", .max = DAY, \
+  .manual = "Delay of a source that looks bad." }, \
+{ SECTION, "jitter", KIND_NUMBER, KEY_RELOAD | (MORE), FIELD(jitter), .def = "20", .max = 50, \
+  .manual = "Percent by which a delay is longer or shorter, fixed for each triplet by a secret." }, \
+{ SECTION, "window", KIND_DURATION, KEY_RELOAD | KEY_SECONDS | (MORE), FIELD(window), .def = "24h", .min = SECOND, .max = 30 * DAY, \
+  .manual = "A retry counts until this long after the first attempt." }, \
+{ SECTION, "keep", KIND_DURATION, KEY_RELOAD | KEY_SECONDS | (MORE), FIELD(keep), .def = "36d", .min = SECOND, .max = 3650 * DAY, \
+  .manual = "How long a passed triplet or a learned source is kept after its last use." }, \
+{ SECTION, "promote_after", KIND_NUMBER, KEY_RELOAD | (MORE), FIELD(promote_after), .def = "2", .max = 65535, \
+  .manual = "Distinct passed triplets after which a source is allowed as a whole. 0: never." }, \
+{ SECTION, "promote_net_after", KIND_NUMBER, KEY_RELOAD | (MORE), FIELD(promote_net_after), .def = "4", .max = 65535, \
+  .manual = "Learned sources of one network (/24 of IPv4, /64 of IPv6) after which the network is allowed as a whole. 0: never." }, \
+{ SECTION, "hammer", KIND_NUMBER, KEY_RELOAD | (MORE), FIELD(hammer), .def = "10", .max = 65535, \
+  .manual = "Attempts a minute on one triplet; each one more lowers its class and so makes it wait longer. 0: none does." },
+#define AT_GREYLIST(field) AT(greylist.field)
+#define AT_LEVEL(field) .offset = offsetof(struct config_level, greylist.field)
+
 const struct schema_key schema[] = {
 { "", "hostname", KIND_HOSTNAME, KEY_RELOAD, AT(hostname), .example = "mx1.example.net",
   .manual = "Name in the banner and in EHLO. Default: the name of this machine." },
@@ -121,28 +148,7 @@ const struct schema_key schema[] = {
 { "stutter", "max_sessions", KIND_NUMBER, KEY_RELOAD, AT(stutter.max_sessions), .def = "100000", .max = 10000000,
   .manual = "Sessions stuttered at once; more than that are answered without delay." },
 
-{ "greylist", "mode", KIND_WORD, KEY_RELOAD, AT(greylist.mode), .def = "enforce", .words = policies,
-  .manual = "enforce: greylist. learn: only note what would have waited. off: neither." },
-{ "greylist", "match", KIND_WORD, KEY_RELOAD, AT(greylist.match), .def = "network", .words = matches,
-  .manual = "network: a retry counts from the same network (/24 of IPv4, /64 of IPv6), from the same SPF domain, or from hosts of the same organisation. address: only from the same address." },
-{ "greylist", "delay_clean", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(greylist.delay_clean), .def = "60s", .max = DAY,
-  .manual = "Delay of a source that looks good." },
-{ "greylist", "delay", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(greylist.delay), .def = "300s", .max = DAY,
-  .manual = "Delay of a source nothing is known of." },
-{ "greylist", "delay_suspicious", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(greylist.delay_suspicious), .def = "900s", .max = DAY,
-  .manual = "Delay of a source that looks bad." },
-{ "greylist", "jitter", KIND_NUMBER, KEY_RELOAD, AT(greylist.jitter), .def = "20", .max = 50,
-  .manual = "Percent by which a delay is longer or shorter, fixed for each triplet by a secret." },
-{ "greylist", "window", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(greylist.window), .def = "24h", .min = SECOND, .max = 30 * DAY,
-  .manual = "A retry counts until this long after the first attempt." },
-{ "greylist", "keep", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(greylist.keep), .def = "36d", .min = SECOND, .max = 3650 * DAY,
-  .manual = "How long a passed triplet or a learned source is kept after its last use." },
-{ "greylist", "promote_after", KIND_NUMBER, KEY_RELOAD, AT(greylist.promote_after), .def = "2", .max = 65535,
-  .manual = "Distinct passed triplets after which a source is allowed as a whole. 0: never." },
-{ "greylist", "promote_net_after", KIND_NUMBER, KEY_RELOAD, AT(greylist.promote_net_after), .def = "4", .max = 65535,
-  .manual = "Learned sources of one network (/24 of IPv4, /64 of IPv6) after which the network is allowed as a whole. 0: never." },
-{ "greylist", "hammer", KIND_NUMBER, KEY_RELOAD, AT(greylist.hammer), .def = "10", .max = 65535,
-  .manual = "Attempts a minute on one triplet; each one more lowers its class and so makes it wait longer. 0: none does." },
+GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
 { "greylist", "sample", KIND_NUMBER, KEY_RELOAD, AT(greylist.sample), .def = "64", .max = 1000000,
   .manual = "host mode: every Nth new connection of a learned source goes through the daemon, without delay, so that one gone bad is noticed. 0: none; 1: all." },
 { "greylist", "records", KIND_NUMBER, 0, AT(greylist.records), .def = "1m", .min = 1000, .max = 1000000000,
@@ -276,6 +282,8 @@ static const struct schema_key list_keys[] = {
 { "list", "message", KIND_SENTENCE, KEY_RELOAD, OF_LIST(message), .min = 1, .max = 200, .example = "see https://www.example.org/list",
   .manual = "Words of the refusal, for entries without words of their own." },
 };
+static const struct schema_key domain_keys[] = { GREYLIST_KEYS("domain", AT_LEVEL, KEY_LEVEL) };
+static const struct schema_key mailbox_keys[] = { GREYLIST_KEYS("mailbox", AT_LEVEL, KEY_LEVEL) };
 
 #define KEYS(keys) keys, sizeof(keys) / sizeof((keys)[0])
 
@@ -284,6 +292,10 @@ const struct schema_list schema_lists[] = {
   KEYS(dnslist_keys), title_zone, "a domain", "a name", "zen.example.org" },
 { "list", LIST(lists, list_count), sizeof(struct config_list), CONFIG_LISTS,
   KEYS(list_keys), list_title, "a name of a list", "up to 31 letters, digits, dots, dashes and underscores", "senders" },
+{ "domain", LIST(domains, domain_count), sizeof(struct config_level), CONFIG_LEVELS,
+  KEYS(domain_keys), level_domain, "a domain", "a name, or with a dot before it all names below it,", "example.net" },
+{ "mailbox", LIST(mailboxes, mailbox_count), sizeof(struct config_level), CONFIG_LEVELS,
+  KEYS(mailbox_keys), level_mailbox, "a mail address", "an address", "ceo@example.net" },
 };
 /* clang-format on */
 
@@ -298,6 +310,9 @@ _Static_assert(sizeof(dnslist_keys) / sizeof(dnslist_keys[0]) <= SCHEMA_ELEMENT_
 	       "SCHEMA_ELEMENT_KEYS");
 _Static_assert(sizeof(list_keys) / sizeof(list_keys[0]) <= SCHEMA_ELEMENT_KEYS,
 	       "SCHEMA_ELEMENT_KEYS");
+_Static_assert(sizeof(domain_keys) / sizeof(domain_keys[0]) == CONFIG_LEVEL_KEYS &&
+		       CONFIG_LEVEL_KEYS <= SCHEMA_ELEMENT_KEYS,
+	       "CONFIG_LEVEL_KEYS");
 
 const int schema_count = sizeof(schema) / sizeof(schema[0]);
 _Static_assert(sizeof(schema) / sizeof(schema[0]) <= SCHEMA_MAX, "SCHEMA_MAX");
@@ -433,10 +448,12 @@ static void print_list(FILE *f, const struct schema_list *l)
 	for (int i = 0; i < l->key_count; i++) {
 		const struct schema_key *k = &l->keys[i];
 
-		print_words(f, "#\t", k->manual);
-		snprintf(line, sizeof(line), "Allowed: %s",
-			 kind_allowed(k, allowed, sizeof(allowed)));
-		print_words(f, "#\t", line);
+		if (!(k->flags & KEY_LEVEL)) {
+			print_words(f, "#\t", k->manual);
+			snprintf(line, sizeof(line), "Allowed: %s",
+				 kind_allowed(k, allowed, sizeof(allowed)));
+			print_words(f, "#\t", line);
+		}
 		fprintf(f, "#\t%s = %s\n", k->name,
 			kind_spelling(k, k->def ? k->def : k->example, value, sizeof(value)));
 	}

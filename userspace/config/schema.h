@@ -43,6 +43,7 @@ enum schema_flags {
 	KEY_RELOAD = 1 << 0,  /* a reload may change it */
 	KEY_SECONDS = 1 << 1, /* counted in whole seconds */
 	KEY_SAMPLE = 1 << 2,  /* the sample file sets it: there is no default to work with */
+	KEY_LEVEL = 1 << 3,   /* of a titled section: left out, a wider section's counts */
 };
 
 struct schema_key {
@@ -122,6 +123,14 @@ int list_title(const char *text, char ret[SCHEMA_TITLE]);
 /* What the keys of each list demand of each other. */
 void lists_check(const struct config *c, const struct schema_lines elements[SCHEMA_LISTS],
 		 struct complaints *to);
+/* ---- level.c ---- */
+
+int level_domain(const char *text, char ret[SCHEMA_TITLE]);
+int level_mailbox(const char *text, char ret[SCHEMA_TITLE]);
+/* When the whole file was read: fills what the levels take from each other, and the index. lines:
+ * by number in schema_lists. -ENOMEM. */
+int levels_finish(struct config *c, const struct schema_lines lines[SCHEMA_LISTS]);
+void levels_free(struct config *c);
 
 /* Row number, or -1. */
 int schema_find(const char *section, const char *name);
@@ -146,6 +155,10 @@ bool kind_is_list(enum kind_id kind);
 bool kind_equal(const struct schema_key *k, const void *a, const void *b);
 /* Frees what the field holds and leaves it empty. */
 void kind_free(const struct schema_key *k, void *c);
+/* Copies a value that owns nothing. */
+void kind_copy(const struct schema_key *k, void *to, const void *from);
+/* A number, duration or word as people write it. Returns buf. */
+const char *kind_value(const struct schema_key *k, const void *c, char *buf, size_t size);
 /* "a duration from 1s to 10m": for complaints and the manual. Returns buf. */
 const char *kind_allowed(const struct schema_key *k, char *buf, size_t size);
 /* How a value is spelled in a file: with quotes and braces where they are needed. Returns buf. */

@@ -33,7 +33,7 @@ static int element_init(const struct schema_list *l, void *element, const char *
 	if (!*(char **)element)
 		rc = -ENOMEM;
 	for (int i = 0; i < l->key_count && !rc; i++)
-		if (l->keys[i].def)
+		if (l->keys[i].def && !(l->keys[i].flags & KEY_LEVEL))
 			rc = kind_read(&l->keys[i], element, l->keys[i].def, why);
 	if (rc)
 		element_free(l, element);

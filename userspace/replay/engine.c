@@ -123,6 +123,7 @@ static void trap(struct replay *r, const struct addr *src, bool hit)
 /* ---- the records ---- */
 
 struct triplet {
+	struct policy_conf policy;
 	struct policy_attempt attempt;
 	struct policy_identity ids[POLICY_RUNGS];
 	int count;
@@ -132,7 +133,7 @@ static struct policy_edit edit_of(struct replay *r, const struct triplet *t,
 				  enum policy_class delay_class, int i)
 {
 	return (struct policy_edit){
-		.conf = &r->conf.policy,
+		.conf = &t->policy,
 		.attempt = &t->attempt,
 		.rung = t->ids[i].rung,
 		.delay_class = delay_class,
@@ -146,11 +147,15 @@ static struct policy_decision decide(struct replay *r, struct triplet *t)
 	struct policy_decision d;
 	struct cell cell;
 
-	t->count = policy_identities(&r->conf.policy, &t->attempt, t->ids);
+	if (r->conf.policy_of) {
+		t->policy = *r->conf.policy_of(t->attempt.recipient, r->conf.policy_arg);
+		memcpy(t->policy.key, fixed_key, sizeof(fixed_key));
+	}
+	t->count = policy_identities(&t->policy, &t->attempt, t->ids);
 	for (int i = 0; i < t->count; i++)
 		if (table_get(r->records, t->ids[i].tag, &cell))
 			records[i] = record_of(&cell);
-	d = policy_decide(&r->conf.policy, &t->attempt, t->ids, records, t->count, r->now);
+	d = policy_decide(&t->policy, &t->attempt, t->ids, records, t->count, r->now);
 	for (int i = 0; i < t->count && (d.verdict == POLICY_GREY || d.reason == REASON_LEARN);
 	     i++) {
 		struct policy_edit e = edit_of(r, t, d.delay_class, i);
@@ -163,9 +168,15 @@ static struct policy_decision decide(struct replay *r, struct triplet *t)
 static void promote(struct replay *r, const struct triplet *t, struct policy_edit *e)
 {
 	const struct policy_conf *c = &r->conf.policy;
+	struct policy_conf asked = *c;
 	struct prefix host = addr_host(&t->attempt.src), network = addr_network(&t->attempt.src);
 	uint32_t until = r->now + c->keep;
 
+	/* What the recipient's settings ask for, in records that are everyone's. */
+	asked.mode = t->policy.mode;
+	asked.promote_after = t->policy.promote_after;
+	asked.promote_net_after = t->policy.promote_net_after;
+	e->conf = &asked;
 	table_edit(r->records, policy_source_tag(c, &t->attempt.src), policy_edit_source, e, NULL);
 	if (e->promote && !verdicts_get(r->verdicts, &host, r->now, NULL))
 		put_allowed(r, &host, GG_BY_LEARNING, until);
@@ -200,7 +211,8 @@ static void deliver(struct replay *r, const struct triplet *t, const struct poli
 
 static void answer(struct replay *r, const struct replay_attempt *a, struct replay_answer *ret)
 {
-	struct triplet t = {.attempt = {.src = a->src,
+	struct triplet t = {.policy = r->conf.policy,
+			    .attempt = {.src = a->src,
 					.sender = a->sender,
 					.recipient = a->recipient,
 					.evidence = &a->evidence}};

@@ -25,6 +25,9 @@ struct replay_attempt {
 /* What a list of prefixes and trap addresses in the settings adds to the policy's. */
 struct replay_conf {
 	struct policy_conf policy; /* key is not read */
+	/* What holds for a recipient instead; NULL: nothing else for any. */
+	const struct policy_conf *(*policy_of)(const char *recipient, const void *arg);
+	const void *policy_arg;
 	size_t records;
 	const struct prefix *exempt;
 	int exempt_count;

@@ -257,6 +257,13 @@ struct wrong {
 
 static const struct wrong wrongs[] = {
 	/* keys and sections */
+	{GOOD "listen = {}", {"F:3: listen: set already on line 1; a key may stand only once"}},
+	{GOOD "interfaces = { }\n\ninterfaces = {\"eth0\"}",
+	 {"F:5: interfaces: set already on line 3"}},
+	{GOOD "trap { addresses = {}\n addresses = { # none\n } }",
+	 {"F:4: trap.addresses: set already on line 3"}},
+	{GOOD "interfaces = {\n}\ntls { key = {} }\ninterfaces = {}",
+	 {"F:6: interfaces: set already on line 3"}},
 	{GOOD "fooo = 1", {"F:3: fooo: unknown key; known here are hostname, mode,"}},
 	{GOOD "\nmde = relay\n", {"F:4: mde: unknown key, did you mean mode; known here are "}},
 	{GOOD "a = 1\nb = {1, 2}\na = 3",

@@ -229,9 +229,9 @@ static void sections(void **state)
 	char known[200];
 
 	(void)state;
-	assert_string_equal(
-		schema_known(NULL, known, sizeof(known)),
-		"stutter, greylist, trap, limit, check, tls, upstream, dns, dnslist, list");
+	assert_string_equal(schema_known(NULL, known, sizeof(known)),
+			    "stutter, greylist, trap, limit, check, tls, upstream, dns, dnslist, "
+			    "list, domain, mailbox");
 	assert_null(schema_section(8));
 	assert_int_equal(schema_find("stutter", "delay"), -1);
 	assert_int_equal(schema_find("", "first"), -1);
