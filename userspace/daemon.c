@@ -310,15 +310,22 @@ static void drop_record(struct daemon *d, uint64_t tag)
 	store_record_del(d, &r);
 }
 
+static void unlearn(struct daemon *d, const struct prefix *p, const char *reason)
+{
+	struct verdict_entry e;
+
+	if (verdicts_get(d->verdicts, p, 0, &e) && e.verdict == GG_ALLOW &&
+	    e.origin == GG_BY_LEARNING)
+		verdict_del(d, p, reason);
+}
+
 void daemon_demote(struct daemon *d, const struct addr *src, const char *reason)
 {
 	const struct policy_conf p = daemon_policy(d, atomic_load(&d->config));
-	struct prefix network = addr_network(src);
-	struct verdict_entry e;
+	const struct prefix host = addr_host(src), network = addr_network(src);
 
-	if (verdicts_get(d->verdicts, &network, 0, &e) && e.verdict == GG_ALLOW &&
-	    e.origin == GG_BY_LEARNING)
-		verdict_del(d, &network, reason);
+	unlearn(d, &host, reason);
+	unlearn(d, &network, reason);
 	drop_record(d, policy_source_tag(&p, src));
 	drop_record(d, policy_network_tag(&p, src));
 }
@@ -389,10 +396,10 @@ size_t daemon_forget(struct daemon *d, const struct prefix *p)
 	struct forgetting f = {d, p, 0};
 	size_t cursor = 0;
 
+	verdicts_walk(d->verdicts, daemon_now(), forget_verdict, &f);
 	/* A network that is allowed for what this source did, too, would go on allowing it. */
 	if (p->len > addr_network(&p->addr).len)
 		daemon_demote(d, &p->addr, "operator");
-	verdicts_walk(d->verdicts, daemon_now(), forget_verdict, &f);
 	while (table_sweep(d->records, &cursor, SWEEP_BUCKETS, forget_record, &f))
 		;
 	while (table_sweep(d->conducts, &cursor, SWEEP_BUCKETS, forget_conduct, &f))

@@ -112,8 +112,8 @@ int daemon_verdict_del(struct daemon *d, const struct prefix *p); /* -ENOENT */
 /* A source is let through for the keep of the policy, because of what it or its network has done;
  * what somebody has said of the prefix before stands. 0, -EEXIST, -ENOSPC. Any thread. */
 int daemon_promote(struct daemon *d, const struct prefix *p, uint32_t keep);
-/* A source lost its good name, `reason` says why: what its network had learned goes, and both begin
- * to earn it anew. Its own verdict is the caller's. Any thread. */
+/* A source lost its good name, `reason` says why: what it and its network had learned goes, and
+ * both begin to earn it anew. Any thread. */
 void daemon_demote(struct daemon *d, const struct addr *src, const char *reason);
 /* A place in the store's queue, waited for if need be (NULL: there is no store, or it is far
  * behind), and its publishing. Under verdict_lock, so that all who are no workers are one producer.

@@ -385,7 +385,7 @@ static void on_rcpt(struct worker *w, uint32_t n, struct delivery *d)
 	hand_back(w, s, d);
 	s->wait = WAIT_NONE;
 	if (d->mail_done)
-		trapping_answer(w, s, d->up.code, d->up.reply);
+		standing_recipient(w, s, d->up.code, d->up.reply);
 	smtp_rcpt_done(session_smtp(w, s), good);
 	if (!good)
 		delivery_log(w, d, s, d->up.code >= 500 ? "deny" : "defer", "recipient",
@@ -416,6 +416,7 @@ static void on_data(struct worker *w, uint32_t n, struct delivery *d)
 		return;
 	}
 	s->wait = WAIT_NONE;
+	standing_message(w, s, d->up.code);
 	delivery_log(w, d, s, d->up.code >= 500 ? "deny" : "defer", "data", d->up.reply);
 	delivery_drop(w, s); /* its transaction still stands over there */
 }
@@ -448,8 +449,8 @@ static void on_text(struct worker *w, uint32_t n, struct delivery *d)
 		     : d->up.code >= 500 ? "deny"
 					 : "defer",
 		     "data", d->up.reply);
+	standing_message(w, s, d->up.code);
 	if (good) {
-		trapping_delivered(w, s);
 		counter_add(&w->counters, COUNT_relayed, 1);
 		counter_add(&w->counters, COUNT_relayed_bytes, (int64_t)d->bytes);
 		if (judge_delivered(w, n, d)) {

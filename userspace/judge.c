@@ -132,6 +132,12 @@ static void remember(struct worker *w, const struct session *s, const struct smt
 	recent_add(w->recent, &e);
 }
 
+void judge_remember(struct worker *w, struct session *s, const char *verdict, const char *reason)
+{
+	remember(w, s, session_smtp(w, s), policy_source_tag(&w->policy, &s->src), verdict, reason,
+		 0, 0);
+}
+
 void judge_begin(struct worker *w, struct session *s, struct log_line *l, enum log_event event)
 {
 	const struct smtp *smtp = session_smtp(w, s);

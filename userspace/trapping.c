@@ -31,23 +31,6 @@ static const struct {
 			  "too many unknown recipients in a row, at last "},
 };
 
-/* ---- conduct ---- */
-
-static struct conduct_edit conduct(struct worker *w, const struct session *s,
-				   enum conduct_event event, uint32_t until)
-{
-	struct conduct_edit e = {.event = event,
-				 .src = s->src,
-				 .now = w->wall,
-				 .until = until,
-				 .memory = (uint32_t)(w->config->trap.max / 1000),
-				 .row = w->policy.window};
-
-	table_edit(w->daemon->conducts, policy_conduct_tag(&w->policy, &s->src), conduct_edit, &e,
-		   NULL);
-	return e;
-}
-
 static uint8_t trapped_before(struct worker *w, const struct session *s)
 {
 	struct conduct c;
@@ -108,7 +91,7 @@ static void deny(struct worker *w, struct session *s, enum bait bait)
 	s->trapped |= hit;
 	if (!hit)
 		return;
-	conduct(w, s, CONDUCT_TRAPPED, e.expires);
+	standing_note(w, s, &s->src, CONDUCT_TRAPPED, e.expires);
 	counter_add(&w->counters, COUNT_trapped, 1);
 	judge_begin(w, s, &l, LOG_TRAP);
 	log_str(&l, "reason", baits[bait].reason);
@@ -163,21 +146,16 @@ static bool knows_not(int code, const char *reply)
 
 void trapping_answer(struct worker *w, struct session *s, int code, const char *reply)
 {
-	struct conduct_edit e;
+	uint32_t harvest = w->config->trap.harvest;
+	struct conduct c;
 
-	if (!may_trap(w, s) || s->denied || !w->config->trap.harvest)
+	if (!harvest || s->denied || !may_trap(w, s))
 		return;
 	if (code / 100 == 2)
-		conduct(w, s, CONDUCT_KNOWN, 0);
+		standing_note(w, s, &s->src, CONDUCT_KNOWN, 0);
 	if (!knows_not(code, reply))
 		return;
-	e = conduct(w, s, CONDUCT_UNKNOWN, 0);
-	if (conduct_harvests(&e.after, w->config->trap.harvest))
+	c = standing_note(w, s, &s->src, CONDUCT_UNKNOWN, 0);
+	if (conduct_harvests(&c, harvest))
 		deny(w, s, BAIT_HARVEST);
-}
-
-void trapping_delivered(struct worker *w, struct session *s)
-{
-	if (may_trap(w, s))
-		conduct(w, s, CONDUCT_DELIVERED, 0);
 }

@@ -14,6 +14,7 @@
  *   doors.c     by which of our addresses it came
  *   judge.c     what is thought of a source and of a recipient; what a delivery changes
  *   trapping.c  who walks into a trap
+ *   standing.c  what the mail server's answers make of a source
  *   delivery.c  the connection to the mail server behind a session
  *   backend.c   which mail server, its health, TLS to it
  *   message.c   the message through it
@@ -34,6 +35,7 @@
 #include "loop/pool.h"
 #include "loop/ring.h"
 #include "loop/wheel.h"
+#include "policy/conduct.h"
 #include "relay/upstream.h"
 #include "smtp/smtp.h"
 #include "tls/tls.h"
@@ -391,6 +393,8 @@ void judge_leave(struct worker *w, struct session *s);
 void judge_log(struct worker *w, const struct session *s, struct log_line *l, enum log_event event);
 /* The same with the envelope and the evidence. */
 void judge_begin(struct worker *w, struct session *s, struct log_line *l, enum log_event event);
+/* A decision for explain to show. */
+void judge_remember(struct worker *w, struct session *s, const char *verdict, const char *reason);
 
 /* ---- trapping.c ---- */
 
@@ -399,9 +403,17 @@ void judge_begin(struct worker *w, struct session *s, struct log_line *l, enum l
 const char *trapping_recipient(struct worker *w, struct session *s, const char **ret_reason);
 /* A source that is in a trap already sends mail. */
 void trapping_again(struct worker *w, struct session *s);
-/* What the mail server said to the recipient; it took the message. */
+/* What the mail server said to the recipient. */
 void trapping_answer(struct worker *w, struct session *s, int code, const char *reply);
-void trapping_delivered(struct worker *w, struct session *s);
+
+/* ---- standing.c ---- */
+
+/* One event for the conduct of `whose`, the source or its network; what it adds up to. */
+struct conduct standing_note(struct worker *w, const struct session *s, const struct addr *whose,
+			     enum conduct_event event, uint32_t until);
+/* What the mail server said to the recipient, to DATA or to the end of the message. */
+void standing_recipient(struct worker *w, struct session *s, int code, const char *reply);
+void standing_message(struct worker *w, struct session *s, int code);
 
 /* ---- doors.c ---- */
 

@@ -1,18 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Promotion of sources and of their networks, and demotion with each cause: a trap, the operator,
-# idleness; in the daemon, in the kernel's maps, over a restart.
+# Promotion of sources and of their networks, and demotion with each cause: a trap, the mail
+# server's refusals, the operator, idleness; in the daemon, in the kernel's maps, over a restart.
 # shellcheck source=selftests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 net_up || bail "network namespaces"
 mkdir "$T/backend"
 start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/backend" 2>"$T/backend.log"
-greylist="delay = 1s  delay_clean = 1s  delay_suspicious = 1s  jitter = 0  promote_after = 1  promote_net_after = 2"
+greylist="delay = 1s  delay_clean = 1s  delay_suspicious = 1s  jitter = 0  promote_after = 1  promote_net_after = 2  demote_after = 10"
 trap_conf='addresses = {"trap@example.net"}  life = 300s  action = reject'
 gate_conf
 gate_start || bail "greygated starts"
 pass "greygated starts"
+ip -n client addr add 2001:db8:1::5/64 dev c0 nodad
 
 net_key() { # prefix: the bytes of a key of net4 or net6
 	$PYTHON -c 'import ipaddress,struct,sys
@@ -76,6 +77,43 @@ check "and demoted" log_wait event=demote src=203.0.113.7 reason=trap
 like "the null sender is never trapped" "$(attempt 203.0.113.8 $GATE4 '' trap@example.net)" '^S: 250'
 check "its place stays" learned 203.0.113.8
 between "demotions are counted" "$(counter demoted)" 2 2
+
+# ---- what the mail server refuses ----
+# learned: 203.0.113.8 by itself, 2001:db8:1::/64 as a network
+refused() { # source times
+	local i
+	for i in $(seq "$2"); do
+		talk "$1" "$(server_for "$1")" 'EHLO client.example.org' "MAIL FROM:<spam$i@sender.example>" \
+			'RCPT TO:<user1@example.net>' ':if 250' DATA ':if 354' ':body -' QUIT
+	done >"$T/refused"
+}
+try 203.0.113.8 good@sender.example >/dev/null
+echo '554 5.7.1 spam' >"$T/backend/dot"
+refused 203.0.113.8 5
+like "its own answers: handed back" "$(cat "$T/refused")" '^S: 554 5\.7\.1 spam'
+check "a few refusals among what was taken cost nothing" learned 203.0.113.8
+refused 203.0.113.8 4
+refuse "half of ten refused: its place is lost" learned 203.0.113.8
+refuse "in the kernel's map too" map_is 203.0.113.8 GG_ALLOW
+check "that is logged" log_wait event=demote src=203.0.113.8 reason=refused
+like "explain tells" "$(gg explain 203.0.113.8)" 'demote \(refused\)'
+echo '550 5.7.1 go away' >"$T/backend/rcpt"
+refused 2001:db8:1::5 20
+refuse "a network's hosts together lose its place" learned 2001:db8:1::/64
+check "that is logged, too" log_wait event=demote src=2001:db8:1::/64 reason=refused
+check "and what its hosts earned themselves stays" learned 2001:db8:1::8
+for i in $(seq 12); do talk 2001:db8:1::8 $GATE6 'EHLO client.example.org' 'MAIL FROM:<>' 'RCPT TO:<user1@example.net>' QUIT; done >/dev/null
+check "callouts that are refused cost nothing" learned 2001:db8:1::8
+rm "$T/backend/dot" "$T/backend/rcpt"
+check "demoted, it waits as at first" greylisted 203.0.113.8 "anew@sender.example"
+check "its retry is delivered" retried 203.0.113.8 "anew@sender.example"
+check "and it is learned anew" learned 203.0.113.8
+gg forget 2001:db8:1::/64 >/dev/null
+for h in 2001:db8:1::7 2001:db8:1::8; do
+	check "$h waits" greylisted $h "more-${h//:/x}@sender.example"
+	check "$h retries" retried $h "more-${h//:/x}@sender.example"
+done
+check "their network is learned anew" learned 2001:db8:1::/64
 
 # ---- the operator ----
 check "forget one host" gg forget 2001:db8:1::7

@@ -149,6 +149,10 @@ const struct schema_key schema[] = {
   .manual = "Sessions stuttered at once; more than that are answered without delay." },
 
 GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
+{ "greylist", "demote_refused", KIND_NUMBER, KEY_RELOAD, AT(greylist.demote_refused), .def = "50", .max = 100,
+  .manual = "Percent of a learned source's recipients and messages refused by the mail server with 5xx at which it loses its place. 0: never." },
+{ "greylist", "demote_after", KIND_NUMBER, KEY_RELOAD, AT(greylist.demote_after), .def = "10", .min = 1, .max = 200,
+  .manual = "Recipients and messages, refused or taken, before demote_refused counts." },
 { "greylist", "sample", KIND_NUMBER, KEY_RELOAD, AT(greylist.sample), .def = "64", .max = 1000000,
   .manual = "host mode: every Nth new connection of a learned source goes through the daemon, without delay, so that one gone bad is noticed. 0: none; 1: all." },
 { "greylist", "records", KIND_NUMBER, 0, AT(greylist.records), .def = "1m", .min = 1000, .max = 1000000000,

@@ -51,6 +51,9 @@ bool conduct_edit(struct cell *cell, bool found, void *edit)
 		if (c.traps < UINT8_MAX)
 			c.traps++;
 		break;
+	case CONDUCT_DEMOTED:
+		c.good = c.bad = 0;
+		break;
 	default: /* a visit: that it was is all there is to know */
 		break;
 	}

@@ -35,6 +35,7 @@ enum conduct_event {
 	CONDUCT_REFUSED,   /* a recipient or a message was refused for good */
 	CONDUCT_VISIT,     /* it came to a door that is not the last one */
 	CONDUCT_TRAPPED,   /* until `until` */
+	CONDUCT_DEMOTED,   /* good and bad begin anew */
 	CONDUCT_MAX
 };
 

@@ -59,6 +59,8 @@ static const struct {
 	{"greylist", "keep", "37d", false},
 	{"greylist", "promote_after", "3", false},
 	{"greylist", "promote_net_after", "5", false},
+	{"greylist", "demote_refused", "0", false},
+	{"greylist", "demote_after", "11", false},
 	{"greylist", "hammer", "0", false},
 	{"greylist", "sample", "65", false},
 	{"greylist", "records", "2m", true},

@@ -116,6 +116,8 @@ static void old_merits_fade(void **state)
 		assert_true(c.good + c.bad < CONDUCT_SPAN);
 	}
 	assert_in_range(n, 20, CONDUCT_SPAN);
+	c = happen(&t, CONDUCT_DEMOTED, NOW, 0);
+	assert_int_equal(c.good + c.bad, 0);
 }
 
 static void traps_are_remembered_from_their_end(void **state)
