@@ -14,10 +14,13 @@
 #define AF_INET 2 /* linux/socket.h */
 #define AF_INET6 10
 
-/* Where it goes, or false: to the stack. */
-static __always_inline bool find_way(struct xdp_md *ctx, const struct plain *p,
+/* Where it goes, or false: to the stack. Walking the policy rules, of which the daemon's own are
+ * some, would take longer than all the rest. */
+static __always_inline bool find_way(struct xdp_md *ctx, const struct plain *p, __u32 main_routes,
 				     struct bpf_fib_lookup *way)
 {
+	__u32 how = main_routes ? BPF_FIB_LOOKUP_DIRECT : 0;
+
 	struct ipv6hdr *ip6;
 	struct iphdr *ip4;
 
@@ -44,13 +47,14 @@ static __always_inline bool find_way(struct xdp_md *ctx, const struct plain *p,
 		__builtin_memcpy(way->ipv6_src, &ip6->saddr, 16);
 		__builtin_memcpy(way->ipv6_dst, &ip6->daddr, 16);
 	}
-	if (bpf_fib_lookup(ctx, way, sizeof(*way), 0) != BPF_FIB_LKUP_RET_SUCCESS)
+	if (bpf_fib_lookup(ctx, way, sizeof(*way), how) != BPF_FIB_LKUP_RET_SUCCESS)
 		return false;
 	return way->ifindex != ctx->ingress_ifindex && bpf_map_lookup_elem(&ports, &way->ifindex);
 }
 
-/* XDP_REDIRECT, or XDP_PASS with the frame as it was. Not inlined, as is_connected. */
-__attribute__((noinline)) int forward(struct xdp_md *ctx)
+/* XDP_REDIRECT, or XDP_PASS with the frame as it was. main_routes: what it is for is not this
+ * machine, and no policy rule has a say. Not inlined, as is_connected. */
+__attribute__((noinline)) int forward(struct xdp_md *ctx, __u32 main_routes)
 {
 	struct bpf_fib_lookup way = {};
 	struct ipv6hdr *ip6;
@@ -59,7 +63,7 @@ __attribute__((noinline)) int forward(struct xdp_md *ctx)
 	__u32 sum;
 
 	if (!parse_plain((void *)(long)ctx->data, (void *)(long)ctx->data_end, &p) ||
-	    p.eth->h_dest[0] & 1 || !find_way(ctx, &p, &way)) {
+	    p.eth->h_dest[0] & 1 || !find_way(ctx, &p, main_routes, &way)) {
 		count(GG_STAT_forward_stack);
 		return XDP_PASS;
 	}

@@ -12,6 +12,7 @@
 
 #include "forward.h"
 #include "gate.h"
+#include "heartbeat.h"
 #include "index.h"
 #include "limit.h"
 #include "lists.h"
@@ -44,7 +45,7 @@ __attribute__((noinline)) int answer(struct xdp_md *ctx, const struct packet *p)
 	if (!is_protected(switches, &from))
 		goto other;
 	if (!is_connected(ctx, p))
-		return forward(ctx);
+		return forward(ctx, false);
 	count(GG_STAT_local_flow);
 	return XDP_PASS;
 other:
@@ -170,7 +171,8 @@ __noinline int judge(struct xdp_md *ctx, const struct packet *parsed)
 	if (dropped)
 		action = XDP_DROP;
 	else if (gateway && decision.route == GG_TO_MTA)
-		action = forward(ctx);
+		action = forward(ctx, switches->flags & GG_CONF_MAIN_ROUTES &&
+					      daemon_alive(switches, now));
 	/* A connection that passes is marked where it is decided: in host mode with the choice of
 	 * its listener, in gateway mode by tc. */
 	decided = dropped || decision.cause == GG_STAT_tarpit_syn ||

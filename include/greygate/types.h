@@ -119,6 +119,9 @@ struct gg_vip {
 };
 
 #define GG_CONF_OPEN_WHEN_DOWN (1u << 0)
+/* No policy rule on this machine but the usual ones and ours: the main table alone says the way of
+ * what isn't for this machine itself. */
+#define GG_CONF_MAIN_ROUTES (1u << 1)
 
 /* Value of conf[0]: switches the programs read at run time. */
 struct gg_conf {

@@ -2,7 +2,7 @@
 /*
  * loadgen: first contacts with an SMTP server, as many as it takes.
  *
- * A closed loop of N connections, each from an address out of 127.0.0.0/8 and with a sender of its
+ * A closed loop of N connections, each from an address out of a network and with a sender of its
  * own: banner, EHLO, MAIL, RCPT, QUIT, one command at a time, every reply compared with the code it
  * has to have. Prints one JSON object: sessions per second, latency of a whole session, and what
  * did not go as it should.
@@ -61,7 +61,7 @@ static struct {
 	uint32_t first_source;
 	int expect[STEPS];
 	int pid;
-	bool close_first;
+	enum step until; /* whose reply ends a session */
 } opt = {
 	.connections = 256,
 	.threads = 1,
@@ -69,6 +69,7 @@ static struct {
 	.warm_up = 1,
 	.seconds = 5,
 	.expect = {220, 250, 250, 451, 221},
+	.until = QUIT,
 };
 
 static _Atomic int phase;
@@ -270,7 +271,7 @@ static void on_recv(struct thread *t, struct conn *c, int res)
 	} else if (code != opt.expect[c->step]) {
 		wrong_reply(t, c);
 		conn_again(t, c);
-	} else if (c->step == QUIT || (c->step == RCPT && opt.close_first)) {
+	} else if (c->step == opt.until) {
 		session_done(t, c);
 		conn_again(t, c);
 	} else {
@@ -418,30 +419,41 @@ static int usage(void)
 	fprintf(stderr,
 		"usage: loadgen --target ADDR:PORT [--connections N] [--threads N] [--seconds S]\n"
 		"               [--warm-up S] [--expect CODE] [--per-source N] [--first-source N]\n"
-		"               [--pid SERVER] [--close-first]\n"
+		"               [--network ADDR/LEN] [--pid SERVER] [--until banner|rcpt|quit]\n"
 		"  --expect        the reply RCPT has to get (451)\n"
 		"  --per-source    sessions from one client address before the next one's turn "
 		"(2)\n"
-		"  --first-source  where in 127.0.0.0/8 to begin (0)\n"
+		"  --network       whose addresses are the clients' (127.0.0.0/8)\n"
+		"  --first-source  where in the network to begin (0)\n"
 		"  --pid           process whose CPU is reported as cpu_server, in cores\n"
-		"  --close-first   close after the reply to RCPT, without QUIT\n");
+		"  --until         whose reply ends a session (quit)\n");
 	return 2;
+}
+
+static bool until_read(const char *word)
+{
+	static const struct {
+		const char *word;
+		enum step step;
+	} words[] = {{"banner", BANNER}, {"rcpt", RCPT}, {"quit", QUIT}};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!strcmp(word, words[i].word)) {
+			opt.until = words[i].step;
+			return true;
+		}
+	return false;
 }
 
 static bool options_read(int argc, char **argv)
 {
 	static const struct option known[] = {
-		{"target", 1, NULL, 't'},
-		{"connections", 1, NULL, 'c'},
-		{"threads", 1, NULL, 'n'},
-		{"seconds", 1, NULL, 's'},
-		{"warm-up", 1, NULL, 'w'},
-		{"expect", 1, NULL, 'e'},
-		{"per-source", 1, NULL, 'p'},
-		{"first-source", 1, NULL, 'f'},
-		{"pid", 1, NULL, 'i'},
-		{"close-first", 0, NULL, 'q'},
-		{0},
+		{"target", 1, NULL, 't'},     {"connections", 1, NULL, 'c'},
+		{"threads", 1, NULL, 'n'},    {"seconds", 1, NULL, 's'},
+		{"warm-up", 1, NULL, 'w'},    {"expect", 1, NULL, 'e'},
+		{"per-source", 1, NULL, 'p'}, {"first-source", 1, NULL, 'f'},
+		{"pid", 1, NULL, 'i'},        {"until", 1, NULL, 'u'},
+		{"network", 1, NULL, 'N'},    {0},
 	};
 	bool target = false;
 	int o;
@@ -475,8 +487,13 @@ static bool options_read(int argc, char **argv)
 		case 'i':
 			opt.pid = atoi(optarg);
 			break;
-		case 'q':
-			opt.close_first = true;
+		case 'u':
+			if (!until_read(optarg))
+				return false;
+			break;
+		case 'N':
+			if (!source_network(optarg))
+				return false;
 			break;
 		default:
 			return false;

@@ -138,6 +138,61 @@ def decide(raw, table):
                       o["rss_kb"] < 1500 * 1024)
 
 
+def host(raw, table):
+    runs = [o for o in raw if o["row"] == "host"]
+    rate = {(by, load): statistics.median(o[load]["sessions_s"] for o in runs if o["greygated"] == by)
+            for by in ("with", "without") for load in ("many", "few") if runs}
+    if not rate:
+        return
+    ours, peer = rate["with", "many"], rate["without", "many"]
+    table.add("host: connections/s, without us", ours, peer, ours / peer, ">= 0.98",
+              ours / peer >= 0.98)
+    ours, peer = (runs[0]["few"]["connections"] * 1e6 / rate[by, "few"] for by in ("with", "without"))
+    table.add("host: connect to banner, us, without us", ours, peer, peer / ours, ">= 0.98",
+              peer / ours >= 0.98, digits=1)
+
+
+def gateway(raw, table):
+    runs = [o for o in raw if o["row"] == "gateway"]
+    if not runs:
+        return
+
+    def arrived(o):
+        sent = o["sent"]
+        return (sent["frames"] / sent["seconds"] / 1e6
+                * o["arrived"]["frames"] / (sent["frames"] + sent["warm_up"]))
+
+    ours, peer = (statistics.median(arrived(o) for o in runs if o["by"] == by)
+                  for by in ("greygate", "kernel"))
+    table.add("gateway: Mpps, kernel routing", ours, peer, ours / peer, ">= 2", ours / peer >= 2,
+              digits=2)
+    lost = max(1 - o["arrived"]["frames"] / (o["sent"]["frames"] + o["sent"]["warm_up"]) for o in runs)
+    if lost > 0.001:
+        table.note(f"{lost:.1%} of a run's frames did not arrive")
+
+
+def tarpit(raw, table):
+    for o in (o for o in raw if o["row"] == "tarpit"):
+        opened, before, after = o["dialled"]["opened"], o["before"], o["after"]
+        table.add("tarpit: conversations held", opened, None, None, f">= {o['wanted']}",
+                  opened >= o["wanted"])
+        grown = (after["maps_bytes"] - before["maps_bytes"]
+                 + (after["rss_kb"] - before["rss_kb"]) * 1024) / opened
+        table.add("  bytes each, daemon and maps", grown, None, None, "0", grown < 0.5, digits=1)
+        table.note(f"{after['sockets'] - before['sockets']} sockets more than before")
+
+
+def synflood(raw, table):
+    runs = [o for o in raw if o["row"] == "synflood"]
+    if not runs:
+        return
+    quiet, flooded = (statistics.median(o[k]["sessions_s"] for o in runs) for k in ("quiet", "flooded"))
+    table.add("SYN flood: allowed connections/s, unloaded", flooded, quiet, flooded / quiet, ">= 0.9",
+              flooded / quiet >= 0.9)
+    table.note(f"flood: {statistics.median(o['flood']['frames'] / o['flood']['seconds'] for o in runs) / 1e6:.1f}"
+               " million SYNs a second")
+
+
 def xdp(found, table):
     for o in found:
         ours = o.get("greygate")
@@ -158,6 +213,8 @@ def main():
     greylist(raw, table)
     stutter(raw, table)
     decide(raw, table)
+    for row in (host, gateway, tarpit, synflood):
+        row(raw, table)
     xdp(xdp_raw, table)
     if not table.rows:
         print("bench: no row was measured", file=sys.stderr)

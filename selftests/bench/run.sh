@@ -5,7 +5,7 @@
 # everything asked for was measured, whether or not it met its target; 1 when a row could not run.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-rows="greylist stutter xdp decide"
+rows="greylist stutter xdp decide host gateway tarpit synflood"
 BUILD=$(realpath "${BUILD:-build}")
 failed=0
 export BUILD work raw
@@ -46,6 +46,8 @@ needs() { # row: prints the programs that are not there
 		postfix postgrey ;;
 	stutter) set -- "$BUILD/greygated" "$BUILD/greygate" "$BUILD/selftests/bench/hold" ;;
 	xdp) set -- "$BUILD/selftests/bench/xdp" nft xdp-filter ;;
+	host | gateway | tarpit | synflood) set -- "$BUILD/greygated" "$BUILD/greygate" \
+		"$BUILD/selftests/bench/frames" "$BUILD/selftests/bench/loadgen" ethtool bpftool nsenter ;;
 	decide) set -- "$BUILD/selftests/bench/decide" "$BUILD/greygate" ;;
 	esac
 	for p; do command -v "$p" >/dev/null || echo " $p"; done

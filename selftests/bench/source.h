@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What both load generators share: client addresses out of 127.0.0.0/8, sockets that come from
- * them, the clock, and a look at another process's use of the machine.
+ * What the generators share: client addresses out of one network, sockets that come from them, the
+ * clock, and a look at another process's use of the machine.
  */
 #ifndef BENCH_SOURCE_H
 #define BENCH_SOURCE_H
@@ -27,11 +27,35 @@ static inline uint64_t clock_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-/* The n-th client address in network order: a walk over 127.0.0.0/8 that meets every address once
+/* The network whose addresses are the clients', host order. */
+static struct {
+	uint32_t base, mask; /* mask: the bits of the host */
+} source_net = {0x7f000000u, 0xffffff};
+
+/* "ADDR/LEN" of IPv4, LEN from 8 to 30. */
+static inline bool source_network(const char *text)
+{
+	char host[INET_ADDRSTRLEN];
+	const char *slash = strchr(text, '/');
+	struct in_addr a;
+	int len = slash ? atoi(slash + 1) : 0;
+
+	if (len < 8 || len > 30 || (size_t)(slash - text) >= sizeof(host))
+		return false;
+	memcpy(host, text, slash - text);
+	host[slash - text] = '\0';
+	if (inet_pton(AF_INET, host, &a) != 1)
+		return false;
+	source_net.mask = 0xffffffffu >> len;
+	source_net.base = ntohl(a.s_addr) & ~source_net.mask;
+	return true;
+}
+
+/* The n-th client address in network order: a walk over the network that meets every address once
  * and leaves neighbours far apart, so that neither a network nor a hash bucket is favoured. */
 static inline uint32_t source_addr(uint32_t n)
 {
-	return htonl(0x7f000000u | ((n * 0x9e3779u + 0x5bd1e9u) & 0xffffff));
+	return htonl(source_net.base | ((n * 0x9e3779u + 0x5bd1e9u) & source_net.mask));
 }
 
 /* 127.0.0.0/24 is the servers' own; the ends of a /24 are no host's address. */

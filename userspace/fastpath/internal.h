@@ -69,6 +69,7 @@ struct fastpath {
 	pthread_mutex_t lock; /* entries' writers, index, conf and meta */
 	struct gg_conf switches;
 	struct gg_meta meta;
+	int rules_fd; /* rtnetlink, gateway mode; -1: none */
 };
 
 /* ---- words.c ---- */
@@ -189,6 +190,9 @@ int route_add(const struct fastpath_conf *conf, char *err, size_t err_size);
 void route_undo(const struct fastpath_conf *conf);
 /* Removes all but what keep needs (NULL: all). Returns how many. */
 int route_clear(const struct fastpath_conf *keep);
+
+/* Whether the policy rules of both families are the kernel's own and ours, and no others. */
+bool route_main_only(int fd);
 
 /* ---- lookup.c ---- */
 

@@ -3,6 +3,7 @@
  * A start: build everything aside, put it in force, then let go of what was there before.
  */
 #include "internal.h"
+#include "netlink.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -105,6 +106,7 @@ static int attach_gateway(struct fastpath *fp, struct start *s, char *err, size_
 	const struct fastpath_conf *conf = s->conf;
 	int i, code;
 
+	fp->rules_fd = netlink_open();
 	s->route_stood = ingress_stands();
 	s->has_route = true;
 	code = route_add(conf, err, err_size);
@@ -262,7 +264,7 @@ int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char 
 		return words_fail(err, err_size, -ENOMEM, "fast path: out of memory");
 	for (i = 0; i < MAP_COUNT; i++)
 		fp->maps[i] = -1;
-	fp->lock_fd = -1;
+	fp->lock_fd = fp->rules_fd = -1;
 	pthread_mutex_init(&fp->lock, NULL);
 
 	code = pins_lock(conf->bpffs, true, &fp->lock_fd, err, err_size);
@@ -303,6 +305,8 @@ void fastpath_close(struct fastpath **fpp)
 	ring_buffer__free(fp->ring);
 	index_close(fp);
 	maps_close(fp->maps);
+	if (fp->rules_fd >= 0)
+		close(fp->rules_fd);
 	if (fp->lock_fd >= 0)
 		close(fp->lock_fd);
 	pthread_mutex_destroy(&fp->lock);

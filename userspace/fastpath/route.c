@@ -89,6 +89,77 @@ static void find_rules(int fd, unsigned char family, struct found *ret)
 	netlink_dump(fd, &m, see_rule, ret);
 }
 
+/* ---- the rules of others ---- */
+
+struct seen {
+	bool main, other;
+};
+
+/* What a rule may say without choosing between packets or routes. */
+static bool is_harmless(const struct rtattr *a)
+{
+	const uint32_t *value = RTA_DATA(a);
+
+	switch (a->rta_type) {
+	case FRA_TABLE:
+	case FRA_PRIORITY:
+	case FRA_PROTOCOL:
+	case FRA_PAD:
+		return true;
+	case FRA_SUPPRESS_PREFIXLEN:
+		return RTA_PAYLOAD(a) >= sizeof(*value) && *value == UINT32_MAX;
+	default:
+		return false;
+	}
+}
+
+static bool is_usual(const struct nlmsghdr *h, uint32_t table)
+{
+	const struct fib_rule_hdr *rule = NLMSG_DATA(h);
+	const struct rtattr *a = (const void *)((const char *)rule + NLMSG_ALIGN(sizeof(*rule)));
+	int left = (int)(h->nlmsg_len - NLMSG_LENGTH(NLMSG_ALIGN(sizeof(*rule))));
+
+	if (rule->action != FR_ACT_TO_TBL || rule->src_len || rule->dst_len || rule->tos ||
+	    rule->flags & FIB_RULE_INVERT)
+		return false;
+	for (; RTA_OK(a, left); a = RTA_NEXT(a, left))
+		if (!is_harmless(a))
+			return false;
+	return table == RT_TABLE_LOCAL || table == RT_TABLE_MAIN || table == RT_TABLE_DEFAULT;
+}
+
+static void see_any_rule(const struct nlmsghdr *h, void *arg)
+{
+	const uint32_t *table =
+		netlink_find(h, sizeof(struct fib_rule_hdr), FRA_TABLE, sizeof(*table));
+	struct found ours = {};
+	struct seen *s = arg;
+
+	if (h->nlmsg_type != RTM_NEWRULE)
+		return;
+	see_rule(h, &ours);
+	if (ours.count)
+		return;
+	if (!table || !is_usual(h, *table))
+		s->other = true;
+	else if (*table == RT_TABLE_MAIN)
+		s->main = true;
+}
+
+bool route_main_only(int fd)
+{
+	for (size_t i = 0; i < sizeof(families); i++) {
+		const struct fib_rule_hdr header = {.family = families[i]};
+		struct netlink_message m;
+		struct seen s = {};
+
+		netlink_begin(&m, RTM_GETRULE, 0, &header, sizeof(header));
+		if (netlink_dump(fd, &m, see_any_rule, &s) || !s.main || s.other)
+			return false;
+	}
+	return true;
+}
+
 static bool is_named(const struct fastpath_conf *conf, const char *interface)
 {
 	for (int i = 0; i < conf->interface_count; i++)

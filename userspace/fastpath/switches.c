@@ -150,7 +150,16 @@ int fastpath_listener(struct fastpath *fp, enum gg_sock slot, int fd)
 
 void fastpath_heartbeat(struct fastpath *fp)
 {
+	__u32 routes = 0, was;
+
+	if (fp->rules_fd >= 0 && route_main_only(fp->rules_fd))
+		routes = GG_CONF_MAIN_ROUTES;
 	pthread_mutex_lock(&fp->lock);
+	was = fp->switches.flags;
+	fp->switches.flags = (was & ~GG_CONF_MAIN_ROUTES) | routes;
+	/* Before the heartbeat, on which the programs' trust in it depends. */
+	if (fp->switches.flags != was)
+		switches_write(fp);
 	fp->meta.heartbeat = entries_now();
 	switches_write_meta(fp);
 	pthread_mutex_unlock(&fp->lock);
