@@ -19,11 +19,11 @@ HARDEN ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 ALL_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) $(HARDEN) -D_GNU_SOURCE -DGREYGATE_VERSION='"$(VERSION)"' \
 	-Iinclude -I$(BUILD)/bpf -MMD -MP $(EXTRA_CFLAGS)
 LDFLAGS ?= -pie -Wl,-z,relro,-z,now
-LIBS   := -lxdp -lbpf -luring -llmdb -lconfuse -ljansson -lsodium -lssl -lcrypto -lcares -lpsl -lpthread
+LIBS   := -lxdp -lbpf -luring -llmdb -lconfuse -ljansson -lsodium -lssl -lcrypto -lcares -lpsl -lidn2 -lpthread
 
 # What `make deps` installs; README says what each is for.
 BUILD_DEPS := gcc make clang llvm bpftool libbpf-dev libxdp-dev liburing-dev liblmdb-dev \
-	libconfuse-dev libjansson-dev libsodium-dev libc-ares-dev libpsl-dev libssl-dev linux-libc-dev libc6-dev
+	libconfuse-dev libjansson-dev libsodium-dev libc-ares-dev libpsl-dev libidn2-dev libssl-dev linux-libc-dev libc6-dev
 TEST_DEPS  := libcmocka-dev iproute2 procps util-linux postfix postgrey swaks nftables xdp-tools tcpdump \
 	ethtool python3 mandoc openssl sudo haproxy
 
@@ -151,7 +151,7 @@ deb: all
 FUZZERS := $(patsubst selftests/fuzz/%.c,%,$(wildcard selftests/fuzz/*.c))
 FUZZ_SECONDS ?= 60
 
-$(BUILD)/fuzz/%: selftests/fuzz/%.c $(wildcard userspace/smtp/*.c userspace/proxy/*.c userspace/relay/*.c userspace/lists/*.c userspace/core/addr.c) \
+$(BUILD)/fuzz/%: selftests/fuzz/%.c $(wildcard userspace/smtp/*.c userspace/proxy/*.c userspace/relay/*.c userspace/lists/*.c userspace/core/addr.c userspace/core/utf8.c) \
 		userspace/dns/answer.c userspace/dns/name.c $(wildcard userspace/dns/spf_*.c)
 	@mkdir -p $(@D)
 	@echo '  FUZZ $<'

@@ -448,7 +448,8 @@ int cmd_sink(struct cli *cli, int argc, char **argv)
 				    .errors = 20,
 				    .recipients = 100,
 				    .message = 100 << 20,
-				    .eightbit = true};
+				    .offers = SMTP_OFFER_8BITMIME | SMTP_OFFER_SMTPUTF8 |
+					      SMTP_OFFER_DSN};
 	if (start(&s, endpoint)) {
 		if (!s.quiet) {
 			printf("sink: listening on %s, storing in %s\n", endpoint, s.maildir);

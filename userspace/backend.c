@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "delivery.h"
+#include "offers.h"
 
 #define DOWN_MS 90000 /* longer than the pause between two probes, which end it sooner */
 
@@ -32,15 +33,19 @@ void backend_down(struct daemon *d, const struct config *c, int which, uint64_t 
 		  const char *why)
 {
 	/* Of several who notice at once one speaks. */
-	if (!atomic_exchange(&d->backend_down[which], now + DOWN_MS))
+	if (!atomic_exchange(&d->backend_down[which], now + DOWN_MS)) {
 		say_health(c, which, "down", why);
+		offers_again(d, c);
+	}
 }
 
 void backend_up(struct daemon *d, const struct config *c, int which)
 {
 	if (atomic_load_explicit(&d->backend_down[which], memory_order_relaxed) &&
-	    atomic_exchange(&d->backend_down[which], 0))
+	    atomic_exchange(&d->backend_down[which], 0)) {
 		say_health(c, which, "up", "answers again");
+		offers_again(d, c);
+	}
 }
 
 /* ---- which one ---- */

@@ -7,6 +7,7 @@
 #include "backend.h"
 #include "commands_show.h"
 #include "core/log.h"
+#include "offers.h"
 #include "relay/upstream.h"
 #include "worker.h"
 
@@ -94,10 +95,11 @@ static json_t *backend_offers(const struct daemon *d)
 		{UPSTREAM_STARTTLS, "STARTTLS"},     {UPSTREAM_ENHANCED, "ENHANCEDSTATUSCODES"},
 		{UPSTREAM_XCLIENT, "XCLIENT"},
 	};
-	uint32_t seen = atomic_load(&d->backend_caps);
+	bool known;
+	uint32_t seen = offers_caps(d, &known);
 	json_t *array;
 
-	if (!seen)
+	if (!known)
 		return json_null();
 	array = json_array();
 	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {

@@ -31,6 +31,7 @@
 	X(backend_refused, "replies 5xx of the mail server handed back")                           \
 	X(backend_deferred, "replies 4xx of the mail server handed back")                          \
 	X(backend_failed, "mail server not reached, lost or silent: answered 451")                 \
+	X(backend_lacks, "recipients refused: the mail server has lost what the message needs")    \
 	X(backend_open, "connections to the mail server open now")                                 \
 	X(limit_sessions, "connections refused with 421: limit sessions")                          \
 	X(limit_source, "connections refused with 421: limit per_source")                          \

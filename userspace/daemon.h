@@ -48,6 +48,12 @@ static inline void shared_give(struct shared_count *c)
 	atomic_fetch_sub_explicit(&c->value, 1, memory_order_relaxed);
 }
 
+/* One mail server's EHLO. */
+struct offer {
+	uint64_t size; /* bytes, 0: none named */
+	uint32_t caps; /* enum upstream_cap, and whether it is known */
+};
+
 struct daemon {
 	struct shared_count sessions, stuttering, backends, secured;
 	/* Replaced whole by daemon_reload; old ones live on. */
@@ -81,7 +87,11 @@ struct daemon {
 	_Atomic bool draining;
 	_Atomic uint64_t backend_down[CONFIG_BACKENDS]; /* ms, CLOCK_MONOTONIC: left out until then;
 							   0: it answers */
-	_Atomic uint32_t backend_caps; /* enum upstream_cap of the last greeting; 0: none yet */
+	/* What the mail servers offer, each and together: offers.c's alone. */
+	struct offer offers[CONFIG_TARGETS];
+	pthread_mutex_t offers_lock;
+	_Atomic uint32_t offered;
+	_Atomic uint64_t offered_size;
 	uint64_t queued,
 		settled; /* items of everyone else: last pushed, last known to be on disk */
 	struct {         /* settings that were replaced, under config_lock */

@@ -17,6 +17,7 @@
 
 #include "backend.h"
 #include "delivery.h"
+#include "offers.h"
 
 static struct delivery *at(struct worker *w, uint32_t number)
 {
@@ -266,24 +267,56 @@ static struct delivery *begin(struct worker *w, uint32_t n)
 	return d;
 }
 
+/* Why a message can't go to this mail server, which had what it needs when the client was greeted:
+ * the RFCs' own codes. */
+static const struct {
+	enum upstream_cap cap;
+	enum smtp_reply reply;
+	const char *reason;
+} lacks_replies[] = {
+	{UPSTREAM_8BITMIME, REPLY_NO_8BITMIME, "8BITMIME not offered by the mail server"},
+	{UPSTREAM_SMTPUTF8, REPLY_NO_SMTPUTF8, "SMTPUTF8 not offered by the mail server"},
+	{UPSTREAM_DSN, REPLY_BAD_PARAM, "DSN not offered by the mail server"},
+	{UPSTREAM_SIZE, REPLY_TOO_BIG, "SIZE beyond what the mail server takes"},
+};
+
+static void lacking(struct worker *w, struct delivery *d, enum upstream_cap cap)
+{
+	uint32_t n = d->session;
+	struct session *s = worker_session(w, n);
+	size_t i = 0;
+
+	while (lacks_replies[i].cap != cap)
+		i++;
+	counter_add(&w->counters, COUNT_backend_lacks, 1);
+	delivery_log(w, d, s, "deny", lacks_replies[i].reason, NULL);
+	session_reply(w, s, lacks_replies[i].reply, NULL);
+	s->wait = WAIT_NONE;
+	d->asked = ASKED_NOTHING;
+	smtp_rcpt_done(session_smtp(w, s), false);
+	session_continue(w, n);
+}
+
 /* The next command of the envelope. */
 static void proceed(struct worker *w, struct delivery *d)
 {
 	struct smtp *smtp = session_smtp(w, worker_session(w, d->session));
+	const char *given = d->mail_done ? smtp->rcpt_params : smtp->mail_params;
 	char params[SMTP_PARAMS];
+	enum upstream_cap lacks = UPSTREAM_SIZE;
 
 	if (d->sending || d->up.state != UP_IDLE) {
 		fail(w, d, "out of turn");
 		return;
 	}
+	if (upstream_params(&d->up, given, params, sizeof(params), &lacks) < 0) {
+		lacking(w, d, lacks);
+		return;
+	}
 	if (d->mail_done) {
-		upstream_rcpt(&d->up, &d->out, smtp->forward.text, smtp->rcpt_params);
+		upstream_rcpt(&d->up, &d->out, smtp->forward.text, params);
 		delivery_ask(w, d, ASKED_RCPT, w->config->upstream.timeout);
 	} else {
-		if (upstream_mail_params(&d->up, smtp->mail_params, params, sizeof(params)) < 0) {
-			fail(w, d, "8BITMIME not offered by the mail server");
-			return;
-		}
 		upstream_mail(&d->up, &d->out, smtp->reverse.text, params);
 		delivery_ask(w, d, ASKED_MAIL, w->config->upstream.timeout);
 	}
@@ -503,7 +536,7 @@ static void read_back(struct worker *w, struct delivery *d)
 
 static void greeted(struct worker *w, struct delivery *d)
 {
-	atomic_store_explicit(&w->daemon->backend_caps, d->up.caps, memory_order_relaxed);
+	offers_confirm(w->daemon, w->config, &d->peer, &d->up);
 	if (d->backend < w->config->backend_count)
 		backend_up(w->daemon, w->config, d->backend);
 	proceed(w, d);

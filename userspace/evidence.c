@@ -216,13 +216,27 @@ static void check_run(struct worker *w, uint32_t number, const struct dns_answer
 	check_drop(w, e);
 }
 
+/* RFC 7208 4.3: name servers know A-labels only. */
+static const char *ascii_sender(const struct smtp_path *path, char text[POLICY_MAILBOX])
+{
+	size_t local = path->domain;
+
+	if (!path->wide || !local || local >= POLICY_MAILBOX)
+		return path->text;
+	memcpy(text, path->text, local);
+	return policy_ascii_domain(path->text + local, text + local, POLICY_MAILBOX - local)
+		       ? text
+		       : path->text;
+}
+
 void evidence_mail(struct worker *w, uint32_t n)
 {
+	char sender[POLICY_MAILBOX];
 	struct session *s = worker_session(w, n);
 	const struct smtp *smtp = session_smtp(w, s);
 	struct spf_query q = {.addr = s->src,
 			      .helo = smtp->helo,
-			      .sender = smtp->reverse.text,
+			      .sender = ascii_sender(&smtp->reverse, sender),
 			      .receiver = w->config->hostname,
 			      .now = w->wall};
 	struct evidence *e;

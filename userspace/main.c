@@ -497,6 +497,7 @@ int main(int argc, char **argv)
 	pthread_mutex_init(&p->daemon.verdict_lock, NULL);
 	pthread_mutex_init(&p->daemon.trap_lock, NULL);
 	pthread_mutex_init(&p->daemon.config_lock, NULL);
+	pthread_mutex_init(&p->daemon.offers_lock, NULL);
 	memset(p->listeners.fd, -1, sizeof(p->listeners.fd));
 	option = run(p, foreground);
 	unload_settings(p);

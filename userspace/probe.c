@@ -9,15 +9,18 @@
 
 #include "backend.h"
 #include "proxy/header.h"
+#include "offers.h"
 #include "relay/upstream.h"
 
-#define EVERY_MS 60000    /* between two probes that were answered */
-#define AGAIN_MS 5000     /* after one that was not */
+#define EVERY_MS 60000    /* between two rounds */
+#define AGAIN_MS 5000     /* after one in which nobody answered */
 #define PATIENCE_MS 30000 /* for one */
 
 static struct {
 	int fd; /* -1: none at hand */
 	int backend;
+	bool any; /* of this round has answered */
+	const struct config *config;
 	uint64_t began, due;
 	struct upstream up;
 	struct upstream_out out;
@@ -44,21 +47,26 @@ void probe_end(void)
 	finish(0);
 }
 
-/* This one failed: the next backend is asked at once, the first one again after a while. */
-static void next_backend(struct daemon *d, const struct config *c)
+/* One is dealt with: the next one of the list at once, the first one again after a while. */
+static void next_backend(const struct config *c)
 {
 	int count;
-	bool last;
 
 	config_targets(c, &count);
-	last = probe.backend + 1 >= count;
+	if (++probe.backend < count) {
+		finish(0);
+		return;
+	}
+	finish(probe.any ? EVERY_MS : AGAIN_MS);
+	probe.backend = 0;
+	probe.any = false;
+}
 
+static void failed(struct daemon *d, const struct config *c)
+{
 	if (probe.backend < c->backend_count)
 		backend_down(d, c, probe.backend, now_ms(), "probe");
-	probe.backend++;
-	if (last)
-		probe.backend = 0;
-	finish(last ? AGAIN_MS : 0);
+	next_backend(c);
 }
 
 static void begin(struct daemon *d, const struct config *c)
@@ -77,7 +85,7 @@ static void begin(struct daemon *d, const struct config *c)
 	probe.fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (probe.fd < 0 ||
 	    (connect(probe.fd, (struct sockaddr *)&sa, len) && errno != EINPROGRESS))
-		next_backend(d, c);
+		failed(d, c);
 }
 
 static void say_out(struct daemon *d, const struct config *c)
@@ -86,7 +94,7 @@ static void say_out(struct daemon *d, const struct config *c)
 
 	probe.out.len = 0;
 	if (n < 0)
-		next_backend(d, c);
+		failed(d, c);
 }
 
 static void connected(struct daemon *d, const struct config *c)
@@ -100,13 +108,17 @@ static void connected(struct daemon *d, const struct config *c)
 
 static void answered(struct daemon *d, const struct config *c)
 {
+	ssize_t sent;
+	int count;
+
 	if (probe.backend < c->backend_count)
 		backend_up(d, c, probe.backend);
-	atomic_store_explicit(&d->backend_caps, probe.up.caps, memory_order_relaxed);
+	probe.any = true;
+	offers_learn(d, c, &config_targets(c, &count)[probe.backend], &probe.up);
 	upstream_quit(&probe.up, &probe.out);
-	say_out(d, c);
-	probe.backend = 0;
-	finish(EVERY_MS);
+	sent = send(probe.fd, probe.out.buf, probe.out.len, MSG_NOSIGNAL);
+	(void)sent; /* it has said what was to be known */
+	next_backend(c);
 }
 
 static void read_in(struct daemon *d, const struct config *c)
@@ -120,7 +132,7 @@ static void read_in(struct daemon *d, const struct config *c)
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got <= 0) {
-		next_backend(d, c);
+		failed(d, c);
 		return;
 	}
 	while (probe.fd >= 0 && used < (size_t)got) {
@@ -135,7 +147,7 @@ static void read_in(struct daemon *d, const struct config *c)
 		else if (act == UPSTREAM_READY)
 			answered(d, c);
 		else
-			next_backend(d, c);
+			failed(d, c);
 	}
 }
 
@@ -144,21 +156,32 @@ void probe_step(struct daemon *d, int budget)
 	const struct config *c = atomic_load(&d->config);
 	uint64_t end = now_ms() + (uint64_t)budget;
 
-	if (probe.fd < 0 && now_ms() >= probe.due)
-		begin(d, c);
-	while (probe.fd >= 0) {
-		bool connecting = probe.up.state == UP_CONNECTING;
-		struct pollfd p = {.fd = probe.fd, .events = connecting ? POLLOUT : POLLIN};
+	/* New settings may name other servers. */
+	if (c != probe.config) {
+		probe.config = c;
+		probe.backend = 0;
+		offers_forget(d);
+		finish(0);
+	}
+	for (;;) {
 		uint64_t now = now_ms();
+		struct pollfd p;
+		bool connecting;
 
+		if (probe.fd < 0 && now >= probe.due)
+			begin(d, c);
+		if (probe.fd < 0)
+			return;
+		connecting = probe.up.state == UP_CONNECTING;
+		p = (struct pollfd){.fd = probe.fd, .events = connecting ? POLLOUT : POLLIN};
 		if (now - probe.began > PATIENCE_MS) {
-			next_backend(d, c);
+			failed(d, c);
 			return;
 		}
 		if (poll(&p, 1, now < end ? (int)(end - now) : 0) <= 0)
 			return;
 		if (connecting && (p.revents & (POLLERR | POLLHUP)))
-			next_backend(d, c);
+			failed(d, c);
 		else if (connecting)
 			connected(d, c);
 		else

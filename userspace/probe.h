@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Asks the mail server what it can do: its EHLO is learned at start and again from time to time, so
- * that ours offers what it offers before the first mail is relayed.
+ * Asks each mail server what it can do: its EHLO is learned at start and again once a minute, so
+ * that ours offers what they offer before the first mail is relayed.
  *
  * One connection at a time, never blocking beyond the budget of a call. Main thread only.
  */
@@ -10,8 +10,8 @@
 
 #include "daemon.h"
 
-/* Goes on with the probe at hand or begins one when it is due; takes at most `budget` ms. Sets
- * daemon.backend_caps when the mail server has answered. */
+/* Goes on with the probe at hand or begins one when it is due; takes at most `budget` ms. What it
+ * hears goes to offers.h. */
 void probe_step(struct daemon *d, int budget);
 void probe_end(void);
 

@@ -8,6 +8,7 @@
  * lives in the ring that accepted it; accepts are kept on one ring at a time, so that a turn's
  * completions come in few batches.
  */
+#include "offers.h"
 #include "privileges.h"
 #include "worker.h"
 
@@ -70,16 +71,41 @@ static void read_clocks(struct worker *w)
 	w->wall = (uint32_t)t.tv_sec;
 }
 
+/* What the mail server behind can keep may have changed too. */
+static void read_offers(struct worker *w, const struct config *c)
+{
+	static const struct {
+		enum upstream_cap cap;
+		enum smtp_offer offer;
+	} kept[] = {
+		{UPSTREAM_8BITMIME, SMTP_OFFER_8BITMIME},
+		{UPSTREAM_SMTPUTF8, SMTP_OFFER_SMTPUTF8},
+		{UPSTREAM_DSN, SMTP_OFFER_DSN},
+	};
+	const uint64_t size = offers_size(w->daemon);
+	bool known;
+	const uint32_t caps = offers_caps(w->daemon, &known);
+	uint8_t offers = 0;
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		if (caps & kept[i].cap)
+			offers |= kept[i].offer;
+	w->smtp.offers = w->smtp_secured.offers = offers;
+	w->smtp.message = c->limit.message;
+	if (size && (!w->smtp.message || size < w->smtp.message))
+		w->smtp.message = size;
+	w->smtp_secured.message = w->smtp.message;
+}
+
 /* Settings may have been replaced since the last turn. */
 static void read_config(struct worker *w)
 {
 	const struct config *c = atomic_load_explicit(&w->daemon->config, memory_order_acquire);
-	uint32_t caps = atomic_load_explicit(&w->daemon->backend_caps, memory_order_relaxed);
 
-	w->smtp.eightbit = caps & UPSTREAM_8BITMIME;
-	w->smtp_secured.eightbit = w->smtp.eightbit;
-	if (c == w->config)
+	if (c == w->config) {
+		read_offers(w, c);
 		return;
+	}
 	w->config = c;
 	w->policy = daemon_policy(w->daemon, c);
 	w->smtp.hostname = c->hostname;
@@ -89,12 +115,12 @@ static void read_config(struct worker *w)
 	w->smtp.errors = c->limit.errors;
 	w->smtp.recipients =
 		c->limit.recipients < w->recipients ? c->limit.recipients : w->recipients;
-	w->smtp.message = c->limit.message;
 	w->smtp.any_helo = c->check.helo_syntax != CHECK_REJECT;
 	w->smtp.only_smtp = c->check.non_smtp == CHECK_REJECT;
 	w->smtp.tls = c->tls.certificate_count ? SMTP_TLS_OFFERED : SMTP_TLS_NONE;
 	w->smtp_secured = w->smtp;
 	w->smtp_secured.tls = SMTP_TLS_ACTIVE;
+	read_offers(w, c);
 }
 
 /* ---- accept ---- */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/utf8.h"
 #include "smtp/smtp.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -29,8 +30,9 @@ static void check(const char *text, size_t len, enum smtp_path_kind kind)
 	demand(p.len < SMTP_PATH - 1 && p.text[p.len] == '\0' && strlen(p.text) == p.len);
 	demand(!p.domain || (p.text[p.domain - 1] == '@' && p.domain - 1 <= SMTP_LOCAL));
 	for (size_t i = 0; i < p.len; i++)
-		demand(p.text[i] >= ' ' && p.text[i] <= '~');
-	if (p.domain)
+		demand((unsigned char)p.text[i] >= ' ' && p.text[i] != 0x7f);
+	demand(utf8_valid(p.text, p.len) && p.wide == utf8_needed(p.text, p.len));
+	if (p.domain && !p.wide)
 		demand(smtp_domain_ok(p.text + p.domain, p.len - p.domain));
 	m = snprintf(written, sizeof(written), "<%s>", p.text);
 	demand(m < (int)sizeof(written));

@@ -43,6 +43,7 @@ struct config_list {
 	char *message;           /* NULL: none */
 };
 #define CONFIG_BACKENDS 16
+#define CONFIG_TARGETS 256 /* the longer list of mail servers: backend or protect */
 
 enum config_check { CHECK_OFF, CHECK_EVIDENCE, CHECK_REJECT };
 

@@ -114,7 +114,7 @@ const struct schema_key schema[] = {
   .manual = "How the XDP program is attached: auto tries native, then generic." },
 { "", "listen", KIND_ENDPOINTS, KEY_SAMPLE, LIST(listen, listen_count), .max = 16, .example = "127.0.0.1:2525",
   .manual = "Where the daemon listens. Not in gateway mode. In host mode not what the mail server owns, for example 127.0.0.1:2525 and [::1]:2525." },
-{ "", "protect", KIND_ENDPOINTS, KEY_RELOAD, LIST(protect, protect_count), .max = 256, .example = "192.0.2.25:25",
+{ "", "protect", KIND_ENDPOINTS, KEY_RELOAD, LIST(protect, protect_count), .max = CONFIG_TARGETS, .example = "192.0.2.25:25",
   .manual = "host and gateway mode: the mail server's endpoints that are guarded; in gateway mode at most 16, which a reload does not change." },
 { "", "backend", KIND_ENDPOINTS, KEY_RELOAD | KEY_SAMPLE, LIST(backend, backend_count), .max = CONFIG_BACKENDS, .example = "127.0.0.1:10025",
   .manual = "The mail server that gets the mail; more than one are tried in order. Not in gateway mode: it is the one that the client asked for." },

@@ -10,6 +10,7 @@
 
 #include "log.h"
 #include "log_out.h"
+#include "utf8.h"
 
 /* Kept free for the end of the line: ,"cut":true}\n */
 #define END_ROOM 16
@@ -111,39 +112,6 @@ static const char escape[256] = {
 	['"'] = '"',           ['\\'] = '\\', [0x7f] = 'u', [0x80 ... 0xff] = 'm',
 };
 
-/* Length of the valid UTF-8 character at p (RFC 3629), 0 if there is none. */
-static size_t utf8_length(const unsigned char *p, size_t n)
-{
-	unsigned int low = 0x80, high = 0xbf;
-	size_t len;
-
-	if (p[0] >= 0xc2 && p[0] <= 0xdf)
-		len = 2;
-	else if (p[0] >= 0xe0 && p[0] <= 0xef)
-		len = 3;
-	else if (p[0] >= 0xf0 && p[0] <= 0xf4)
-		len = 4;
-	else
-		return 0;
-	if (len > n)
-		return 0;
-	/* The second byte rules out overlong forms, surrogates and what is beyond U+10FFFF. */
-	if (p[0] == 0xe0)
-		low = 0xa0;
-	else if (p[0] == 0xed)
-		high = 0x9f;
-	else if (p[0] == 0xf0)
-		low = 0x90;
-	else if (p[0] == 0xf4)
-		high = 0x8f;
-	if (p[1] < low || p[1] > high)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return len;
-}
-
 /* One character of at most n bytes to `to` (6 bytes of room); returns how many bytes it took. */
 static size_t put_escaped(char **to, const unsigned char *p, size_t n)
 {
@@ -156,7 +124,7 @@ static size_t put_escaped(char **to, const unsigned char *p, size_t n)
 		*d++ = (char)*p;
 		break;
 	case 'm':
-		len = utf8_length(p, n);
+		len = utf8_length((const char *)p, n);
 		if (!len) {
 			memcpy(d, "\xef\xbf\xbd", 3);
 			d += 3;

@@ -2,6 +2,7 @@
 /* Mailboxes: one spelling for each, and those that are never greylisted. */
 #include <string.h>
 
+#include "../core/utf8.h"
 #include "policy.h"
 
 /* Not tolower(): mail addresses know no locale. */
@@ -16,6 +17,7 @@ void policy_canonical(const char *mailbox, char *ret, size_t size)
 	const char *at = strrchr(mailbox, '@');
 	const char *local_end = at ? at : end;
 	const char *p = mailbox;
+	char domain[POLICY_MAILBOX];
 	size_t n = 0;
 
 	/* "old"@example.net and old@example.net are one mailbox; if they were two, quoting would
@@ -27,6 +29,14 @@ void policy_canonical(const char *mailbox, char *ret, size_t size)
 			ret[n++] = lower(*p);
 		}
 		p = local_end;
+	}
+	/* One domain, whichever way it is spelt. */
+	if (at && utf8_needed(at, strlen(at)) &&
+	    policy_ascii_domain(at + 1, domain, sizeof(domain))) {
+		for (; p <= at && n + 1 < size; p++)
+			ret[n++] = lower(*p);
+		p = domain;
+		end = domain + strlen(domain);
 	}
 	for (; p < end && n + 1 < size; p++)
 		ret[n++] = lower(*p);

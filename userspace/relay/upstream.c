@@ -336,60 +336,6 @@ void upstream_text_sent(struct upstream *u)
 	u->state = UP_TEXT_END;
 }
 
-/* What a backend without the extension need not hear (0), or would have to (-EOPNOTSUPP). */
-static const struct {
-	const char *word;
-	bool prefix; /* the word goes on with a value */
-	enum upstream_cap needs;
-	int without;
-} translations[] = {
-	{"SIZE=", true, UPSTREAM_SIZE, 0},
-	{"BODY=7BIT", false, UPSTREAM_8BITMIME, 0},
-	{"BODY=8BITMIME", false, UPSTREAM_8BITMIME, -EOPNOTSUPP},
-};
-
-/* 1: the word goes to the backend; 0: it is left out; or a negative errno. */
-static int translate(const struct upstream *u, const char *word, size_t len)
-{
-	for (size_t i = 0; i < sizeof(translations) / sizeof(translations[0]); i++) {
-		size_t n = strlen(translations[i].word);
-
-		if (len < n || (len > n && !translations[i].prefix) ||
-		    strncasecmp(word, translations[i].word, n) != 0)
-			continue;
-		return u->caps & translations[i].needs ? 1 : translations[i].without;
-	}
-	return 1;
-}
-
-int upstream_mail_params(const struct upstream *u, const char *params, char *ret, size_t size)
-{
-	char text[UPSTREAM_COMMAND];
-	size_t filled = 0;
-
-	for (const char *p = params; *p;) {
-		size_t len = strcspn(p, " ");
-		int n = len ? translate(u, p, len) : 0;
-
-		if (n < 0)
-			return n;
-		if (n) {
-			if (filled + len + 2 > sizeof(text))
-				return -ENOSPC;
-			if (filled)
-				text[filled++] = ' ';
-			memcpy(text + filled, p, len);
-			filled += len;
-		}
-		p += len + (p[len] == ' ');
-	}
-	if (filled >= size)
-		return -ENOSPC;
-	memcpy(ret, text, filled);
-	ret[filled] = '\0';
-	return 0;
-}
-
 const char *upstream_why(const struct upstream *u)
 {
 	return words[u->why];

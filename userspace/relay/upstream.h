@@ -137,11 +137,13 @@ void upstream_data(struct upstream *u, struct upstream_out *out);
 void upstream_rset(struct upstream *u, struct upstream_out *out);
 void upstream_quit(struct upstream *u, struct upstream_out *out);
 /*
- * What of a client's MAIL parameters this backend can be told: SIZE= and BODY=7BIT are left out
- * where it doesn't know them, the rest stays as it is. Never longer than `params`. 0; -EOPNOTSUPP:
- * BODY=8BITMIME, and the backend can't; -ENOSPC: `size` is too small. *ret untouched on failure.
+ * What of a client's parameters of MAIL or RCPT this backend can be told: SIZE= and BODY=7BIT are
+ * left out where it doesn't know them, the rest stays as it is. Never longer than `params`. 0;
+ * -EOPNOTSUPP: the message needs *ret_lacks, and the backend hasn't it; -EFBIG: SIZE= is beyond
+ * what it takes; -ENOSPC: `size` is too small. *ret untouched on failure.
  */
-int upstream_mail_params(const struct upstream *u, const char *params, char *ret, size_t size);
+int upstream_params(const struct upstream *u, const char *params, char *ret, size_t size,
+		    enum upstream_cap *ret_lacks);
 /* The caller sent the last byte of the message (UP_TEXT to UP_TEXT_END). */
 void upstream_text_sent(struct upstream *u);
 

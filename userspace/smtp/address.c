@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The grammar of RFC 5321 4.1.2 and 4.1.3, and nothing that it doesn't allow. Every span function
+ * The grammar of RFC 5321 4.1.2 and 4.1.3, with what RFC 6531 3.3 adds to it, and nothing that they
+ * don't allow. Every span function
  * returns how many bytes at p its rule takes, 0 when the rule doesn't match there.
  */
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
 
+#include "../core/utf8.h"
 #include "smtp.h"
 
-#define LABEL 63 /* RFC 1035 2.3.4 */
+#define LABEL 63       /* RFC 1035 2.3.4 */
+#define LABEL_WIDE 252 /* RFC 5890 4.2: of UTF-8 that stands for one */
+
+enum names { NAMES_PLAIN, NAMES_LENIENT, NAMES_WIDE }; /* with underscores; with UTF-8 */
 
 enum class { ATEXT = 1, LET_DIG = 2, QTEXT = 4, DIGIT = 8, HEX = 16 };
 
@@ -57,23 +62,39 @@ static bool take(const char **p, const char *end, char ch)
 	return true;
 }
 
-static size_t label_span(const char *p, const char *end, bool underscore)
+/* A character beyond ASCII. */
+static size_t wide_span(const char *p, const char *end)
+{
+	return p < end && *p & 0x80 ? utf8_length(p, end - p) : 0;
+}
+
+static size_t label_span(const char *p, const char *end, enum names names)
 {
 	const char *start = p;
+	ptrdiff_t max = LABEL;
 
-	while (p < end && (is(*p, LET_DIG) || *p == '-' || (underscore && *p == '_')))
-		p++;
-	if (p == start || p - start > LABEL || *start == '-' || p[-1] == '-')
+	while (p < end) {
+		size_t n = names == NAMES_WIDE ? wide_span(p, end) : 0;
+
+		if (n)
+			max = LABEL_WIDE;
+		else if (is(*p, LET_DIG) || *p == '-' || (names == NAMES_LENIENT && *p == '_'))
+			n = 1;
+		else
+			break;
+		p += n;
+	}
+	if (p == start || p - start > max || *start == '-' || p[-1] == '-')
 		return 0;
 	return p - start;
 }
 
-static size_t domain_span(const char *p, const char *end, bool underscore)
+static size_t domain_span(const char *p, const char *end, enum names names)
 {
 	const char *start = p;
 
 	for (;;) {
-		size_t n = label_span(p, end, underscore);
+		size_t n = label_span(p, end, names);
 
 		if (!n)
 			return 0;
@@ -168,8 +189,8 @@ static size_t dot_string_span(const char *p, const char *end)
 	for (;;) {
 		const char *atom = p;
 
-		while (p < end && is(*p, ATEXT))
-			p++;
+		for (size_t n = 1; p < end && n; p += n)
+			n = is(*p, ATEXT) ? 1 : wide_span(p, end);
 		if (p == atom)
 			return 0;
 		if (!take(&p, end, '.'))
@@ -184,6 +205,12 @@ static size_t quoted_string_span(const char *p, const char *end)
 	if (!take(&p, end, '"'))
 		return 0;
 	while (p < end && *p != '"') {
+		size_t n = wide_span(p, end);
+
+		if (n) {
+			p += n;
+			continue;
+		}
 		if (*p == '\\') {
 			p++;
 			if (p == end || *p < ' ' || *p > '~')
@@ -213,7 +240,7 @@ static size_t source_route_span(const char *p, const char *end)
 
 		if (!take(&p, end, '@'))
 			return 0;
-		n = domain_span(p, end, false);
+		n = domain_span(p, end, NAMES_WIDE);
 		if (!n)
 			return 0;
 		p += n;
@@ -227,6 +254,7 @@ static void path_set(struct smtp_path *ret, const char *text, size_t len, size_t
 	ret->text[len] = '\0';
 	ret->len = (uint16_t)len;
 	ret->domain = (uint16_t)domain;
+	ret->wide = utf8_needed(text, len);
 }
 
 int smtp_path_parse(const char *text, size_t len, enum smtp_path_kind kind, struct smtp_path *ret)
@@ -259,7 +287,7 @@ int smtp_path_parse(const char *text, size_t len, enum smtp_path_kind kind, stru
 	}
 	if (!take(&p, end, '@'))
 		return -EINVAL;
-	domain = at(p, end, '[') ? literal_span(p, end) : domain_span(p, end, false);
+	domain = at(p, end, '[') ? literal_span(p, end) : domain_span(p, end, NAMES_WIDE);
 	if (!domain)
 		return -EINVAL;
 	p += domain;

@@ -2,10 +2,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../core/utf8.h"
 #include "command.h"
-#include "ehlo.h"
-
-#define SIZE_DIGITS 20 /* RFC 1870 section 6 */
 
 enum arg_rule { ARG_NONE, ARG_SOME, ARG_ANY };
 
@@ -102,15 +100,12 @@ static bool foreign_shape(const char *line, size_t len)
 	return i < len && line[i] == ':';
 }
 
-bool command_split(const char *line, size_t len, struct command *ret)
+void command_split(const char *line, size_t len, struct command *ret)
 {
+	bool wide = utf8_needed(line, len);
 	const char *space;
 	size_t name, i = 0;
 
-	for (size_t k = 0; k < len; k++) {
-		if (line[k] & 0x80)
-			return false;
-	}
 	while (len && (line[len - 1] == ' ' || line[len - 1] == '\t'))
 		len--;
 	space = memchr(line, ' ', len);
@@ -122,8 +117,15 @@ bool command_split(const char *line, size_t len, struct command *ret)
 		i = NOT_SMTP;
 	while (name < len && line[name] == ' ')
 		name++;
-	*ret = (struct command){verbs[i].verb, line + name, len - name};
-	return true;
+	*ret = (struct command){verbs[i].verb, line + name, len - name, wide};
+}
+
+bool command_wide_ok(const struct command *cmd)
+{
+	bool path = cmd->verb == VERB_MAIL || cmd->verb == VERB_RCPT || cmd->verb == VERB_VRFY;
+
+	/* A verb that is known is ASCII itself. */
+	return path && utf8_valid(cmd->arg, cmd->arg_len);
 }
 
 bool command_arg_ok(const struct command *cmd)
@@ -133,127 +135,4 @@ bool command_arg_ok(const struct command *cmd)
 	while (verbs[i].verb != cmd->verb)
 		i++;
 	return verbs[i].arg == ARG_ANY || (verbs[i].arg == ARG_SOME) == (cmd->arg_len > 0);
-}
-
-/* ---- parameters ---- */
-
-struct param {
-	const char *name, *value; /* value NULL: no "=" */
-	size_t name_len, value_len;
-};
-
-typedef enum smtp_reply (*param_fn)(const struct smtp_conf *c, const struct param *p,
-				    struct command_params *ret);
-
-static enum smtp_reply param_size(const struct smtp_conf *c, const struct param *p,
-				  struct command_params *ret)
-{
-	uint64_t size = 0;
-
-	if (!p->value || p->value_len > SIZE_DIGITS)
-		return REPLY_SYNTAX;
-	for (size_t i = 0; i < p->value_len; i++) {
-		if (p->value[i] < '0' || p->value[i] > '9')
-			return REPLY_SYNTAX;
-	}
-	for (size_t i = 0; i < p->value_len; i++) {
-		if (__builtin_mul_overflow(size, 10, &size) ||
-		    __builtin_add_overflow(size, p->value[i] - '0', &size) || size > c->message)
-			return REPLY_TOO_BIG;
-	}
-	ret->size = size;
-	return REPLY_OK;
-}
-
-static enum smtp_reply param_body(const struct smtp_conf *c, const struct param *p,
-				  struct command_params *ret)
-{
-	(void)c;
-	if (!p->value)
-		return REPLY_SYNTAX;
-	if (p->value_len == 4 && strncasecmp(p->value, "7BIT", 4) == 0)
-		ret->body = SMTP_7BIT;
-	else if (p->value_len == 8 && strncasecmp(p->value, "8BITMIME", 8) == 0)
-		ret->body = SMTP_8BITMIME;
-	else
-		return REPLY_BAD_PARAM;
-	return REPLY_OK;
-}
-
-static const struct {
-	const char *name;
-	enum smtp_path_kind kind;
-	enum ehlo_keyword extension; /* known while this is offered */
-	param_fn read;
-} params[] = {
-	{"SIZE", SMTP_REVERSE, EHLO_SIZE, param_size},
-	{"BODY", SMTP_REVERSE, EHLO_8BITMIME, param_body},
-};
-
-#define PARAMS (sizeof(params) / sizeof(params[0]))
-
-/* One esmtp-param of RFC 5321 4.1.2 out of a word: its keyword and, after "=", its value. */
-static bool param_split(const char *word, size_t len, struct param *ret)
-{
-	const char *equals = memchr(word, '=', len);
-	size_t name = equals ? (size_t)(equals - word) : len;
-
-	for (size_t i = 0; i < name; i++) {
-		char ch = word[i] | 0x20;
-
-		if (!(ch >= 'a' && ch <= 'z') && !(word[i] >= '0' && word[i] <= '9') &&
-		    (i == 0 || word[i] != '-'))
-			return false;
-	}
-	for (size_t i = name + 1; i < len; i++) {
-		if (word[i] <= ' ' || word[i] == '=' || word[i] > '~')
-			return false;
-	}
-	if (!name || (equals && name + 1 == len))
-		return false;
-	*ret = (struct param){word, equals ? equals + 1 : NULL, name, equals ? len - name - 1 : 0};
-	return true;
-}
-
-enum smtp_reply command_params(const struct smtp_conf *c, bool esmtp, enum smtp_path_kind kind,
-			       const char *text, size_t len, struct command_params *ret)
-{
-	struct command_params all = {0};
-	unsigned int seen = 0;
-	size_t filled = 0;
-
-	while (len) {
-		const char *space = memchr(text, ' ', len);
-		size_t word = space ? (size_t)(space - text) : len, i = 0;
-		enum smtp_reply refusal;
-		struct param p;
-
-		if (!word) {
-			text++;
-			len--;
-			continue;
-		}
-		if (!param_split(text, word, &p))
-			return REPLY_SYNTAX;
-		while (i < PARAMS && (strlen(params[i].name) != p.name_len ||
-				      strncasecmp(params[i].name, p.name, p.name_len) != 0))
-			i++;
-		if (i == PARAMS || !esmtp || params[i].kind != kind ||
-		    !ehlo_offers(c, params[i].extension))
-			return REPLY_BAD_PARAM;
-		if (seen & 1u << i || filled + word + 2 > sizeof(all.text))
-			return REPLY_SYNTAX;
-		seen |= 1u << i;
-		refusal = params[i].read(c, &p, &all);
-		if (refusal != REPLY_OK)
-			return refusal;
-		if (filled)
-			all.text[filled++] = ' ';
-		memcpy(all.text + filled, text, word);
-		filled += word;
-		text += word;
-		len -= word;
-	}
-	*ret = all;
-	return REPLY_OK;
 }

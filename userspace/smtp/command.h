@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Command lines: where one ends, which verb it holds, what the parameters of MAIL and RCPT mean.
+ * Command lines: where one ends, which verb it holds.
  */
 #ifndef SMTP_COMMAND_H
 #define SMTP_COMMAND_H
@@ -26,22 +26,14 @@ struct command {
 	enum smtp_verb verb;
 	const char *arg; /* without white space around it */
 	size_t arg_len;
+	bool wide; /* there are bytes above ASCII in the line */
 };
 
-/* A line without its CRLF. False: it holds 8-bit bytes. */
-bool command_split(const char *line, size_t len, struct command *ret);
+/* A line without its CRLF. */
+void command_split(const char *line, size_t len, struct command *ret);
+/* Whether the bytes above ASCII are where RFC 6531 lets them be, and UTF-8. */
+bool command_wide_ok(const struct command *cmd);
 /* Whether the verb takes what stands after it: nothing, something, or either. */
 bool command_arg_ok(const struct command *cmd);
-
-struct command_params {
-	uint64_t size;
-	enum smtp_body body;
-	char text[SMTP_PARAMS]; /* as they came, one space between */
-};
-
-/* The parameters after the path of MAIL (SMTP_REVERSE) or RCPT (SMTP_FORWARD). REPLY_OK, or the
- * reply that refuses them and *ret untouched. */
-enum smtp_reply command_params(const struct smtp_conf *c, bool esmtp, enum smtp_path_kind kind,
-			       const char *text, size_t len, struct command_params *ret);
 
 #endif

@@ -45,7 +45,8 @@ static const struct smtp_reply_row rows[REPLY_MAX] = {
 	[REPLY_LINE_TOO_LONG] = {500, "5.5.2", "Line too long", "a command line beyond the limit"},
 	[REPLY_BAD_LINE] = {500, "5.5.2",
 			    "Bad byte in the line: commands are ASCII and end with CRLF",
-			    "a command line with a NUL, a bare CR, a bare LF or an 8-bit byte"},
+			    "a command line with a NUL, a bare CR, a bare LF or an 8-bit byte; "
+			    "after SMTPUTF8 was offered UTF-8 may stand in MAIL, RCPT and VRFY"},
 	[REPLY_SYNTAX] = {501, "5.5.4", "Syntax error in the arguments",
 			  "arguments that are missing, superfluous or malformed"},
 	[REPLY_BAD_PATH] = {501, "5.1.7", "Bad sender address, write MAIL FROM:<user@example.org>",
@@ -58,7 +59,21 @@ static const struct smtp_reply_row rows[REPLY_MAX] = {
 	[REPLY_SEQUENCE] = {503, "5.5.1", "Bad sequence of commands",
 			    "MAIL before EHLO or within a transaction, RCPT or DATA before MAIL"},
 	[REPLY_BAD_PARAM] = {555, "5.5.4", "Parameter not recognized or not implemented",
-			     "a parameter of MAIL or RCPT that was not offered, or any after HELO"},
+			     "a parameter of MAIL or RCPT that was not offered, any after HELO, "
+			     "or one of DSN that the mail server has lost since EHLO"},
+	[REPLY_ASCII_SENDER] = {550, "5.6.7", "Non-ASCII sender address without SMTPUTF8",
+				"MAIL FROM with such an address and without that parameter"},
+	[REPLY_ASCII_RECIPIENT] = {553, "5.6.7", "Non-ASCII recipient address without SMTPUTF8",
+				   "RCPT TO or VRFY with such an address, MAIL FROM had not that "
+				   "parameter"},
+	[REPLY_NO_8BITMIME] = {554, "5.6.3",
+			       "8-bit message, but the mail server takes none ({contact})",
+			       "RCPT after BODY=8BITMIME, the mail server has lost 8BITMIME since "
+			       "EHLO"},
+	[REPLY_NO_SMTPUTF8] = {550, "5.6.7",
+			       "Internationalized message, but the mail server takes none "
+			       "({contact})",
+			       "RCPT after SMTPUTF8, the mail server has lost SMTPUTF8 since EHLO"},
 	[REPLY_TOO_MANY_RECIPIENTS] =
 		{452, "4.5.3", "Too many recipients, send the rest in another transaction",
 		 "RCPT beyond the limit of a transaction, a second one from the null sender"},

@@ -8,7 +8,9 @@
 #include <strings.h>
 
 #include "command.h"
+#include "ehlo.h"
 #include "endofdata.h"
+#include "params.h"
 
 /* One call of smtp_input, on its way through the machine. */
 struct turn {
@@ -22,15 +24,17 @@ struct turn {
 static void path_clear(struct smtp_path *p)
 {
 	p->len = p->domain = 0;
+	p->wide = false;
 	p->text[0] = '\0';
 }
 
 static void enter(struct smtp *s, enum smtp_state state)
 {
 	if (state == SMTP_READY) {
-		s->recipients = s->offered = 0;
+		s->recipients = s->asked = 0;
 		s->size = s->received = 0;
 		s->body = SMTP_7BIT;
+		s->utf8 = false;
 		path_clear(&s->reverse);
 		path_clear(&s->forward);
 		s->mail_params[0] = s->rcpt_params[0] = '\0';
@@ -107,6 +111,7 @@ static void greet(struct turn *t)
 	memcpy(s->helo, t->cmd.arg, t->cmd.arg_len);
 	s->helo[t->cmd.arg_len] = '\0';
 	s->esmtp = t->cmd.verb == VERB_EHLO;
+	s->offered = s->esmtp ? ehlo_offered(t->c) : 0;
 	enter(s, SMTP_READY);
 	answer_as(t, s->esmtp ? REPLY_EHLO : REPLY_HELO, act);
 }
@@ -125,7 +130,7 @@ static void reset(struct turn *t)
  * grammar, but many clients write it and it can't be misread. Returns REPLY_OK or the refusal.
  */
 static enum smtp_reply envelope(const struct turn *t, const char *label, enum smtp_path_kind kind,
-				struct smtp_path *ret_path, struct command_params *ret_params)
+				struct smtp_path *ret_path, struct params *ret_params)
 {
 	const char *p = t->cmd.arg, *end = p + t->cmd.arg_len;
 	size_t label_len = strlen(label);
@@ -142,16 +147,18 @@ static enum smtp_reply envelope(const struct turn *t, const char *label, enum sm
 	p += n;
 	if (p < end && *p != ' ')
 		return REPLY_SYNTAX;
-	return command_params(t->c, t->s->esmtp, kind, p, end - p, ret_params);
+	return params_read(t->c, t->s->offered, t->s->utf8, kind, p, end - p, ret_params);
 }
 
 static void mail(struct turn *t)
 {
 	struct smtp *s = t->s;
-	struct command_params params;
+	struct params params;
 	struct smtp_path path;
 	enum smtp_reply r = envelope(t, "FROM:", SMTP_REVERSE, &path, &params);
 
+	if (r == REPLY_OK && path.wide && !params.utf8)
+		r = REPLY_ASCII_SENDER;
 	if (r != REPLY_OK) {
 		answer(t, r);
 		return;
@@ -159,6 +166,7 @@ static void mail(struct turn *t)
 	s->reverse = path;
 	s->size = params.size;
 	s->body = params.body;
+	s->utf8 = params.utf8;
 	memcpy(s->mail_params, params.text, sizeof(s->mail_params));
 	enter(s, SMTP_MAIL);
 	answer(t, REPLY_MAIL_OK);
@@ -170,24 +178,26 @@ static bool full(const struct turn *t)
 {
 	const struct smtp *s = t->s;
 
-	return (t->c->recipients && s->offered >= t->c->recipients) ||
+	return (t->c->recipients && s->asked >= t->c->recipients) ||
 	       (!s->reverse.len && s->recipients);
 }
 
 static void rcpt(struct turn *t)
 {
 	struct smtp *s = t->s;
-	struct command_params params;
+	struct params params;
 	struct smtp_path path;
 	enum smtp_reply r = envelope(t, "TO:", SMTP_FORWARD, &path, &params);
 
+	if (r == REPLY_OK && path.wide && !s->utf8)
+		r = REPLY_ASCII_RECIPIENT;
 	if (r == REPLY_OK && full(t))
 		r = REPLY_TOO_MANY_RECIPIENTS;
 	if (r != REPLY_OK) {
 		answer(t, r);
 		return;
 	}
-	s->offered++;
+	s->asked++;
 	s->forward = path;
 	memcpy(s->rcpt_params, params.text, sizeof(s->rcpt_params));
 	t->step->act = SMTP_ASK_RCPT;
@@ -222,9 +232,14 @@ static void noop(struct turn *t)
 	answer(t, REPLY_OK);
 }
 
+/* RFC 6531 3.7.4.2: a name that is not ASCII needs the parameter, which may stand with any. */
 static void vrfy(struct turn *t)
 {
-	answer(t, REPLY_VRFY);
+	static const char word[] = " SMTPUTF8";
+	size_t n = strlen(word), len = t->cmd.arg_len;
+	bool said = len > n && !strncasecmp(t->cmd.arg + len - n, word, n);
+
+	answer(t, t->cmd.wide && !said ? REPLY_ASCII_RECIPIENT : REPLY_VRFY);
 }
 
 static void help(struct turn *t)
@@ -261,7 +276,8 @@ static const move_fn moves[VERB_MAX][SMTP_RCPT + 1] = {
 
 static void obey(struct turn *t, const char *line, size_t len)
 {
-	if (!command_split(line, len, &t->cmd)) {
+	command_split(line, len, &t->cmd);
+	if (t->cmd.wide && !(t->s->offered & ehlo_bit(EHLO_SMTPUTF8) && command_wide_ok(&t->cmd))) {
 		answer(t, REPLY_BAD_LINE);
 		return;
 	}

@@ -25,7 +25,7 @@
 #define SMTP_PATH 256       /* RFC 5321 4.5.3.1.3, with the angle brackets */
 #define SMTP_LOCAL 250      /* RFC 5321 4.5.3.1.1 asks for 64 at least; VERP and SRS need more */
 #define SMTP_DOMAIN 255     /* 4.5.3.1.2 */
-#define SMTP_PARAMS 256     /* parameters of MAIL or RCPT as they came */
+#define SMTP_PARAMS 576     /* parameters of MAIL or RCPT as they came; ORCPT alone may have 506 */
 #define SMTP_REPLY_MAX 1024 /* longest reply of our own, EHLO included */
 
 enum smtp_state {
@@ -48,6 +48,14 @@ struct smtp_out {
 /* Whether STARTTLS (RFC 3207) is there, and whether this session has been through it. */
 enum smtp_tls { SMTP_TLS_NONE, SMTP_TLS_OFFERED, SMTP_TLS_ACTIVE };
 
+/* Extensions that only the mail server behind can keep: a message that makes use of one must find a
+ * server that has it. */
+enum smtp_offer {
+	SMTP_OFFER_8BITMIME = 1 << 0, /* RFC 6152 */
+	SMTP_OFFER_SMTPUTF8 = 1 << 1, /* RFC 6531 */
+	SMTP_OFFER_DSN = 1 << 2,      /* RFC 3461 */
+};
+
 struct smtp_conf {
 	const char *hostname;
 	const char *contact;
@@ -57,16 +65,18 @@ struct smtp_conf {
 	uint32_t recipients; /* asked for per transaction, then 452 4.5.3; 0: no limit. One is
 			      * accepted from the null sender, whatever stands here */
 	uint64_t message;    /* bytes; announced as SIZE; 0: no limit, SIZE not announced */
-	bool eightbit;       /* 8BITMIME is offered */
+	uint8_t offers;      /* enum smtp_offer, together */
 	bool any_helo;       /* HELO and EHLO take any text; else 501 */
 	bool only_smtp;      /* VERB_NOT_SMTP ends the session */
 	uint8_t tls;         /* enum smtp_tls */
 };
 
-/* A mailbox as the client wrote it, without brackets and source route; RFC 5321 4.1.2. */
+/* A mailbox as the client wrote it, without brackets and source route; RFC 5321 4.1.2, and RFC 6531
+ * 3.3 where there is UTF-8 in it. */
 struct smtp_path {
 	uint16_t len;    /* 0: the null reverse-path */
 	uint16_t domain; /* offset of the domain in text; 0 when there is none (postmaster) */
+	bool wide;       /* not all of it is ASCII */
 	char text[SMTP_PATH + 1];
 };
 
@@ -75,14 +85,16 @@ enum smtp_body { SMTP_7BIT, SMTP_8BITMIME };
 struct smtp {
 	uint8_t state; /* enum smtp_state */
 	bool esmtp;
-	bool skip_line;  /* inside a line that was refused before its end */
-	uint8_t eod;     /* state of the end-of-data scanner */
-	uint8_t discard; /* enum smtp_reply to give at the end of SMTP_DISCARD */
-	uint8_t body;    /* enum smtp_body */
+	bool skip_line;   /* inside a line that was refused before its end */
+	uint8_t eod;      /* state of the end-of-data scanner */
+	uint8_t discard;  /* enum smtp_reply to give at the end of SMTP_DISCARD */
+	uint8_t body;     /* enum smtp_body */
+	bool utf8;        /* MAIL had SMTPUTF8 */
+	uint32_t offered; /* extensions since the last EHLO, a bit for each enum ehlo_keyword */
 	uint32_t errors;
 	uint32_t commands;
 	uint32_t recipients; /* accepted in this transaction */
-	uint32_t offered;    /* RCPT commands of this transaction that were asked about */
+	uint32_t asked;      /* RCPT commands of this transaction that were asked about */
 	uint64_t size;       /* SIZE= of MAIL, 0: none */
 	uint64_t received;   /* message bytes so far, as RFC 1870 counts: without stuffed dots */
 	struct smtp_path reverse;
@@ -162,6 +174,10 @@ enum smtp_reply {
 	REPLY_BAD_HELO,            /* 501 5.5.4 */
 	REPLY_SEQUENCE,            /* 503 5.5.1 */
 	REPLY_BAD_PARAM,           /* 555 5.5.4 */
+	REPLY_ASCII_SENDER,        /* 550 5.6.7 */
+	REPLY_ASCII_RECIPIENT,     /* 553 5.6.7 */
+	REPLY_NO_8BITMIME,         /* 554 5.6.3 */
+	REPLY_NO_SMTPUTF8,         /* 550 5.6.7 */
 	REPLY_TOO_MANY_RECIPIENTS, /* 452 4.5.3 */
 	REPLY_TOO_BIG,             /* 552 5.3.4 */
 	REPLY_BARE_BYTE,           /* 550 5.6.11 */
@@ -219,8 +235,8 @@ const struct smtp_reply_row *smtp_reply_row(enum smtp_reply r);
 
 enum smtp_path_kind { SMTP_REVERSE, SMTP_FORWARD };
 /* Parses "<...>" at text[0..len): quoted local parts, address literals, source routes (dropped),
- * the null path (reverse only), <Postmaster> without domain (forward only). Returns bytes read, or
- * -EINVAL. */
+ * the null path (reverse only), <Postmaster> without domain (forward only); UTF-8 wherever RFC 6531
+ * 3.3 has it, whether it may be there is the caller's to say. Returns bytes read, or -EINVAL. */
 int smtp_path_parse(const char *text, size_t len, enum smtp_path_kind kind, struct smtp_path *ret);
 /* A domain or address literal as HELO and EHLO take it: underscores, which many host names carry
  * against the grammar, are let through here and nowhere else. */

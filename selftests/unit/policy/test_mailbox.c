@@ -30,7 +30,21 @@ static void mailboxes_have_one_spelling(void **state)
 		{"Postmaster", "postmaster"},
 		{"u@[IPv6:2001:DB8::1]", "u@[ipv6:2001:db8::1]"},
 		{"\xc3\x84@x", "\xc3\x84@x"}, /* not ASCII: left alone */
-		{"[Z`z{@x", "[z`z{@x"},       /* neighbours of the letters */
+		/* U-labels and A-labels are one domain; what is no label stays as it is */
+		{"u@B\xc3\xbc"
+		 "cher.example",
+		 "u@xn--bcher-kva.example"},
+		{"u@bu\xcc\x88"
+		 "cher.example",
+		 "u@xn--bcher-kva.example"},
+		{"u@XN--BCHER-KVA.example", "u@xn--bcher-kva.example"},
+		{"\xc3\x84@b\xc3\xbc"
+		 "cher.example",
+		 "\xc3\x84@xn--bcher-kva.example"},
+		{"\"a\"@\xe5\x85\xac\xe5\x8f\xb8.cn", "a@xn--55qx5d.cn"},
+		{"@\xe5\x85\xac\xe5\x8f\xb8.cn", "@xn--55qx5d.cn"},
+		{"u@-\xc3\xbc.example", "u@-\xc3\xbc.example"},
+		{"[Z`z{@x", "[z`z{@x"}, /* neighbours of the letters */
 	};
 	char out[POLICY_MAILBOX];
 

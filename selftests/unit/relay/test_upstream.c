@@ -524,50 +524,6 @@ static void the_longest_envelope_fits(void **state)
 	assert_int_equal(out.len, strlen("MAIL FROM:<> \r\n") + 254 + 255);
 }
 
-static void mail_parameters_are_those_the_backend_knows(void **state)
-{
-	enum { BOTH = UPSTREAM_SIZE | UPSTREAM_8BITMIME };
-	static const struct {
-		uint32_t caps;
-		const char *in;
-		const char *out; /* NULL: -EOPNOTSUPP */
-	} rows[] = {
-		{BOTH, "SIZE=5 BODY=8BITMIME", "SIZE=5 BODY=8BITMIME"},
-		{BOTH, "", ""},
-		{BOTH, "size=5", "size=5"},
-		{UPSTREAM_SIZE, "SIZE=5 BODY=7BIT", "SIZE=5"},
-		{UPSTREAM_SIZE, "body=7bit size=5", "size=5"},
-		{UPSTREAM_SIZE, "SIZE=5 BODY=8BITMIME", NULL},
-		{UPSTREAM_SIZE, "body=8bitmime", NULL},
-		{UPSTREAM_8BITMIME, "SIZE=5 BODY=8BITMIME", "BODY=8BITMIME"},
-		{0, "SIZE=5 BODY=7BIT", ""},
-		{0, "SIZE=5", ""},
-		{0, "", ""},
-		{0, "  SIZE=5   RET=HDRS  ", "RET=HDRS"},
-		{0, "SIZES=5", "SIZES=5"},
-		{0, "BODY=7BITS", "BODY=7BITS"},
-	};
-	static struct upstream u;
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		char out[64] = "before";
-
-		u.caps = rows[i].caps;
-		assert_int_equal(upstream_mail_params(&u, rows[i].in, out, sizeof(out)),
-				 rows[i].out ? 0 : -EOPNOTSUPP);
-		assert_string_equal(out, rows[i].out ? rows[i].out : "before");
-		if (!rows[i].out)
-			continue;
-		memcpy(out, "before", sizeof("before"));
-		assert_int_equal(upstream_mail_params(&u, rows[i].in, out, strlen(rows[i].out)),
-				 -ENOSPC);
-		assert_string_equal(out, "before");
-		assert_int_equal(upstream_mail_params(&u, rows[i].in, out, strlen(rows[i].out) + 1),
-				 0);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -583,7 +539,6 @@ int main(void)
 		cmocka_unit_test(a_reply_without_end_breaks_it),
 		cmocka_unit_test(nothing_read_is_nothing_done),
 		cmocka_unit_test(the_longest_envelope_fits),
-		cmocka_unit_test(mail_parameters_are_those_the_backend_knows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,7 +48,7 @@ static inline void host_init(struct host *h)
 				  .errors = 10,
 				  .recipients = 5,
 				  .message = 1000,
-				  .eightbit = true};
+				  .offers = SMTP_OFFER_8BITMIME};
 	h->in_cap = HOST_INPUT;
 }
 

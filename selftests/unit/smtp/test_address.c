@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/utf8.h"
 #include "selftests/unit/random.h"
 #include "smtp/smtp.h"
 
@@ -87,6 +88,13 @@ static void paths_that_the_grammar_allows(void **state)
 		{"<@one.example:a@b>", "a@b", "b"},
 		{"<@one.example,@two.example:a@b>", "a@b", "b"},
 		{"<@a,@b,@c,@d:\"x y\"@[192.0.2.1]>", "\"x y\"@[192.0.2.1]", "[192.0.2.1]"},
+		{"<\xc3\xa4@b>", "\xc3\xa4@b", "b"},
+		{"<a.\xc3\xa4@b>", "a.\xc3\xa4@b", "b"},
+		{"<\"\xc3\xa4 b\"@b>", "\"\xc3\xa4 b\"@b", "b"},
+		{"<a@b\xc3\xbc.example>", "a@b\xc3\xbc.example", "b\xc3\xbc.example"},
+		{"<a@\xe5\x85\xac\xe5\x8f\xb8.cn>", "a@\xe5\x85\xac\xe5\x8f\xb8.cn",
+		 "\xe5\x85\xac\xe5\x8f\xb8.cn"},
+		{"<\xf0\x9f\x90\xa6@b>", "\xf0\x9f\x90\xa6@b", "b"},
 		{"<" L64 "@b>", L64 "@b", "b"},
 		{"<a" L64 "@b>", "a" L64 "@b", "b"}, /* VERP, SRS */
 		{"<a@" LABEL63 ".b>", "a@" LABEL63 ".b", LABEL63 ".b"},
@@ -103,6 +111,7 @@ static void paths_that_the_grammar_allows(void **state)
 			assert_string_equal(p.text, rows[i].mailbox);
 			assert_int_equal(p.len, strlen(rows[i].mailbox));
 			assert_string_equal(p.text + p.domain, rows[i].domain);
+			assert_int_equal(p.wide, utf8_needed(p.text, p.len));
 		}
 	}
 }
@@ -160,9 +169,15 @@ static void paths_that_the_grammar_forbids(void **state)
 		"<\"a\x7f\"@c>",
 		"<\"\\\x7f\"@c>",
 		"<a\x7f@c>",
-		"<a\xc3\xa4@c>",
-		"<\"\xc3\xa4\"@c>",
-		"<a@\xc3\xa4>",
+		"<a\xc3@c>",
+		"<\"\xa4\"@c>",
+		"<a@\xc3>",
+		"<\xc0\xaf@c>",         /* overlong */
+		"<a\xed\xa0\x80@c>",    /* a surrogate */
+		"<a@\xf4\x90\x80\x80>", /* beyond U+10FFFF */
+		"<a@[\xc3\xa4]>",
+		"<a@-\xc3\xa4>",
+		"<a@\xc3\xa4->",
 		"<a@[]>",
 		"<a@[192.0.2]>",
 		"<a@[192.0.2.]>",

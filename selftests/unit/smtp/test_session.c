@@ -288,7 +288,7 @@ static void a_transaction_leaves_nothing_behind(void **state)
 		assert_int_equal(h->s.recipients, 1);
 		host_line(h, ends[i]);
 		assert_int_equal(h->s.state, SMTP_READY);
-		assert_true(h->s.recipients == 0 && h->s.offered == 0 && h->s.size == 0);
+		assert_true(h->s.recipients == 0 && h->s.asked == 0 && h->s.size == 0);
 		assert_true(h->s.reverse.len == 0 && h->s.forward.len == 0);
 		assert_true(h->s.mail_params[0] == '\0' && h->s.rcpt_params[0] == '\0');
 		assert_int_equal(h->s.body, SMTP_7BIT);

@@ -110,6 +110,27 @@ static struct transcript *transcript_read(const char *file)
 	return t;
 }
 
+static bool option_offer(struct host *h, const char *word, unsigned long value)
+{
+	static const struct {
+		const char *word;
+		enum smtp_offer offer;
+	} offers[] = {
+		{"eightbit", SMTP_OFFER_8BITMIME},
+		{"utf8", SMTP_OFFER_SMTPUTF8},
+		{"dsn", SMTP_OFFER_DSN},
+	};
+
+	for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++) {
+		if (strcmp(word, offers[i].word) != 0)
+			continue;
+		h->c.offers =
+			(uint8_t)((h->c.offers & ~offers[i].offer) | (value ? offers[i].offer : 0));
+		return true;
+	}
+	return false;
+}
+
 static struct host *host_for(const struct transcript *t)
 {
 	struct host *h = malloc(sizeof(*h));
@@ -136,9 +157,7 @@ static struct host *host_for(const struct transcript *t)
 			h->c.recipients = (uint32_t)value;
 		else if (strcmp(word, "message") == 0)
 			h->c.message = value;
-		else if (strcmp(word, "eightbit") == 0)
-			h->c.eightbit = value;
-		else
+		else if (!option_offer(h, word, value))
 			fail_msg("%s: no option %s", t->file, word);
 	}
 	return h;
