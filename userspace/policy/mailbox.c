@@ -16,6 +16,7 @@ void policy_canonical(const char *mailbox, char *ret, size_t size)
 	const char *end = mailbox + strlen(mailbox);
 	const char *at = strrchr(mailbox, '@');
 	const char *local_end = at ? at : end;
+	const char *name = at ? at + 1 : mailbox;
 	const char *p = mailbox;
 	char domain[POLICY_MAILBOX];
 	size_t n = 0;
@@ -30,10 +31,10 @@ void policy_canonical(const char *mailbox, char *ret, size_t size)
 		}
 		p = local_end;
 	}
-	/* One domain, whichever way it is spelt. */
-	if (at && utf8_needed(at, strlen(at)) &&
-	    policy_ascii_domain(at + 1, domain, sizeof(domain))) {
-		for (; p <= at && n + 1 < size; p++)
+	/* One domain, whichever way it is spelt; without "@" there is nothing else. */
+	if (utf8_needed(name, (size_t)(end - name)) &&
+	    policy_ascii_domain(name, domain, sizeof(domain))) {
+		for (; p < name && n + 1 < size; p++)
 			ret[n++] = lower(*p);
 		p = domain;
 		end = domain + strlen(domain);

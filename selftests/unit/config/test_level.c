@@ -136,10 +136,9 @@ static void every_key_of_the_greylist_is_there(void **state)
 	config_free(&c);
 }
 
-static void names_are_taken_as_they_are_written(void **state)
+static void names_are_one_in_every_spelling(void **state)
 {
 	struct config *c = parse(GOOD "domain \"ex\xc3\xa4mple.net\" { delay = 1m }\n"
-				      "domain \"xn--exmple-cua.net\" { delay = 2m }\n"
 				      "domain \"[192.0.2.1]\" { delay = 3m }\n"
 				      "domain \"UPPER.example\" { delay = 4m }\n"
 				      "mailbox \"\\\"a b\\\"@example.net\" { delay = 5m }\n"
@@ -147,8 +146,8 @@ static void names_are_taken_as_they_are_written(void **state)
 				      "domain \"localhost\" { }\n");
 
 	(void)state;
-	says(c, "a@ex\xc3\xa4mple.net", "delay=1m@domain ex\xc3\xa4mple.net");
-	says(c, "a@xn--exmple-cua.NET", "delay=2m@domain xn--exmple-cua.net");
+	says(c, "a@ex\xc3\xa4mple.net", "delay=1m@domain xn--exmple-cua.net");
+	says(c, "a@xn--exmple-cua.NET", "delay=1m@domain xn--exmple-cua.net");
 	says(c, "a@[192.0.2.1]", "delay=3m@domain [192.0.2.1]");
 	says(c, "a@upper.EXAMPLE", "delay=4m@domain upper.example");
 	says(c, "\"a b\"@example.net", "delay=5m@mailbox a b@example.net");
@@ -180,6 +179,9 @@ static void wrong_sections_are_told(void **state)
 		{"domain \"d\" {\n mode = of\n}", "F:4: domain.mode: \"of\": unknown word"},
 		{"domain \"d\" {\n delay = 1m\n delay = 2m\n}",
 		 "F:5: domain.delay: set already on line 4"},
+		{"domain \"\xc3\xa4.b\" {\n mode = off\n}\ndomain \"xn--4ca.b\" {\n"
+		 " mode = learn\n}",
+		 "F:7: domain.mode: set already on line 4"},
 		{"domain \"d\" {\n mode = off\n}\ndomain \"D\" {\n mode = learn\n}",
 		 "F:7: domain.mode: set already on line 4"},
 		{"mailbox \"a@b\" {\n jitter = 1\n}\nmailbox \"\\\"A\\\"@B\" {\n jitter = 2\n}",
@@ -239,7 +241,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_narrowest_section_that_sets_a_key_counts),
 		cmocka_unit_test(every_key_of_the_greylist_is_there),
-		cmocka_unit_test(names_are_taken_as_they_are_written),
+		cmocka_unit_test(names_are_one_in_every_spelling),
 		cmocka_unit_test(wrong_sections_are_told),
 		cmocka_unit_test(thousands_of_them),
 	};

@@ -42,6 +42,9 @@ static void mailboxes_have_one_spelling(void **state)
 		 "cher.example",
 		 "\xc3\x84@xn--bcher-kva.example"},
 		{"\"a\"@\xe5\x85\xac\xe5\x8f\xb8.cn", "a@xn--55qx5d.cn"},
+		{"b\xc3\xbc"
+		 "cher.example",
+		 "xn--bcher-kva.example"},
 		{"@\xe5\x85\xac\xe5\x8f\xb8.cn", "@xn--55qx5d.cn"},
 		{"u@-\xc3\xbc.example", "u@-\xc3\xbc.example"},
 		{"[Z`z{@x", "[z`z{@x"}, /* neighbours of the letters */
