@@ -21,6 +21,8 @@ static const struct subcommand subcommands[] = {
 	{"trap", cmd_trap, "add|del|list [ADDRESS]", "greytrap addresses"},
 	{"explain", cmd_explain, "ADDR|TICKET|MAILBOX",
 	 "why, since when, until when, what would change it; what holds for a mailbox"},
+	{"report", cmd_report, "[--since D]",
+	 "how well it works: never retried, delays, by class and by domain"},
 	{"replay", cmd_replay, "FILE [--format tsv|postfix] [--compare]",
 	 "a log of attempts through the greylist; needs no daemon"},
 	{"export", cmd_export, "", "everything known as JSON lines"},

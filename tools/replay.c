@@ -197,7 +197,7 @@ struct table_of {
 	json_t *array; /* NULL: text */
 };
 
-static void domain_row(const struct replay_domain *d, void *arg)
+static void domain_row(const struct spread_row *d, void *arg)
 {
 	const struct table_of *t = arg;
 	const char *name = *d->name ? d->name : "<>";

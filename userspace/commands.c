@@ -222,6 +222,7 @@ const struct control_command commands[] = {
 	{"trap-list", show_traps, "greytrap addresses"},
 	{"explain", show_explain,
 	 "args.what: an address, a ticket or a mailbox; what is known and why"},
+	{"report", show_report, "args.since: what came of the mail first seen since then"},
 	{"export", show_export, "everything known, one row each"},
 	{"reload", reload, "read the configuration again"},
 	{NULL, NULL, NULL},

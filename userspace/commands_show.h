@@ -10,6 +10,7 @@ int show_stats(struct control_reply *r, json_t *args, void *daemon);
 int show_list(struct control_reply *r, json_t *args, void *daemon);
 int show_traps(struct control_reply *r, json_t *args, void *daemon);
 int show_export(struct control_reply *r, json_t *args, void *daemon);
+int show_report(struct control_reply *r, json_t *args, void *daemon);
 int show_explain(struct control_reply *r, json_t *args, void *daemon);
 
 /* args.prefix, or a control_fail. */

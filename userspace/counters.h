@@ -19,6 +19,7 @@
 	X(commands, "SMTP commands read")                                                          \
 	X(greylisted, "recipients deferred: first attempt")                                        \
 	X(early, "recipients deferred: retry before the delay was over")                           \
+	X(late, "recipients deferred: retry after the window, among greylisted")                   \
 	X(passed, "recipients let through by a mature or known triplet")                           \
 	X(allowed, "recipients let through: source allowed, exempt or mode off")                   \
 	X(learned, "recipients let through in learn mode that would have waited")                  \
@@ -26,6 +27,8 @@
 	X(trapped, "greytrap hits")                                                                \
 	X(promoted, "sources promoted")                                                            \
 	X(demoted, "sources demoted")                                                              \
+	X(never_retried, "triplets forgotten that were deferred once and never seen again")        \
+	X(gave_up, "triplets forgotten that were seen again, but not after their delay")           \
 	X(relayed, "messages delivered to the mail server")                                        \
 	X(relayed_bytes, "bytes of messages delivered")                                            \
 	X(backend_refused, "replies 5xx of the mail server handed back")                           \

@@ -72,7 +72,11 @@ static bool over(const struct cell *cell, void *arg)
 	const struct sweeping *s = arg;
 	struct record r = record_of(cell);
 
-	return policy_expired(&s->lifetimes, &r, s->now);
+	if (!policy_expired(&s->lifetimes, &r, s->now))
+		return false;
+	if (r.state == RECORD_GREY && !r.shadow && !r.learnt)
+		daemon_counted(s->daemon, r.attempts > 1 ? COUNT_gave_up : COUNT_never_retried);
+	return true;
 }
 
 static bool drop_expired(const struct prefix *p, const struct verdict_entry *e, void *arg)

@@ -276,6 +276,7 @@ static void note_attempt(struct worker *w, struct session *s, const struct weigh
 					   .attempt = &x->attempt,
 					   .rung = x->ids[i].rung,
 					   .delay_class = x->decision.delay_class,
+					   .shadow = policy_shadow(&x->decision, i),
 					   .now = w->wall};
 		struct cell victim;
 
@@ -297,6 +298,8 @@ static void defer(struct worker *w, struct session *s, const struct policy_decis
 
 	session_reply(w, s, REPLY_GREYLISTED, &args);
 	counter_add(&w->counters, d->reason == REASON_EARLY ? COUNT_early : COUNT_greylisted, 1);
+	if (d->reason == REASON_LATE)
+		counter_add(&w->counters, COUNT_late, 1);
 	remember(w, s, smtp, d->tag, "grey", reason, d->wait, d->age);
 	judge_begin(w, s, &l, LOG_DECISION);
 	log_str(&l, "verdict", "grey");
@@ -560,6 +563,7 @@ bool judge_delivered(struct worker *w, uint32_t n, const struct delivery *d)
 		struct policy_edit edit = {.conf = &conf,
 					   .attempt = &attempt,
 					   .delay_class = (enum policy_class)a->delay_class,
+					   .shadow = true,
 					   .now = w->wall};
 		bool fresh = false;
 

@@ -23,17 +23,22 @@ enum record_state {
 	RECORD_TRAP = 4,   /* a greytrap address (key: canonical address) */
 };
 
+#define RECORD_TOOK_MAX 0x7ffffu /* 6 days */
+
 /* Lies in cell.data. */
 struct record {
 	uint64_t tag;
-	uint32_t first;    /* s, first attempt */
-	uint32_t last;     /* s, latest attempt (grey) or delivery (passed) */
-	uint16_t attempts; /* saturates */
-	uint16_t passed;   /* deliveries (triplet), distinct passed triplets (source); saturates */
-	uint8_t state;     /* enum record_state */
-	uint8_t delay_class; /* enum policy_class at the first attempt */
-	uint8_t rung;        /* enum policy_rung of the identity */
-	uint8_t is4;         /* net holds an IPv4 address in its first four bytes */
+	uint32_t first;     /* s, first attempt */
+	uint32_t last;      /* s, latest attempt (grey) or delivery (passed) */
+	uint16_t attempts;  /* saturates */
+	uint16_t passed;    /* deliveries (triplet), distinct passed triplets (source); saturates */
+	uint32_t state : 4; /* enum record_state */
+	uint32_t delay_class : 3; /* enum policy_class at the first attempt */
+	uint32_t rung : 3;        /* enum policy_rung of the identity */
+	uint32_t is4 : 1;         /* net holds an IPv4 address in its first four bytes */
+	uint32_t shadow : 1;      /* another identity's record stands for the triplet in figures */
+	uint32_t learnt : 1;      /* let through in learn mode: would have waited */
+	uint32_t took : 19;       /* s from the first attempt to the first delivery; saturates */
 	uint8_t net[8]; /* source address (IPv4) or its /64 (IPv6): for forget, list and explain */
 };
 _Static_assert(sizeof(struct record) == sizeof(struct cell), "a record is a cell");

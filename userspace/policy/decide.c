@@ -122,6 +122,17 @@ static enum policy_class classify(const struct policy_attempt *a, const struct p
 	return policy_classify(a);
 }
 
+static bool counts(const struct policy_conf *c, const struct record *r, uint32_t now)
+{
+	return (r->state == RECORD_GREY || r->state == RECORD_PASSED) && !r->shadow &&
+	       !policy_expired(c, r, now);
+}
+
+bool policy_shadow(const struct policy_decision *d, int i)
+{
+	return d->counted || i > 0;
+}
+
 struct policy_decision policy_decide(const struct policy_conf *c, const struct policy_attempt *a,
 				     const struct policy_identity *ids,
 				     const struct record *records, int n, uint32_t now)
@@ -131,13 +142,17 @@ struct policy_decision policy_decide(const struct policy_conf *c, const struct p
 	enum policy_class fresh = classify(a, ids, n);
 	enum policy_class waiting = fresh == CLASS_EXEMPT ? CLASS_DEFAULT : fresh;
 	struct policy_decision best, d;
+	bool counted;
 
 	best = standing(c, waiting, n ? &ids[0] : &nobody, n ? &records[0] : &nothing, now);
+	counted = n && counts(c, &records[0], now);
 	for (int i = 1; i < n; i++) {
 		d = standing(c, waiting, &ids[i], &records[i], now);
 		if (better(&d, &best))
 			best = d;
+		counted |= counts(c, &records[i], now);
 	}
+	best.counted = counted;
 	if (c->mode == POLICY_OFF) {
 		best.reason = REASON_OFF;
 	} else if (fresh == CLASS_EXEMPT) {

@@ -35,6 +35,7 @@ static struct record begin(const struct policy_edit *e, uint64_t tag, enum recor
 		.state = (uint8_t)state,
 		.delay_class = (uint8_t)e->delay_class,
 		.rung = (uint8_t)e->rung,
+		.shadow = e->shadow,
 	};
 
 	return r;
@@ -87,9 +88,16 @@ bool policy_edit_attempt(struct cell *cell, bool found, void *edit)
 		return false;
 	}
 	add_one(&r.attempts);
+	if (e->conf->mode == POLICY_LEARN)
+		r.learnt = 1;
 	if (hammers(e, &r) && r.delay_class < CLASS_SUSPICIOUS)
 		r.delay_class++;
 	return close_record(e, cell, &r);
+}
+
+static uint32_t took(uint32_t s)
+{
+	return s < RECORD_TOOK_MAX ? s : RECORD_TOOK_MAX;
 }
 
 bool policy_edit_delivered(struct cell *cell, bool found, void *edit)
@@ -103,6 +111,8 @@ bool policy_edit_delivered(struct cell *cell, bool found, void *edit)
 	r = open_record(e, cell, found, known || r.state == RECORD_GREY, RECORD_GREY);
 	if (!r.attempts)
 		r.attempts = 1;
+	if (!known)
+		r.took = took(since(r.first, e->now));
 	r.state = RECORD_PASSED;
 	add_one(&r.passed);
 	e->first_pass = !known && counts(e);

@@ -147,6 +147,7 @@ struct policy_decision {
 	enum policy_class delay_class;
 	enum policy_rung rung; /* identity that decided */
 	uint64_t tag;          /* its record; also the ticket */
+	bool counted;          /* a live record stands for the triplet in figures already */
 	uint32_t wait;         /* s until mature, 0 when passed */
 	uint32_t age;          /* s since the first attempt */
 };
@@ -183,6 +184,7 @@ struct policy_edit {
 	const struct policy_attempt *attempt;
 	enum policy_rung rung;
 	enum policy_class delay_class;
+	bool shadow; /* a record that begins now is one more of a triplet that is counted */
 	uint32_t now;
 	struct record before; /* out: the record as found, state RECORD_NONE if there was none */
 	struct record after;  /* out: the record as it stands now; both go to the store */
@@ -191,10 +193,15 @@ struct policy_edit {
 	bool reached;    /* out of source: by this very delivery; the network may count it */
 };
 
+/* Whether the record that the i-th identity of an attempt may begin is one more of its triplet, for
+ * policy_edit.shadow: in figures each triplet is to count once, under its strongest identity. */
+bool policy_shadow(const struct policy_decision *d, int i);
+
 /* Grey attempt: inserts, touches, or starts anew a record that is over. A triplet that has passed
  * is left as it is. Each attempt beyond conf.hammer a minute lowers the class by one. */
 bool policy_edit_attempt(struct cell *cell, bool found, void *edit);
-/* The message was delivered: the triplet is passed from now on. */
+/* The message was delivered: the triplet is passed from now on, and the record says how long that
+ * took. */
 bool policy_edit_delivered(struct cell *cell, bool found, void *edit);
 /*
  * One more distinct triplet of this source passed; for each first_pass, on policy_source_tag.

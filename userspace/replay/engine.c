@@ -160,6 +160,7 @@ static struct policy_decision decide(struct replay *r, struct triplet *t)
 	     i++) {
 		struct policy_edit e = edit_of(r, t, d.delay_class, i);
 
+		e.shadow = policy_shadow(&d, i);
 		table_edit(r->records, t->ids[i].tag, policy_edit_attempt, &e, NULL);
 	}
 	return d;
@@ -279,7 +280,7 @@ struct replay_totals replay_total(const struct replay *r, enum replay_policy p)
 	return tally_total(&r->tally, p);
 }
 
-int replay_domains(const struct replay *r, enum replay_policy p, replay_domain_fn see, void *arg)
+int replay_domains(struct replay *r, enum replay_policy p, spread_see_fn see, void *arg)
 {
 	return tally_domains(&r->tally, p, see, arg);
 }

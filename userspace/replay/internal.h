@@ -3,7 +3,8 @@
 #ifndef REPLAY_INTERNAL_H
 #define REPLAY_INTERNAL_H
 
-#include "numbers.h"
+#include "../core/numbers.h"
+#include "../core/spread.h"
 #include "replay.h"
 
 /* ---- peers.c ---- */
@@ -17,19 +18,16 @@ void peers_next(struct peers *p, const struct replay_attempt *a, uint32_t now, b
 
 /* ---- tally.c ---- */
 
-#define NEVER UINT32_MAX
-
 struct tally_mail {
 	uint32_t first, domain;
-	uint32_t delay[REPLAY_POLICIES]; /* s; NEVER */
+	uint32_t delay[REPLAY_POLICIES]; /* s; SPREAD_NEVER */
 };
 
 struct tally {
-	struct numbers by_mail, by_domain;
+	struct numbers by_mail;
+	struct spread domains; /* of the senders */
 	struct tally_mail *mails;
 	size_t mail_count, mail_room;
-	char **domains;
-	size_t domain_count, domain_room;
 	uint64_t attempts, denied, passed[REPLAY_POLICIES];
 };
 
@@ -37,9 +35,6 @@ int tally_add(struct tally *t, const uint8_t key[16], const struct replay_attemp
 	      bool denied, const bool passed[REPLAY_POLICIES]);
 void tally_free(struct tally *t);
 struct replay_totals tally_total(const struct tally *t, enum replay_policy p);
-int tally_domains(const struct tally *t, enum replay_policy p, replay_domain_fn see, void *arg);
-
-/* Room for one more element of an array. -ENOMEM. */
-int room_for_one(void *array, size_t count, size_t *room, size_t size);
+int tally_domains(struct tally *t, enum replay_policy p, spread_see_fn see, void *arg);
 
 #endif

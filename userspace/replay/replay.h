@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "../core/addr.h"
+#include "../core/spread.h"
 #include "../policy/policy.h"
 
 struct replay_attempt {
@@ -62,17 +63,9 @@ struct replay_totals {
 	uint64_t mails, never; /* mails: distinct normalised sender and recipient */
 };
 
-struct replay_domain {
-	const char *name; /* of the sender; "" for the null sender */
-	uint64_t mails, never;
-	uint32_t p50, p90, p99,
-		max; /* s from the first attempt to the first pass; of those passed */
-};
-
 struct replay_totals replay_total(const struct replay *r, enum replay_policy p);
-/* Calls see for each sender domain, most mails first. -ENOMEM. */
-typedef void (*replay_domain_fn)(const struct replay_domain *d, void *arg);
-int replay_domains(const struct replay *r, enum replay_policy p, replay_domain_fn see, void *arg);
+/* First-pass delays by the sender's domain, "" for the null sender. -ENOMEM. */
+int replay_domains(struct replay *r, enum replay_policy p, spread_see_fn see, void *arg);
 
 /* ---- readers ---- */
 

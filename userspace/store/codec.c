@@ -6,13 +6,17 @@
 #include "codec.h"
 
 /* Longest value: a sliding record of an IPv6 source with a full text. */
-_Static_assert(4 + 1 + 4 + 3 + 5 + 3 + 16 + 1 + STORE_TEXT <= ROW_VALUE, "values fit");
+_Static_assert(4 + 1 + 4 + 4 + 3 + 5 + 3 + 16 + 1 + STORE_TEXT <= ROW_VALUE, "values fit");
 _Static_assert(4 + 1 + 17 <= ROW_KEY, "due keys of verdicts fit");
 
 #define FLAG_IS4 0x01
 #define FLAG_CLASS_SHIFT 1
 #define FLAG_RUNG_SHIFT 4
 #define FLAG_MASK 7
+#define FLAG_MORE 0x80 /* a number follows: what few records have */
+#define MORE_SHADOW 0x01
+#define MORE_LEARNT 0x02
+#define MORE_TOOK_SHIFT 2
 
 /* Where the next bytes go, or come from; `bad` once there were too few. */
 struct cursor {
@@ -196,9 +200,14 @@ static struct addr source_of(const struct store_item *item)
 
 static void put_flags(struct cursor *c, const struct record *r, const struct addr *source)
 {
+	uint32_t more = (r->shadow ? MORE_SHADOW : 0) | (r->learnt ? MORE_LEARNT : 0) |
+			(uint32_t)r->took << MORE_TOOK_SHIFT;
+
 	put8(c, (uint8_t)((addr_is4(source) ? FLAG_IS4 : 0) |
 			  (r->delay_class & FLAG_MASK) << FLAG_CLASS_SHIFT |
-			  (r->rung & FLAG_MASK) << FLAG_RUNG_SHIFT));
+			  (r->rung & FLAG_MASK) << FLAG_RUNG_SHIFT | (more ? FLAG_MORE : 0)));
+	if (more)
+		put_var(c, more);
 }
 
 static void put_source(struct cursor *c, const struct addr *a)
@@ -212,7 +221,13 @@ static void put_source(struct cursor *c, const struct addr *a)
 static void take_flags(struct cursor *c, struct record *r)
 {
 	uint8_t flags = take8(c);
+	uint32_t more = flags & FLAG_MORE ? take_var(c, RECORD_TOOK_MAX << MORE_TOOK_SHIFT |
+								MORE_SHADOW | MORE_LEARNT)
+					  : 0;
 
+	r->shadow = more & MORE_SHADOW;
+	r->learnt = !!(more & MORE_LEARNT);
+	r->took = more >> MORE_TOOK_SHIFT & RECORD_TOOK_MAX;
 	r->is4 = flags & FLAG_IS4;
 	r->delay_class = flags >> FLAG_CLASS_SHIFT & FLAG_MASK;
 	r->rung = flags >> FLAG_RUNG_SHIFT & FLAG_MASK;

@@ -22,12 +22,12 @@ static void add(struct tally *t, uint32_t now, const char *sender, const char *r
 }
 
 struct seen {
-	struct replay_domain rows[10];
+	struct spread_row rows[10];
 	char names[10][40];
 	int count;
 };
 
-static void see(const struct replay_domain *d, void *arg)
+static void see(const struct spread_row *d, void *arg)
 {
 	struct seen *s = arg;
 

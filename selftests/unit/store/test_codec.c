@@ -29,6 +29,9 @@ static struct store_item any_item(uint64_t *x)
 	item.rec.passed = (uint16_t)(state == RECORD_GREY ? 0 : random_next(x));
 	item.rec.delay_class = (uint8_t)random_below(x, 4);
 	item.rec.rung = (uint8_t)(1 + random_below(x, 4));
+	item.rec.shadow = random_below(x, 2);
+	item.rec.learnt = random_below(x, 2);
+	item.rec.took = random_below(x, 2) ? 0 : random_below(x, RECORD_TOOK_MAX + 1);
 	memset(sender, 'a' + (int)random_below(x, 26), sizeof(sender));
 	memset(recipient, 'A' + (int)random_below(x, 26), sizeof(recipient));
 	sender[random_below(x, 290)] = '\0';

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "replay/numbers.h"
+#include "core/numbers.h"
 #include "selftests/unit/random.h"
 
 #define KEYS 3000

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A growing index from 64-bit keys (hashes; never 0) to numbers. One thread. */
-#ifndef REPLAY_NUMBERS_H
-#define REPLAY_NUMBERS_H
+#ifndef CORE_NUMBERS_H
+#define CORE_NUMBERS_H
 
 #include <stdbool.h>
 #include <stddef.h>
