@@ -85,12 +85,17 @@ static void print_problems(const json_t *problems)
 
 static void print_status(const json_t *s)
 {
+	const json_t *before = json_object_get(s, "before");
 	char up[FORMAT_TEXT];
 
 	printf("%sgreygated %s%s, mode %s, up %s, pid %" PRIu64 "%s\n", format_colour('b'),
 	       row_str(s, "version"), format_colour('0'), row_str(s, "mode"),
 	       format_duration(row_num(s, "uptime_s"), up), row_num(s, "pid"),
 	       json_is_true(json_object_get(s, "draining")) ? ", draining" : "");
+	if (before)
+		printf("  %-10sprocess %" PRIu64 ", before the upgrade, drains %" PRIu64
+		       " sessions\n",
+		       "before", row_num(before, "pid"), row_num(before, "sessions"));
 	print_list("listen", json_object_get(s, "listen"));
 	print_list("protect", json_object_get(s, "protect"));
 	print_list("backend", json_object_get(s, "backend"));

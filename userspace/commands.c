@@ -228,12 +228,16 @@ const struct control_command commands[] = {
 	{NULL, NULL, NULL},
 };
 
-int commands_open(struct daemon *d, uid_t uid, gid_t gid, struct control **ret, char *err,
-		  size_t err_size)
+int commands_open(struct daemon *d, uid_t uid, gid_t gid, int listener, struct control **ret,
+		  char *err, size_t err_size)
 {
 	const struct config *c = atomic_load(&d->config);
-	const struct control_conf conf = {
-		.path = c->control, .uid = uid, .gid = gid, .commands = commands, .context = d};
+	const struct control_conf conf = {.path = c->control,
+					  .uid = uid,
+					  .gid = gid,
+					  .commands = commands,
+					  .context = d,
+					  .listener = listener};
 
 	return control_open(&conf, ret, err, err_size);
 }

@@ -15,8 +15,9 @@
 extern const struct control_command commands[];
 
 /* Binds the control socket that the configuration names, before privileges are dropped to uid and
- * gid; control_start(*ret) once everything d points to stands. As control_open. */
-int commands_open(struct daemon *d, uid_t uid, gid_t gid, struct control **ret, char *err,
-		  size_t err_size);
+ * gid; control_start(*ret) once everything d points to stands. listener: as in struct control_conf.
+ * As control_open. */
+int commands_open(struct daemon *d, uid_t uid, gid_t gid, int listener, struct control **ret,
+		  char *err, size_t err_size);
 
 #endif

@@ -176,6 +176,10 @@ int show_status(struct control_reply *r, json_t *args, void *daemon)
 	set_int(s, "started", d->started);
 	set_int(s, "uptime_s", daemon_now() - d->started);
 	json_object_set_new(s, "draining", json_boolean(atomic_load(&d->draining)));
+	if (atomic_load(&d->before.pid))
+		json_object_set_new(s, "before",
+				    json_pack("{s:i, s:i}", "pid", atomic_load(&d->before.pid),
+					      "sessions", (int)atomic_load(&d->before.sessions)));
 	json_object_set_new(s, "config", d->config_file ? row_text(d->config_file) : json_null());
 	set_int(s, "workers", (uint64_t)d->worker_count);
 	set_int(s, "session_bytes", worker_session_bytes());

@@ -77,6 +77,7 @@
 	X(dns_refused, "answers of DNS lists that do not serve us")                                \
 	X(records_evicted, "records that made room for newer ones")                                \
 	X(records_lost, "records the store could not take in time")                                \
+	X(upgrades_refused, "upgrades in place after which this process went on")                  \
 	X(queue_full, "ring or queue was full and work was put off")
 
 enum counter {

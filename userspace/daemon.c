@@ -66,61 +66,7 @@ struct policy_conf daemon_lifetimes(const struct daemon *d, const struct config 
 	return p;
 }
 
-/* ---- the store's queue of everyone but the workers ---- */
-
-/* What is queued here must not be lost, and none of the callers is in a hurry: a full queue is
- * waited for. */
-struct store_item *daemon_store_slot(struct daemon *d)
-{
-	const struct timespec pause = {.tv_nsec = 1000000};
-
-	for (int i = 0; d->writer && i < 2000; i++) {
-		struct store_item *item = store_writer_slot(d->writer, d->worker_count, true);
-
-		if (item)
-			return item;
-		nanosleep(&pause, NULL);
-	}
-	return NULL;
-}
-
-/* Notices come in the order of the pushes: the last one tells of all before it. */
-static void take_notices(struct daemon *d)
-{
-	struct store_notice notices[64];
-	int n;
-
-	while ((n = store_notices(d->writer, d->worker_count, notices, 64)) > 0)
-		d->settled = notices[n - 1].token;
-}
-
-void daemon_store_push(struct daemon *d, struct store_item *item, bool notice)
-{
-	item->notice = notice;
-	if (notice)
-		item->token = ++d->queued;
-	store_writer_push(d->writer, d->worker_count);
-	take_notices(d);
-}
-
-void daemon_settle(struct daemon *d)
-{
-	const struct timespec pause = {.tv_nsec = 1000000};
-	uint64_t target;
-	bool done = !d->writer;
-
-	pthread_mutex_lock(&d->verdict_lock);
-	target = d->queued;
-	pthread_mutex_unlock(&d->verdict_lock);
-	for (int i = 0; i < 2000 && !done; i++) {
-		pthread_mutex_lock(&d->verdict_lock);
-		take_notices(d);
-		done = d->settled >= target;
-		pthread_mutex_unlock(&d->verdict_lock);
-		if (!done)
-			nanosleep(&pause, NULL);
-	}
-}
+/* ---- verdicts in the store ---- */
 
 static void store_verdict(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
 			  const char *reason)
@@ -155,14 +101,14 @@ static bool of_balancer(const struct config *c, const struct prefix *p)
 
 static int kernel_put(struct daemon *d, const struct prefix *p, const struct verdict_entry *e)
 {
-	if (!d->fastpath || of_balancer(atomic_load(&d->config), p))
+	if (!d->fastpath || d->lent || of_balancer(atomic_load(&d->config), p))
 		return 0;
 	return fastpath_put(d->fastpath, p, e);
 }
 
 static void kernel_del(struct daemon *d, const struct prefix *p)
 {
-	if (d->fastpath && !of_balancer(atomic_load(&d->config), p))
+	if (d->fastpath && !d->lent && !of_balancer(atomic_load(&d->config), p))
 		fastpath_del(d->fastpath, p);
 }
 
@@ -299,7 +245,7 @@ static void store_record_del(struct daemon *d, const struct record *r)
 	pthread_mutex_unlock(&d->verdict_lock);
 }
 
-static void drop_record(struct daemon *d, uint64_t tag)
+void daemon_record_drop(struct daemon *d, uint64_t tag)
 {
 	struct record r;
 	struct cell cell;
@@ -326,8 +272,8 @@ void daemon_demote(struct daemon *d, const struct addr *src, const char *reason)
 
 	unlearn(d, &host, reason);
 	unlearn(d, &network, reason);
-	drop_record(d, policy_source_tag(&p, src));
-	drop_record(d, policy_network_tag(&p, src));
+	daemon_record_drop(d, policy_source_tag(&p, src));
+	daemon_record_drop(d, policy_network_tag(&p, src));
 }
 
 /* ---- forget ---- */

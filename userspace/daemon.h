@@ -85,6 +85,14 @@ struct daemon {
 	struct recent *recent[DAEMON_WORKERS];
 	uint32_t started; /* s, CLOCK_REALTIME */
 	_Atomic bool draining;
+	_Atomic bool
+		leaving; /* a successor serves: only those who are here are brought to an end */
+	_Atomic bool holding;        /* workers accept nobody yet: a predecessor still may go on */
+	bool lent;                   /* the kernel maps are a successor's; under verdict_lock */
+	struct {                     /* the process before an upgrade, while it has sessions */
+		_Atomic int32_t pid; /* 0: none */
+		_Atomic uint32_t sessions;
+	} before;
 	_Atomic uint64_t backend_down[CONFIG_BACKENDS]; /* ms, CLOCK_MONOTONIC: left out until then;
 							   0: it answers */
 	/* What the mail servers offer, each and together: offers.c's alone. */
@@ -148,6 +156,11 @@ struct policy_conf daemon_level(const struct daemon *d, const struct config_leve
 /* The same with the longest lifetimes that any recipient's records have: for those who do not know
  * whose record it is. */
 struct policy_conf daemon_lifetimes(const struct daemon *d, const struct config *c);
+
+/* A record that another process changed, here and in the store, unless ours is newer. */
+void daemon_record_take(struct daemon *d, const struct store_item *from);
+/* Forgets a record, here and in the store. */
+void daemon_record_drop(struct daemon *d, uint64_t tag);
 
 /* Fills records, verdicts and traps from the store; before the writer runs. */
 int daemon_load(struct daemon *d);

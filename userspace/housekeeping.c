@@ -183,6 +183,8 @@ void daemon_tick(struct daemon *d)
 	look_for_trouble(d);
 	if (d->fastpath) {
 		fastpath_heartbeat(d->fastpath);
+	}
+	if (d->fastpath && !d->lent) {
 		fastpath_tidy(d->fastpath);
 		fastpath_events(d->fastpath, on_event, d);
 		if (ticks % (every ? every : 1) == 0)

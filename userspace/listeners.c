@@ -98,30 +98,57 @@ static void plan(const struct config *c, struct listeners *l)
 		endpoint_parse("[::1]:0", &l->at[l->count++]);
 }
 
-int listeners_open(const struct config *c, int workers, struct listeners *ret, char *err,
-		   size_t err_size)
+static bool same_place(const struct endpoint *wanted, const struct endpoint *have)
+{
+	return !memcmp(&wanted->addr, &have->addr, sizeof(wanted->addr)) &&
+	       (!wanted->port || wanted->port == have->port);
+}
+
+static bool take_held(struct listeners *held, int workers, struct listeners *l, int i)
+{
+	for (int k = 0; k < held->count; k++) {
+		if (held->fd[0][k] < 0 || !same_place(&l->at[i], &held->at[k]))
+			continue;
+		l->at[i] = held->at[k];
+		for (int w = 0; w < workers; w++) {
+			l->fd[w][i] = held->fd[w][k];
+			held->fd[w][k] = -1;
+		}
+		return true;
+	}
+	return false;
+}
+
+static int open_group(struct listeners *l, int i, int workers, bool transparent)
 {
 	const struct timespec pause = {.tv_nsec = 50000000};
-	bool transparent = c->mode == GG_MODE_GATEWAY;
+	int rc = probe_free(&l->at[i], transparent);
 
+	/* The sockets of a daemon that was just killed go when the kernel has ended its rings. */
+	for (int k = 0; rc == -EADDRINUSE && k < PATIENCE; k++) {
+		nanosleep(&pause, NULL);
+		rc = probe_free(&l->at[i], transparent);
+	}
+	for (int w = 0; w < workers && rc >= 0; w++) {
+		/* The first bind of port 0 chooses the port that the others share. */
+		rc = open_one(&l->at[i], transparent, &l->at[i]);
+		l->fd[w][i] = rc;
+	}
+	return rc;
+}
+
+int listeners_open(const struct config *c, int workers, struct listeners *held,
+		   struct listeners *ret, char *err, size_t err_size)
+{
 	memset(ret, 0, sizeof(*ret));
 	memset(ret->fd, -1, sizeof(ret->fd));
 	plan(c, ret);
 	for (int i = 0; i < ret->count; i++) {
 		char text[ENDPOINT_TEXT];
-		int rc = probe_free(&ret->at[i], transparent);
+		int rc = 0;
 
-		/* The sockets of a daemon that was just killed go when the kernel has ended its
-		 * rings. */
-		for (int k = 0; rc == -EADDRINUSE && k < PATIENCE; k++) {
-			nanosleep(&pause, NULL);
-			rc = probe_free(&ret->at[i], transparent);
-		}
-		for (int w = 0; w < workers && rc >= 0; w++) {
-			/* The first bind of port 0 chooses the port that the others share. */
-			rc = open_one(&ret->at[i], transparent, &ret->at[i]);
-			ret->fd[w][i] = rc;
-		}
+		if (!take_held(held, workers, ret, i))
+			rc = open_group(ret, i, workers, c->mode == GG_MODE_GATEWAY);
 		if (rc < 0) {
 			snprintf(err, err_size, "listen %s: %s; %s",
 				 endpoint_text(&ret->at[i], text), strerror(-rc), bind_mend(-rc));

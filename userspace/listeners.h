@@ -18,10 +18,11 @@ struct listeners {
 /* Binds and listens for `workers` workers. host mode gets a loopback listener for each protected
  * family that has none: the socket lookup program hands connections over whatever they are bound
  * to. gateway mode gets one on each protected endpoint itself, in the order of `protect`, though
- * the address is the mail server's. On failure nothing is open and err names the endpoint, the
- * cause and the mend. */
-int listeners_open(const struct config *c, int workers, struct listeners *ret, char *err,
-		   size_t err_size);
+ * the address is the mail server's. Sockets that `held` has of an endpoint are taken out of it
+ * instead of being made: those of a predecessor, with the connections that wait in them. On failure
+ * nothing is open and err names the endpoint, the cause and the mend. */
+int listeners_open(const struct config *c, int workers, struct listeners *held,
+		   struct listeners *ret, char *err, size_t err_size);
 void listeners_close(struct listeners *l);
 /* First listener of a family, for the socket map; -1: none. */
 int listeners_of(const struct listeners *l, bool is4);

@@ -7,14 +7,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,10 +24,14 @@
 #include "core/log.h"
 #include "daemon.h"
 #include "listeners.h"
+#include "notify.h"
 #include "policy/conduct.h"
 #include "privileges.h"
 #include "probe.h"
+#include "starter.h"
+#include "takeover.h"
 #include "traps.h"
+#include "upgrade.h"
 #include "worker.h"
 
 #define CONFIG_FILE "/etc/greygate/greygate.conf"
@@ -42,6 +48,8 @@ struct process {
 	struct listeners listeners;
 	struct control *control;
 	struct privileges who;
+	struct takeover takeover; /* from the process before */
+	struct upgrade upgrade;   /* to the one behind */
 	char err[ERROR_SIZE];
 };
 
@@ -52,30 +60,10 @@ static void usage(FILE *f)
 	      "  -t       check the configuration, say what is wrong with it, exit 0 or 1\n"
 	      "  -f       stay in the foreground\n"
 	      "  -V       print the version\n"
-	      "The log goes to standard error. Signals: HUP reloads, TERM and INT drain and stop.\n"
+	      "The log goes to standard error. Signals: HUP reloads, TERM and INT drain and stop,\n"
+	      "USR2 has the program started anew and hands everything over to it.\n"
 	      "See greygated(8), greygate.conf(5), greygate(1).\n",
 	      f);
-}
-
-/* ---- sd_notify(3), which is one datagram ---- */
-
-static void notify(const char *state)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	int fd;
-
-	if (!path || strlen(path) >= sizeof(sa.sun_path))
-		return;
-	memcpy(sa.sun_path, path, strlen(path));
-	if (sa.sun_path[0] == '@')
-		sa.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&sa,
-	       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
-	close(fd);
 }
 
 /* ---- what is opened with rights ---- */
@@ -89,9 +77,13 @@ static int open_store(struct process *p, const struct config *c)
 				  .max_bytes = c->limit.store,
 				  .window = config_window(c),
 				  .keep = config_keep(c),
-				  .sync = true};
+				  .sync = true,
+				  .held_lock = p->takeover.store_lock};
 	const struct timespec pause = {.tv_nsec = 50000000};
-	int rc = store_open_lmdb(&conf, &d->store, d->key, p->err, sizeof(p->err));
+	int rc;
+
+	p->takeover.store_lock = 0;
+	rc = store_open_lmdb(&conf, &d->store, d->key, p->err, sizeof(p->err));
 
 	/* A daemon that was just killed may not be quite gone. */
 	for (int i = 0; rc == -EBUSY && i < STORE_PATIENCE; i++) {
@@ -144,6 +136,7 @@ static int open_fastpath(struct process *p, const struct config *c)
 				     .new_per_source = c->limit.new_per_source,
 				     .new_per_cpu = c->limit.new_per_cpu,
 				     .sample = c->greylist.sample,
+				     .held_lock = p->takeover.pins_lock,
 				     .interface_count = c->interface_count};
 	const struct fastpath_attachment *at;
 	int rc, n;
@@ -159,6 +152,7 @@ static int open_fastpath(struct process *p, const struct config *c)
 	}
 	for (int i = 0; i < conf.interface_count; i++)
 		conf.interfaces[i] = c->interfaces[i];
+	p->takeover.pins_lock = 0;
 	rc = fastpath_open(&conf, &d->fastpath, p->err, sizeof(p->err));
 	if (rc)
 		return rc;
@@ -204,13 +198,17 @@ static int start(struct process *p, const struct config *c)
 	int rc = privileges_find(c->user, &p->who, p->err, sizeof(p->err));
 
 	if (!rc)
+		rc = takeover_begin(&p->takeover, d, p->err, sizeof(p->err));
+	if (!rc)
 		rc = open_store(p, c);
 	if (!rc)
 		rc = make_tables(p, c);
 	if (!rc)
-		rc = listeners_open(c, d->worker_count, &p->listeners, p->err, sizeof(p->err));
+		rc = listeners_open(c, d->worker_count, &p->takeover.listeners, &p->listeners,
+				    p->err, sizeof(p->err));
 	if (!rc)
-		rc = commands_open(d, p->who.uid, p->who.gid, &p->control, p->err, sizeof(p->err));
+		rc = commands_open(d, p->who.uid, p->who.gid, p->takeover.control, &p->control,
+				   p->err, sizeof(p->err));
 	if (!rc)
 		rc = open_fastpath(p, c);
 	if (rc)
@@ -221,6 +219,9 @@ static int start(struct process *p, const struct config *c)
 		snprintf(p->err, sizeof(p->err), "store writer: %s", strerror(-rc));
 		return rc;
 	}
+	/* The store is still another process's to write. */
+	if (p->takeover.channel >= 0)
+		store_writer_pause(d->writer);
 	rc = privileges_drop(&p->who, c->mode == GG_MODE_GATEWAY, p->err, sizeof(p->err));
 	if (rc)
 		return rc;
@@ -234,13 +235,32 @@ static int start(struct process *p, const struct config *c)
 	}
 	privileges_forget(false);
 	if (!rc)
+		rc = takeover_ready(&p->takeover, p->err, sizeof(p->err));
+	if (!rc)
 		rc = control_start(p->control);
 	return rc;
+}
+
+/* Nobody before us any more who might go on. */
+static int serve_alone(struct process *p)
+{
+	struct daemon *d = &p->daemon;
+
+	if (p->takeover.channel < 0)
+		return 0;
+	store_writer_resume(d->writer, d->store);
+	atomic_store(&d->holding, false);
+	for (int i = 0; i < d->worker_count; i++)
+		worker_wake(d->workers[i]);
+	return takeover_serve(&p->takeover);
 }
 
 static void stop(struct process *p)
 {
 	struct daemon *d = &p->daemon;
+
+	/* The maps, then, belong to the daemon before or behind this one. */
+	const bool theirs = p->upgrade.heir || (p->takeover.channel >= 0 && !p->takeover.serving);
 
 	control_close(&p->control); /* first: it reads what the workers own */
 	atomic_store(&d->draining, true);
@@ -253,11 +273,13 @@ static void stop(struct process *p)
 			d->recent[i] = NULL;
 			worker_join(&d->workers[i]);
 		}
+	takeover_end(&p->takeover);
 	if (d->writer)
 		store_writer_stop(&d->writer);
+	upgrade_end(&p->upgrade);
 	if (d->store)
 		store_ops_of(d->store)->close(&d->store);
-	fastpath_close(&d->fastpath);
+	(theirs ? fastpath_leave : fastpath_close)(&d->fastpath);
 	listeners_close(&p->listeners);
 	table_free(&d->records);
 	table_free(&d->sources);
@@ -286,35 +308,80 @@ static void reload(struct daemon *d)
 	notify("READY=1");
 }
 
-/* Until a signal says stop. */
-static void serve(struct daemon *d, const sigset_t *signals)
+/* True: the daemon is to end. */
+static bool take_signal(struct process *p, int signals)
 {
+	struct signalfd_siginfo got;
+
+	if (read(signals, &got, sizeof(got)) != sizeof(got))
+		return false;
+	if (got.ssi_signo == SIGHUP)
+		reload(&p->daemon);
+	else if (got.ssi_signo == SIGUSR2)
+		upgrade_begin(&p->upgrade);
+	else
+		return true;
+	return false;
+}
+
+/* Until a signal says stop, or a successor serves. */
+static void serve(struct process *p, const sigset_t *signals)
+{
+	struct pollfd fds[2] = {
+		{.fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK), .events = POLLIN},
+		{.events = POLLIN}};
 	struct timespec next, now;
+	bool over = false;
 
 	clock_gettime(CLOCK_MONOTONIC, &next);
-	for (;;) {
-		struct timespec wait = {0};
-		int64_t ns;
-		int got;
+	while (!over) {
+		int64_t ms;
 
 		clock_gettime(CLOCK_MONOTONIC, &now);
-		ns = (next.tv_sec - now.tv_sec) * 1000000000ll + next.tv_nsec - now.tv_nsec;
-		if (ns > 0) {
-			wait.tv_sec = ns / 1000000000;
-			wait.tv_nsec = ns % 1000000000;
-		}
-		got = sigtimedwait(signals, NULL, &wait);
-		if (got == SIGTERM || got == SIGINT)
-			return;
-		if (got == SIGHUP)
-			reload(d);
-		if (ns <= 0) {
-			daemon_tick(d);
-			probe_step(d, PROBE_A_TICK);
+		ms = (next.tv_sec - now.tv_sec) * 1000 + (next.tv_nsec - now.tv_nsec) / 1000000;
+		fds[1].fd = p->upgrade.channel;
+		poll(fds, 2, ms > 0 ? (int)ms : 0);
+		over = take_signal(p, fds[0].fd) || upgrade_step(&p->upgrade);
+		if (ms <= 0 && !over) {
+			daemon_tick(&p->daemon);
+			probe_step(&p->daemon, PROBE_A_TICK);
 			notify("WATCHDOG=1");
 			next.tv_sec = now.tv_sec + 1;
 			next.tv_nsec = now.tv_nsec;
 		}
+	}
+	upgrade_cancel(&p->upgrade);
+	close(fds[0].fd);
+}
+
+static bool all_ended(const struct daemon *d)
+{
+	for (int i = 0; i < d->worker_count; i++)
+		if (!worker_ended(d->workers[i]))
+			return false;
+	return true;
+}
+
+/* A successor serves: the sessions that are here are brought to their end, and so are those of the
+ * process before, which reach the store through this one. */
+static void retire(struct process *p)
+{
+	struct daemon *d = &p->daemon;
+	const struct config *c = atomic_load(&d->config);
+	const struct timespec pause = {.tv_nsec = 50000000};
+	uint64_t rounds = c->drain_time / 50;
+	char text[32];
+
+	snprintf(text, sizeof(text), "MAINPID=%" PRId32, p->upgrade.successor);
+	notify(text);
+	control_leave(p->control);
+	atomic_store(&d->leaving, true);
+	for (int i = 0; i < d->worker_count; i++)
+		worker_wake(d->workers[i]);
+	for (uint64_t i = 0; !all_ended(d) || (takeover_lasts(&p->takeover) && i < rounds); i++) {
+		if (i % 10 == 0)
+			upgrade_tell(&p->upgrade, (uint32_t)daemon_count(d, COUNT_sessions));
+		nanosleep(&pause, NULL);
 	}
 }
 
@@ -348,7 +415,7 @@ static void tell_parent(int ready)
 		close(ready);
 }
 
-static int run(struct process *p, bool foreground)
+static int run(struct process *p, char **argv, bool foreground)
 {
 	struct daemon *d = &p->daemon;
 	const struct config *c = atomic_load(&d->config);
@@ -360,16 +427,21 @@ static int run(struct process *p, bool foreground)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &signals, NULL); /* every thread inherits it: serve takes them */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is the store's to report */
-	if (!foreground && go_to_background(&ready))
+	if (!foreground && p->takeover.channel < 0 && go_to_background(&ready))
 		return EXIT_FAILURE;
+	starter_begin(argv, &p->upgrade.starter);
 	privileges_limits();
 	rc = log_start(STDERR_FILENO, c->log);
 	if (!rc)
 		rc = start(p, c);
+	if (!rc)
+		rc = serve_alone(p);
 	if (rc) {
+		takeover_fail(&p->takeover, p->err[0] ? p->err : strerror(-rc));
 		atomic_store(&d->draining, true);
 		stop(p);
 		log_stop();
@@ -383,14 +455,20 @@ static int run(struct process *p, bool foreground)
 	log_int(&l, "records", (int64_t)table_count(d->records));
 	log_int(&l, "verdicts", (int64_t)verdicts_count(d->verdicts));
 	log_str(&l, "fastpath", d->fastpath_why);
+	if (p->takeover.serving)
+		log_int(&l, "before", atomic_load(&d->before.pid));
 	log_end(&l);
 	tell_parent(ready);
 	notify("READY=1");
-	serve(d, &signals);
+	p->upgrade.control = p->control;
+	serve(p, &signals);
 	probe_end();
-	notify("STOPPING=1");
+	if (p->upgrade.heir)
+		retire(p);
+	else
+		notify("STOPPING=1");
 	log_begin(&l, LOG_STOP);
-	log_str(&l, "reason", "signal");
+	log_str(&l, "reason", p->upgrade.heir ? "upgrade" : "signal");
 	log_int(&l, "sessions", (int64_t)daemon_count(d, COUNT_sessions));
 	log_end(&l);
 	stop(p);
@@ -476,8 +554,10 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
+	takeover_find(&p->takeover);
 	if (load_settings(p, file)) {
 		fputs(p->err, stderr);
+		takeover_fail(&p->takeover, p->err);
 		unload_settings(p);
 		return EXIT_FAILURE;
 	}
@@ -499,7 +579,9 @@ int main(int argc, char **argv)
 	pthread_mutex_init(&p->daemon.config_lock, NULL);
 	pthread_mutex_init(&p->daemon.offers_lock, NULL);
 	memset(p->listeners.fd, -1, sizeof(p->listeners.fd));
-	option = run(p, foreground);
+	p->daemon.holding = p->takeover.channel >= 0;
+	p->upgrade = (struct upgrade){.daemon = &p->daemon, .starter = -1, .channel = -1};
+	option = run(p, argv, foreground);
 	unload_settings(p);
 	return option;
 }

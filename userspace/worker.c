@@ -332,53 +332,6 @@ static void on_timer(uint32_t number, uint16_t generation, void *arg)
 	session_timeout(w, number);
 }
 
-/* ---- drain ---- */
-
-static void for_each_session(struct worker *w, void (*fn)(struct worker *, uint32_t))
-{
-	for (int r = 0; r < w->ring_count; r++)
-		for (uint32_t i = 0; i < w->sessions[r].fresh; i++)
-			fn(w, (uint32_t)r << w->slot_bits | i);
-}
-
-static void end_open(struct worker *w, uint32_t n)
-{
-	struct session *s = worker_session(w, n);
-
-	if (s->phase != PHASE_FREE)
-		session_end(w, n);
-}
-
-/* No new connections from here on. */
-static void begin_drain(struct worker *w)
-{
-	w->draining = true;
-	w->drain_until = w->now + w->config->drain_time;
-	for (uint32_t a = 0; a < (uint32_t)w->listener_count * WORKER_ACCEPTS; a++) {
-		struct accept_slot *slot = &w->accepts[a];
-
-		if (slot->armed)
-			ring_cancel(worker_ring(w, slot->session),
-				    (struct ring_event){a, slot->generation, OP_ACCEPT},
-				    (struct ring_event){0, 0, OP_CANCEL});
-	}
-	for (int i = 0; i < w->listener_count; i++) {
-		close(w->listeners[i].fd);
-		w->listeners[i].fd = -1;
-	}
-	for_each_session(w, session_drain);
-}
-
-static bool drained(struct worker *w)
-{
-	if (w->now >= w->drain_until) {
-		for_each_session(w, end_open);
-		return w->open == 0 || w->now >= w->drain_until + LINGER_MS;
-	}
-	for_each_session(w, session_drain);
-	return w->open == 0 && pool_used(&w->deliveries) == 0;
-}
-
 /* ---- the loop ---- */
 
 static uint64_t wait_time(struct worker *w)
@@ -389,7 +342,7 @@ static uint64_t wait_time(struct worker *w)
 		return 0;
 	wait = wheel_next(w->timeouts, w->now, wait);
 	wait = resolver_wait(w->resolver, w->now, wait);
-	if (w->draining && wait > 100)
+	if ((w->draining || w->leaving) && wait > 100)
 		wait = 100;
 	for (int i = 1; i < w->ring_count && wait; i++)
 		if (ring_ready(&w->rings[i]))
@@ -406,7 +359,8 @@ static void turn(struct worker *w)
 	wheel_run(w->drips, w->now, FIRE_BUDGET, stutter_fire, w);
 	wheel_run(w->timeouts, w->now, FIRE_BUDGET, on_timer, w);
 	evidence_tick(w);
-	if (!w->draining)
+	if (!w->draining && !w->leaving &&
+	    !atomic_load_explicit(&w->daemon->holding, memory_order_relaxed))
 		arm_accepts(w);
 	for (int i = 1; i < w->ring_count; i++)
 		if (ring_ready(&w->rings[i])) {
@@ -573,14 +527,11 @@ static void *worker_main(void *arg)
 	pthread_mutex_unlock(&start->lock);
 	while (!rc) {
 		turn(w);
-		if (atomic_load_explicit(&w->daemon->draining, memory_order_relaxed)) {
-			if (!w->draining)
-				begin_drain(w);
-			else if (drained(w))
-				break;
-		}
+		if (drain_over(w))
+			break;
 	}
 	unmake(w);
+	atomic_store(&w->ended, true);
 	return NULL;
 }
 
@@ -624,6 +575,18 @@ int worker_start(struct daemon *d, int number, const int *listeners, int listene
 	d->recent[number] = w->recent;
 	*ret = w;
 	return 0;
+}
+
+int worker_listeners(const struct worker *w, int ret[WORKER_LISTENERS])
+{
+	for (int i = 0; i < w->listener_count; i++)
+		ret[i] = w->listeners[i].fd;
+	return w->listener_count;
+}
+
+bool worker_ended(const struct worker *w)
+{
+	return atomic_load(&w->ended);
 }
 
 void worker_wake(struct worker *w)

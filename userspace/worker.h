@@ -4,7 +4,8 @@
  * with another thread except what struct daemon holds. The files around it are the phases of a
  * session:
  *
- *   worker.c    the loop: accept, completions, ticks, drain
+ *   worker.c    the loop: accept, completions, ticks
+ *   drain.c     its end
  *   arrival.c   from accept to the banner, with the header of a load balancer
  *   session.c   one client's life: bytes in, replies out, close
  *   secure.c    TLS between the socket and the session
@@ -239,8 +240,9 @@ struct worker {
 	char *banner;  /* template, see stutter.c */
 	size_t banner_len, banner_line;
 	int wake_fd;
-	int diag_fd; /* -1: none yet */
-	bool draining;
+	int diag_fd;            /* -1: none yet */
+	bool draining, leaving; /* leaving: drain.c waits for the sessions, and says nothing */
+	_Atomic bool ended;
 	uint64_t drain_until; /* ms */
 	char error[200];      /* why worker_main could not begin */
 };
@@ -251,7 +253,11 @@ struct worker {
  * nothing runs and err names the cause and the mend. */
 int worker_start(struct daemon *d, int number, const int *listeners, int listener_count,
 		 struct worker **ret, char *err, size_t err_size);
-/* Wakes it, after daemon.draining was set. */
+/* Its listening sockets, until it drains; returns how many. */
+int worker_listeners(const struct worker *w, int ret[WORKER_LISTENERS]);
+/* Its sessions are over; worker_join will not wait. */
+bool worker_ended(const struct worker *w);
+/* Wakes it, after daemon.draining, leaving or holding was changed. */
 void worker_wake(struct worker *w);
 /* Has session_timeout called for this slot at `due` or before: a slot has one entry in the wheel,
  * whoever comes and goes. */
@@ -265,6 +271,11 @@ static inline struct ring *worker_ring(struct worker *w, uint32_t n)
 {
 	return &w->rings[n >> w->slot_bits];
 }
+
+/* ---- drain.c ---- */
+
+/* After each turn: begins what the daemon says, and true when all are gone. */
+bool drain_over(struct worker *w);
 
 /* ---- arrival.c ---- */
 

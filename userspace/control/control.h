@@ -47,6 +47,8 @@ struct control_conf {
 	const struct control_command *commands;
 	void *context; /* handed to every command */
 	int stall;     /* ms; 0: CONTROL_STALL */
+	int listener; /* the socket of a predecessor, bound to path, which becomes the control's; 0:
+		       * none */
 };
 
 /* Binds the socket: its directory is made (0755) when it is missing, the socket of a dead daemon
@@ -55,7 +57,12 @@ struct control_conf {
 int control_open(const struct control_conf *conf, struct control **ret, char *err, size_t err_size);
 /* Starts to answer. -errno. */
 int control_start(struct control *c);
-/* Ends every client, joins the threads, removes the socket. */
+/* The listening socket, for a successor. */
+int control_listener(const struct control *c);
+/* Takes no further client, and leaves the socket to a successor that has it too; those who are
+ * connected are served until control_close. */
+void control_leave(struct control *c);
+/* Ends every client, joins the threads, removes the socket if it answered on it. */
 void control_close(struct control **c);
 
 /* ---- for commands ---- */

@@ -32,8 +32,9 @@ struct control {
 	struct control_conf conf;
 	struct slot slots[CONTROL_CLIENTS];
 	pthread_t thread;
-	bool started;
+	bool started, left;
 	int fd, stop; /* stop: eventfd, readable from control_close on */
+	int leave;    /* the same from control_leave on, for the thread that accepts */
 	dev_t dev;
 	ino_t ino; /* of the socket we bound */
 };
@@ -202,14 +203,16 @@ static void take_client(struct control *c, int fd)
 static void *serve(void *control)
 {
 	struct control *c = control;
-	struct pollfd p[2] = {{.fd = c->fd, .events = POLLIN}, {.fd = c->stop, .events = POLLIN}};
+	struct pollfd p[3] = {{.fd = c->fd, .events = POLLIN},
+			      {.fd = c->stop, .events = POLLIN},
+			      {.fd = c->leave, .events = POLLIN}};
 
 	for (;;) {
 		int fd;
 
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
+		if (poll(p, 3, -1) < 0 && errno != EINTR)
 			break;
-		if (p[1].revents)
+		if (p[1].revents || p[2].revents)
 			break;
 		fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC);
 		if (fd >= 0) {
@@ -314,13 +317,16 @@ int control_open(const struct control_conf *conf, struct control **ret, char *er
 
 	if (c) {
 		c->conf = *conf;
-		c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		c->fd = conf->listener
+				? conf->listener
+				: socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		c->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		rc = c->fd < 0 || c->stop < 0 ? -errno : 0;
+		c->leave = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		rc = c->fd < 0 || c->stop < 0 || c->leave < 0 ? -errno : 0;
 	}
 	if (rc)
 		snprintf(err, err_size, "control: %s", strerror(-rc));
-	else
+	else if (!conf->listener)
 		rc = bind_path(c, err, err_size);
 	if (rc)
 		control_close(&c);
@@ -332,8 +338,14 @@ int control_open(const struct control_conf *conf, struct control **ret, char *er
 int control_start(struct control *c)
 {
 	sigset_t all, before;
+	struct stat st;
 	int rc;
 
+	/* From here on a socket taken over is ours to remove. */
+	if (c->conf.listener && !lstat(c->conf.path, &st)) {
+		c->dev = st.st_dev;
+		c->ino = st.st_ino;
+	}
 	/* Signals are the main thread's; clients inherit this mask. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -341,6 +353,21 @@ int control_start(struct control *c)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	c->started = !rc;
 	return -rc;
+}
+
+int control_listener(const struct control *c)
+{
+	return c->fd;
+}
+
+void control_leave(struct control *c)
+{
+	eventfd_write(c->leave, 1);
+	pthread_join(c->thread, NULL);
+	c->left = true;
+	c->ino = 0;
+	close(c->fd);
+	c->fd = -1;
 }
 
 void control_close(struct control **control)
@@ -353,7 +380,8 @@ void control_close(struct control **control)
 	*control = NULL;
 	if (c->started) {
 		eventfd_write(c->stop, 1);
-		pthread_join(c->thread, NULL);
+		if (!c->left)
+			pthread_join(c->thread, NULL);
 		for (int i = 0; i < CONTROL_CLIENTS; i++) {
 			if (atomic_load(&c->slots[i].state) != SLOT_FREE)
 				pthread_join(c->slots[i].thread, NULL);
@@ -365,5 +393,7 @@ void control_close(struct control **control)
 		close(c->fd);
 	if (c->stop >= 0)
 		close(c->stop);
+	if (c->leave >= 0)
+		close(c->leave);
 	free(c);
 }

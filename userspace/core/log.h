@@ -37,6 +37,7 @@ enum log_event {
 	LOG_RELOAD,
 	LOG_START,
 	LOG_STOP,
+	LOG_UPGRADE,
 	LOG_ERROR,
 	LOG_EVENT_MAX
 };

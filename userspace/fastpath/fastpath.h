@@ -49,6 +49,8 @@ struct fastpath_conf {
 	/* host mode: every Nth new connection of a learned source is given to the daemon; 0:
 	 * none. */
 	uint32_t sample;
+	int held_lock; /* descriptor of bpffs, locked by a predecessor that changes nothing any
+			* more, which becomes the fast path's; 0: none */
 };
 
 /* How one interface got its program; for the log and status. */
@@ -66,6 +68,13 @@ int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char 
 		  size_t err_size);
 /* Closes descriptors; programs, maps and pins stay in force. */
 void fastpath_close(struct fastpath **fp);
+/* The same when somebody else's daemon serves: the maps don't say that it is gone. */
+void fastpath_leave(struct fastpath **fp);
+/* Descriptor of the lock, for held_lock of a successor. */
+int fastpath_lock_fd(const struct fastpath *fp);
+/* A successor did not come after all, but may have changed what it found: switches are written
+ * again, the index is built again. Entries: fastpath_sync. */
+void fastpath_again(struct fastpath *fp);
 /* Removes every program, link and pin of this bpffs directory; interfaces are found by themselves.
  * 0 also when there was nothing; report gets one line for each thing removed. -EXDEV, and the pins
  * stay, when an interface of another network namespace has a program of them. */

@@ -267,7 +267,10 @@ int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char 
 	fp->lock_fd = fp->rules_fd = -1;
 	pthread_mutex_init(&fp->lock, NULL);
 
-	code = pins_lock(conf->bpffs, true, &fp->lock_fd, err, err_size);
+	if (conf->held_lock)
+		fp->lock_fd = conf->held_lock;
+	else
+		code = pins_lock(conf->bpffs, true, &fp->lock_fd, err, err_size);
 	if (!code) {
 		snprintf(fp->dir, sizeof(fp->dir), "%s", conf->bpffs);
 		pins_dir(s.used, fp->dir, false);
@@ -281,8 +284,7 @@ int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char 
 	if (!code)
 		index_off(fp);
 	if (code) {
-		fp->meta.magic = 0;
-		fastpath_close(&fp);
+		fastpath_leave(&fp);
 		return code;
 	}
 	*ret = fp;
@@ -311,6 +313,27 @@ void fastpath_close(struct fastpath **fpp)
 		close(fp->lock_fd);
 	pthread_mutex_destroy(&fp->lock);
 	free(fp);
+}
+
+void fastpath_leave(struct fastpath **fpp)
+{
+	if (*fpp)
+		(*fpp)->meta.magic = 0;
+	fastpath_close(fpp);
+}
+
+int fastpath_lock_fd(const struct fastpath *fp)
+{
+	return fp->lock_fd;
+}
+
+void fastpath_again(struct fastpath *fp)
+{
+	pthread_mutex_lock(&fp->lock);
+	index_off(fp);
+	switches_write(fp);
+	switches_write_meta(fp);
+	pthread_mutex_unlock(&fp->lock);
 }
 
 int fastpath_attachments(const struct fastpath *fp, const struct fastpath_attachment **ret)

@@ -493,6 +493,11 @@ static int open_or_set_aside(struct store *s, char *err, size_t err_size)
 	return 0;
 }
 
+int store_lock_fd(const struct store *s)
+{
+	return s->lock_fd;
+}
+
 int store_open_lmdb(const struct store_conf *conf, struct store **ret, uint8_t ret_key[16],
 		    char *err, size_t err_size)
 {
@@ -521,7 +526,8 @@ int store_open_lmdb(const struct store_conf *conf, struct store **ret, uint8_t r
 		goto out;
 	}
 	memcpy(s->dir, conf->dir, strlen(conf->dir) + 1);
-	rc = lock_dir(s, err, err_size);
+	s->lock_fd = conf->held_lock ? conf->held_lock : -1;
+	rc = conf->held_lock ? 0 : lock_dir(s, err, err_size);
 	if (!rc && getrandom(s->key, sizeof(s->key), 0) != sizeof(s->key))
 		rc = fail(s, errno, err, err_size);
 	if (!rc)

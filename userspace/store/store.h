@@ -114,6 +114,8 @@ struct store_conf {
 	uint32_t window;  /* s, lifetime of grey records */
 	uint32_t keep;    /* s, lifetime of passed and source records after their last delivery */
 	bool sync;        /* fsync each group; false only for tests */
+	int held_lock; /* descriptor of dir/lock, locked by a predecessor that stands still, which
+			* becomes the store's; 0: none */
 };
 
 /* Opens LMDB under conf->dir (files store, store-lock and lock). Only one daemon can: -EBUSY. A
@@ -123,6 +125,9 @@ struct store_conf {
  * made at first open. */
 int store_open_lmdb(const struct store_conf *conf, struct store **ret, uint8_t ret_key[16],
 		    char *err, size_t err_size);
+
+/* Of an LMDB store: the descriptor of its lock, for held_lock of a successor. */
+int store_lock_fd(const struct store *s);
 
 /* ---- the writer thread ---- */
 
@@ -135,6 +140,13 @@ int store_writer_start(struct store *s, int producers, size_t queue_items,
 /* Drains every queue, commits, joins. The producers push no more; notices they have not taken are
  * gone. */
 void store_writer_stop(struct store_writer **w);
+
+/* Lets the group at hand be finished and then writes nothing until it is resumed: what is queued
+ * waits. Returns when it stands still; one thread pauses and resumes. */
+void store_writer_pause(struct store_writer *w);
+/* Goes on, with this engine from now on; the one before stays the caller's. Of `to` only apply,
+ * expire and stats are called. */
+void store_writer_resume(struct store_writer *w, struct store *to);
 
 /* Producer p: a place for one item (zeroed), NULL when the queue is full (counted as lost). The
  * last quarter of the queue is kept for items that are to be noticed: what was promised to somebody

@@ -54,6 +54,9 @@ struct store_writer {
 	_Atomic bool woken; /* the writer is about to look: no need to wake it */
 	_Atomic bool stop;
 	pthread_t thread;
+	pthread_mutex_t pause_lock;
+	pthread_cond_t pause_moved;
+	bool pause_asked, paused; /* under pause_lock */
 	pthread_mutex_t stats_lock;
 	struct store_stats stats;
 	const struct store_item *group[GROUP_ITEMS];
@@ -295,6 +298,38 @@ static void wait_for_work(struct store_writer *w)
 	atomic_store(&w->woken, false);
 }
 
+/* Between two groups: stands still while it is asked to. */
+static void stand_still(struct store_writer *w)
+{
+	pthread_mutex_lock(&w->pause_lock);
+	w->paused = w->pause_asked;
+	pthread_cond_broadcast(&w->pause_moved);
+	while (w->pause_asked)
+		pthread_cond_wait(&w->pause_moved, &w->pause_lock);
+	w->paused = false;
+	pthread_mutex_unlock(&w->pause_lock);
+}
+
+void store_writer_pause(struct store_writer *w)
+{
+	pthread_mutex_lock(&w->pause_lock);
+	w->pause_asked = true;
+	wake(w);
+	while (!w->paused)
+		pthread_cond_wait(&w->pause_moved, &w->pause_lock);
+	pthread_mutex_unlock(&w->pause_lock);
+}
+
+void store_writer_resume(struct store_writer *w, struct store *to)
+{
+	pthread_mutex_lock(&w->pause_lock);
+	w->store = to;
+	w->ops = store_ops_of(to);
+	w->pause_asked = false;
+	pthread_cond_broadcast(&w->pause_moved);
+	pthread_mutex_unlock(&w->pause_lock);
+}
+
 static void *run(void *arg)
 {
 	struct store_writer *w = arg;
@@ -304,6 +339,7 @@ static void *run(void *arg)
 
 	while (!stopping) {
 		wait_for_work(w);
+		stand_still(w);
 		/* Read before the queues: what was pushed before the stop is written. */
 		stopping = atomic_load(&w->stop);
 		do {
@@ -312,6 +348,7 @@ static void *run(void *arg)
 				write_group(w, n);
 			if (!stopping)
 				expire(w, &next_expire);
+			stand_still(w);
 		} while (n == GROUP_ITEMS || (stopping && n));
 	}
 	return NULL;
@@ -333,6 +370,8 @@ static void writer_free(struct store_writer **wp)
 	if (w->wake_fd >= 0)
 		close(w->wake_fd);
 	pthread_mutex_destroy(&w->stats_lock);
+	pthread_mutex_destroy(&w->pause_lock);
+	pthread_cond_destroy(&w->pause_moved);
 	free(w);
 	*wp = NULL;
 }
@@ -379,6 +418,8 @@ int store_writer_start(struct store *s, int producers, size_t queue_items,
 	w->store = s;
 	w->ops = *(const struct store_ops *const *)s;
 	pthread_mutex_init(&w->stats_lock, NULL);
+	pthread_mutex_init(&w->pause_lock, NULL);
+	pthread_cond_init(&w->pause_moved, NULL);
 	w->producer_count = producers;
 	w->producers = aligned_alloc(64, (size_t)producers * sizeof(*w->producers));
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -409,6 +450,7 @@ void store_writer_stop(struct store_writer **w)
 {
 	if (!*w)
 		return;
+	store_writer_resume(*w, (*w)->store);
 	atomic_store(&(*w)->stop, true);
 	signal_fd((*w)->wake_fd);
 	pthread_join((*w)->thread, NULL);

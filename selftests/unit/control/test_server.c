@@ -486,6 +486,55 @@ static void strangers(void **state)
 	control_close(&c);
 }
 
+/* A successor has the socket: who is connected is served by the one who left, who comes by the
+ * successor, whose socket it is in the end. */
+static void a_successor(void **state)
+{
+	struct control_conf k = conf(0);
+	struct control *old = start(0), *next;
+	int before = dial(), after;
+	char err[500];
+
+	(void)state;
+	say(before, "{\"command\":\"echo\"}\n");
+	expect(before, "done");
+	k.listener = dup(control_listener(old));
+	assert_int_equal(control_open(&k, &next, err, sizeof(err)), 0);
+	control_leave(old);
+	after = dial(); /* waits in the queue */
+	say(before, "{\"command\":\"echo\"}\n");
+	expect(before, "done");
+	control_close(&old);
+	assert_string_equal(hear(before), "");
+	assert_int_equal(control_start(next), 0);
+	say(after, "{\"command\":\"echo\"}\n");
+	expect(after, "done");
+	assert_int_equal(access(path, F_OK), 0);
+	control_close(&next);
+	assert_int_equal(access(path, F_OK), -1);
+	close(before);
+	close(after);
+}
+
+/* One that does not get ready leaves the socket where it is. */
+static void a_successor_that_fails(void **state)
+{
+	struct control_conf k = conf(0);
+	struct control *old = start(0), *next;
+	char err[500];
+	int fd;
+
+	(void)state;
+	k.listener = dup(control_listener(old));
+	assert_int_equal(control_open(&k, &next, err, sizeof(err)), 0);
+	control_close(&next);
+	fd = dial();
+	say(fd, "{\"command\":\"echo\"}\n");
+	expect(fd, "done");
+	close(fd);
+	control_close(&old);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -504,11 +553,12 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(answers),  cmocka_unit_test(pieces),
-		cmocka_unit_test(garbage),  cmocka_unit_test(oversized),
-		cmocka_unit_test(crowd),    cmocka_unit_test(slow_reader),
-		cmocka_unit_test(closing),  cmocka_unit_test(client_leaves),
-		cmocka_unit_test(the_path), cmocka_unit_test(strangers),
+		cmocka_unit_test(answers),     cmocka_unit_test(pieces),
+		cmocka_unit_test(garbage),     cmocka_unit_test(oversized),
+		cmocka_unit_test(crowd),       cmocka_unit_test(slow_reader),
+		cmocka_unit_test(closing),     cmocka_unit_test(client_leaves),
+		cmocka_unit_test(the_path),    cmocka_unit_test(strangers),
+		cmocka_unit_test(a_successor), cmocka_unit_test(a_successor_that_fails),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

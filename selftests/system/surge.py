@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Clients that come as fast as they are served, until they are told to stop.
+
+surge.py SOURCE SERVER CLIENTS STOP     each of CLIENTS connects from SOURCE, says EHLO and NOOP, QUIT,
+                                        and begins again, until the file STOP is there
+Prints how many sessions had all their answers, how many did not (refused, reset, cut off, late), and
+an example of those.
+"""
+import os
+import socket
+import sys
+import threading
+
+source, server, clients, stop = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+lock = threading.Lock()
+whole = broken = 0
+example = ""
+
+
+def reply(f):
+    while True:
+        line = f.readline()
+        if not line.endswith(b"\r\n"):
+            raise OSError("cut off at %r" % line)
+        if line[3:4] != b"-":
+            return line
+
+
+def session():
+    s = socket.create_connection((server, 25), 15, (source, 0))
+    with s, s.makefile("rb") as f:
+        for command, code in ((b"", b"220"), (b"EHLO surge.example.org", b"250"), (b"NOOP", b"250"), (b"QUIT", b"221")):
+            if command:
+                s.sendall(command + b"\r\n")
+            line = reply(f)
+            if not line.startswith(code):
+                raise OSError("%r answered %r" % (command, line))
+
+
+def run():
+    global whole, broken, example
+    while not os.path.exists(stop):
+        try:
+            session()
+            with lock:
+                whole += 1
+        except OSError as error:
+            with lock:
+                broken += 1
+                example = repr(error)
+
+
+threads = [threading.Thread(target=run) for _ in range(clients)]
+for t in threads:
+    t.start()
+for t in threads:
+    t.join()
+print("whole=%d broken=%d" % (whole, broken), example)

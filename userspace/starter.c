@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "starter.h"
+#include "handover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CHANNEL 3 /* of the successor: the first after the standard ones */
+
+static void start_next(int channel, const char *path, char **argv)
+{
+	char number[12], text[PATH_MAX + 64];
+
+	signal(SIGCHLD, SIG_DFL);
+	if (channel != CHANNEL)
+		dup3(channel, CHANNEL, 0);
+	else
+		fcntl(channel, F_SETFD, 0);
+	snprintf(number, sizeof(number), "%d", CHANNEL);
+	setenv(HANDOVER_ENV, number, 1);
+	execv(path, argv);
+	snprintf(text, sizeof(text), "%s: %s", path, strerror(errno));
+	handover_fail(CHANNEL, text);
+	_exit(127);
+}
+
+static void stand_by(int fd, const char *path, char **argv)
+{
+	struct handover_message m;
+
+	while (!handover_receive(fd, &m)) {
+		if (m.fd_count == 1 && !fork())
+			start_next(m.fds[0], path, argv);
+		handover_close(&m);
+	}
+	_exit(EXIT_SUCCESS);
+}
+
+int starter_begin(char **argv, int *ret_fd)
+{
+	char path[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	int pair[2], rc;
+	pid_t child;
+
+	if (len < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	path[len] = '\0';
+	child = fork();
+	if (child < 0) {
+		rc = -errno;
+		close(pair[0]);
+		close(pair[1]);
+		return rc;
+	}
+	if (!child) {
+		/* Successors are nobody's children once they run. */
+		signal(SIGCHLD, SIG_IGN);
+		prctl(PR_SET_NAME, "greygate-start");
+		if (pair[1] != CHANNEL) {
+			dup3(pair[1], CHANNEL, O_CLOEXEC);
+			pair[1] = CHANNEL;
+		}
+		close_range(CHANNEL + 1, ~0u, 0);
+		stand_by(pair[1], path, argv);
+	}
+	close(pair[1]);
+	*ret_fd = pair[0];
+	return 0;
+}
+
+int starter_ask(int fd, int channel)
+{
+	return handover_send(fd, HANDOVER_START, NULL, 0, &channel, 1);
+}
