@@ -104,7 +104,8 @@ static __always_inline bool is_sampled(const struct gg_conf *conf, const struct 
 	__u32 every = conf->sample;
 	__u64 h;
 
-	if (!every || e->verdict != GG_ALLOW || e->origin != GG_BY_LEARNING)
+	if (!every || e->verdict != GG_ALLOW ||
+	    (e->origin != GG_BY_LEARNING && e->origin != GG_BY_CORRESPONDENT))
 		return false;
 	h = (__u64)(addr[0] ^ addr[3]) << 32 | (addr[1] ^ addr[2]);
 	h ^= conf->tarpit_key + ((__u64)remote_port << 16 | local_port);

@@ -19,6 +19,8 @@ static const struct subcommand subcommands[] = {
 	{"deny", cmd_deny, "ADDR[/LEN] [--for D] [--action A] [--reason T]", "refuse a source"},
 	{"forget", cmd_forget, "ADDR[/LEN]", "drop everything known of a source"},
 	{"trap", cmd_trap, "add|del|list [ADDRESS]", "greytrap addresses"},
+	{"correspondent", cmd_correspondent, "add|del|list [NAME|-] [--for D]",
+	 "whom our users write to"},
 	{"explain", cmd_explain, "ADDR|TICKET|MAILBOX",
 	 "why, since when, until when, what would change it; what holds for a mailbox"},
 	{"report", cmd_report, "[--since D]",

@@ -74,8 +74,8 @@ bool row_kernel(const struct daemon *d, const struct prefix *p, struct gg_entry 
 
 static const char *origin_text(enum gg_origin o)
 {
-	static const char *const words[] = {"nobody", "operator", "learned",
-					    "trap",   "import",   "limit"};
+	static const char *const words[] = {"nobody", "operator", "learned",      "trap",
+					    "import", "limit",    "correspondent"};
 
 	return (size_t)o < sizeof(words) / sizeof(words[0]) ? words[o] : "unknown";
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Control commands that only look. */
+/* Control commands of other files than commands.c; those called show_ only look. */
 #ifndef GREYGATE_COMMANDS_SHOW_H
 #define GREYGATE_COMMANDS_SHOW_H
 
@@ -11,7 +11,12 @@ int show_list(struct control_reply *r, json_t *args, void *daemon);
 int show_traps(struct control_reply *r, json_t *args, void *daemon);
 int show_export(struct control_reply *r, json_t *args, void *daemon);
 int show_report(struct control_reply *r, json_t *args, void *daemon);
+int show_correspondents(struct control_reply *r, json_t *args, void *daemon);
 int show_explain(struct control_reply *r, json_t *args, void *daemon);
+
+/* commands_correspondent.c */
+int correspondent_do_add(struct control_reply *r, json_t *args, void *daemon);
+int correspondent_do_del(struct control_reply *r, json_t *args, void *daemon);
 
 /* args.prefix, or a control_fail. */
 int args_prefix(struct control_reply *r, const json_t *args, struct prefix *ret);

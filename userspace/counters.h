@@ -23,6 +23,8 @@
 	X(passed, "recipients let through by a mature or known triplet")                           \
 	X(allowed, "recipients let through: source allowed, exempt or mode off")                   \
 	X(learned, "recipients let through in learn mode that would have waited")                  \
+	X(answered, "recipients let through: our users write to the sender's domain")              \
+	X(correspondents, "hosts and domains entered or renewed as correspondents")                \
 	X(denied, "sessions refused with 554: source denied")                                      \
 	X(trapped, "greytrap hits")                                                                \
 	X(promoted, "sources promoted")                                                            \

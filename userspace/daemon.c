@@ -3,6 +3,7 @@
  * Changes that touch more than one room: a verdict is RAM, kernel and store; forgetting is all of
  * them and the records; a reload replaces the settings and what was made from them.
  */
+#include "correspondents.h"
 #include "daemon.h"
 #include "policy/conduct.h"
 #include "reasons.h"
@@ -261,7 +262,7 @@ static void unlearn(struct daemon *d, const struct prefix *p, const char *reason
 	struct verdict_entry e;
 
 	if (verdicts_get(d->verdicts, p, 0, &e) && e.verdict == GG_ALLOW &&
-	    e.origin == GG_BY_LEARNING)
+	    verdict_earned(e.origin))
 		verdict_del(d, p, reason);
 }
 
@@ -413,6 +414,9 @@ static bool load_item(const struct store_item *item, void *arg)
 		verdicts_put(d->verdicts, &item->prefix, &v);
 		break;
 	}
+	case STORE_CORRESPONDENT:
+		correspondent_load(d, item);
+		break;
 	default:
 		traps_load(d, item);
 	}

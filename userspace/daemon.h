@@ -63,8 +63,9 @@ struct daemon {
 	const char *config_file;
 	uint8_t key[HASH_KEY];
 	struct table *records;
-	struct table *sources;  /* sessions by source, for limit per_source */
-	struct table *conducts; /* struct conduct by source */
+	struct table *sources;        /* sessions by source, for limit per_source */
+	struct table *correspondents; /* domains, see correspondents.c */
+	struct table *conducts;       /* struct conduct by source */
 	_Atomic(struct trap_patterns *) patterns;
 	_Atomic bool hosted;       /* trap.hosted names some */
 	uint32_t trap_generation;  /* of the settings in records; under config_lock */
@@ -124,6 +125,8 @@ void daemon_counted(struct daemon *d, enum counter which); /* one more; any thre
  */
 int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
 		       const char *reason);
+/* How long an earned entry lives on after its last use. s */
+uint32_t daemon_keep(const struct config *c, enum gg_origin origin);
 /* When an entry seen at `seen` is to expire now; 0: not worth a write yet. s */
 uint32_t daemon_slide(uint32_t expires, uint32_t seen, uint32_t keep);
 int daemon_verdict_del(struct daemon *d, const struct prefix *p); /* -ENOENT */

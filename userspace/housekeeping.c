@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "correspondents.h"
 #include "daemon.h"
 #include "listeners.h"
 #include "worker.h"
@@ -19,7 +20,7 @@
 struct sweeping {
 	struct daemon *daemon;
 	struct policy_conf lifetimes;
-	uint32_t now, keep;
+	uint32_t now;
 	struct prefix extend[256]; /* of this round; more wait for the next */
 	uint32_t last_seen[256];
 	size_t count;
@@ -29,7 +30,7 @@ static void on_seen(const struct prefix *p, const struct gg_entry *e, uint32_t l
 {
 	struct sweeping *s = arg;
 
-	if (e->verdict != GG_ALLOW || e->origin != GG_BY_LEARNING || !last_seen)
+	if (e->verdict != GG_ALLOW || !verdict_earned(e->origin) || !last_seen)
 		return;
 	if (s->count < sizeof(s->extend) / sizeof(s->extend[0])) {
 		s->extend[s->count] = *p;
@@ -46,10 +47,17 @@ uint32_t daemon_slide(uint32_t expires, uint32_t seen, uint32_t keep)
 	return seen + keep >= expires + step ? seen + keep : 0;
 }
 
-/* Learned entries that were used live on, although this process never saw the connections. */
-static void read_back(struct daemon *d, uint32_t now, uint32_t keep)
+uint32_t daemon_keep(const struct config *c, enum gg_origin origin)
 {
-	struct sweeping s = {.daemon = d, .now = now, .keep = keep};
+	return (uint32_t)((origin == GG_BY_CORRESPONDENT ? c->correspondent.life
+							 : c->greylist.keep) /
+			  1000);
+}
+
+/* Earned entries that were used live on, although this process never saw the connections. */
+static void read_back(struct daemon *d, uint32_t now)
+{
+	struct sweeping s = {.daemon = d, .now = now};
 
 	if (fastpath_sweep(d->fastpath, on_seen, &s) < 0)
 		return;
@@ -57,9 +65,10 @@ static void read_back(struct daemon *d, uint32_t now, uint32_t keep)
 		struct verdict_entry e;
 		uint32_t to;
 
-		if (!verdicts_get(d->verdicts, &s.extend[i], now, &e) || e.origin != GG_BY_LEARNING)
+		if (!verdicts_get(d->verdicts, &s.extend[i], now, &e) || !verdict_earned(e.origin))
 			continue;
-		to = daemon_slide(e.expires, s.last_seen[i], keep);
+		to = daemon_slide(e.expires, s.last_seen[i],
+				  daemon_keep(atomic_load(&d->config), e.origin));
 		if (!to)
 			continue;
 		e.expires = to;
@@ -175,12 +184,15 @@ void daemon_tick(struct daemon *d)
 	static uint32_t ticks;
 	static size_t cursor;
 	const struct config *c = atomic_load(&d->config);
-	uint32_t keep = (uint32_t)(c->greylist.keep / 1000);
+	uint32_t learned = daemon_keep(c, GG_BY_LEARNING);
+	uint32_t written = daemon_keep(c, GG_BY_CORRESPONDENT);
+	uint32_t keep = learned < written ? learned : written;
 	uint32_t every = keep / 8 < SWEEP_MAX ? keep / 8 : SWEEP_MAX;
 	struct sweeping s = {.daemon = d, .now = daemon_now(), .lifetimes = daemon_lifetimes(d, c)};
 
 	ticks++;
 	look_for_trouble(d);
+	correspondents_sweep(d);
 	if (d->fastpath) {
 		fastpath_heartbeat(d->fastpath);
 	}
@@ -188,7 +200,7 @@ void daemon_tick(struct daemon *d)
 		fastpath_tidy(d->fastpath);
 		fastpath_events(d->fastpath, on_event, d);
 		if (ticks % (every ? every : 1) == 0)
-			read_back(d, s.now, keep);
+			read_back(d, s.now);
 		if (ticks % VIPS_EVERY == 0)
 			refresh_vips(d);
 	}

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "core/ticket.h"
+#include "correspondents.h"
 #include "reasons.h"
 #include "worker.h"
 
@@ -35,8 +36,8 @@ void judge_source(struct worker *w, struct session *s)
 
 	if (!verdicts_find(w->daemon->verdicts, &s->src, w->wall, &e, &p))
 		return;
-	if (e.verdict == GG_ALLOW && e.origin == GG_BY_LEARNING) {
-		uint32_t to = daemon_slide(e.expires, w->wall, w->policy.keep);
+	if (e.verdict == GG_ALLOW && verdict_earned(e.origin)) {
+		uint32_t to = daemon_slide(e.expires, w->wall, daemon_keep(w->config, e.origin));
 
 		e.expires = to ? to : e.expires;
 		if (to)
@@ -198,6 +199,7 @@ static void refuse(struct worker *w, struct session *s, const char *why, const c
 		[GG_BY_NOBODY] = "source address blocked here",
 		[GG_BY_OPERATOR] = "source address blocked by the administrator",
 		[GG_BY_LEARNING] = "source address blocked here",
+		[GG_BY_CORRESPONDENT] = "source address blocked here",
 		[GG_BY_TRAP] = "source address ran into a spam trap",
 		[GG_BY_IMPORT] = "source address is on a block list",
 		[GG_BY_LIMIT] = "source address opened too many connections",
@@ -316,7 +318,7 @@ static void defer(struct worker *w, struct session *s, const struct policy_decis
 /* In host mode a learned source's connections reach the mail server without us, but for these. */
 static bool is_sample(const struct worker *w, const struct session *s)
 {
-	return w->config->mode == GG_MODE_HOST && s->origin == GG_BY_LEARNING;
+	return w->config->mode == GG_MODE_HOST && verdict_earned(s->origin);
 }
 
 /* Counted, remembered, logged. */
@@ -327,9 +329,10 @@ static void note_passed(struct worker *w, uint32_t n, const struct judgement *j)
 	struct smtp *smtp = session_smtp(w, s);
 	const char *verdict = !s->allowed ? "pass" : is_sample(w, s) ? "observe" : "allow";
 	const char *reason = policy_reason_text(d->reason);
-	enum counter which = d->reason == REASON_LEARN ? COUNT_learned
-			     : j->count                ? COUNT_passed
-						       : COUNT_allowed;
+	enum counter which = d->reason == REASON_LEARN           ? COUNT_learned
+			     : d->reason == REASON_CORRESPONDENT ? COUNT_answered
+			     : j->count                          ? COUNT_passed
+								 : COUNT_allowed;
 	char ticket[TICKET_TEXT];
 	struct log_line l;
 
@@ -362,7 +365,8 @@ static void choose(struct judgement *j, const struct weighed *x)
 
 	j->decision = *d;
 	j->level = x->level;
-	if (d->reason == REASON_EXEMPT || d->reason == REASON_OFF)
+	if (d->reason == REASON_EXEMPT || d->reason == REASON_OFF ||
+	    d->reason == REASON_CORRESPONDENT)
 		return; /* there is no record to mature */
 	for (int i = 0; i < x->count; i++)
 		if (x->ids[i].tag != decided.tag && policy_marks(d, &x->ids[i]))
@@ -408,6 +412,8 @@ static void weigh(struct worker *w, const struct session *s, const struct smtp *
 		sanity_evidence(s, &x->known);
 		x->attempt.evidence = &x->known;
 	}
+	x->attempt.correspondent =
+		correspondent_writes(w->daemon, &x->policy, x->attempt.evidence, &s->src, w->wall);
 	x->count = policy_identities(&x->policy, &x->attempt, x->ids);
 	for (int i = 0; i < x->count; i++) {
 		struct cell cell;

@@ -108,6 +108,8 @@ static int make_tables(struct process *p, const struct config *c)
 	if (!rc)
 		rc = table_new(c->limit.sessions + 1024, NULL, NULL, &d->sources);
 	if (!rc)
+		rc = table_new(c->correspondent.domains, NULL, NULL, &d->correspondents);
+	if (!rc)
 		rc = table_new(c->trap.sources, conduct_rank, NULL, &d->conducts);
 	if (!rc)
 		rc = verdicts_new((size_t)c->limit.hosts + c->limit.nets, d->key, &d->verdicts);
@@ -284,6 +286,7 @@ static void stop(struct process *p)
 	table_free(&d->records);
 	table_free(&d->sources);
 	table_free(&d->conducts);
+	table_free(&d->correspondents);
 	traps_free(d);
 	verdicts_free(&d->verdicts);
 }

@@ -30,9 +30,9 @@ static bool learned(struct worker *w, const struct session *s, struct prefix *re
 {
 	struct verdict_entry e;
 
-	return s->allowed && s->origin == GG_BY_LEARNING &&
+	return s->allowed && verdict_earned(s->origin) &&
 	       verdicts_find(w->daemon->verdicts, &s->src, w->wall, &e, ret) &&
-	       e.verdict == GG_ALLOW && e.origin == GG_BY_LEARNING;
+	       e.verdict == GG_ALLOW && verdict_earned(e.origin);
 }
 
 static void refused(struct worker *w, struct session *s)

@@ -49,7 +49,7 @@ static bool may_trap(struct worker *w, struct session *s)
 {
 	if (!session_smtp(w, s)->reverse.len)
 		return false;
-	return (!s->allowed || s->origin == GG_BY_LEARNING) && !policy_vouched(evidence_of(w, s));
+	return (!s->allowed || verdict_earned(s->origin)) && !policy_vouched(evidence_of(w, s));
 }
 
 static void deny(struct worker *w, struct session *s, enum bait bait)

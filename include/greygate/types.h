@@ -44,6 +44,7 @@ enum gg_origin {
 	GG_BY_TRAP = 3,
 	GG_BY_IMPORT = 4,
 	GG_BY_LIMIT = 5,
+	GG_BY_CORRESPONDENT = 6, /* our users write to it */
 };
 
 enum gg_mode {

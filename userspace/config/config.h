@@ -128,6 +128,10 @@ struct config {
 		enum gg_action action;
 	} trap;
 	struct {
+		uint64_t life;    /* ms */
+		uint32_t domains; /* most in RAM */
+	} correspondent;
+	struct {
 		uint32_t sessions, per_source, recipients, line, commands, errors;
 		uint64_t message;                     /* bytes */
 		uint64_t state_time, session_time;    /* ms */

@@ -179,6 +179,11 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
 { "trap", "action", KIND_WORD, KEY_RELOAD, AT(trap.action), .def = "stutter", .words = value_actions,
   .manual = "What happens to a trapped source." },
 
+{ "correspondent", "life", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(correspondent.life), .def = "36d", .min = SECOND, .max = 3650 * DAY,
+  .manual = "How long somebody our users wrote to is let through at once; each use begins it anew." },
+{ "correspondent", "domains", KIND_NUMBER, 0, AT(correspondent.domains), .def = "100k", .min = 1000, .max = 100000000,
+  .manual = "Domains of correspondents held in memory, 32 bytes each; more than that are refused. Their hosts count towards limit.hosts." },
+
 { "limit", "sessions", KIND_NUMBER, 0, AT(limit.sessions), .def = "200000", .min = 16, .max = 10000000,
   .manual = "Sessions open at once; the next one gets 421." },
 { "limit", "per_source", KIND_NUMBER, KEY_RELOAD, AT(limit.per_source), .def = "50", .min = 1, .max = 10000000,

@@ -41,7 +41,8 @@ struct packed {
 	uint8_t repeats;
 };
 _Static_assert(sizeof(struct packed) == TABLE_CELL_DATA, "an entry is a cell");
-_Static_assert(GG_DENY < 1 << 2 && GG_DROP_ALL < 1 << 3 && GG_BY_LIMIT < 1 << 3, "fields fit");
+_Static_assert(GG_DENY < 1 << 2 && GG_DROP_ALL < 1 << 3 && GG_BY_CORRESPONDENT < 1 << 3,
+	       "fields fit");
 
 static uint64_t tag_of(const struct verdicts *v, const struct prefix *p)
 {

@@ -25,6 +25,12 @@ struct verdict_entry {
 	uint32_t expires; /* s; 0: never */
 };
 
+/* What a source was found to be, and can lose again; what others have said of it stands. */
+static inline bool verdict_earned(enum gg_origin origin)
+{
+	return origin == GG_BY_LEARNING || origin == GG_BY_CORRESPONDENT;
+}
+
 /* key: 16 secret bytes for the keyed hash. -ENOMEM. */
 int verdicts_new(size_t entries, const uint8_t key[16], struct verdicts **ret);
 void verdicts_free(struct verdicts **v);

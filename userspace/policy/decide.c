@@ -158,6 +158,9 @@ struct policy_decision policy_decide(const struct policy_conf *c, const struct p
 	} else if (fresh == CLASS_EXEMPT) {
 		best.reason = REASON_EXEMPT;
 		best.delay_class = CLASS_EXEMPT;
+	} else if (a->correspondent && best.verdict == POLICY_GREY) {
+		best.reason = REASON_CORRESPONDENT;
+		best.delay_class = CLASS_EXEMPT;
 	} else if (c->mode == POLICY_LEARN && best.verdict == POLICY_GREY) {
 		best.reason = REASON_LEARN;
 	} else {

@@ -3,9 +3,15 @@
 #include "policy.h"
 
 static const char *const reason_text[REASON_MAX] = {
-	[REASON_FIRST] = "first",   [REASON_EARLY] = "early",   [REASON_LATE] = "late",
-	[REASON_MATURE] = "mature", [REASON_KNOWN] = "known",   [REASON_LEARN] = "learn",
-	[REASON_OFF] = "off",       [REASON_EXEMPT] = "exempt",
+	[REASON_FIRST] = "first",
+	[REASON_EARLY] = "early",
+	[REASON_LATE] = "late",
+	[REASON_MATURE] = "mature",
+	[REASON_KNOWN] = "known",
+	[REASON_LEARN] = "learn",
+	[REASON_OFF] = "off",
+	[REASON_EXEMPT] = "exempt",
+	[REASON_CORRESPONDENT] = "correspondent",
 };
 
 static const char *const class_text[CLASS_MAX] = {

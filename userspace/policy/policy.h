@@ -41,14 +41,15 @@ enum policy_verdict { POLICY_PASS, POLICY_GREY };
 
 /* Stable words in log and CLI; policy_reason_text gives them. */
 enum policy_reason {
-	REASON_FIRST,  /* never seen: grey */
-	REASON_EARLY,  /* retry before the delay is over: grey */
-	REASON_LATE,   /* retry after the window: counts as first: grey */
-	REASON_MATURE, /* retry in the window: pass */
-	REASON_KNOWN,  /* triplet delivered before: pass */
-	REASON_LEARN,  /* mode learn: would have been grey: pass */
-	REASON_OFF,    /* mode off: pass */
-	REASON_EXEMPT, /* source or recipient exempt: pass */
+	REASON_FIRST,         /* never seen: grey */
+	REASON_EARLY,         /* retry before the delay is over: grey */
+	REASON_LATE,          /* retry after the window: counts as first: grey */
+	REASON_MATURE,        /* retry in the window: pass */
+	REASON_KNOWN,         /* triplet delivered before: pass */
+	REASON_LEARN,         /* mode learn: would have been grey: pass */
+	REASON_OFF,           /* mode off: pass */
+	REASON_EXEMPT,        /* source or recipient exempt: pass */
+	REASON_CORRESPONDENT, /* our users write to its domain: pass */
 	REASON_MAX
 };
 
@@ -71,6 +72,7 @@ struct policy_attempt {
 	const char *recipient;                  /* forward-path without brackets */
 	const struct policy_evidence *evidence; /* NULL: nothing is known */
 	bool exempt;
+	bool correspondent; /* it belongs to somebody our users write to, see policy_proven */
 };
 
 struct policy_identity {
@@ -133,6 +135,14 @@ uint64_t policy_hosted_tag(const struct policy_conf *c, const char *domain);
  * to the first door; see conduct.h. */
 uint64_t policy_conduct_tag(const struct policy_conf *c, const struct addr *src);
 uint64_t policy_visit_tag(const struct policy_conf *c, const struct addr *src);
+/* The organisational domains that the evidence (NULL: nothing is known) proves a sender to be of:
+ * by its SPF pass, by its confirmed name. Of none where it speaks against itself. Returns how many;
+ * they lie within the evidence. */
+#define POLICY_PROVEN 2
+int policy_proven(const struct policy_evidence *e, const struct addr *src,
+		  const char *ret[POLICY_PROVEN]);
+/* Tag of a domain that our users write to. Lower case. */
+uint64_t policy_correspondent_tag(const struct policy_conf *c, const char *domain);
 /* Whether others vouch for the source of this evidence (NULL: nothing is known) and it does not
  * speak against itself. */
 bool policy_vouched(const struct policy_evidence *e);

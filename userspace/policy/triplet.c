@@ -17,6 +17,7 @@ enum tag_kind {
 	TAG_HOSTED = 'h',
 	TAG_CONDUCT = 'c',
 	TAG_VISIT = 'v',
+	TAG_CORRESPONDENT = 'w',
 };
 
 static uint64_t plain_tag(const struct policy_conf *c, enum tag_kind kind, const void *data,
@@ -133,4 +134,9 @@ uint64_t policy_visit_tag(const struct policy_conf *c, const struct addr *src)
 	struct addr network = addr_network(src).addr;
 
 	return plain_tag(c, TAG_VISIT, network.b, sizeof(network.b));
+}
+
+uint64_t policy_correspondent_tag(const struct policy_conf *c, const char *domain)
+{
+	return plain_tag(c, TAG_CORRESPONDENT, domain, strlen(domain));
 }

@@ -275,10 +275,10 @@ enum sub codec_place(const struct store_item *item, struct row_key *ret)
 
 	if (item->kind == STORE_RECORD)
 		return codec_place_record(&item->rec, ret);
-	if (item->kind == STORE_TRAP) {
+	if (item->kind == STORE_TRAP || item->kind == STORE_CORRESPONDENT) {
 		put64(&c, item->rec.tag);
 		ret->len = (uint8_t)(ROW_KEY - c.left);
-		return SUB_TRAP;
+		return item->kind == STORE_TRAP ? SUB_TRAP : SUB_CORRESPONDENT;
 	}
 	put(&c, item->prefix.addr.b, sizeof(item->prefix.addr.b));
 	put8(&c, item->prefix.len);
@@ -339,7 +339,11 @@ void codec_pack(const struct store_item *item, uint32_t due, struct row_value *r
 		put32(&c, item->entry.expires);
 		put32(&c, item->added);
 		put(&c, item->text, text_len(item->text));
-	} else if (item->kind == STORE_TRAP) {
+	} else if (item->kind == STORE_TRAP || item->kind == STORE_CORRESPONDENT) {
+		if (item->kind == STORE_CORRESPONDENT) {
+			put32(&c, due);
+			put32(&c, item->entry.expires);
+		}
 		put32(&c, item->added);
 		put(&c, item->text, text_len(item->text));
 	} else {
@@ -376,7 +380,7 @@ static void take_verdict(struct cursor *k, struct cursor *c, struct store_item *
 	item->added = take32(c);
 	take_text(c, item);
 	if (item->prefix.len > 128 || verdict > GG_DENY || action > GG_DROP_ALL ||
-	    origin > GG_BY_LIMIT)
+	    origin > GG_BY_CORRESPONDENT)
 		c->bad = true;
 	item->entry.verdict = verdict;
 	item->entry.action = action;
@@ -388,6 +392,16 @@ static void take_trap(struct cursor *k, struct cursor *c, struct store_item *ite
 	item->kind = STORE_TRAP;
 	item->rec.tag = take64(k);
 	item->rec.state = RECORD_TRAP;
+	item->added = take32(c);
+	take_text(c, item);
+}
+
+static void take_correspondent(struct cursor *k, struct cursor *c, struct store_item *item)
+{
+	item->kind = STORE_CORRESPONDENT;
+	item->rec.tag = take64(k);
+	take32(c);
+	item->entry.expires = take32(c);
 	item->added = take32(c);
 	take_text(c, item);
 }
@@ -439,6 +453,9 @@ int codec_unpack(enum sub sub, const void *key, size_t key_len, const void *valu
 	case SUB_TRAP:
 		take_trap(&k, &c, &item);
 		break;
+	case SUB_CORRESPONDENT:
+		take_correspondent(&k, &c, &item);
+		break;
 	default:
 		return -EILSEQ;
 	}
@@ -470,7 +487,8 @@ void codec_fill(struct store_item *item, const struct store_item *old)
 
 bool codec_slides(enum sub sub)
 {
-	return sub == SUB_PASSED || sub == SUB_SOURCE || sub == SUB_VERDICT;
+	return sub == SUB_PASSED || sub == SUB_SOURCE || sub == SUB_VERDICT ||
+	       sub == SUB_CORRESPONDENT;
 }
 
 /* The last moment there is stands for every later one. */
@@ -481,7 +499,7 @@ static uint32_t later(uint32_t t, uint32_t by)
 
 uint32_t codec_over(const struct store_item *item, uint32_t window, uint32_t keep)
 {
-	if (item->kind == STORE_VERDICT)
+	if (item->kind == STORE_VERDICT || item->kind == STORE_CORRESPONDENT)
 		return item->entry.expires;
 	if (item->kind == STORE_TRAP)
 		return 0;

@@ -12,7 +12,17 @@
 
 #include "store.h"
 
-enum sub { SUB_META, SUB_GREY, SUB_PASSED, SUB_SOURCE, SUB_VERDICT, SUB_TRAP, SUB_DUE, SUB_MAX };
+enum sub {
+	SUB_META,
+	SUB_GREY,
+	SUB_PASSED,
+	SUB_SOURCE,
+	SUB_VERDICT,
+	SUB_TRAP,
+	SUB_DUE,
+	SUB_CORRESPONDENT,
+	SUB_MAX
+};
 
 #define ROW_KEY 24
 #define GREY_SLOT 4 /* index of the slot in the key of a grey row, see slot.c */

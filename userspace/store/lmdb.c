@@ -29,9 +29,10 @@
 #define SUFFIXES 100
 
 static const char *const sub_name[SUB_MAX] = {
-	[SUB_META] = "meta",     [SUB_GREY] = "grey",       [SUB_PASSED] = "passed",
-	[SUB_SOURCE] = "source", [SUB_VERDICT] = "verdict", [SUB_TRAP] = "trap",
-	[SUB_DUE] = "due",
+	[SUB_META] = "meta",       [SUB_GREY] = "grey",
+	[SUB_PASSED] = "passed",   [SUB_SOURCE] = "source",
+	[SUB_VERDICT] = "verdict", [SUB_TRAP] = "trap",
+	[SUB_DUE] = "due",         [SUB_CORRESPONDENT] = "correspondent",
 };
 
 /* ---- errors ---- */

@@ -32,9 +32,10 @@
 #define STORE_TEXT 136
 
 enum store_kind {
-	STORE_RECORD,  /* grey, passed or source record: by rec.state */
-	STORE_VERDICT, /* prefix with its entry */
-	STORE_TRAP,    /* greytrap address */
+	STORE_RECORD,        /* grey, passed or source record: by rec.state */
+	STORE_VERDICT,       /* prefix with its entry */
+	STORE_TRAP,          /* greytrap address */
+	STORE_CORRESPONDENT, /* domain that our users write to */
 	STORE_KIND_MAX
 };
 
@@ -43,15 +44,18 @@ struct store_item {
 	bool del;     /* remove instead of put; what is not there is no error */
 	bool notice;  /* tell the producer, see store_notices */
 	uint64_t token;
-	struct record rec;    /* RECORD: whole, state GREY, PASSED or SOURCE. TRAP: tag only */
+	struct record rec;    /* RECORD: whole, state GREY, PASSED or SOURCE. TRAP,
+			       * CORRESPONDENT: tag only */
 	struct record was;    /* RECORD put: what it replaces, as the table had it; state NONE when
 			       * nothing. Says where the old row lies when state or first changed */
 	struct prefix prefix; /* VERDICT: key. RECORD: the full source address; len 0 keeps the
 			       * stored one */
-	struct verdict_entry entry; /* VERDICT */
-	uint32_t added;        /* VERDICT, TRAP: s; VERDICT: 0 keeps the stored one and reason */
+	struct verdict_entry entry; /* VERDICT. CORRESPONDENT: expires only */
+	uint32_t added; /* VERDICT, TRAP, CORRESPONDENT: s; VERDICT: 0 keeps the stored one and
+			   reason */
 	char text[STORE_TEXT]; /* RECORD: see store_text_pair, empty keeps the stored one; VERDICT:
-				* reason; TRAP: address. Ends with NUL, else it is cut there */
+				* reason; TRAP: address; CORRESPONDENT: domain. Ends with NUL, else
+				* it is cut there */
 };
 
 /* Sender NUL recipient NUL; when both are too long each is cut to half. */

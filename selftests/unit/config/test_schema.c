@@ -74,6 +74,8 @@ static const struct {
 	{"trap", "life", "25h", false},
 	{"trap", "max", "31d", false},
 	{"trap", "action", "reject", false},
+	{"correspondent", "life", "37d", false},
+	{"correspondent", "domains", "200k", true},
 	{"limit", "sessions", "1000", true},
 	{"limit", "per_source", "51", false},
 	{"limit", "new_per_source", "21", false},
@@ -232,9 +234,10 @@ static void sections(void **state)
 
 	(void)state;
 	assert_string_equal(schema_known(NULL, known, sizeof(known)),
-			    "stutter, greylist, trap, limit, check, tls, upstream, dns, dnslist, "
+			    "stutter, greylist, trap, correspondent, limit, check, tls, upstream, "
+			    "dns, dnslist, "
 			    "list, domain, mailbox");
-	assert_null(schema_section(8));
+	assert_null(schema_section(9));
 	assert_int_equal(schema_find("stutter", "delay"), -1);
 	assert_int_equal(schema_find("", "first"), -1);
 	schema_known("", known, 10);

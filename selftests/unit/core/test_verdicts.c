@@ -97,7 +97,7 @@ static void every_field_comes_back(void **state)
 	(void)state;
 	for (int verdict = 0; verdict <= GG_DENY; verdict++)
 		for (int action = 0; action <= GG_DROP_ALL; action++)
-			for (int origin = 0; origin <= GG_BY_LIMIT; origin++) {
+			for (int origin = 0; origin <= GG_BY_CORRESPONDENT; origin++) {
 				struct verdict_entry e = {
 					.verdict = (enum gg_verdict)verdict,
 					.action = (enum gg_action)action,

@@ -145,6 +145,20 @@ static inline struct store_item item_verdict(const char *prefix, uint32_t expire
 	return item;
 }
 
+static inline struct store_item item_correspondent(uint64_t tag, const char *domain,
+						   uint32_t expires)
+{
+	struct store_item item;
+
+	memset(&item, 0, sizeof(item));
+	item.kind = STORE_CORRESPONDENT;
+	item.rec.tag = tag;
+	item.added = NOW;
+	item.entry.expires = expires;
+	snprintf(item.text, sizeof(item.text), "%s", domain);
+	return item;
+}
+
 static inline struct store_item item_trap(uint64_t tag, const char *address)
 {
 	struct store_item item;

@@ -67,6 +67,7 @@ static void every_kind_comes_back_whole(void **state)
 		item_verdict("2001:db8::/32", UINT32_MAX),
 		item_verdict("::/0", 1),
 		item_trap(9, "@example.net"),
+		item_correspondent(10, "example.org", NOW + 7),
 	};
 
 	(void)state;

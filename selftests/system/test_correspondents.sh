@@ -1,0 +1,110 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Correspondents: whom our users write to is not delayed, by domain where SPF or the client's name
+# proves it, by address of the host; from the command, from a log.
+# shellcheck source=selftests/system/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+net_up || bail "network namespaces"
+mkdir "$T/backend"
+start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/backend" 2>"$T/backend.log"
+cat >"$T/zone.json" <<'END'
+{
+	"friend.example": [["TXT", "v=spf1 ip4:203.0.113.0/24 ip6:2001:db8:77::/64 -all"]],
+	"other.example": [["TXT", "v=spf1 ip4:203.0.113.0/24 -all"]],
+	"7.2.0.192.in-addr.arpa": [["PTR", "mail.friend.example"]],
+	"mail.friend.example": [["A", "192.0.2.7"]]
+}
+END
+echo ok >"$T/mode"
+start_on gate $PYTHON "$HERE/dnsd.py" --mode "$T/mode" 127.0.0.1 5353 "$T/zone.json" >"$T/dnsd.out" 2>&1
+check "the scripted name server is up" wait_for 5 grep -q ready "$T/dnsd.out"
+stutter="first = 300ms  interval = 100ms"
+greylist="delay = 300s  delay_clean = 300s  delay_suspicious = 300s  promote_after = 0"
+trap_conf='addresses = {"trap@example.net"}  hosted = {"example.net", "ours.example"}  action = reject'
+extra='dns { servers = {"127.0.0.1:5353"}  timeout = 2s }
+correspondent { life = 100s }'
+gate_conf
+gate_start || bail "greygated starts"
+pass "greygated starts"
+
+server_for() { case $1 in *:*) echo $GATE6 ;; *) echo $GATE4 ;; esac; }
+mail() { # source sender [recipient]
+	talk "$1" "$(server_for "$1")" 'EHLO client.example.org' "MAIL FROM:<$2>" "RCPT TO:<${3:-user1@example.net}>" QUIT
+}
+corr() { gg correspondent "$@"; }
+GREY='^S: 451 4\.7\.1' TAKEN='^S: 250 2\.1\.5'
+
+# ---- domains ----
+like "a stranger waits" "$(mail 203.0.113.7 bob@friend.example)" "$GREY"
+check "add of somebody's address" corr add Bob@Mail.FRIEND.example
+like "list has the domain that was registered" "$(corr list)" '^friend\.example +domain +ends in 1m'
+like "SPF passes: it does not wait" "$(mail 203.0.113.7 carol@friend.example)" "$TAKEN"
+check "that is logged" log_wait event=decision src=203.0.113.7 verdict=pass reason=correspondent
+like "IPv6 too" "$(mail 2001:db8:77::7 dave@friend.example)" "$TAKEN"
+like "SPF fails: it waits" "$(mail 192.0.2.8 carol@friend.example)" "$GREY"
+like "the confirmed name lies in the domain: whatever the sender" "$(mail 192.0.2.7 x@unknown.example)" "$TAKEN"
+like "SPF passes for somebody else: it waits" "$(mail 203.0.113.8 x@other.example)" "$GREY"
+like "a trap is one even so" "$(mail 203.0.113.9 bob@friend.example trap@example.net)" '^S: 554 5\.7\.1'
+between "they are counted" "$(counter answered)" 3 3
+
+# ---- hosts ----
+for src in 203.0.113.66 2001:db8:66::66; do
+	check "$src: add of a host" corr add $src --for 50s
+	like "$src: allowed in the kernel, with its origin" "$(map_entry $src)" 'GG_BY_CORRESPONDENT'
+	like "$src: does not wait" "$(mail $src x@unknown.example)" "$TAKEN"
+	like "$src: explain" "$(gg explain $src)" 'correspondent'
+	like "$src: loses its place by a trap" "$(mail $src x@unknown.example trap@example.net)" '^S: 554'
+	check "$src: denied in the kernel" map_is $src GG_DENY
+	refuse "$src: and is not let in again by a mail to it" corr add $src
+	gg forget $src >/dev/null
+done
+gg deny 203.0.113.0/24 --reason "by hand" >/dev/null
+refuse "a host in a denied network is none" corr add 203.0.113.8
+gg forget 203.0.113.0/24 >/dev/null
+gg allow 203.0.113.8 >/dev/null
+refuse "what the operator allows is his" corr add 203.0.113.8
+gg forget 203.0.113.8 >/dev/null
+for bad in "" "no domain" co.uk x@ @ 192.0.2.0/24 $MAIL4 user@ours.example sub.example.net; do
+	refuse "'$bad' is refused" corr add "$bad"
+done
+corr frob >/dev/null 2>&1; is "a wrong word is a usage error" $? 2
+corr add x.example --for never >/dev/null 2>&1; is "a wrong duration is a failure" $? 1
+
+# ---- a log ----
+out=$(corr add - --json <<'END'
+# a comment
+plain.example
+
+Nov 21 20:00:00 mx postfix/smtp[77]: 4ABC: to=<al@logged.example>, relay=mx.logged.example[203.0.113.9]:25, delay=1, dsn=2.0.0, status=sent (250 ok)
+Nov 21 20:00:00 mx postfix/smtp[77]: 4ABD: to=<al@late.example>, relay=mx.late.example[203.0.113.8]:25, delay=1, dsn=4.0.0, status=deferred (450 no)
+Nov 21 20:00:00 mx postfix/smtpd[77]: connect from unknown[203.0.113.8]
+2001:db8:79::9
+END
+)
+gg forget 203.0.113.9 >/dev/null
+like "names and lines of a log" "$out" '^\{"added":4,"failed":0\}'
+out=$(corr list --json | $PYTHON -c 'import json, sys
+print(*sorted(json.loads(line)["name"] for line in sys.stdin))')
+is "list --json has them all" "$out" "2001:db8:79::9 friend.example logged.example plain.example"
+check "del of a host" corr del 2001:db8:79::9
+refuse "del of it again" corr del 2001:db8:79::9
+like "it waits" "$(mail 2001:db8:79::9 x@unknown.example)" "$GREY"
+check "del of a domain" corr del plain.example
+
+# ---- for how long ----
+corr add 203.0.113.8 --for 1s >/dev/null
+corr add other.example --for 1s >/dev/null
+check "add over a restart" corr add 2001:db8:78::8
+sleep 1.1
+gate_kill
+check "restart" gate_start
+like "restart: the domain stands" "$(mail 203.0.113.7 erin@friend.example)" "$TAKEN"
+like "restart: the host stands" "$(mail 2001:db8:78::8 x@unknown.example)" "$TAKEN"
+like "it is over: the host waits" "$(mail 203.0.113.8 x@unknown.example)" "$GREY"
+like "it is over: the domain waits" "$(mail 203.0.113.8 y@other.example)" "$GREY"
+unlike "neither is listed" "$(corr list)" '203\.0\.113\.8|other\.example'
+corr add friend.example --for 3s >/dev/null
+for _ in 1 2 3 4; do mail 203.0.113.7 use@friend.example >/dev/null; sleep 1; done
+like "used all the time it lasts" "$(mail 203.0.113.7 last@friend.example)" "$TAKEN"
+gate_stop; is "SIGTERM: exit code 0" $? 0
