@@ -415,6 +415,8 @@ static void weigh(struct worker *w, const struct session *s, const struct smtp *
 	x->attempt.correspondent =
 		correspondent_writes(w->daemon, &x->policy, x->attempt.evidence, &s->src, w->wall);
 	x->count = policy_identities(&x->policy, &x->attempt, x->ids);
+	for (int i = 0; i < x->count; i++)
+		table_expect(w->daemon->records, x->ids[i].tag);
 	for (int i = 0; i < x->count; i++) {
 		struct cell cell;
 

@@ -376,6 +376,14 @@ static bool read_still(const struct bucket *b, uint32_t version)
 	return VERSION(atomic_load_explicit(&b->state, memory_order_relaxed)) == version;
 }
 
+void table_expect(const struct table *t, uint64_t tag)
+{
+	struct place p = place_of(t, tag);
+
+	__builtin_prefetch(p.b[0]);
+	__builtin_prefetch(p.b[1]);
+}
+
 bool table_get(const struct table *t, uint64_t tag, struct cell *ret)
 {
 	struct place p = place_of(t, tag);

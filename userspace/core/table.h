@@ -45,6 +45,9 @@ static inline uint64_t table_tag_fix(uint64_t tag)
 /* Copies the cell with this tag to *ret: true, or false and *ret untouched. Any thread. */
 bool table_get(const struct table *t, uint64_t tag, struct cell *ret);
 
+/* A table_get of this tag is about to come: of several, memory answers all at once. */
+void table_expect(const struct table *t, uint64_t tag);
+
 /*
  * What an update does to a cell: `cell` is the current one or, when `found` is false, a zeroed one
  * with its tag set. Returning true stores it; false leaves the table as it was. Runs with the

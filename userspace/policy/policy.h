@@ -88,6 +88,12 @@ struct policy_identity {
 int policy_identities(const struct policy_conf *c, const struct policy_attempt *a,
 		      struct policy_identity ret[POLICY_RUNGS]);
 
+/* Normalised sender and recipient, which all identities of an attempt share; and the same as above
+ * for who needs that anyway. */
+uint64_t policy_pair(const struct policy_conf *c, const struct policy_attempt *a);
+int policy_identities_of(const struct policy_conf *c, const struct policy_attempt *a, uint64_t pair,
+			 struct policy_identity ret[POLICY_RUNGS]);
+
 /* The class the evidence speaks for. What is not known is held against nobody. */
 enum policy_class policy_classify(const struct policy_attempt *a);
 /* Whether a host name (lower case) looks like one that a provider makes up for its customers'

@@ -29,8 +29,7 @@ static uint64_t plain_tag(const struct policy_conf *c, enum tag_kind kind, const
 	return hash_pieces(c->key, pieces, 2);
 }
 
-/* Sender and recipient, which all identities of an attempt share. */
-static uint64_t pair_hash(const struct policy_conf *c, const struct policy_attempt *a)
+uint64_t policy_pair(const struct policy_conf *c, const struct policy_attempt *a)
 {
 	char sender[POLICY_MAILBOX], recipient[POLICY_MAILBOX];
 	const uint8_t head = TAG_PAIR;
@@ -65,8 +64,13 @@ static struct policy_identity identity(const struct policy_conf *c, enum policy_
 int policy_identities(const struct policy_conf *c, const struct policy_attempt *a,
 		      struct policy_identity ret[POLICY_RUNGS])
 {
+	return policy_identities_of(c, a, policy_pair(c, a), ret);
+}
+
+int policy_identities_of(const struct policy_conf *c, const struct policy_attempt *a, uint64_t pair,
+			 struct policy_identity ret[POLICY_RUNGS])
+{
 	const struct policy_evidence *e = a->evidence;
-	const uint64_t pair = pair_hash(c, a);
 	const char *organisation;
 	struct addr network;
 	int n = 0;

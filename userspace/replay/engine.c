@@ -124,6 +124,7 @@ static void trap(struct replay *r, const struct addr *src, bool hit)
 
 struct triplet {
 	struct policy_conf policy;
+	uint64_t pair;
 	struct policy_attempt attempt;
 	struct policy_identity ids[POLICY_RUNGS];
 	int count;
@@ -151,7 +152,9 @@ static struct policy_decision decide(struct replay *r, struct triplet *t)
 		t->policy = *r->conf.policy_of(t->attempt.recipient, r->conf.policy_arg);
 		memcpy(t->policy.key, fixed_key, sizeof(fixed_key));
 	}
-	t->count = policy_identities(&t->policy, &t->attempt, t->ids);
+	t->count = policy_identities_of(&t->policy, &t->attempt, t->pair, t->ids);
+	for (int i = 0; i < t->count; i++)
+		table_expect(r->records, t->ids[i].tag);
 	for (int i = 0; i < t->count; i++)
 		if (table_get(r->records, t->ids[i].tag, &cell))
 			records[i] = record_of(&cell);
@@ -210,7 +213,8 @@ static void deliver(struct replay *r, const struct triplet *t, const struct poli
 	}
 }
 
-static void answer(struct replay *r, const struct replay_attempt *a, struct replay_answer *ret)
+static void answer(struct replay *r, const struct replay_attempt *a, struct replay_answer *ret,
+		   uint64_t *ret_pair)
 {
 	struct triplet t = {.policy = r->conf.policy,
 			    .attempt = {.src = a->src,
@@ -221,6 +225,7 @@ static void answer(struct replay *r, const struct replay_attempt *a, struct repl
 	struct verdict_entry e;
 	struct prefix p;
 
+	t.pair = *ret_pair = policy_pair(&t.policy, &t.attempt);
 	*ret = (struct replay_answer){.delay_class = policy_class_text(CLASS_EXEMPT)};
 	if (verdicts_find(r->verdicts, &a->src, r->now, &e, &p)) {
 		ret->identity = policy_rung_text(p.len == 128 ? RUNG_ADDRESS : RUNG_NETWORK);
@@ -234,8 +239,8 @@ static void answer(struct replay *r, const struct replay_attempt *a, struct repl
 		e.verdict = GG_UNKNOWN;
 	}
 	/* The operator's word stands; what was only learned can be lost again. */
-	if ((e.verdict == GG_UNKNOWN || e.origin == GG_BY_LEARNING) && a->sender[0] &&
-	    is_trap(r, a->recipient)) {
+	if (r->conf.trap_count && (e.verdict == GG_UNKNOWN || e.origin == GG_BY_LEARNING) &&
+	    a->sender[0] && is_trap(r, a->recipient)) {
 		trap(r, &a->src, true);
 		ret->verdict = "deny";
 		ret->reason = "trap";
@@ -263,15 +268,16 @@ static void answer(struct replay *r, const struct replay_attempt *a, struct repl
 int replay_next(struct replay *r, const struct replay_attempt *a, struct replay_answer *ret)
 {
 	struct replay_attempt at = *a;
+	uint64_t pair;
 
 	if (EPOCH + a->time > r->now)
 		r->now = EPOCH + a->time;
 	if (a->helo[0] && policy_helo_bad(a->helo, &a->src, ""))
 		at.evidence.bad_helo = true;
-	answer(r, &at, ret);
+	answer(r, &at, ret, &pair);
 	if (r->peers)
 		peers_next(r->peers, &at, r->now, ret->passed);
-	return tally_add(&r->tally, fixed_key, &at, r->now, !strcmp(ret->verdict, "deny"),
+	return tally_add(&r->tally, fixed_key, &at, pair, r->now, !strcmp(ret->verdict, "deny"),
 			 ret->passed);
 }
 

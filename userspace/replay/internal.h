@@ -31,8 +31,9 @@ struct tally {
 	uint64_t attempts, denied, passed[REPLAY_POLICIES];
 };
 
-int tally_add(struct tally *t, const uint8_t key[16], const struct replay_attempt *a, uint32_t now,
-	      bool denied, const bool passed[REPLAY_POLICIES]);
+/* pair: policy_pair of the attempt. -ENOMEM. */
+int tally_add(struct tally *t, const uint8_t key[16], const struct replay_attempt *a, uint64_t pair,
+	      uint32_t now, bool denied, const bool passed[REPLAY_POLICIES]);
 void tally_free(struct tally *t);
 struct replay_totals tally_total(const struct tally *t, enum replay_policy p);
 int tally_domains(struct tally *t, enum replay_policy p, spread_see_fn see, void *arg);

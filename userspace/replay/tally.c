@@ -5,27 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../core/hash.h"
 #include "internal.h"
 
 static int mail_of(struct tally *t, const uint8_t key[16], const struct replay_attempt *a,
-		   uint32_t now, struct tally_mail **ret)
+		   uint64_t pair, uint32_t now, struct tally_mail **ret)
 {
-	char sender[POLICY_MAILBOX], recipient[POLICY_MAILBOX];
+	char sender[POLICY_MAILBOX];
 	struct tally_mail *m;
-	const char *at;
 	uint32_t *known;
-	uint64_t tag;
+	const char *at;
 
-	policy_normalise(a->sender, sender, sizeof(sender));
-	policy_canonical(a->recipient, recipient, sizeof(recipient));
-	{
-		const struct hash_piece pieces[] = {{sender, strlen(sender)},
-						    {recipient, strlen(recipient)}};
-
-		tag = hash_pieces(key, pieces, 2);
-	}
-	known = numbers_find(&t->by_mail, tag);
+	known = numbers_find(&t->by_mail, pair);
 	if (known) {
 		*ret = &t->mails[*known];
 		return 0;
@@ -36,21 +26,22 @@ static int mail_of(struct tally *t, const uint8_t key[16], const struct replay_a
 	m->first = now;
 	for (int p = 0; p < REPLAY_POLICIES; p++)
 		m->delay[p] = SPREAD_NEVER;
+	policy_normalise(a->sender, sender, sizeof(sender));
 	at = strrchr(sender, '@');
 	if (spread_name(&t->domains, key, at ? at + 1 : sender, &m->domain) ||
-	    numbers_add(&t->by_mail, tag, (uint32_t)t->mail_count))
+	    numbers_add(&t->by_mail, pair, (uint32_t)t->mail_count))
 		return -ENOMEM;
 	t->mail_count++;
 	*ret = m;
 	return 0;
 }
 
-int tally_add(struct tally *t, const uint8_t key[16], const struct replay_attempt *a, uint32_t now,
-	      bool denied, const bool passed[REPLAY_POLICIES])
+int tally_add(struct tally *t, const uint8_t key[16], const struct replay_attempt *a, uint64_t pair,
+	      uint32_t now, bool denied, const bool passed[REPLAY_POLICIES])
 {
 	struct tally_mail *m;
 
-	if (mail_of(t, key, a, now, &m))
+	if (mail_of(t, key, a, pair, now, &m))
 		return -ENOMEM;
 	t->attempts++;
 	t->denied += denied;

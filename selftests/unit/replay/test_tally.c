@@ -18,7 +18,10 @@ static void add(struct tally *t, uint32_t now, const char *sender, const char *r
 	struct replay_attempt a = {.helo = "", .sender = sender, .recipient = recipient};
 	const bool passed[REPLAY_POLICIES] = {[REPLAY_OURS] = ours, [REPLAY_SPAMD] = spamd};
 
-	assert_int_equal(tally_add(t, key, &a, now, false, passed), 0);
+	const struct policy_attempt attempt = {.sender = sender, .recipient = recipient};
+	const struct policy_conf c = {.key = "pair"};
+
+	assert_int_equal(tally_add(t, key, &a, policy_pair(&c, &attempt), now, false, passed), 0);
 }
 
 struct seen {
