@@ -49,6 +49,39 @@ replay replay --compare $trace >"$T/out"
 like "the peers have columns" "$(head -n 1 "$T/out")" "	identity	spamd	postgrey$"
 is "and a verdict in each row" "$(rows "$T/out" | awk -F'\t' 'NF != 14 || $13 !~ /^(pass|grey)$/ || $14 !~ /^(pass|grey)$/')" ""
 like "pools that they lose" "$(cat "$T/out")" "^# never passed	0	6	2$"
+# Their rules once more, written another way.
+$PYTHON - "$T/out" >"$T/peers" <<'END'
+import ipaddress, sys
+rows = [l.rstrip("\n").split("\t") for l in open(sys.argv[1]) if not l.startswith("#")][1:]
+white, first, net_first, net_known, net_good = {}, {}, {}, {}, {}
+for row in rows:
+    now, ip, sender, rcpt = int(row[0]), row[1], row[3], row[4]
+    key, seen = (ip, sender, rcpt), False
+    if ip in white and now - white[ip] <= 36 * 86400:
+        white[ip], spamd = now, "pass"
+    else:
+        spamd = "grey"
+        if key in first and now - first[key] <= 4 * 3600:
+            if now - first[key] >= 25 * 60:
+                white[ip] = now
+        else:
+            first[key] = now
+    net = str(ipaddress.ip_network(ip + ("/64" if ":" in ip else "/24"), strict=False))
+    key = (net, sender, rcpt)
+    if len(net_good.get(net, ())) >= 5 or (key in net_known and now - net_known[key] <= 35 * 86400):
+        postgrey = "pass"
+        net_known[key] = now
+    elif key in net_first and now - net_first[key] <= 48 * 3600:
+        postgrey = "pass" if now - net_first[key] >= 300 else "grey"
+    else:
+        net_first[key], postgrey = now, "grey"
+    if postgrey == "pass":
+        net_known[key] = now
+        net_good.setdefault(net, set()).add(key)
+    if [spamd, postgrey] != row[12:14]:
+        print(row, spamd, postgrey)
+END
+is "as their rules say, row by row" "$(cat "$T/peers")" ""
 is "the verdicts are the same as without" "$(cut -f 1-12 "$T/out" | grep -v '^#')" "$(grep -v '^#' "$T/again")"
 
 # ---- bots ----

@@ -105,6 +105,71 @@ static const struct provider providers[] = {
 	 "none",
 	 300,
 	 {14400, 28800}},
+	{"pool of /64s, SPF only",
+	 "2001:db8:#::25",
+	 "",
+	 "a@six.example",
+	 "pass",
+	 900,
+	 {60, 300, 700, 1200, 3600}},
+	{"pool with names made from its addresses, SPF",
+	 "198.18.#.10",
+	 "ip-198-18-#-10.compute.cloud.example",
+	 "a@cloud.example",
+	 "pass",
+	 900,
+	 {300, 600, 1200, 2400}},
+	{"pool of /24s, name only, SPF broken",
+	 "198.18.#.10",
+	 "out#.mta.broken.example",
+	 "a@broken.example",
+	 "permerror",
+	 300,
+	 {240, 480, 960}},
+	{"pool of names below a public suffix of two labels",
+	 "198.18.#.10",
+	 "m#.mail.shop.co.uk",
+	 "a@shop.co.uk",
+	 "none",
+	 300,
+	 {600, 1200}},
+	{"exponential back-off",
+	 "198.18.5.10",
+	 "mx.expo.example",
+	 "a@expo.example",
+	 "pass",
+	 60,
+	 {15, 30, 60, 120, 240, 480}},
+	{"exponential back-off of a pool",
+	 "2001:db8:#::1",
+	 "mx#.expo.example",
+	 "a@expo.example",
+	 "none",
+	 300,
+	 {30, 60, 120, 240, 480, 960}},
+	{"every hour", "198.18.#.10", "h#.hourly.example", "a@hourly.example", "none", 300, {3600}},
+	{"every hour, no name, SPF", "198.18.#.10", "", "a@hourly.example", "pass", 900, {3600}},
+	{"twice at once, then after half a day",
+	 "198.18.5.10",
+	 "mx.burst.example",
+	 "a@burst.example",
+	 "none",
+	 300,
+	 {1, 2, 43200}},
+	{"a day less a little",
+	 "198.18.#.10",
+	 "d#.daily.example",
+	 "a@daily.example",
+	 "neutral",
+	 300,
+	 {DAY - 30}},
+	{"a day less a little, nothing but its /64",
+	 "2001:db8:7:7::#",
+	 "",
+	 "a@daily.example",
+	 "none",
+	 900,
+	 {DAY - 1}},
 	{"softfail",
 	 "198.18.5.10",
 	 "mx.soft.example",
@@ -421,6 +486,83 @@ static void twice_gives_the_same(void **state)
 	replay_free(&b);
 }
 
+/* A pool whose evidence comes and goes: whoever was told a wait and comes after it, within the
+ * window and as somebody that is known, passes, and from then on always. */
+static void a_mature_triplet_always_passes(void **state)
+{
+	struct replay_conf c = settings();
+	struct replay *r = engine(&c);
+	uint64_t x = 21;
+	uint32_t now = 0;
+
+	(void)state;
+	for (uint32_t mail = 0; mail < 3000; mail++) {
+		const uint32_t began = now;
+		uint32_t due = UINT32_MAX;
+		char sender[60], domain[40];
+		bool passed = false;
+
+		snprintf(domain, sizeof(domain), "p%u.example", mail);
+		snprintf(sender, sizeof(sender), "user@%s", domain);
+		for (int k = 0; k < 9; k++) {
+			char src[40], name[60] = "";
+			struct replay_answer v;
+
+			now += random_below(&x, k ? 1500 : 10);
+			if (random_below(&x, 2))
+				snprintf(src, sizeof(src), "10.%u.%u.1", mail % 250,
+					 random_below(&x, 250));
+			else
+				snprintf(src, sizeof(src), "2001:db8:%x:%x::1", mail,
+					 random_below(&x, 250));
+			if (random_below(&x, 2))
+				snprintf(name, sizeof(name), "m%u.%s", random_below(&x, 9), domain);
+			v = try(r, now, src, sender, BOB, name, "pass");
+			if (!k)
+				assert_string_equal(v.verdict, "grey");
+			if (passed || (now >= due && now - began <= c.policy.window))
+				assert_true(v.passed[REPLAY_OURS]);
+			passed |= v.passed[REPLAY_OURS];
+			if (!v.passed[REPLAY_OURS])
+				due = now + v.wait;
+		}
+	}
+	replay_free(&r);
+}
+
+/* Whatever is known of a source: the first attempt of a mail passes when it is exempt, or not. */
+static void no_first_attempt_passes_unless_exempt(void **state)
+{
+	static const char *const spf[] = {NULL,       "none",    "pass",      "fail",
+					  "softfail", "neutral", "temperror", "permerror"};
+	static const char *const names[] = {NULL, "", "mx.example.org", "1-2-3-4.dsl.isp.example",
+					    "localhost"};
+	struct replay_conf c = settings();
+	struct replay *r;
+	uint64_t x = 5;
+
+	(void)state;
+	c.policy.promote_after = 0;
+	r = engine(&c);
+	for (uint32_t i = 0; i < 20000; i++) {
+		bool exempt = random_below(&x, 10) == 0;
+		char src[40], sender[60], rcpt[60];
+		struct replay_answer v;
+
+		snprintf(src, sizeof(src), random_below(&x, 2) ? "10.0.%u.1" : "2001:db8:%x::1",
+			 random_below(&x, 250));
+		snprintf(sender, sizeof(sender), "u.%c%c%c%c@s.example", 'a' + i % 20,
+			 'a' + i / 20 % 20, 'a' + i / 400 % 20, 'a' + i / 8000);
+		snprintf(rcpt, sizeof(rcpt), "%s@d%u.example", exempt ? "Abuse" : "bob",
+			 random_below(&x, 50));
+		v = try(r, i, src, sender, rcpt, names[random_below(&x, 5)],
+			spf[random_below(&x, 8)]);
+		assert_int_equal(v.passed[REPLAY_OURS], exempt);
+		assert_string_equal(v.reason, exempt ? "exempt" : "first");
+	}
+	replay_free(&r);
+}
+
 static void time_does_not_go_back(void **state)
 {
 	struct replay_conf c = settings();
@@ -446,6 +588,8 @@ int main(void)
 		cmocka_unit_test(exempt_networks_pass),
 		cmocka_unit_test(modes),
 		cmocka_unit_test(twice_gives_the_same),
+		cmocka_unit_test(a_mature_triplet_always_passes),
+		cmocka_unit_test(no_first_attempt_passes_unless_exempt),
 		cmocka_unit_test(time_does_not_go_back),
 	};
 
