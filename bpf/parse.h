@@ -194,4 +194,39 @@ static __always_inline enum parse_result parse_frame(void *data, void *end, stru
 	return PARSE_OTHER;
 }
 
+/* The headers of a segment that has neither VLAN tags nor options or extension headers before TCP.
+ * The rest is left to the stack. */
+struct plain {
+	struct ethhdr *eth;
+	void *ip;
+	struct tcphdr *tcp;
+	bool is4;
+};
+
+static __always_inline bool parse_plain(void *data, void *end, struct plain *ret)
+{
+	struct ethhdr *eth = data;
+	struct ipv6hdr *ip6;
+	struct iphdr *ip4;
+
+	if ((void *)(eth + 1) > end)
+		return false;
+	ret->eth = eth;
+	ret->ip = eth + 1;
+	if (eth->h_proto == bpf_htons(ETH_P_IP)) {
+		ip4 = ret->ip;
+		ret->is4 = true;
+		ret->tcp = (void *)(ip4 + 1);
+		return (void *)(ret->tcp + 1) <= end && ip4->ihl == 5 &&
+		       ip4->protocol == IPPROTO_TCP;
+	}
+	if (eth->h_proto == bpf_htons(ETH_P_IPV6)) {
+		ip6 = ret->ip;
+		ret->is4 = false;
+		ret->tcp = (void *)(ip6 + 1);
+		return (void *)(ret->tcp + 1) <= end && ip6->nexthdr == IPPROTO_TCP;
+	}
+	return false;
+}
+
 #endif

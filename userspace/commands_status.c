@@ -144,6 +144,9 @@ static json_t *problems(struct daemon *d, const struct config *c)
 				array, json_sprintf("backend %s: does not answer; others are asked "
 						    "first",
 						    endpoint_text(&c->backend[i], text)));
+	if (d->fastpath && fastpath_observe_why(d->fastpath))
+		json_array_append_new(array, json_sprintf("correspondents are not observed: %s",
+							  fastpath_observe_why(d->fastpath)));
 	if (!d->fastpath && (c->interface_count || c->mode != GG_MODE_RELAY))
 		json_array_append_new(array, json_sprintf("kernel: %s", d->fastpath_why));
 	if (table_count(d->records) > table_capacity(d->records) / 100 * 95)

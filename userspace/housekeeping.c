@@ -117,6 +117,15 @@ static void deny_offender(struct daemon *d, const struct addr *a)
 	daemon_verdict_put(d, &p, &e, NULL);
 }
 
+/* The protected side has written to a host: its answers need not wait. */
+static void note_correspondent(struct daemon *d, const struct addr *a)
+{
+	struct correspondent c = {.host = true, .prefix = addr_host(a)};
+
+	addr_text(a, c.name);
+	correspondent_add(d, &c, daemon_keep(atomic_load(&d->config), GG_BY_CORRESPONDENT));
+}
+
 static const struct {
 	enum log_event event;
 	const char *verdict, *reason;
@@ -135,9 +144,11 @@ static void on_event(const struct gg_event *e, void *arg)
 	struct log_line l;
 	struct addr a;
 
+	memcpy(a.b, e->addr, sizeof(a.b));
+	if (e->kind == GG_EVENT_CORRESPONDENT)
+		note_correspondent(arg, &a);
 	if (e->kind < GG_EVENT_FIRST_DROP || e->kind > GG_EVENT_BUDGET_END)
 		return;
-	memcpy(a.b, e->addr, sizeof(a.b));
 	if (e->kind == GG_EVENT_LIMIT_LASTING)
 		deny_offender(arg, &a);
 	if (e->kind == GG_EVENT_BUDGET_BEGIN || e->kind == GG_EVENT_BUDGET_END)

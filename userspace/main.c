@@ -131,6 +131,7 @@ static int open_fastpath(struct process *p, const struct config *c)
 				     .bpffs = c->bpffs,
 				     .vips = vips,
 				     .vip_count = listeners_vips(c, vips),
+				     .observe = c->correspondent.observe,
 				     .hosts = c->limit.hosts,
 				     .nets = c->limit.nets,
 				     .open_when_down = c->open_when_down,
@@ -158,6 +159,9 @@ static int open_fastpath(struct process *p, const struct config *c)
 	rc = fastpath_open(&conf, &d->fastpath, p->err, sizeof(p->err));
 	if (rc)
 		return rc;
+	if (fastpath_observe_why(d->fastpath))
+		log_message(LOG_ERROR, "correspondents are not observed: %s",
+			    fastpath_observe_why(d->fastpath));
 	n = fastpath_attachments(d->fastpath, &at);
 	for (int i = 0; i < n; i++) {
 		struct log_line l;

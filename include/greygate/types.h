@@ -198,6 +198,7 @@ enum gg_sock {
 	X(lookup_daemon, "socket lookup: given to the daemon")                                     \
 	X(lookup_drop, "socket lookup: refused")                                                   \
 	X(lookup_down, "socket lookup: daemon gone, when_down decided")                            \
+	X(egress_named, "way out: host that the protected side writes to, told to the daemon")     \
 	X(event_lost, "edge events that found the ring full")
 
 enum gg_stat {
@@ -215,6 +216,7 @@ enum gg_event_kind {
 	GG_EVENT_LIMIT_END = 4,     /* is quiet again */
 	GG_EVENT_BUDGET_BEGIN = 5,  /* a CPU is over its budget */
 	GG_EVENT_BUDGET_END = 6,
+	GG_EVENT_CORRESPONDENT = 7, /* the protected side has connected to port 25 of this host */
 };
 
 struct gg_event {

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Correspondents: whom our users write to is not delayed, by domain where SPF or the client's name
-# proves it, by address of the host; from the command, from a log.
+# proves it, by address of the host; from the command, from a log, and as the way out shows it in host
+# and gateway mode.
 # shellcheck source=selftests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -107,4 +108,62 @@ unlike "neither is listed" "$(corr list)" '203\.0\.113\.8|other\.example'
 corr add friend.example --for 3s >/dev/null
 for _ in 1 2 3 4; do mail 203.0.113.7 use@friend.example >/dev/null; sleep 1; done
 like "used all the time it lasts" "$(mail 203.0.113.7 last@friend.example)" "$TAKEN"
+gate_stop; is "SIGTERM: exit code 0" $? 0
+
+# ---- the way out ----
+FAR="203.0.113.9 2001:db8:79::9"
+mkdir "$T/far4" "$T/far6" "$T/mta"
+start_on client $PYTHON "$HERE/backend.py" 203.0.113.9,25 "$T/far4" 2>/dev/null
+start_on client $PYTHON "$HERE/backend.py" 2001:db8:79::9,25 "$T/far6" 2>/dev/null
+write_to() { on "$1" $PYTHON "$HERE/talk.py" "" "$2" 'EHLO mx.example.net' QUIT >"$T/out"; } # namespace host
+known() { map_is "$1" GG_BY_CORRESPONDENT; }
+outward() { # title namespace source of the protected side
+	like "$1: a stranger meets the daemon" "$(talk 203.0.113.9 "$MX4" QUIT)" '^S: 220 gate\.'
+	for far in $FAR; do
+		write_to "$2" "$far"
+		like "$1: $far is written to" "$(cat "$T/out")" '^S: 221'
+		check "$1: $far is a correspondent" wait_for 5 known "$far"
+		like "$1: $far is listed" "$(corr list)" "^$far +host"
+	done
+	like "$1: its answer meets the mail server itself" "$(talk 203.0.113.9 "$MX4" QUIT)" "$MTA"
+	like "$1: IPv6 too" "$(talk 2001:db8:79::9 "$MX6" QUIT)" "$MTA"
+	write_to "$2" 203.0.113.8 # refused
+	write_to "$2" 203.0.113.7,26
+	# Somebody's connection to the mail server, from his own port 25.
+	SOURCE_PORT=25 talk 203.0.113.66 "$MX4" QUIT >/dev/null
+	sleep 1.5
+	for not in 203.0.113.8 203.0.113.7 203.0.113.66; do
+		refuse "$1: $not is none" known $not
+	done
+	between "$1: they were counted" "$(counter egress_named)" 2 2
+}
+rm -rf "$T/state"
+unset extra
+mode=host listen='"0.0.0.0:10025", "[::]:10025"' protect="\"$GATE4:25\", \"[$GATE6]:25\""
+backend='"127.0.0.1:25"' trap_conf='life = 10s' stutter='first = 0s'
+start_on gate $PYTHON "$HERE/backend.py" ::,25 "$T/mta" banner='220 mta.example.net' 2>/dev/null
+mta_pid=$started
+MTA='^S: 220 mta\.' MX4=$GATE4 MX6=$GATE6
+gate_conf
+check "host mode: greygated starts" gate_start
+outward "host mode" gate
+gate_stop; is "SIGTERM: exit code 0" $? 0
+on gate "$BUILD/greygate" -c "$T/greygate.conf" detach >"$T/said"
+like "detach takes the program off the way out" "$(cat "$T/said")" 'g0: tc program detached from the way out'
+is "nothing is left of it" "$(on gate tc filter show dev g0 egress; on gate tc qdisc show dev g0 | grep clsact)" ""
+
+kill $mta_pid
+wait $mta_pid 2>/dev/null
+ip -n client route add 198.51.100.0/24 via $GATE4; ip -n client route add 2001:db8:2::/64 via $GATE6
+ip -n mail route add default via 198.51.100.1; ip -n mail -6 route add default via 2001:db8:2::1
+on gate sh -c 'for f in /proc/sys/net/ipv[46]/conf/all/forwarding; do echo 1 >"$f"; done'
+on client ethtool -K c0 tx off gro on >/dev/null; on mail ethtool -K m0 tx off gro on >/dev/null
+rm -rf "$T/state"
+mode=gateway interfaces='"g0", "g1"' listen='' backend='' protect="\"$MAIL4:25\", \"[$MAIL6]:25\""
+mkdir "$T/mta6"
+start_on mail $PYTHON "$HERE/backend.py" $MAIL6,25 "$T/mta6" 2>/dev/null
+MTA='^S: 220 ' MX4=$MAIL4 MX6=$MAIL6
+gate_conf
+check "gateway mode: greygated starts" gate_start
+outward "gateway mode" mail
 gate_stop; is "SIGTERM: exit code 0" $? 0

@@ -130,6 +130,7 @@ struct config {
 	struct {
 		uint64_t life;    /* ms */
 		uint32_t domains; /* most in RAM */
+		bool observe;     /* on the way out of the interfaces */
 	} correspondent;
 	struct {
 		uint32_t sessions, per_source, recipients, line, commands, errors;

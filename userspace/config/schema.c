@@ -46,6 +46,7 @@ static const struct word backend_tls[] = {
 	{NULL, 0, NULL},
 };
 static const struct word proxy[] = {{"v2", 1, NULL}, {"no", 0, NULL}, {NULL, 0, NULL}};
+static const struct word yes_no[] = {{"yes", 1, NULL}, {"no", 0, NULL}, {NULL, 0, NULL}};
 static const struct word xclient[] = {{"auto", 1, NULL}, {"no", 0, NULL}, {NULL, 0, NULL}};
 static const struct word verdicts[] = {
 	{"allow", GG_ALLOW, NULL}, {"deny", GG_DENY, NULL}, {NULL, 0, NULL}};
@@ -179,6 +180,8 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
 { "trap", "action", KIND_WORD, KEY_RELOAD, AT(trap.action), .def = "stutter", .words = value_actions,
   .manual = "What happens to a trapped source." },
 
+{ "correspondent", "observe", KIND_FLAG, 0, AT(correspondent.observe), .def = "yes", .words = yes_no,
+  .manual = "host and gateway mode: a tc program on the way out of interfaces sees which hosts the protected machine opens connections to on port 25; those are correspondents." },
 { "correspondent", "life", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(correspondent.life), .def = "36d", .min = SECOND, .max = 3650 * DAY,
   .manual = "How long somebody our users wrote to is let through at once; each use begins it anew." },
 { "correspondent", "domains", KIND_NUMBER, 0, AT(correspondent.domains), .def = "100k", .min = 1000, .max = 100000000,

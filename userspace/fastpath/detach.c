@@ -158,8 +158,8 @@ int fastpath_detach(const char *bpffs, void (*report)(const char *line, void *ar
 	/* Programs first: while pins exist, a second try finds what is left. */
 	attach_clear(&own, !own.count, NULL, 0, report, arg);
 	rmdir(LIBXDP_DIR);
-	ingress_clear(&own, !own.count, NULL, report, arg);
-	if (!ingress_stands() && route_clear(NULL))
+	filter_clear(&own, !own.count, NULL, NULL, report, arg);
+	if (!filter_stands() && route_clear(NULL))
 		say(&d, "policy rules and routes removed");
 	code = own.count ? none_elsewhere(&own, err, err_size) : 0;
 	if (lock >= 0) {

@@ -46,6 +46,8 @@ struct fastpath_conf {
 	/* New connections a second, by XDP, of each source that isn't allowed, and through each
 	 * CPU; 0: unlimited. */
 	uint32_t new_per_source, new_per_cpu;
+	/* host and gateway mode: the events ring gets whom the protected side writes to. */
+	bool observe;
 	/* host mode: every Nth new connection of a learned source is given to the daemon; 0:
 	 * none. */
 	uint32_t sample;
@@ -82,6 +84,8 @@ int fastpath_detach(const char *bpffs, void (*report)(const char *line, void *ar
 		    char *err, size_t err_size);
 
 int fastpath_attachments(const struct fastpath *fp, const struct fastpath_attachment **ret);
+/* Why the way out is not watched although it was to be; NULL: it is. */
+const char *fastpath_observe_why(const struct fastpath *fp);
 bool fastpath_reused(const struct fastpath *fp); /* pins of an earlier start were taken over */
 
 /* Entries. e->expires is CLOCK_REALTIME s as everywhere in the daemon and is converted here. A

@@ -63,6 +63,7 @@ struct fastpath {
 	bool reused;
 	struct fastpath_attachment attachments[FASTPATH_INTERFACES];
 	int attachment_count;
+	char observe_why[200]; /* "": it does, or is not to */
 	struct ring_buffer *ring;
 	void (*see_event)(const struct gg_event *e, void *arg);
 	void *see_arg;
@@ -160,27 +161,31 @@ int attach_clear(const struct pins_ids *own, bool orphans, const int *keep, int 
 enum owner { OWNER_OTHER, OWNER_US, OWNER_GONE, OWNER_ALIVE };
 enum owner attach_owner(int prog_fd, const struct pins_ids *own);
 
-/* ---- ingress.c ---- */
+/* ---- filter.c ---- */
 
-/* The tc program during a start: where this start put it, and over what. */
-struct ingress {
+/* A tc program during a start: where this start put it, and over what. */
+struct filters {
+	bool out; /* on the way out */
 	int ifindex[FASTPATH_INTERFACES];
 	int old_fd[FASTPATH_INTERFACES]; /* -1: none */
 	int count;
 };
 
-/* Loads it over maps and puts it on every interface. After a failure *ret still says where it got
- * to, for ingress_undo. */
-int ingress_attach(const struct fastpath_conf *conf, const int maps[MAP_COUNT],
-		   const struct pins_ids *own, struct ingress *ret, char *err, size_t err_size);
-void ingress_undo(struct ingress *in);
-void ingress_close(struct ingress *in);
-/* Whether an interface has the program; whether any has: the policy route is in use. */
-bool ingress_on(const char *name);
-bool ingress_stands(void);
-/* As attach_clear; keep may be NULL. */
-int ingress_clear(const struct pins_ids *own, bool orphans, const struct ingress *keep,
-		  void (*report)(const char *line, void *arg), void *arg);
+/* Loads the gateway's program, or the one that watches the way out, over maps and puts it on every
+ * interface. After a failure *ret still says where it got to, for filter_undo. */
+int filter_attach(const struct fastpath_conf *conf, const int maps[MAP_COUNT],
+		  const struct pins_ids *own, struct filters *ret, char *err, size_t err_size);
+int filter_watch(const struct fastpath_conf *conf, const int maps[MAP_COUNT],
+		 const struct pins_ids *own, struct filters *ret, char *err, size_t err_size);
+void filter_undo(struct filters *f);
+void filter_close(struct filters *f);
+/* Whether an interface has the gateway's program; whether any has: the policy route is in use. */
+bool filter_on(const char *name);
+bool filter_stands(void);
+/* As attach_clear, of either side; keep_in and keep_out may be NULL. */
+int filter_clear(const struct pins_ids *own, bool orphans, const struct filters *keep_in,
+		 const struct filters *keep_out, void (*report)(const char *line, void *arg),
+		 void *arg);
 
 /* ---- route.c ---- */
 

@@ -25,7 +25,7 @@ struct start {
 	int attached;
 	struct lookup lookup;
 	bool has_lookup;
-	struct ingress ingress;
+	struct filters ingress, egress;
 	bool route_stood; /* before this start */
 	bool has_route;
 	bool building; /* built exists */
@@ -107,11 +107,11 @@ static int attach_gateway(struct fastpath *fp, struct start *s, char *err, size_
 	int i, code;
 
 	fp->rules_fd = netlink_open();
-	s->route_stood = ingress_stands();
+	s->route_stood = filter_stands();
 	s->has_route = true;
 	code = route_add(conf, err, err_size);
 	if (!code)
-		code = ingress_attach(conf, fp->maps, &s->own, &s->ingress, err, err_size);
+		code = filter_attach(conf, fp->maps, &s->own, &s->ingress, err, err_size);
 	for (i = 0; i < conf->interface_count && conf->xdp == FASTPATH_OFF && !code; i++) {
 		struct fastpath_attachment *a = &fp->attachments[fp->attachment_count++];
 
@@ -121,6 +121,17 @@ static int attach_gateway(struct fastpath *fp, struct start *s, char *err, size_
 		snprintf(a->why, sizeof(a->why), "switched off (xdp = off)");
 	}
 	return code;
+}
+
+/* Nothing depends on it: where it can't be had, correspondents are not observed, and that is all.
+ */
+static void watch_out(struct fastpath *fp, struct start *s)
+{
+	if (!s->conf->observe || s->conf->mode == GG_MODE_RELAY)
+		return;
+	if (filter_watch(s->conf, fp->maps, &s->own, &s->egress, fp->observe_why,
+			 sizeof(fp->observe_why)))
+		filter_undo(&s->egress);
 }
 
 static int attach_all(struct fastpath *fp, struct start *s, char *err, size_t err_size)
@@ -149,6 +160,7 @@ static int attach_all(struct fastpath *fp, struct start *s, char *err, size_t er
 			return code;
 		fp->attachment_count = s->attached = i + 1;
 	}
+	watch_out(fp, s);
 	if (conf->mode != GG_MODE_HOST)
 		return 0;
 	code = lookup_attach(fp->maps, s->used, s->building ? s->built : s->used, &s->lookup, err,
@@ -172,7 +184,8 @@ static void take_back(struct start *s)
 		lookup_undo(&s->lookup);
 	while (s->attached > 0)
 		attach_undo(&s->attach[--s->attached]);
-	ingress_undo(&s->ingress);
+	filter_undo(&s->ingress);
+	filter_undo(&s->egress);
 	if (s->has_route)
 		route_undo(s->conf);
 	if (s->has_route && !s->route_stood)
@@ -193,12 +206,13 @@ static void finish(struct start *s)
 		attach_commit(&s->attach[i], &s->own);
 	}
 	attach_clear(&s->own, false, keep, s->attached, NULL, NULL);
-	ingress_clear(&s->own, false, &s->ingress, NULL, NULL);
+	filter_clear(&s->own, false, &s->ingress, &s->egress, NULL, NULL);
 	if (s->has_route)
 		route_clear(s->conf);
-	else if (!ingress_stands())
+	else if (!filter_stands())
 		route_clear(NULL);
-	ingress_close(&s->ingress);
+	filter_close(&s->ingress);
+	filter_close(&s->egress);
 	if (s->has_lookup)
 		lookup_close(&s->lookup);
 	else if (!lookup_detach(s->used))
@@ -340,6 +354,11 @@ int fastpath_attachments(const struct fastpath *fp, const struct fastpath_attach
 {
 	*ret = fp->attachments;
 	return fp->attachment_count;
+}
+
+const char *fastpath_observe_why(const struct fastpath *fp)
+{
+	return fp->observe_why[0] ? fp->observe_why : NULL;
 }
 
 bool fastpath_reused(const struct fastpath *fp)

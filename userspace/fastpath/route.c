@@ -220,7 +220,7 @@ void route_undo(const struct fastpath_conf *conf)
 		return;
 	for (int i = 0; i < conf->interface_count; i++)
 		for (size_t k = 0; k < sizeof(families); k++)
-			if (!ingress_on(conf->interfaces[i]))
+			if (!filter_on(conf->interfaces[i]))
 				change_rule(fd, families[k], conf->interfaces[i], false);
 	close(fd);
 }

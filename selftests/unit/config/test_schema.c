@@ -74,6 +74,7 @@ static const struct {
 	{"trap", "life", "25h", false},
 	{"trap", "max", "31d", false},
 	{"trap", "action", "reject", false},
+	{"correspondent", "observe", "no", true},
 	{"correspondent", "life", "37d", false},
 	{"correspondent", "domains", "200k", true},
 	{"limit", "sessions", "1000", true},

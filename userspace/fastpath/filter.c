@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A tc program on an interface: on the way in what marks the daemon's packets (gateway mode), on
+ * the way out what watches whom the protected side writes to. A filter of clsact, found again by
+ * its priority and handle. An earlier start's is exchanged in one step. What isn't ours stays:
+ * filters of others, and clsact as long as it has one.
+ */
+#include "internal.h"
+#include "netlink.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <egress.skel.h>
+#include <errno.h>
+#include <linux/pkt_sched.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <tc.skel.h>
+#include <unistd.h>
+
+#define HANDLE 0x67726579u
+#define PRIORITY 25
+
+static struct bpf_tc_hook hook_of(int ifindex, enum bpf_tc_attach_point point)
+{
+	return (struct bpf_tc_hook){
+		.sz = sizeof(struct bpf_tc_hook), .ifindex = ifindex, .attach_point = point};
+}
+
+/* The program there now, or -errno. */
+static int standing(int ifindex, enum bpf_tc_attach_point point)
+{
+	struct bpf_tc_hook hook = hook_of(ifindex, point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = PRIORITY);
+	int code = bpf_tc_query(&hook, &opts);
+
+	if (code)
+		return code;
+	code = bpf_prog_get_fd_by_id(opts.prog_id);
+	return code < 0 ? -errno : code;
+}
+
+static int put(int ifindex, enum bpf_tc_attach_point point, int prog_fd)
+{
+	struct bpf_tc_hook hook = hook_of(ifindex, point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = PRIORITY, .prog_fd = prog_fd,
+		    .flags = BPF_TC_F_REPLACE);
+	int code = bpf_tc_hook_create(&hook);
+
+	if (code && code != -EEXIST)
+		return code;
+	return bpf_tc_attach(&hook, &opts);
+}
+
+static void see_filter(const struct nlmsghdr *h, void *arg)
+{
+	int *filters = arg;
+
+	*filters += h->nlmsg_type == RTM_NEWTFILTER;
+}
+
+static bool has_filters(int fd, int ifindex, uint32_t direction)
+{
+	const struct tcmsg header = {.tcm_family = AF_UNSPEC,
+				     .tcm_ifindex = ifindex,
+				     .tcm_parent = TC_H_MAKE(TC_H_CLSACT, direction)};
+	struct netlink_message m;
+	int filters = 0;
+
+	netlink_begin(&m, RTM_GETTFILTER, 0, &header, sizeof(header));
+	return netlink_dump(fd, &m, see_filter, &filters) || filters;
+}
+
+static void take_away(int ifindex, enum bpf_tc_attach_point point)
+{
+	struct bpf_tc_hook hook = hook_of(ifindex, point);
+	struct bpf_tc_hook both = hook_of(ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = PRIORITY);
+	int fd;
+
+	bpf_tc_detach(&hook, &opts);
+	fd = netlink_open();
+	if (fd < 0)
+		return;
+	if (!has_filters(fd, ifindex, TC_H_MIN_INGRESS) &&
+	    !has_filters(fd, ifindex, TC_H_MIN_EGRESS))
+		bpf_tc_hook_destroy(&both);
+	close(fd);
+}
+
+static enum bpf_tc_attach_point point_of(const struct filters *f)
+{
+	return f->out ? BPF_TC_EGRESS : BPF_TC_INGRESS;
+}
+
+static int attach_one(struct filters *f, const char *name, int prog_fd, const struct pins_ids *own,
+		      char *err, size_t err_size)
+{
+	const char *side = f->out ? "egress" : "ingress";
+	int ifindex = (int)if_nametoindex(name), old, code;
+
+	old = standing(ifindex, point_of(f));
+	if (old >= 0 && attach_owner(old, own) == OWNER_OTHER) {
+		close(old);
+		return words_fail(err, err_size, -EBUSY,
+				  "interface %s: a tc filter of somebody else has priority %d, "
+				  "handle 0x%x; remove it (tc filter del dev %s %s pref %d)",
+				  name, PRIORITY, HANDLE, name, side, PRIORITY);
+	}
+	code = put(ifindex, point_of(f), prog_fd);
+	if (code) {
+		if (old >= 0)
+			close(old);
+		return words_fail(err, err_size, code,
+				  "interface %s: tc program not accepted: %s; the kernel needs "
+				  "CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF",
+				  name, words_reason(code));
+	}
+	f->ifindex[f->count] = ifindex;
+	f->old_fd[f->count++] = old;
+	return 0;
+}
+
+static int attach_each(struct filters *f, const struct fastpath_conf *conf, int prog_fd,
+		       const struct pins_ids *own, char *err, size_t err_size)
+{
+	int i, code = 0;
+
+	for (i = 0; i < conf->interface_count && !code; i++)
+		code = attach_one(f, conf->interfaces[i], prog_fd, own, err, err_size);
+	return code;
+}
+
+static int load(struct bpf_object *obj, const int maps[MAP_COUNT], char *err, size_t err_size)
+{
+	int code;
+
+	words_forget();
+	code = obj ? maps_use(obj, maps) : -errno;
+	if (!code)
+		code = bpf_object__load(obj);
+	return code ? words_fail(err, err_size, code, "tc program: %s", words_reason(code)) : 0;
+}
+
+int filter_attach(const struct fastpath_conf *conf, const int maps[MAP_COUNT],
+		  const struct pins_ids *own, struct filters *ret, char *err, size_t err_size)
+{
+	struct tc_bpf *skel = tc_bpf__open();
+	int code = load(skel ? skel->obj : NULL, maps, err, err_size);
+
+	if (!code)
+		code = attach_each(ret, conf, bpf_program__fd(skel->progs.greygate_tc), own, err,
+				   err_size);
+	tc_bpf__destroy(skel);
+	return code;
+}
+
+int filter_watch(const struct fastpath_conf *conf, const int maps[MAP_COUNT],
+		 const struct pins_ids *own, struct filters *ret, char *err, size_t err_size)
+{
+	struct egress_bpf *skel = egress_bpf__open();
+	int code = load(skel ? skel->obj : NULL, maps, err, err_size);
+
+	ret->out = true;
+	if (!code)
+		code = attach_each(ret, conf, bpf_program__fd(skel->progs.greygate_egress), own,
+				   err, err_size);
+	egress_bpf__destroy(skel);
+	return code;
+}
+
+void filter_undo(struct filters *f)
+{
+	while (f->count > 0) {
+		f->count--;
+		if (f->old_fd[f->count] < 0) {
+			take_away(f->ifindex[f->count], point_of(f));
+			continue;
+		}
+		put(f->ifindex[f->count], point_of(f), f->old_fd[f->count]);
+		close(f->old_fd[f->count]);
+	}
+}
+
+void filter_close(struct filters *f)
+{
+	for (int i = 0; i < f->count; i++)
+		if (f->old_fd[i] >= 0)
+			close(f->old_fd[i]);
+	f->count = 0;
+}
+
+bool filter_on(const char *name)
+{
+	struct bpf_prog_info info = {};
+	int fd = standing((int)if_nametoindex(name), BPF_TC_INGRESS);
+	uint32_t size = sizeof(info);
+	bool ours;
+
+	if (fd < 0)
+		return false;
+	ours = !bpf_obj_get_info_by_fd(fd, &info, &size) && !strcmp(info.name, "greygate_tc");
+	close(fd);
+	return ours;
+}
+
+bool filter_stands(void)
+{
+	struct if_nameindex *all = if_nameindex(), *i;
+	bool stands = false;
+
+	for (i = all; i && i->if_index && !stands; i++)
+		stands = filter_on(i->if_name);
+	if (all)
+		if_freenameindex(all);
+	return stands;
+}
+
+/* The program of one side of an interface, where it is ours to take: 1, else 0. */
+static int clear_one(const struct if_nameindex *i, bool out, const struct pins_ids *own,
+		     bool orphans, void (*report)(const char *line, void *arg), void *arg)
+{
+	enum bpf_tc_attach_point point = out ? BPF_TC_EGRESS : BPF_TC_INGRESS;
+	int fd = standing((int)i->if_index, point);
+	enum owner owner;
+	char line[128];
+
+	if (fd < 0)
+		return 0;
+	owner = attach_owner(fd, own);
+	close(fd);
+	if (owner != OWNER_US && !(owner == OWNER_GONE && orphans))
+		return 0;
+	take_away((int)i->if_index, point);
+	snprintf(line, sizeof(line), "%s: tc program detached%s", i->if_name,
+		 out ? " from the way out" : "");
+	if (report)
+		report(line, arg);
+	return 1;
+}
+
+static bool is_kept(const struct filters *keep, unsigned int ifindex)
+{
+	for (int k = 0; keep && k < keep->count; k++)
+		if (keep->ifindex[k] == (int)ifindex)
+			return true;
+	return false;
+}
+
+int filter_clear(const struct pins_ids *own, bool orphans, const struct filters *keep_in,
+		 const struct filters *keep_out, void (*report)(const char *line, void *arg),
+		 void *arg)
+{
+	struct if_nameindex *all = if_nameindex(), *i;
+	int cleared = 0;
+
+	for (i = all; i && i->if_index; i++) {
+		if (!is_kept(keep_in, i->if_index))
+			cleared += clear_one(i, false, own, orphans, report, arg);
+		if (!is_kept(keep_out, i->if_index))
+			cleared += clear_one(i, true, own, orphans, report, arg);
+	}
+	if (all)
+		if_freenameindex(all);
+	return cleared;
+}
