@@ -115,6 +115,16 @@ static void print_network(const json_t *row, const json_t *s, uint64_t now)
 
 static void print_decision(const json_t *row)
 {
+	static const struct {
+		const char *state, *words;
+	} recipients[] = {
+		{"valid", "known to the mail server"},
+		{"unknown", "unknown to the mail server"},
+		{"asked", "being asked about"},
+		{"unasked", "not asked about: too many waited"},
+		{"unclear", "asked about without a clear answer"},
+		{"any", "not asked about: any is taken in its domain"},
+	};
 	char from[120], to[120], helo[80], clock[16];
 	time_t when = (time_t)row_num(row, "time");
 	struct tm tm;
@@ -125,6 +135,9 @@ static void print_decision(const json_t *row)
 	       format_safe(row_str(row, "from"), 0, from, sizeof(from)),
 	       format_safe(row_str(row, "to"), 0, to, sizeof(to)),
 	       format_safe(row_str(row, "helo"), 0, helo, sizeof(helo)));
+	for (size_t i = 0; i < sizeof(recipients) / sizeof(recipients[0]); i++)
+		if (!strcmp(row_str(row, "recipient"), recipients[i].state))
+			printf("           recipient %s\n", recipients[i].words);
 	printf("           name %s%s%s, SPF %s%s%s, lists %" JSON_INTEGER_FORMAT "\n",
 	       row_str(row, "rdns"), *row_str(row, "name") ? " " : "",
 	       format_safe(row_str(row, "name"), 0, from, sizeof(from)), row_str(row, "spf"),

@@ -70,6 +70,23 @@ static void print_store(const json_t *store)
 	       row_num(store, "passed"), row_num(store, "verdicts"), row_num(store, "traps"));
 }
 
+static void print_verify(const json_t *verify)
+{
+	const json_t *any = json_object_get(verify, "any"), *one;
+	char safe[300];
+	size_t i;
+
+	if (!json_is_true(json_object_get(verify, "on"))) {
+		printf("  %-10snot asked about beforehand\n", "mailboxes");
+		return;
+	}
+	printf("  %-10s%" PRIu64 " known from the mail server\n", "mailboxes",
+	       row_num(verify, "known"));
+	json_array_foreach(any, i, one)
+		printf("  %-10s%s: any is taken, so none is verified\n", "",
+		       format_safe(json_string_value(one), 0, safe, sizeof(safe)));
+}
+
 static void print_problems(const json_t *problems)
 {
 	char safe[400];
@@ -106,6 +123,7 @@ static void print_status(const json_t *s)
 	       row_num(s, "stuttering"), row_num(s, "workers"));
 	printf("  %-10s%" PRIu64 " of %" PRIu64 " in memory; %" PRIu64 " verdicts\n", "records",
 	       row_num(s, "records"), row_num(s, "records_max"), row_num(s, "verdicts"));
+	print_verify(json_object_get(s, "verify"));
 	print_kernel(json_object_get(s, "kernel"));
 	print_store(json_object_get(s, "store"));
 	print_problems(json_object_get(s, "problems"));

@@ -2,6 +2,7 @@
 #include "backend.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -49,6 +50,42 @@ void backend_up(struct daemon *d, const struct config *c, int which)
 }
 
 /* ---- which one ---- */
+
+uint8_t backend_tls(const struct config *c, bool in_the_clear)
+{
+	static const uint8_t wanted[] = {
+		[CONFIG_TLS_NONE] = UPSTREAM_TLS_NONE,
+		[CONFIG_TLS_OPPORTUNISTIC] = UPSTREAM_TLS_OPPORTUNISTIC,
+		[CONFIG_TLS_REQUIRED] = UPSTREAM_TLS_REQUIRED,
+		[CONFIG_TLS_VERIFIED] = UPSTREAM_TLS_REQUIRED,
+	};
+
+	return in_the_clear && c->tls.backend == CONFIG_TLS_OPPORTUNISTIC ? UPSTREAM_TLS_NONE
+									  : wanted[c->tls.backend];
+}
+
+int backend_tls_begin(const struct daemon *d, const struct config *c, const struct endpoint *to,
+		      struct tls *tls)
+{
+	const struct tls_peer peer = {c->tls.backend_names, c->tls.backend_name_count, to->addr};
+
+	return tls_begin_client(tls, atomic_load(&d->tls_client),
+				c->tls.backend == CONFIG_TLS_VERIFIED ? &peer : NULL);
+}
+
+const char *backend_tls_why(const struct tls *tls, char *buf, size_t size)
+{
+	const char *distrust = tls_distrust(tls);
+	char reason[160];
+
+	if (distrust) {
+		snprintf(buf, size, "mail server's certificate: %s", distrust);
+	} else {
+		tls_why(reason, sizeof(reason));
+		snprintf(buf, size, "TLS handshake with the mail server failed: %s", reason);
+	}
+	return buf;
+}
 
 static bool connect_to(struct worker *w, struct delivery *d)
 {
@@ -161,13 +198,10 @@ bool backend_open(struct worker *w, struct delivery *d, const char **text, size_
 
 int backend_secure(struct worker *w, struct delivery *d)
 {
-	const struct config *c = w->config;
-	const struct tls_peer peer = {c->tls.backend_names, c->tls.backend_name_count,
-				      d->peer.addr};
+	int rc = backend_tls_begin(w->daemon, w->config, &d->peer, &d->tls);
 
-	if (tls_begin_client(&d->tls, atomic_load(&w->daemon->tls_client),
-			     c->tls.backend == CONFIG_TLS_VERIFIED ? &peer : NULL))
-		return -ENOMEM;
+	if (rc)
+		return rc;
 	d->wire = pool_take(&w->wires); /* there is one for each delivery */
 	d->shaking = true;
 	return backend_shake(w, d, 0);

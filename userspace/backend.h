@@ -16,6 +16,15 @@ void backend_down(struct daemon *d, const struct config *c, int which, uint64_t 
 void backend_up(struct daemon *d, const struct config *c, int which);
 bool backend_is_down(const struct daemon *d, int which, uint64_t now);
 
+/* enum upstream_tls that a connection to a mail server is to have; in_the_clear: a handshake with
+ * it has failed already. */
+uint8_t backend_tls(const struct config *c, bool in_the_clear);
+/* Begins it, and verifies the certificate where it is to be. 0 or -ENOMEM. */
+int backend_tls_begin(const struct daemon *d, const struct config *c, const struct endpoint *to,
+		      struct tls *tls);
+/* Why the handshake failed, before tls_end: words for the log. Returns buf. */
+const char *backend_tls_why(const struct tls *tls, char *buf, size_t size);
+
 /* ---- one delivery: its worker ---- */
 
 /* Connects to the next backend in order from d->backend on; those that are down only when there is

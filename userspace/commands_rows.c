@@ -218,6 +218,7 @@ json_t *row_decision(const struct recent_entry *e)
 	json_object_set_new(row, "helo", row_text(e->helo));
 	json_object_set_new(row, "from", row_text(e->from));
 	json_object_set_new(row, "to", row_text(e->to));
+	json_object_set_new(row, "recipient", row_text(e->recipient));
 	json_object_set_new(row, "wait_s", json_integer(e->wait));
 	json_object_set_new(row, "age_s", json_integer(e->age));
 	json_object_set_new(row, "rdns", json_string(evidence_name_text(e->name_state)));

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "offers.h"
 #include "relay/upstream.h"
+#include "verify.h"
 #include "worker.h"
 
 static const char *const counter_names[] = {
@@ -109,6 +110,18 @@ static json_t *backend_offers(const struct daemon *d)
 	return array;
 }
 
+static json_t *verification(struct daemon *d, const struct config *c)
+{
+	static struct verify_domain domains[VERIFY_DOMAINS]; /* control thread only */
+	int n = verify_domains(d->verify, daemon_now(), domains);
+	json_t *any = json_array();
+
+	for (int i = 0; i < n; i++)
+		json_array_append_new(any, row_text(domains[i].name));
+	return json_pack("{s:b, s:I, s:o}", "on", c->upstream.verify_recipients, "known",
+			 (json_int_t)verify_count(d->verify), "any", any);
+}
+
 /* What an operator should know before anything else. */
 static json_t *problems(struct daemon *d, const struct config *c)
 {
@@ -193,6 +206,7 @@ int show_status(struct control_reply *r, json_t *args, void *daemon)
 	json_object_set_new(s, "protect", endpoints(c->protect, c->protect_count));
 	json_object_set_new(s, "backend", endpoints(targets, target_count));
 	json_object_set_new(s, "backend_offers", backend_offers(d));
+	json_object_set_new(s, "verify", verification(d, c));
 	json_object_set_new(s, "kernel", kernel(d));
 	set_int(s, "records", table_count(d->records));
 	set_int(s, "records_max", table_capacity(d->records));

@@ -49,6 +49,11 @@
 	X(limit_session_time, "sessions ended by limit session_time")                              \
 	X(limit_stutter, "sessions not stuttered: stutter max_sessions")                           \
 	X(limit_backend, "deliveries put off: upstream connections")                               \
+	X(verify_asked, "recipients that the mail server was asked about beforehand")              \
+	X(verify_kept, "recipients that it need not be asked about: the answer was known")         \
+	X(verify_unasked, "recipients not asked about: too many waited")                           \
+	X(verify_unclear, "questions about recipients without an answer that says something")      \
+	X(verify_refused, "recipients refused with the mail server's own words of before")         \
 	X(backend_plain,                                                                           \
 	  "deliveries in the clear after a failed TLS handshake with the mail server")             \
 	X(backend_distrusted, "TLS handshakes in which the mail server's certificate was refused") \

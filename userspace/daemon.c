@@ -8,6 +8,7 @@
 #include "policy/conduct.h"
 #include "reasons.h"
 #include "traps.h"
+#include "verify.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -493,6 +494,7 @@ static int replace_config(struct daemon *d, char *err, size_t err_size)
 	atomic_store(&d->tls, tls);
 	atomic_store(&d->tls_client, client);
 	atomic_store(&d->config, to);
+	verify_forget(d->verify); /* whoever answers now may be another one */
 	daemon_apply(d, from, to);
 	return 0;
 }

@@ -25,6 +25,7 @@
 
 #define DAEMON_WORKERS 64
 
+struct verify;
 struct worker;
 struct trap_patterns;
 
@@ -71,6 +72,7 @@ struct daemon {
 	uint32_t trap_generation;  /* of the settings in records; under config_lock */
 	_Atomic uint32_t trouble;  /* s: clients could not be served then, see doors.c */
 	pthread_mutex_t trap_lock; /* serialises changes of patterns */
+	struct verify *verify;     /* what is known of recipients */
 	struct verdicts *verdicts;
 	struct fastpath *fastpath;   /* NULL: no kernel fast path */
 	char fastpath_why[200];      /* one line: what it got, or why there is none */

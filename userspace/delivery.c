@@ -18,6 +18,7 @@
 #include "backend.h"
 #include "delivery.h"
 #include "offers.h"
+#include "recipient.h"
 
 static struct delivery *at(struct worker *w, uint32_t number)
 {
@@ -200,22 +201,14 @@ void delivery_ask(struct worker *w, struct delivery *d, enum asked what, uint64_
 
 struct upstream_client delivery_client(struct worker *w, const struct delivery *d)
 {
-	static const uint8_t tls[] = {
-		[CONFIG_TLS_NONE] = UPSTREAM_TLS_NONE,
-		[CONFIG_TLS_OPPORTUNISTIC] = UPSTREAM_TLS_OPPORTUNISTIC,
-		[CONFIG_TLS_REQUIRED] = UPSTREAM_TLS_REQUIRED,
-		[CONFIG_TLS_VERIFIED] = UPSTREAM_TLS_REQUIRED,
-	};
 	const struct config *c = w->config;
 	bool seen = c->mode == GG_MODE_GATEWAY || c->upstream.proxy;
 	struct upstream_client client = {.our_name = c->hostname,
 					 .use_xclient = c->upstream.xclient && !seen,
 					 .here = d->here,
-					 .tls = tls[c->tls.backend]};
+					 .tls = backend_tls(c, d->in_the_clear)};
 	struct session *s;
 
-	if (d->in_the_clear && c->tls.backend == CONFIG_TLS_OPPORTUNISTIC)
-		client.tls = UPSTREAM_TLS_NONE;
 	if (d->session == POOL_NONE)
 		return client;
 	s = worker_session(w, d->session);
@@ -413,8 +406,10 @@ static void on_rcpt(struct worker *w, uint32_t n, struct delivery *d)
 	struct session *s = worker_session(w, n);
 	bool good = d->up.code / 100 == 2 && d->accepted_count < w->recipients;
 
-	if (good)
+	if (good) {
 		accept_recipient(w, s, d);
+		recipient_accepted(w, s);
+	}
 	hand_back(w, s, d);
 	s->wait = WAIT_NONE;
 	if (d->mail_done)
@@ -554,18 +549,13 @@ static void lost(struct worker *w, struct delivery *d, const char *why)
 
 static void shake_failed(struct worker *w, struct delivery *d)
 {
-	const char *distrust = tls_distrust(&d->tls);
-	char reason[160], why[240];
+	char why[240];
 	bool may = w->config->tls.backend == CONFIG_TLS_OPPORTUNISTIC && !d->in_the_clear &&
 		   !d->closing && d->session != POOL_NONE && !d->sending;
 
-	if (distrust) {
+	if (tls_distrust(&d->tls))
 		counter_add(&w->counters, COUNT_backend_distrusted, 1);
-		snprintf(why, sizeof(why), "mail server's certificate: %s", distrust);
-	} else {
-		tls_why(reason, sizeof(reason));
-		snprintf(why, sizeof(why), "TLS handshake with the mail server failed: %s", reason);
-	}
+	backend_tls_why(&d->tls, why, sizeof(why));
 	if (!may || !backend_plain(w, d))
 		lost(w, d, why);
 }

@@ -11,6 +11,7 @@
 #include "core/ticket.h"
 #include "correspondents.h"
 #include "reasons.h"
+#include "recipient.h"
 #include "worker.h"
 
 void judge_log(struct worker *w, const struct session *s, struct log_line *l, enum log_event event)
@@ -120,6 +121,7 @@ static void remember(struct worker *w, const struct session *s, const struct smt
 
 	snprintf(e.verdict, sizeof(e.verdict), "%s", verdict);
 	snprintf(e.reason, sizeof(e.reason), "%s", reason);
+	snprintf(e.recipient, sizeof(e.recipient), "%s", recipient_word(w, s));
 	snprintf(e.helo, sizeof(e.helo), "%.63s", smtp->helo);
 	snprintf(e.from, sizeof(e.from), "%.95s", smtp->reverse.text);
 	snprintf(e.to, sizeof(e.to), "%.95s", smtp->forward.text);
@@ -148,6 +150,8 @@ void judge_begin(struct worker *w, struct session *s, struct log_line *l, enum l
 	log_str(l, "helo", smtp->helo);
 	log_str(l, "from", smtp->reverse.text);
 	log_str(l, "to", smtp->forward.text);
+	if (*recipient_word(w, s))
+		log_str(l, "recipient", recipient_word(w, s));
 	if (!known)
 		return;
 	/* What is not known is left out; a client without a name has an empty one. */
@@ -244,6 +248,25 @@ static void refuse_manners(struct worker *w, struct session *s, const char *why,
 	log_str(&l, "ticket", ticket);
 	log_int(&l, "reply", smtp_reply_code(REPLY_PROTOCOL));
 	log_end(&l);
+}
+
+/* The mail server does not know the recipient: its own words of when it was asked. */
+static void refuse_unknown(struct worker *w, struct session *s, const struct verify_reply *reply)
+{
+	struct smtp *smtp = session_smtp(w, s);
+	struct log_line l;
+
+	if (!session_say(w, s, reply->text, reply->len))
+		s->hangup = true;
+	smtp_rcpt_done(smtp, false);
+	counter_add(&w->counters, COUNT_verify_refused, 1);
+	remember(w, s, smtp, 0, "deny", "unknown_user", 0, 0);
+	judge_begin(w, s, &l, LOG_DECISION);
+	log_str(&l, "verdict", "deny");
+	log_str(&l, "reason", "unknown_user");
+	log_strn(&l, "reply", reply->text, strcspn(reply->text, "\r\n"));
+	log_end(&l);
+	trapping_answer(w, s, reply->code, reply->text);
 }
 
 /* ---- the recipient ---- */
@@ -426,6 +449,23 @@ static void weigh(struct worker *w, const struct session *s, const struct smtp *
 	x->decision = policy_decide(&x->policy, &x->attempt, x->ids, records, x->count, w->wall);
 }
 
+/* Whether the mail server is known not to know the recipient, who is refused then. Of the null
+ * sender's, and of whoever does not wait, it is asked directly. */
+static bool unknown(struct worker *w, struct session *s, enum policy_mode mode)
+{
+	struct verify_answer known;
+	enum verify_state state;
+
+	if (!session_smtp(w, s)->reverse.len || mode != POLICY_ENFORCE)
+		return false;
+	state = recipient_ask(w, s, &known);
+	if (state == VERIFY_UNKNOWN)
+		refuse_unknown(w, s, &known.reply);
+	else if (state == VERIFY_VALID)
+		trapping_answer(w, s, 250, "250");
+	return state == VERIFY_UNKNOWN;
+}
+
 void judge_recipient(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
@@ -433,8 +473,10 @@ void judge_recipient(struct worker *w, uint32_t n)
 	struct judgement j = {.decision = {.verdict = POLICY_PASS, .reason = REASON_EXEMPT}};
 	bool exempt = policy_recipient_exempt(smtp->forward.text);
 	const char *why, *word;
+	enum policy_mode mode;
 	struct weighed x;
 
+	recipient_begin(w, s);
 	/* What was learned since the connection began counts too, for the next recipient already.
 	 */
 	if (!s->allowed && !s->denied)
@@ -450,8 +492,10 @@ void judge_recipient(struct worker *w, uint32_t n)
 		let_through(w, n, &j);
 		return;
 	}
-	if (!exempt && config_level(w->config, smtp->forward.text)->policy.mode != POLICY_OFF &&
-	    evidence_wait(w, n))
+	mode = config_level(w->config, smtp->forward.text)->policy.mode;
+	if (!exempt && unknown(w, s, mode))
+		return;
+	if (!exempt && mode != POLICY_OFF && evidence_wait(w, n))
 		return;
 	weigh(w, s, smtp, &x);
 	j.decision = x.decision;

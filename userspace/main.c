@@ -32,6 +32,8 @@
 #include "takeover.h"
 #include "traps.h"
 #include "upgrade.h"
+#include "verifier.h"
+#include "verify.h"
 #include "worker.h"
 
 #define CONFIG_FILE "/etc/greygate/greygate.conf"
@@ -113,6 +115,8 @@ static int make_tables(struct process *p, const struct config *c)
 		rc = table_new(c->trap.sources, conduct_rank, NULL, &d->conducts);
 	if (!rc)
 		rc = verdicts_new((size_t)c->limit.hosts + c->limit.nets, d->key, &d->verdicts);
+	if (!rc)
+		rc = verify_new(d->key, c->upstream.verify_cache, d->worker_count, &d->verify);
 	if (!rc)
 		rc = daemon_load(d);
 	if (rc)
@@ -240,6 +244,11 @@ static int start(struct process *p, const struct config *c)
 		memset(p->listeners.fd[i], -1, sizeof(p->listeners.fd[i]));
 	}
 	privileges_forget(false);
+	if (!rc) {
+		rc = verifier_start(d);
+		if (rc)
+			snprintf(p->err, sizeof(p->err), "verifier thread: %s", strerror(-rc));
+	}
 	if (!rc)
 		rc = takeover_ready(&p->takeover, p->err, sizeof(p->err));
 	if (!rc)
@@ -280,6 +289,7 @@ static void stop(struct process *p)
 			worker_join(&d->workers[i]);
 		}
 	takeover_end(&p->takeover);
+	verifier_stop();
 	if (d->writer)
 		store_writer_stop(&d->writer);
 	upgrade_end(&p->upgrade);
@@ -292,6 +302,7 @@ static void stop(struct process *p)
 	table_free(&d->conducts);
 	table_free(&d->correspondents);
 	traps_free(d);
+	verify_free(&d->verify);
 	verdicts_free(&d->verdicts);
 }
 

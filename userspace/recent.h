@@ -24,6 +24,7 @@ struct recent_entry {
 	/* What was known then: enum evidence_name, enum evidence_spf; sum of the lists. */
 	uint8_t name_state, spf;
 	int16_t list_score;
+	char recipient[8]; /* what the mail server was known to say of it, see verify.h */
 	char name[100], spf_domain[96];
 };
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "recipient.h"
 #include "worker.h"
 
 struct smtp *session_smtp(struct worker *w, struct session *s)
@@ -105,6 +106,7 @@ static void dialog_begin(struct worker *w, uint32_t n)
 	s->dialog = pool_take(&w->dialogs);
 	assert(s->dialog != POOL_NONE); /* there is one for each slot */
 	smtp_init(session_smtp(w, s));
+	recipient_begin(w, s);
 	evidence_dialog(w, n);
 	worker_timer(w, n, w->now + w->config->limit.state_time);
 }

@@ -16,6 +16,7 @@
  *   judge.c     what is thought of a source and of a recipient; what a delivery changes
  *   trapping.c  who walks into a trap
  *   standing.c  what the mail server's answers make of a source
+ *   recipient.c what is known of a recipient beforehand
  *   delivery.c  the connection to the mail server behind a session
  *   backend.c   which mail server, its health, TLS to it
  *   message.c   the message through it
@@ -129,6 +130,7 @@ _Static_assert(sizeof(struct session) <= 128, "a stuttering session is two cache
 
 struct dialog {
 	struct smtp smtp;
+	uint8_t recipient; /* enum verify_state of the one in smtp.forward */
 };
 
 /* A decision that lets a recipient through, and the records that its delivery matures. */

@@ -12,6 +12,8 @@ BEHAVIOUR: a reply of one's own ("450 4.2.0 busy", \\r\\n escapes understood), o
   endless    answers with a reply that never ends
   slow:N     (text) reads N KiB a second
 
+known=REGEX: recipients that it does not match are refused with 550 5.1.1.
+
 The behaviour is read from DIRECTORY/STAGE if that file is there, so that it can change while the
 server runs. Messages that were answered 250 lie in DIRECTORY/*.eml, those broken off in
 DIRECTORY/*.part; DIRECTORY/log has a line for each command.
@@ -19,6 +21,7 @@ DIRECTORY/*.part; DIRECTORY/log has a line for each command.
 import codecs
 import itertools
 import os
+import re
 import socket
 import struct
 import sys
@@ -43,6 +46,12 @@ def behaviour(stage):
             return f.read().strip()
     except FileNotFoundError:
         return table.get(stage)
+
+
+def unknown(line):
+    known = behaviour("known")
+    address = line.decode("latin-1").partition("<")[2].partition(">")[0]
+    return known and not re.search(known, address)
 
 
 def act(sock, stage, reply):
@@ -137,6 +146,8 @@ def serve(sock):
             elif verb == "MAIL":
                 act(sock, "mail", "250 2.1.0 sender fine")
                 recipients = 0
+            elif verb == "RCPT" and unknown(line):
+                act(sock, "unknown", "550 5.1.1 no such user here")
             elif verb == "RCPT":
                 recipients += act(sock, "rcpt", "250 2.1.5 recipient fine").startswith("2")
             elif verb == "DATA":

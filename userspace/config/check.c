@@ -200,6 +200,8 @@ static const struct order orders[] = {
 	{"greylist", "delay_suspicious", "greylist", "window", false, true,
 	 "not shorter than greylist.window: no retry could ever count"},
 	{"greylist", "window", "greylist", "keep", true, true, "longer than greylist.keep"},
+	{"upstream", "verify_keep_unknown", "upstream", "verify_keep", true, true,
+	 "longer than upstream.verify_keep"},
 	{"trap", "life", "trap", "max", true, false, "longer than trap.max"},
 };
 

@@ -159,6 +159,9 @@ struct config {
 		bool proxy;       /* v2 */
 		uint64_t timeout; /* ms */
 		uint32_t connections;
+		bool verify_recipients;
+		uint32_t verify_probes, verify_cache;
+		uint64_t verify_keep, verify_keep_unknown, verify_keep_domain; /* ms */
 	} upstream;
 	struct {
 		struct endpoint *servers; /* none: resolv.conf */

@@ -18,10 +18,11 @@
 
 static const char *const event_words[LOG_EVENT_MAX] = {
 	[LOG_CONNECT] = "connect", [LOG_DECISION] = "decision", [LOG_RELAY] = "relay",
-	[LOG_PROMOTE] = "promote", [LOG_DEMOTE] = "demote",     [LOG_TRAP] = "trap",
-	[LOG_LIMIT] = "limit",     [LOG_LIST] = "list",         [LOG_STORE] = "store",
-	[LOG_DNS] = "dns",         [LOG_RELOAD] = "reload",     [LOG_START] = "start",
-	[LOG_STOP] = "stop",       [LOG_UPGRADE] = "upgrade",   [LOG_ERROR] = "error",
+	[LOG_VERIFY] = "verify",   [LOG_PROMOTE] = "promote",   [LOG_DEMOTE] = "demote",
+	[LOG_TRAP] = "trap",       [LOG_LIMIT] = "limit",       [LOG_LIST] = "list",
+	[LOG_STORE] = "store",     [LOG_DNS] = "dns",           [LOG_RELOAD] = "reload",
+	[LOG_START] = "start",     [LOG_STOP] = "stop",         [LOG_UPGRADE] = "upgrade",
+	[LOG_ERROR] = "error",
 };
 
 static void put(struct log_line *l, const char *p, size_t n)

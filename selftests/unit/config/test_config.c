@@ -91,6 +91,12 @@ static void defaults(void **state)
 	assert_false(c->upstream.proxy);
 	assert_int_equal(c->upstream.timeout, 30000);
 	assert_int_equal(c->upstream.connections, 500);
+	assert_true(c->upstream.verify_recipients);
+	assert_int_equal(c->upstream.verify_probes, 4);
+	assert_int_equal(c->upstream.verify_cache, 100000);
+	assert_int_equal(c->upstream.verify_keep, 86400000);
+	assert_int_equal(c->upstream.verify_keep_unknown, 7200000);
+	assert_int_equal(c->upstream.verify_keep_domain, 21600000);
 	config_free(&c);
 	assert_null(c);
 	config_free(&c);

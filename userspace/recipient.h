@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The recipient at hand, between judge.c, delivery.c and the memory of verify.h. The worker's
+ * thread.
+ */
+#ifndef GREYGATE_RECIPIENT_H
+#define GREYGATE_RECIPIENT_H
+
+#include "verify.h"
+#include "worker.h"
+
+static inline struct dialog *recipient_dialog(struct worker *w, const struct session *s)
+{
+	return pool_at(&w->dialogs, s->dialog);
+}
+
+/* "valid", "asked" and so on of the recipient at hand, "" when nothing is known. */
+static inline const char *recipient_word(struct worker *w, const struct session *s)
+{
+	const char *word = verify_text((enum verify_state)recipient_dialog(w, s)->recipient);
+
+	return word ? word : "";
+}
+
+/* A recipient is about to be judged: nothing is known of it yet. */
+void recipient_begin(struct worker *w, struct session *s);
+/* What is known of the one in smtp.forward; the mail server is asked where it was not yet. Kept in
+ * dialog.recipient for log and explain. *ret is set unless it says VERIFY_NOTHING. */
+enum verify_state recipient_ask(struct worker *w, struct session *s, struct verify_answer *ret);
+/* The mail server took it in a transaction. */
+void recipient_accepted(struct worker *w, struct session *s);
+
+#endif
