@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "../userspace/counters.h"
 #include "cli.h"
@@ -70,6 +71,24 @@ static void print_store(const json_t *store)
 	       row_num(store, "passed"), row_num(store, "verdicts"), row_num(store, "traps"));
 }
 
+static void print_relief(const json_t *relief, uint64_t now)
+{
+	const json_t *entered = json_object_get(relief, "entered"), *times;
+	const char *step, *colour = "";
+	char when[FORMAT_TEXT];
+
+	if (strcmp(row_str(relief, "step"), "none") != 0)
+		colour = format_colour('r');
+	printf("  %-10s%s%s%s", "relief", colour, row_str(relief, "step"),
+	       *colour ? format_colour('0') : "");
+	if (row_num(relief, "since"))
+		printf(" since %s", format_when(row_num(relief, "since"), now, when));
+	fputs("; entered", stdout);
+	json_object_foreach((json_t *)entered, step, times)
+		printf(" %s %" JSON_INTEGER_FORMAT, step, json_integer_value(times));
+	putchar('\n');
+}
+
 static void print_verify(const json_t *verify)
 {
 	const json_t *any = json_object_get(verify, "any"), *one;
@@ -123,6 +142,7 @@ static void print_status(const json_t *s)
 	       row_num(s, "stuttering"), row_num(s, "workers"));
 	printf("  %-10s%" PRIu64 " of %" PRIu64 " in memory; %" PRIu64 " verdicts\n", "records",
 	       row_num(s, "records"), row_num(s, "records_max"), row_num(s, "verdicts"));
+	print_relief(json_object_get(s, "relief"), (uint64_t)time(NULL));
 	print_verify(json_object_get(s, "verify"));
 	print_kernel(json_object_get(s, "kernel"));
 	print_store(json_object_get(s, "store"));

@@ -6,13 +6,59 @@
 #include <string.h>
 
 #include "proxy/header.h"
+#include "relief.h"
 #include "worker.h"
+
+/* ---- whether there is room ---- */
+
+/* Who keeps a client out. */
+enum keeper { KEEPER_NONE, KEEPER_SESSIONS, KEEPER_SOURCE, KEEPER_RELIEF, KEEPERS };
+
+static const struct {
+	enum counter which;
+	const char *reason;
+} keepers[KEEPERS] = {
+	[KEEPER_SESSIONS] = {COUNT_limit_sessions, "sessions"},
+	[KEEPER_SOURCE] = {COUNT_limit_source, "per_source"},
+	[KEEPER_RELIEF] = {COUNT_relief_refused, "relief"},
+};
+
+/* Takes its place among the sessions. */
+static enum keeper enter(struct worker *w, struct session *s)
+{
+	bool relief = relief_now(w->daemon) == RELIEF_REFUSE && !s->allowed;
+
+	s->admitted = shared_take(&w->daemon->sessions, w->config->limit.sessions);
+	if (!s->admitted)
+		return KEEPER_SESSIONS;
+	if (relief) {
+		/* Those who are only told so are no load. */
+		s->admitted = false;
+		shared_give(&w->daemon->sessions);
+		return KEEPER_RELIEF;
+	}
+	relief_look(w->daemon, w->config);
+	return judge_enter(w, s) ? KEEPER_NONE : KEEPER_SOURCE;
+}
+
+static void note_full(struct worker *w, const struct session *s, enum keeper keeper)
+{
+	struct log_line l;
+
+	counter_add(&w->counters, keepers[keeper].which, 1);
+	judge_log(w, s, &l, LOG_LIMIT);
+	log_str(&l, "reason", keepers[keeper].reason);
+	log_end(&l);
+}
+
+/* ---- who it is ---- */
 
 /* Lets a client in, whose address is known now. */
 static void admit(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
 	const struct config *c = w->config;
+	enum keeper keeper;
 	struct log_line l;
 
 	s->phase = PHASE_BANNER;
@@ -24,17 +70,10 @@ static void admit(struct worker *w, uint32_t n)
 	log_str(&l, "verdict", s->allowed ? "allow" : s->denied ? "deny" : "grey");
 	log_end(&l);
 
-	s->admitted = shared_take(&w->daemon->sessions, c->limit.sessions);
-	if (w->draining || !s->admitted || !judge_enter(w, s)) {
-		enum counter which = s->admitted ? COUNT_limit_source : COUNT_limit_sessions;
-
-		if (!w->draining) {
-			counter_add(&w->counters, which, 1);
-			judge_log(w, s, &l, LOG_LIMIT);
-			log_str(&l, "reason",
-				which == COUNT_limit_sessions ? "sessions" : "per_source");
-			log_end(&l);
-		}
+	keeper = enter(w, s);
+	if (w->draining || keeper != KEEPER_NONE) {
+		if (!w->draining)
+			note_full(w, s, keeper);
 		session_reply(w, s, REPLY_SERVICE_DOWN, NULL);
 		s->hangup = true;
 		worker_timer(w, n, w->now + c->limit.state_time);
@@ -43,11 +82,10 @@ static void admit(struct worker *w, uint32_t n)
 	}
 	/* The other half of the time is for the replies: whoever sits out the banner is still held.
 	 */
-	if (s->denied && (s->action == GG_STUTTER || s->action == GG_TARPIT) &&
-	    stutter_begin(w, n, c->stutter.deny_limit / 2))
+	if (stutter_denied(w, s) && stutter_begin(w, n, c->stutter.deny_limit / 2))
 		return;
 	if (!s->allowed && !s->denied) {
-		bool held = stutter_begin(w, n, c->stutter.first);
+		bool held = stutter_begin(w, n, stutter_first(w, s));
 
 		evidence_begin(w, n);
 		if (held)

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "offers.h"
 #include "relay/upstream.h"
+#include "relief.h"
 #include "verify.h"
 #include "worker.h"
 
@@ -110,6 +111,17 @@ static json_t *backend_offers(const struct daemon *d)
 	return array;
 }
 
+static json_t *relief(const struct daemon *d)
+{
+	json_t *entered = json_object();
+
+	for (int i = RELIEF_NONE + 1; i < RELIEF_STEPS; i++)
+		set_int(entered, relief_text((enum relief_step)i),
+			atomic_load(&d->relief.entered[i]));
+	return json_pack("{s:s, s:I, s:o}", "step", relief_text(relief_now(d)), "since",
+			 (json_int_t)atomic_load(&d->relief.since), "entered", entered);
+}
+
 static json_t *verification(struct daemon *d, const struct config *c)
 {
 	static struct verify_domain domains[VERIFY_DOMAINS]; /* control thread only */
@@ -206,6 +218,7 @@ int show_status(struct control_reply *r, json_t *args, void *daemon)
 	json_object_set_new(s, "protect", endpoints(c->protect, c->protect_count));
 	json_object_set_new(s, "backend", endpoints(targets, target_count));
 	json_object_set_new(s, "backend_offers", backend_offers(d));
+	json_object_set_new(s, "relief", relief(d));
 	json_object_set_new(s, "verify", verification(d, c));
 	json_object_set_new(s, "kernel", kernel(d));
 	set_int(s, "records", table_count(d->records));

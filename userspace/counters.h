@@ -40,6 +40,9 @@
 	X(backend_open, "connections to the mail server open now")                                 \
 	X(limit_sessions, "connections refused with 421: limit sessions")                          \
 	X(limit_source, "connections refused with 421: limit per_source")                          \
+	X(relief_shortened, "sessions stuttered for a shorter time: relief")                       \
+	X(relief_unstuttered, "denied sessions not stuttered, or let go: relief")                  \
+	X(relief_refused, "connections refused with 421: relief")                                  \
 	X(limit_line, "lines longer than limit line")                                              \
 	X(limit_commands, "sessions ended by limit commands")                                      \
 	X(limit_errors, "sessions ended by limit errors")                                          \

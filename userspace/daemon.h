@@ -61,6 +61,11 @@ struct daemon {
 	_Atomic(const struct config *) config;
 	_Atomic(const struct tls_context *) tls; /* NULL: no certificate; replaced like config */
 	_Atomic(const struct tls_context *) tls_client; /* towards the mail server; the same */
+	struct {
+		_Atomic uint8_t step; /* enum relief_step */
+		_Atomic uint32_t since;
+		_Atomic uint64_t entered[RELIEF_STEPS];
+	} relief;
 	const char *config_file;
 	uint8_t key[HASH_KEY];
 	struct table *records;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "recipient.h"
+#include "relief.h"
 #include "worker.h"
 
 struct smtp *session_smtp(struct worker *w, struct session *s)
@@ -121,6 +122,16 @@ void session_banner(struct worker *w, uint32_t n, size_t from)
 		  event_of(s, n, OP_SEND));
 }
 
+void session_stuttered(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+
+	stutter_ended(w);
+	s->phase = PHASE_BANNER;
+	if (!sanity_look(w, n))
+		session_banner(w, n, s->drip);
+}
+
 void session_dripped(struct worker *w, uint32_t n, int res)
 {
 	struct session *s = worker_session(w, n);
@@ -143,10 +154,7 @@ void session_dripped(struct worker *w, uint32_t n, int res)
 	s->touched = w->now;
 	if (s->phase != PHASE_STUTTER || s->drips)
 		return;
-	stutter_ended(w);
-	s->phase = PHASE_BANNER;
-	if (!sanity_look(w, n))
-		session_banner(w, n, s->drip);
+	session_stuttered(w, n);
 }
 
 void session_looked(struct worker *w, uint32_t n, int res)
@@ -228,6 +236,9 @@ static size_t run(struct worker *w, uint32_t n, const char *buf, size_t len)
 		s->out_len = (uint32_t)out.len;
 		if (step.verb >= 0)
 			counter_add(&w->counters, COUNT_commands, 1);
+		/* The bytes of a line are no sign of life before its end is there. */
+		if (step.act != SMTP_NEED_MORE || smtp->state == SMTP_DISCARD)
+			s->touched = w->now;
 		count_reply(w, step.reply);
 		watch(w, s, &step, used < len);
 		switch (step.act) {
@@ -405,7 +416,6 @@ void session_received(struct worker *w, uint32_t n, const struct io_uring_cqe *c
 		session_continue(w, n);
 		return;
 	}
-	s->touched = w->now;
 	if (s->phase == PHASE_LINGER) {
 		ring_buffer_return(r, cqe);
 		session_read(w, n);
@@ -527,8 +537,10 @@ void session_closed(struct worker *w, uint32_t n)
 	s->generation++;
 	s->phase = PHASE_FREE;
 	w->open--;
-	if (s->admitted)
+	if (s->admitted) {
 		shared_give(&w->daemon->sessions);
+		relief_look(w->daemon, w->config);
+	}
 	counter_add(&w->counters, COUNT_sessions, -1);
 	pool_give(&w->sessions[n >> w->slot_bits], n & w->slot_mask);
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "relief.h"
 #include "worker.h"
 
 #define BANNER_MAX 65536
@@ -35,6 +36,52 @@ int stutter_banner(struct worker *w, const char *hostname)
 	w->banner[w->banner_len - w->banner_line + 3] = ' ';
 	return 0;
 }
+
+/* ---- how long, as the load allows ---- */
+
+/* Once for each session. */
+static void count_relief(struct worker *w, struct session *s)
+{
+	if (!s->relieved)
+		counter_add(&w->counters,
+			    s->denied ? COUNT_relief_unstuttered : COUNT_relief_shortened, 1);
+	s->relieved = true;
+}
+
+uint64_t stutter_first(struct worker *w, struct session *s)
+{
+	const struct config *c = w->config;
+
+	if (relief_now(w->daemon) < RELIEF_SHORTER || c->relief.first >= c->stutter.first)
+		return c->stutter.first;
+	count_relief(w, s);
+	return c->relief.first;
+}
+
+bool stutter_denied(struct worker *w, struct session *s)
+{
+	if (!s->denied || (s->action != GG_STUTTER && s->action != GG_TARPIT))
+		return false;
+	if (relief_now(w->daemon) < RELIEF_UNSTUTTERED)
+		return true;
+	count_relief(w, s);
+	return false;
+}
+
+/* The load has risen since it began: what is left comes at once. */
+static bool cut_short(struct worker *w, struct session *s)
+{
+	enum relief_step step = relief_now(w->daemon);
+	bool cut = s->denied ? step >= RELIEF_UNSTUTTERED
+			     : step >= RELIEF_SHORTER &&
+				       w->now - s->started >= w->config->relief.first;
+
+	if (cut)
+		count_relief(w, s);
+	return cut;
+}
+
+/* ---- the banner ---- */
 
 bool stutter_begin(struct worker *w, uint32_t n, uint64_t duration)
 {
@@ -73,8 +120,7 @@ bool stutter_replies(struct worker *w, uint32_t n)
 	const struct config *c = w->config;
 	struct session *s = worker_session(w, n);
 
-	if (!s->denied || (s->action != GG_STUTTER && s->action != GG_TARPIT) ||
-	    w->now - s->started >= c->stutter.deny_limit || w->draining)
+	if (w->now - s->started >= c->stutter.deny_limit || w->draining || !stutter_denied(w, s))
 		return false;
 	if (!shared_take(&w->daemon->stuttering, c->stutter.max_sessions)) {
 		counter_add(&w->counters, COUNT_limit_stutter, 1);
@@ -118,7 +164,7 @@ static void reply_byte(struct worker *w, uint32_t n)
 	char *out = pool_at(&w->outs, s->out), *from = out + s->drip;
 	size_t len = 1;
 
-	if (w->now - s->started >= w->config->stutter.deny_limit) {
+	if (w->now - s->started >= w->config->stutter.deny_limit || cut_short(w, s)) {
 		replies_over(w, n);
 		return;
 	}
@@ -182,6 +228,9 @@ void stutter_fire(uint32_t n, uint16_t generation, void *worker)
 			session_end(w, n);
 			return;
 		}
+	} else if (cut_short(w, s)) {
+		session_stuttered(w, n);
+		return;
 	} else {
 		s->sending = true;
 		ring_send(worker_ring(w, n), n & w->slot_mask, w->banner + s->drip, 1, e);

@@ -13,6 +13,7 @@
  *   evidence.c  what DNS says of the client
  *   stutter.c   the banner one byte at a time, and what a denied client is told
  *   doors.c     by which of our addresses it came
+ *   relief.c    what is done without as the sessions come near their limit
  *   judge.c     what is thought of a source and of a recipient; what a delivery changes
  *   trapping.c  who walks into a trap
  *   standing.c  what the mail server's answers make of a source
@@ -106,6 +107,7 @@ struct session {
 	bool running;                                  /* commands are being carried out */
 	bool local;                                    /* a load balancer's own: not judged */
 	bool secured;                                  /* the handshake is over */
+	bool relieved;                  /* counted as held for a shorter time, or not at all */
 	bool slow, dripping;            /* replies go out a byte at a time; one is in flight */
 	bool allowed, denied;           /* verdict on the source */
 	uint8_t shown;                  /* a bit for each enum sanity */
@@ -302,6 +304,8 @@ void session_drain(struct worker *w, uint32_t n);
 void session_continue(struct worker *w, uint32_t n);
 /* The whole banner was sent or is to be sent at once from w->banner[from]. */
 void session_banner(struct worker *w, uint32_t n, size_t from);
+/* Its stutter is over: the rest of the banner, at once. */
+void session_stuttered(struct worker *w, uint32_t n);
 /* Ends it now: cancels what is in flight, closes. */
 void session_end(struct worker *w, uint32_t n);
 struct smtp *session_smtp(struct worker *w, struct session *s);
@@ -380,6 +384,10 @@ const char *sanity_words(const struct session *s, char buf[SANITY_WORDS]);
 int stutter_banner(struct worker *w, const char *hostname);
 /* Begins to stutter for about `duration` ms; false when the session is not to be stuttered. */
 bool stutter_begin(struct worker *w, uint32_t n, uint64_t duration);
+/* How long a stranger's banner is to take now, ms. */
+uint64_t stutter_first(struct worker *w, struct session *s);
+/* Whether the session is denied and to be held for it. */
+bool stutter_denied(struct worker *w, struct session *s);
 /* The reply queue a byte at a time, where the client is denied and its time is not over. */
 bool stutter_replies(struct worker *w, uint32_t n);
 /* One more byte of them is out. */

@@ -145,6 +145,7 @@ is "300 messages were stored" "$(($(eml) - n))" 300
 gate_stop; is "SIGTERM: exit code 0" $? 0
 
 limit="per_source = 7  sessions = 16"
+extra="relief { shorten = 100  unstutter = 100  refuse = 100 }"
 gate_conf
 gate_start || bail "greygated starts again"
 holders=()

@@ -203,9 +203,20 @@ static const struct order orders[] = {
 	{"upstream", "verify_keep_unknown", "upstream", "verify_keep", true, true,
 	 "longer than upstream.verify_keep"},
 	{"trap", "life", "trap", "max", true, false, "longer than trap.max"},
+	{"relief", "shorten", "relief", "unstutter", true, false, "more than relief.unstutter"},
+	{"relief", "unstutter", "relief", "refuse", true, false, "more than relief.refuse"},
+	{"relief", "leave", "relief", "shorten", false, false,
+	 "not less than relief.shorten: the step would never be left"},
 };
 
-static void check_times(const struct check *c)
+static uint64_t value_of(const struct config *f, const struct schema_key *k)
+{
+	const void *field = schema_field(f, k);
+
+	return k->kind == KIND_NUMBER ? *(const uint32_t *)field : *(const uint64_t *)field;
+}
+
+static void check_orders(const struct check *c)
 {
 	const struct config *f = c->config;
 	char name[80];
@@ -220,8 +231,7 @@ static void check_times(const struct check *c)
 		const struct order *o = &orders[i];
 		int row = schema_find(o->section, o->shorter);
 		int other = schema_find(o->other, o->longer);
-		uint64_t less = *(uint64_t *)schema_field(f, &schema[row]);
-		uint64_t more = *(uint64_t *)schema_field(f, &schema[other]);
+		uint64_t less = value_of(f, &schema[row]), more = value_of(f, &schema[other]);
 
 		if (less < more || (o->equal && less == more) ||
 		    (o->both && (!c->lines[row] || !c->lines[other])))
@@ -324,7 +334,7 @@ void check_config(const struct config *c, const int *lines,
 		check_mode(&check);
 	check_patterns(&check);
 	check_low_priority(&check);
-	check_times(&check);
+	check_orders(&check);
 	check_levels(&check, elements);
 	check_tls(&check);
 	check_verified(&check);

@@ -22,6 +22,7 @@
 #include "../fastpath/fastpath.h"
 #include "../lists/reader.h"
 #include "../policy/policy.h"
+#include "../policy/relief.h"
 
 /* dnslist "ZONE" { ... } */
 #define CONFIG_DNSLISTS 16
@@ -141,6 +142,10 @@ struct config {
 		uint32_t hosts, nets;                 /* entries of the kernel's maps */
 		uint64_t store;                       /* bytes the store may grow to */
 	} limit;
+	struct {
+		struct relief_conf steps;
+		uint64_t first; /* ms */
+	} relief;
 	struct {
 		enum config_check early_talk, pipelining, helo_syntax, helo_name, helo_literal,
 			helo_ours, non_smtp;

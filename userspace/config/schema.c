@@ -218,6 +218,17 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
 { "limit", "store", KIND_SIZE, 0, AT(limit.store), .def = "4g", .min = 16 * MIB, .max = 1024 * GIB,
   .manual = "Size the store may grow to on disk." },
 
+{ "relief", "shorten", KIND_NUMBER, KEY_RELOAD, AT(relief.steps.enter[RELIEF_SHORTER]), .def = "60", .min = 1, .max = 100,
+  .manual = "Percent of limit sessions open, from which on strangers are stuttered for a shorter time." },
+{ "relief", "first", KIND_DURATION, KEY_RELOAD, AT(relief.first), .def = "2s", .max = 10 * MINUTE,
+  .manual = "How long the banner is drawn out for a stranger then, in place of a longer stutter first. 0: not at all." },
+{ "relief", "unstutter", KIND_NUMBER, KEY_RELOAD, AT(relief.steps.enter[RELIEF_UNSTUTTERED]), .def = "75", .min = 1, .max = 100,
+  .manual = "Percent from which on denied sources are told so without being stuttered; those that are held are let go." },
+{ "relief", "refuse", KIND_NUMBER, KEY_RELOAD, AT(relief.steps.enter[RELIEF_REFUSE]), .def = "90", .min = 1, .max = 100,
+  .manual = "Percent from which on new sessions get 421, but for those of allowed sources." },
+{ "relief", "leave", KIND_NUMBER, KEY_RELOAD, AT(relief.steps.leave), .def = "10", .max = 99,
+  .manual = "So many percent below its own each of these steps is left again." },
+
 { "check", "early_talk", KIND_WORD, KEY_RELOAD, AT(check.early_talk), .def = "evidence", .words = checks,
   .manual = "Clients that speak before a stuttered banner is complete." },
 { "check", "pipelining", KIND_WORD, KEY_RELOAD, AT(check.pipelining), .def = "evidence", .words = checks,

@@ -28,9 +28,9 @@ static const struct smtp_reply_row rows[REPLY_MAX] = {
 	[REPLY_GREYLISTED] = {451, "4.7.1",
 			      "Greylisted, please retry in {minutes} (ticket {ticket}; {contact})",
 			      "the sender is not known yet, or came back before the wait was over"},
-	[REPLY_SERVICE_DOWN] = {421, "4.3.2",
-				"{hostname} Service not available, please retry later",
-				"draining for a stop, or full"},
+	[REPLY_SERVICE_DOWN] =
+		{421, "4.3.2", "{hostname} Service not available, please retry later",
+		 "draining for a stop, or full: limit sessions, per_source, relief refuse"},
 	[REPLY_TIMEOUT] = {421, "4.4.2", "{hostname} Timeout, closing the connection",
 			   "state_time or session_time is over"},
 	[REPLY_TOO_MANY_ERRORS] = {421, "4.7.0",

@@ -87,6 +87,11 @@ static void defaults(void **state)
 	assert_int_equal(c->limit.hosts, 1000000);
 	assert_int_equal(c->limit.nets, 100000);
 	assert_true(c->limit.store == 4ull << 30);
+	assert_int_equal(c->relief.steps.enter[RELIEF_SHORTER], 60);
+	assert_int_equal(c->relief.steps.enter[RELIEF_UNSTUTTERED], 75);
+	assert_int_equal(c->relief.steps.enter[RELIEF_REFUSE], 90);
+	assert_int_equal(c->relief.steps.leave, 10);
+	assert_int_equal(c->relief.first, 2000);
 	assert_true(c->upstream.xclient);
 	assert_false(c->upstream.proxy);
 	assert_int_equal(c->upstream.timeout, 30000);

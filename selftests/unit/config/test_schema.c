@@ -92,6 +92,11 @@ static const struct {
 	{"limit", "hosts", "2m", true},
 	{"limit", "nets", "200k", true},
 	{"limit", "store", "5g", true},
+	{"relief", "shorten", "61", false},
+	{"relief", "first", "3s", false},
+	{"relief", "unstutter", "76", false},
+	{"relief", "refuse", "91", false},
+	{"relief", "leave", "11", false},
 	{"check", "early_talk", "off", false},
 	{"check", "pipelining", "off", false},
 	{"check", "helo_syntax", "off", false},
@@ -241,10 +246,9 @@ static void sections(void **state)
 
 	(void)state;
 	assert_string_equal(schema_known(NULL, known, sizeof(known)),
-			    "stutter, greylist, trap, correspondent, limit, check, tls, upstream, "
-			    "dns, dnslist, "
-			    "list, domain, mailbox");
-	assert_null(schema_section(9));
+			    "stutter, greylist, trap, correspondent, limit, relief, check, tls, "
+			    "upstream, dns, dnslist, list, domain, mailbox");
+	assert_null(schema_section(10));
 	assert_int_equal(schema_find("stutter", "delay"), -1);
 	assert_int_equal(schema_find("", "first"), -1);
 	schema_known("", known, 10);
