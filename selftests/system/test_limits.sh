@@ -64,7 +64,7 @@ load() { # file how-many
 pieces() { talk "$1" "$2" QUIT | sed -n 's/^T: pieces //p'; } # in which the banner came
 is "no load, no relief" "$(step)" none
 between "a stranger is stuttered for its whole time" "$(pieces $SRC $GATE4)" 20 60
-talk 203.0.113.66 $GATE4 :eof >"$T/denied" & denied=$!
+start_on client $PYTHON "$HERE/talk.py" 203.0.113.66 $GATE4 :eof >"$T/denied"; denied=$started
 wait_for 5 eval '[ "$(counter stuttering)" = 1 ]'
 load l1 20
 check "half the sessions: step shorter" wait_for 5 step_is shorter
