@@ -61,6 +61,7 @@ static json_t *store_figures(struct daemon *d)
 	set_int(o, "items", s.items);
 	set_int(o, "grown", s.grown);
 	set_int(o, "errors", s.errors);
+	set_int(o, "expired", s.expired);
 	set_int(o, "lost", s.lost);
 	set_int(o, "commit_us_max", s.commit_us_max);
 	return o;

@@ -39,7 +39,7 @@ struct conn {
 
 struct tally {
 	uint64_t sessions, wrong, failed, stalled;
-	uint64_t latency[CELLS];
+	uint64_t latency[CELLS], longest; /* us */
 	char first_wrong[120];
 	int last_error; /* -errno of the last failure */
 };
@@ -244,10 +244,14 @@ static void wrong_reply(struct thread *t, const struct conn *c)
 
 static void session_done(struct thread *t, const struct conn *c)
 {
+	uint64_t took = clock_us() - c->start;
+
 	/* A session counts where it ends; one that began in the warm-up has an honest length too.
 	 */
 	t->tally.sessions++;
-	t->tally.latency[cell_of(clock_us() - c->start)]++;
+	t->tally.latency[cell_of(took)]++;
+	if (took > t->tally.longest)
+		t->tally.longest = took;
 }
 
 static void on_recv(struct thread *t, struct conn *c, int res)
@@ -371,6 +375,8 @@ static void tally_add(struct tally *to, const struct tally *from)
 	to->stalled += from->stalled;
 	for (unsigned int i = 0; i < CELLS; i++)
 		to->latency[i] += from->latency[i];
+	if (from->longest > to->longest)
+		to->longest = from->longest;
 	if (!to->first_wrong[0])
 		memcpy(to->first_wrong, from->first_wrong, sizeof(to->first_wrong));
 	if (from->last_error)
@@ -404,13 +410,14 @@ static int measure(struct thread *threads)
 	}
 	printf("{\"sessions_s\": %.1f, \"sessions\": %llu, \"seconds\": %.2f, \"connections\": %u, "
 	       "\"wrong\": %llu, \"failed\": %llu, \"stalled\": %llu, \"p50_us\": %llu, "
-	       "\"p99_us\": %llu, \"cpu_client\": %.2f, \"cpu_server\": %.2f, "
+	       "\"p99_us\": %llu, \"max_us\": %llu, \"cpu_client\": %.2f, \"cpu_server\": %.2f, "
 	       "\"first_wrong\": \"%s\", \"last_error\": \"%s\"}\n",
 	       sum.sessions / took, (unsigned long long)sum.sessions, took, opt.connections,
 	       (unsigned long long)sum.wrong, (unsigned long long)sum.failed,
 	       (unsigned long long)sum.stalled, (unsigned long long)percentile(&sum, 0.5),
-	       (unsigned long long)percentile(&sum, 0.99), own / took, server / took,
-	       sum.first_wrong, sum.last_error ? strerror(-sum.last_error) : "");
+	       (unsigned long long)percentile(&sum, 0.99), (unsigned long long)sum.longest,
+	       own / took, server / took, sum.first_wrong,
+	       sum.last_error ? strerror(-sum.last_error) : "");
 	return sum.sessions ? 0 : 1;
 }
 

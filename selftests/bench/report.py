@@ -193,6 +193,21 @@ def synflood(raw, table):
                " million SYNs a second")
 
 
+def expire(raw, table):
+    parts = {o["phase"]: o for o in raw if o["row"] == "expire"}
+    if len(parts) < 2:
+        return
+    during, without = parts["during"], parts["without"]
+    each = during["shelved"]["bytes"] / during["shelved"]["records"]
+    table.add("bytes on disk a grey record", each, None, None, "<= 128", each <= 128)
+    more = (during["result"]["max_us"] - without["result"]["max_us"]) / 1000
+    table.add("longest session, ms more while records expire", more, None, None, "<= 5", more <= 5,
+              digits=1)
+    table.note(f"{number(during['gone'])} records expired meanwhile; longest session "
+               f"{during['result']['max_us'] / 1000:.1f} ms, without {without['result']['max_us'] / 1000:.1f}; "
+               f"p99 {during['result']['p99_us']} us, without {without['result']['p99_us']}")
+
+
 def xdp(found, table):
     for o in found:
         ours = o.get("greygate")
@@ -213,6 +228,7 @@ def main():
     greylist(raw, table)
     stutter(raw, table)
     decide(raw, table)
+    expire(raw, table)
     for row in (host, gateway, tarpit, synflood):
         row(raw, table)
     xdp(xdp_raw, table)

@@ -5,7 +5,7 @@
 # everything asked for was measured, whether or not it met its target; 1 when a row could not run.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-rows="greylist stutter xdp decide host gateway tarpit synflood"
+rows="greylist stutter xdp decide expire host gateway tarpit synflood"
 BUILD=$(realpath "${BUILD:-build}")
 failed=0
 export BUILD work raw
@@ -48,6 +48,8 @@ needs() { # row: prints the programs that are not there
 	xdp) set -- "$BUILD/selftests/bench/xdp" nft xdp-filter ;;
 	host | gateway | tarpit | synflood) set -- "$BUILD/greygated" "$BUILD/greygate" \
 		"$BUILD/selftests/bench/frames" "$BUILD/selftests/bench/loadgen" ethtool bpftool nsenter ;;
+	expire) set -- "$BUILD/greygated" "$BUILD/greygate" "$BUILD/selftests/bench/loadgen" \
+		"$BUILD/selftests/bench/shelve" ;;
 	decide) set -- "$BUILD/selftests/bench/decide" "$BUILD/greygate" ;;
 	esac
 	for p; do command -v "$p" >/dev/null || echo " $p"; done

@@ -33,11 +33,13 @@ wait_end() { # pid
 	kill -9 "$1"
 }
 
-# ---- greygated; arguments: the stutter section, then more lines of config ----
+# ---- greygated; arguments: the stutter section, then more lines of config. $greygated_seed, where it is
+# set, is called with the state directory before it starts ----
 
 greygated_start() {
 	local dir=$work/greygated
 	rm -rf "$dir"; mkdir -p "$dir/state" "$dir/run"
+	[ -z "${greygated_seed-}" ] || $greygated_seed "$dir/state" || fail "$greygated_seed"
 	chown -R nobody "$dir"
 	cat >"$dir/greygate.conf" <<-END
 		hostname   = "bench.example"
@@ -51,6 +53,7 @@ greygated_start() {
 		user       = "nobody"
 		stutter { $1 }
 		dns { servers = {"127.0.0.1:9"} }
+		${2-}
 	END
 	greygated_control=$dir/run/control.sock
 	"$BUILD/greygated" -f -c "$dir/greygate.conf" 2>"$dir/log" &
