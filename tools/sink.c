@@ -133,6 +133,11 @@ static void put_byte(struct client *c, char b)
 
 static void put_text(struct client *c, const char *data, size_t len)
 {
+	if (c->smtp.state == SMTP_CHUNK) {
+		for (size_t i = 0; i < len; i++)
+			put_byte(c, data[i]);
+		return;
+	}
 	for (size_t i = 0; i < len; i++) {
 		if (c->undot == AT_LINE && data[i] == '.')
 			c->undot = AFTER_DOT;
@@ -204,6 +209,17 @@ static void act(struct sink *s, struct client *c, const struct smtp_step *step)
 		say(c, good ? "354 End data with <CR><LF>.<CR><LF>\r\n"
 			    : "451 4.3.0 Cannot store a message\r\n");
 		smtp_data_done(&c->smtp, good);
+		break;
+	case SMTP_ASK_CHUNK:
+		if (c->message || open_message(s, c))
+			break;
+		say(c, "451 4.3.0 Cannot store a message\r\n");
+		smtp_chunk_done(&c->smtp, false);
+		break;
+	case SMTP_CHUNK_END:
+		put_text(c, step->data, step->len);
+		smtp_reply(&c->out, &s->conf, REPLY_CHUNK_OK, NULL);
+		smtp_chunk_done(&c->smtp, true);
 		break;
 	case SMTP_TEXT:
 		put_text(c, step->data, step->len);
@@ -449,7 +465,7 @@ int cmd_sink(struct cli *cli, int argc, char **argv)
 				    .recipients = 100,
 				    .message = 100 << 20,
 				    .offers = SMTP_OFFER_8BITMIME | SMTP_OFFER_SMTPUTF8 |
-					      SMTP_OFFER_DSN};
+					      SMTP_OFFER_DSN | SMTP_OFFER_CHUNKING};
 	if (start(&s, endpoint)) {
 		if (!s.quiet) {
 			printf("sink: listening on %s, storing in %s\n", endpoint, s.maildir);

@@ -103,7 +103,7 @@ static void call_off(struct worker *w, struct delivery *d)
 	if (d->receiving)
 		ring_cancel(delivery_ring(w), delivery_token(w, d, OP_BACK_RECV), nobody);
 	/* QUIT is on its way when the machine is idle; a piece of a message must not go on. */
-	if (d->sending && d->up.state == UP_TEXT)
+	if (d->sending && upstream_in_text(&d->up))
 		ring_cancel(delivery_ring(w), delivery_token(w, d, OP_BACK_SEND), nobody);
 	settle(w, d);
 }
@@ -161,6 +161,8 @@ static void fail(struct worker *w, struct delivery *d, const char *why)
 	if (wait == WAIT_TEXT) {
 		if (d->text_ended)
 			wait = WAIT_REPLY;
+		else if (d->chunk_ended)
+			wait = WAIT_DATA;
 		else
 			smtp_text_fail(smtp, REPLY_BACKEND_LOST);
 		if (s->receiving) { /* into our buffer: message_received takes it from here */
@@ -175,6 +177,9 @@ static void fail(struct worker *w, struct delivery *d, const char *why)
 	case WAIT_RCPT:
 		session_reply(w, s, REPLY_BACKEND_DOWN, NULL);
 		smtp_rcpt_done(smtp, false);
+		break;
+	case WAIT_CHUNK:
+		smtp_text_fail(smtp, REPLY_BACKEND_LOST);
 		break;
 	case WAIT_DATA:
 		session_reply(w, s, REPLY_BACKEND_LOST, NULL);
@@ -370,6 +375,31 @@ void delivery_data(struct worker *w, uint32_t n)
 	send_out(w, d);
 }
 
+void delivery_chunk(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+	struct delivery *d = delivery_of(w, s);
+	bool dead = !d || d->up.state != UP_IDLE || d->sending || d->closing;
+
+	s->wait = WAIT_NONE;
+	if ((!d || !d->chunked) && !judge_data(w, n))
+		return;
+	if (dead || !(d->up.caps & UPSTREAM_CHUNKING)) {
+		if (!dead)
+			counter_add(&w->counters, COUNT_backend_lacks, 1);
+		session_reply(w, s, dead ? REPLY_BACKEND_LOST : REPLY_NO_CHUNKING, NULL);
+		smtp_chunk_done(session_smtp(w, s), false);
+		delivery_drop(w, s);
+		return;
+	}
+	if (!d->chunked) {
+		d->began = w->now;
+		d->bytes = 0;
+	}
+	d->chunked = true;
+	message_chunk(w, n, d);
+}
+
 /* ---- answers ---- */
 
 static void hand_back(struct worker *w, struct session *s, struct delivery *d)
@@ -449,6 +479,26 @@ static void on_data(struct worker *w, uint32_t n, struct delivery *d)
 	delivery_drop(w, s); /* its transaction still stands over there */
 }
 
+/* To a piece of a chunk: the client hears of the last one, or of the one that was refused. */
+static void on_chunk(struct worker *w, uint32_t n, struct delivery *d)
+{
+	struct session *s = worker_session(w, n);
+	bool good = d->up.code / 100 == 2;
+
+	if (good && !d->chunk_ended) {
+		message_more(w, n, d);
+		return;
+	}
+	hand_back(w, s, d);
+	smtp_chunk_done(session_smtp(w, s), good);
+	message_leave(w, n, d);
+	if (good)
+		return;
+	standing_message(w, s, d->up.code);
+	delivery_log(w, d, s, d->up.code >= 500 ? "deny" : "defer", "data", d->up.reply);
+	delivery_drop(w, s);
+}
+
 void delivery_answered(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
@@ -457,7 +507,7 @@ void delivery_answered(struct worker *w, uint32_t n)
 	s->wait = WAIT_NONE;
 	hand_back(w, s, d);
 	smtp_text_done(session_smtp(w, s));
-	d->mail_done = false;
+	d->mail_done = d->chunked = false;
 	d->accepted_count = 0;
 	d->asked = ASKED_NOTHING;
 	if (d->closing) /* lost while the store was asked: the message was taken before */
@@ -494,10 +544,8 @@ static void on_text(struct worker *w, uint32_t n, struct delivery *d)
 static void on_reply(struct worker *w, struct delivery *d, bool more)
 {
 	static void (*const handler[])(struct worker *, uint32_t, struct delivery *) = {
-		[ASKED_MAIL] = on_mail,
-		[ASKED_RCPT] = on_rcpt,
-		[ASKED_DATA] = on_data,
-		[ASKED_TEXT] = on_text,
+		[ASKED_MAIL] = on_mail,   [ASKED_RCPT] = on_rcpt, [ASKED_DATA] = on_data,
+		[ASKED_CHUNK] = on_chunk, [ASKED_TEXT] = on_text,
 	};
 	bool parting = more || d->up.state == UP_BROKEN;
 	uint8_t asked = d->asked;
@@ -574,7 +622,7 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 	if (d->closing)
 		return;
 	/* Our command has not even left. */
-	if (d->sending && d->up.state == UP_COMMAND) {
+	if (d->sending && (d->up.state == UP_COMMAND || d->up.state == UP_TEXT_END)) {
 		fail(w, d, "spoke out of turn");
 		return;
 	}
@@ -630,7 +678,7 @@ static void back_sent(struct worker *w, struct delivery *d, int res)
 		return;
 	if (res < 0)
 		fail(w, d, "send");
-	else if (d->session != POOL_NONE && d->text_sent)
+	else if (d->session != POOL_NONE && d->passing)
 		message_sent(w, d->session, d);
 	else if (d->up.state == UP_BANNER) /* the PROXY header is out */
 		read_back(w, d);

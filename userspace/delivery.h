@@ -9,7 +9,15 @@
 
 #include "worker.h"
 
-enum asked { ASKED_NOTHING, ASKED_GREETING, ASKED_MAIL, ASKED_RCPT, ASKED_DATA, ASKED_TEXT };
+enum asked {
+	ASKED_NOTHING,
+	ASKED_GREETING,
+	ASKED_MAIL,
+	ASKED_RCPT,
+	ASKED_DATA,
+	ASKED_CHUNK,
+	ASKED_TEXT
+};
 
 /* ---- delivery.c ---- */
 
@@ -43,7 +51,14 @@ bool way_header(struct worker *w, struct delivery *d);
 
 /* 354 was seen: reads the client into the delivery's buffer from now on. */
 void message_begin(struct worker *w, uint32_t n, struct delivery *d);
+/* The client's next chunk, whose size the machine knows. */
+void message_chunk(struct worker *w, uint32_t n, struct delivery *d);
 /* A piece is out to the mail server. */
 void message_sent(struct worker *w, uint32_t n, struct delivery *d);
+/* The mail server has taken a piece of a chunk, and there is more of it to come. */
+void message_more(struct worker *w, uint32_t n, struct delivery *d);
+/* Leaves the text phase with input unread: it goes back to be read as commands, or to be discarded.
+ */
+void message_leave(struct worker *w, uint32_t n, struct delivery *d);
 
 #endif

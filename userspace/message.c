@@ -2,7 +2,7 @@
 /*
  * A message on its way from the client to the mail server: one buffer, scanned in place, sent on,
  * and filled again when it is out. So a slow mail server slows the client, and no message is ever
- * held whole.
+ * held whole. In chunks (BDAT) each piece is answered before the next one is read.
  */
 #include <string.h>
 
@@ -30,8 +30,7 @@ static void read_text(struct worker *w, uint32_t n, struct delivery *d)
 		       (struct ring_event){n, s->generation, OP_RECV});
 }
 
-/* Leaves the text phase with input unread: it goes back to be read as commands (or to be
- * discarded). */
+/* Goes on with what stands behind the first `used` bytes. */
 static void leave_text(struct worker *w, uint32_t n, struct delivery *d, size_t used)
 {
 	struct session *s = worker_session(w, n);
@@ -39,6 +38,24 @@ static void leave_text(struct worker *w, uint32_t n, struct delivery *d, size_t 
 	s->wait = WAIT_NONE;
 	session_push_back(w, s, d->text + used, d->text_len - used);
 	d->text_len = 0;
+}
+
+void message_leave(struct worker *w, uint32_t n, struct delivery *d)
+{
+	leave_text(w, n, d, 0);
+}
+
+static void refuse_text(struct worker *w, uint32_t n, struct delivery *d, size_t used)
+{
+	struct session *s = worker_session(w, n);
+	bool big = session_smtp(w, s)->discard == REPLY_TOO_BIG;
+
+	if (!big) /* what is too big is counted with its reply */
+		counter_add(&w->counters, COUNT_smuggling, 1);
+	delivery_log(w, d, s, "deny", big ? "message" : "bare_byte", NULL);
+	leave_text(w, n, d, used);
+	delivery_drop(w, s);
+	session_continue(w, n);
 }
 
 /* Scans what is in the buffer and sends on what may go. */
@@ -57,16 +74,7 @@ static void pass_text(struct worker *w, uint32_t n, struct delivery *d)
 		if (step.act == SMTP_NEED_MORE)
 			break;
 		if (step.act == SMTP_TEXT_BAD) {
-			counter_add(&w->counters,
-				    smtp->discard == REPLY_TOO_BIG ? COUNT_limit_message
-								   : COUNT_smuggling,
-				    1);
-			delivery_log(w, d, s, "deny",
-				     smtp->discard == REPLY_TOO_BIG ? "message" : "bare_byte",
-				     NULL);
-			leave_text(w, n, d, used);
-			delivery_drop(w, s);
-			session_continue(w, n);
+			refuse_text(w, n, d, used);
 			return;
 		}
 		d->text_ended = step.act == SMTP_TEXT_END;
@@ -77,7 +85,65 @@ static void pass_text(struct worker *w, uint32_t n, struct delivery *d)
 	}
 	d->bytes += used;
 	d->text_sent = (uint32_t)used;
+	d->passing = true;
 	backend_send(w, d, d->text, used);
+}
+
+/* The same in a chunk: what has come is a chunk of our own for the mail server, so that it never
+ * waits for bytes that a client has only announced. */
+static void pass_chunk(struct worker *w, uint32_t n, struct delivery *d)
+{
+	struct session *s = worker_session(w, n);
+	struct smtp_out no_reply = {NULL, 0, 0};
+	char command[UPSTREAM_CHUNK], *from;
+	size_t used = 0, piece = 0, len;
+	bool cr = false;
+
+	while (!d->chunk_ended) {
+		struct smtp_step step;
+
+		used += smtp_input(session_smtp(w, s), session_conf(w, s), d->text + used,
+				   d->text_len - used, &no_reply, &step);
+		if (step.act == SMTP_NEED_MORE)
+			break;
+		if (step.act == SMTP_TEXT_BAD) {
+			refuse_text(w, n, d, used);
+			return;
+		}
+		cr |= step.cr;
+		piece += step.len;
+		d->text_ended = step.act == SMTP_TEXT_END;
+		d->chunk_ended = d->text_ended || step.act == SMTP_CHUNK_END;
+	}
+	if (!used && !d->chunk_ended) {
+		read_text(w, n, d);
+		return;
+	}
+	d->text_sent = (uint32_t)used;
+	if (!piece && !cr && !d->text_ended) {
+		leave_text(w, n, d, used);
+		session_reply(w, s, REPLY_CHUNK_OK, NULL);
+		smtp_chunk_done(session_smtp(w, s), true);
+		session_continue(w, n);
+		return;
+	}
+	piece += cr;
+	d->bytes += piece;
+	from = (char *)d + offsetof(struct delivery, text) - cr;
+	if (cr)
+		*from = '\r';
+	len = upstream_chunk(&d->up, command, piece, d->text_ended);
+	memcpy(from - len, command, len);
+	d->passing = true;
+	backend_send(w, d, from - len, len + piece);
+}
+
+static void pass(struct worker *w, uint32_t n, struct delivery *d)
+{
+	if (d->chunked)
+		pass_chunk(w, n, d);
+	else
+		pass_text(w, n, d);
 }
 
 void message_received(struct worker *w, uint32_t n, int res)
@@ -104,7 +170,28 @@ void message_received(struct worker *w, uint32_t n, int res)
 		session_continue(w, n);
 		return;
 	}
-	pass_text(w, n, d);
+	pass(w, n, d);
+}
+
+/* The mail server is asked about what it got. */
+static void chunk_sent(struct worker *w, uint32_t n, struct delivery *d)
+{
+	struct session *s = worker_session(w, n);
+	uint64_t patience = w->config->upstream.timeout * (d->text_ended ? TEXT_PATIENCE : 1);
+
+	if (d->chunk_ended) {
+		leave_text(w, n, d, 0);
+		s->wait = d->text_ended ? WAIT_REPLY : WAIT_DATA;
+	}
+	delivery_ask(w, d, d->text_ended ? ASKED_TEXT : ASKED_CHUNK, patience);
+}
+
+void message_more(struct worker *w, uint32_t n, struct delivery *d)
+{
+	if (d->text_len)
+		pass_chunk(w, n, d);
+	else
+		read_text(w, n, d);
 }
 
 /* A piece is out. */
@@ -116,6 +203,11 @@ void message_sent(struct worker *w, uint32_t n, struct delivery *d)
 	d->text_len -= d->text_sent;
 	memmove(d->text, d->text + d->text_sent, d->text_len);
 	d->text_sent = 0;
+	d->passing = false;
+	if (d->chunked) {
+		chunk_sent(w, n, d);
+		return;
+	}
 	if (!d->text_ended) {
 		if (d->text_len > 1)
 			pass_text(w, n, d);
@@ -129,29 +221,44 @@ void message_sent(struct worker *w, uint32_t n, struct delivery *d)
 	delivery_ask(w, d, ASKED_TEXT, w->config->upstream.timeout * TEXT_PATIENCE);
 }
 
+/* What the client sent without waiting is the beginning. */
+static void take_waiting(struct worker *w, struct session *s, struct delivery *d)
+{
+	char *waiting;
+
+	d->text_len = d->text_sent = 0;
+	d->text_ended = d->chunk_ended = false;
+	if (s->in == POOL_NONE)
+		return;
+	waiting = pool_at(&w->ins, s->in);
+	d->text_len = s->in_len < TEXT_BUFFER ? s->in_len : TEXT_BUFFER;
+	memcpy(d->text, waiting, d->text_len);
+	s->in_len -= d->text_len;
+	if (s->in_len) {
+		memmove(waiting, waiting + d->text_len, s->in_len);
+	} else {
+		pool_give(&w->ins, s->in);
+		s->in = POOL_NONE;
+	}
+}
+
 void message_begin(struct worker *w, uint32_t n, struct delivery *d)
 {
 	struct session *s = worker_session(w, n);
 
 	s->wait = WAIT_TEXT;
-	d->text_len = d->text_sent = 0;
-	d->text_ended = false;
-	if (s->in != POOL_NONE) {
-		/* The client did not wait for the 354: what it sent is the beginning of the
-		 * message. */
-		d->text_len = s->in_len < TEXT_BUFFER ? s->in_len : TEXT_BUFFER;
-		memcpy(d->text, pool_at(&w->ins, s->in), d->text_len);
-		s->in_len -= d->text_len;
-		if (s->in_len) {
-			char *rest = pool_at(&w->ins, s->in);
-
-			memmove(rest, rest + d->text_len, s->in_len);
-		} else {
-			pool_give(&w->ins, s->in);
-			s->in = POOL_NONE;
-		}
+	take_waiting(w, s, d);
+	if (d->text_len)
 		pass_text(w, n, d);
-		return;
-	}
-	read_text(w, n, d);
+	else
+		read_text(w, n, d);
+}
+
+void message_chunk(struct worker *w, uint32_t n, struct delivery *d)
+{
+	struct session *s = worker_session(w, n);
+
+	s->wait = WAIT_TEXT;
+	take_waiting(w, s, d);
+	pass_chunk(w, n, d);
 }

@@ -221,7 +221,7 @@ static size_t run(struct worker *w, uint32_t n, const char *buf, size_t len)
 	bool more = true;
 
 	s->running = true; /* what answers at once must not begin the same input again */
-	while (more && used < len && !s->wait && !s->hangup) {
+	while (more && (used < len || smtp_due(smtp)) && !s->wait && !s->hangup) {
 		struct smtp_step step;
 		struct smtp_out out;
 
@@ -256,11 +256,15 @@ static size_t run(struct worker *w, uint32_t n, const char *buf, size_t len)
 			if (judge_data(w, n))
 				delivery_data(w, n);
 			break;
+		case SMTP_ASK_CHUNK: /* its bytes may be in the very buffer at hand */
+			s->wait = WAIT_CHUNK;
+			break;
 		case SMTP_ASK_TLS:
 			secure_begin(w, n);
 			break;
 		case SMTP_TEXT:
-		case SMTP_TEXT_END: /* delivery.c reads those; here the delivery has failed
+		case SMTP_CHUNK_END:
+		case SMTP_TEXT_END: /* message.c reads those; here the delivery has failed
 				       meanwhile */
 			smtp_text_fail(smtp, REPLY_BACKEND_LOST);
 			break;
@@ -291,8 +295,13 @@ static void run_waiting(struct worker *w, uint32_t n)
 	char *buf;
 	size_t used;
 
-	if (s->in == POOL_NONE || s->wait || s->hangup)
+	if (s->wait || s->hangup)
 		return;
+	if (s->in == POOL_NONE) {
+		if (smtp_due(session_smtp(w, s)))
+			run(w, n, NULL, 0);
+		return;
+	}
 	buf = pool_at(&w->ins, s->in);
 	used = run(w, n, buf, s->in_len);
 	s->in_len -= (uint32_t)used;
@@ -343,6 +352,13 @@ void session_continue(struct worker *w, uint32_t n)
 		return;
 	if (s->phase == PHASE_DIALOG)
 		run_waiting(w, n);
+	/* A chunk without bytes is over at once. */
+	while (s->wait == WAIT_CHUNK) {
+		s->running = true;
+		delivery_chunk(w, n);
+		s->running = false;
+		run_waiting(w, n);
+	}
 	if (s->out_len) {
 		if (!stutter_replies(w, n)) {
 			if (s->secured && !secure_seal(w, s)) {

@@ -81,6 +81,7 @@ static void read_offers(struct worker *w, const struct config *c)
 		{UPSTREAM_8BITMIME, SMTP_OFFER_8BITMIME},
 		{UPSTREAM_SMTPUTF8, SMTP_OFFER_SMTPUTF8},
 		{UPSTREAM_DSN, SMTP_OFFER_DSN},
+		{UPSTREAM_CHUNKING, SMTP_OFFER_CHUNKING},
 	};
 	const uint64_t size = offers_size(w->daemon);
 	bool known;

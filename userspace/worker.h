@@ -49,9 +49,12 @@
 #define OUT_CHUNK 8192    /* replies: one of the mail server's and some of ours */
 #define OUT_SPARE (TLS_OVERHEAD + TLS_ASIDE) /* behind it: what TLS makes of it */
 #define TEXT_BUFFER 65536                    /* message bytes on their way */
+#define TEXT_AHEAD (UPSTREAM_CHUNK + 1)      /* in front of them: the chunk's command, a kept CR */
 #define IN_CHUNK (TEXT_BUFFER + 16384) /* input that waits: what followed a message, and a line */
 #define RECV_BUFFER 4096
-#define BACK_WIRE (TEXT_BUFFER + (TEXT_BUFFER / TLS_RECORD + 1) * TLS_OVERHEAD + TLS_ASIDE)
+#define BACK_WIRE                                                                                  \
+	(TEXT_AHEAD + TEXT_BUFFER + ((TEXT_AHEAD + TEXT_BUFFER) / TLS_RECORD + 1) * TLS_OVERHEAD + \
+	 TLS_ASIDE)
 #define OPENED (RECV_BUFFER + TLS_RECORD)
 #define DELIVERY_TIMER (1u << 31) /* in the timeout wheel: the number is a delivery's */
 #define LINGER_TIMER (1u << 30)   /* a session's own, beside its slot's */
@@ -92,8 +95,9 @@ enum wait {
 	WAIT_NONE,
 	WAIT_EVIDENCE, /* the policy of the sender's domain */
 	WAIT_RCPT,     /* the mail server's answer to RCPT */
-	WAIT_DATA,     /* to DATA */
-	WAIT_TEXT,     /* message bytes flow: delivery.c reads the client */
+	WAIT_DATA,     /* to DATA, or to a chunk that is not the last one */
+	WAIT_CHUNK,    /* a chunk is announced, but not begun */
+	WAIT_TEXT,     /* message bytes flow: message.c reads the client */
 	WAIT_REPLY,    /* to the end of data */
 	WAIT_STORE,    /* the pass is being written */
 	WAIT_TLS,      /* the handshake: secure.c reads the client */
@@ -166,6 +170,8 @@ struct delivery {
 	bool passed_over, last_resort; /* backends that are down: left out so far, tried now */
 	bool failed;                   /* given up, but the client is still read into text */
 	bool mail_done, text_ended;
+	bool passing;               /* a piece of the message is on its way */
+	bool chunked, chunk_ended;  /* the message comes in chunks; the client's has come whole */
 	uint8_t asked;              /* enum asked: what the next reply answers */
 	uint64_t touched, timeout;  /* ms */
 	uint64_t bytes, began;      /* of the message at hand; ms */
@@ -177,6 +183,7 @@ struct delivery {
 	struct upstream_out out;
 	uint32_t in_len, text_len, text_sent;
 	char in[RECV_BUFFER];
+	char ahead[TEXT_AHEAD]; /* adjoins text */
 	char text[TEXT_BUFFER];
 	uint32_t accepted_count;
 	struct accepted accepted[]; /* worker.recipients of them */
@@ -454,6 +461,8 @@ void doors_trouble(struct daemon *d);
  * at once (451) when that can't be. */
 void delivery_recipient(struct worker *w, uint32_t n, const struct judgement *judgement);
 void delivery_data(struct worker *w, uint32_t n);
+/* A chunk of a message: the same for the first of them, and its bytes. */
+void delivery_chunk(struct worker *w, uint32_t n);
 /* The judgement on the recipient accepted last, where it comes after the mail server's answer. */
 void delivery_judged(struct delivery *d, const struct judgement *j);
 /* The transaction is over without delivery: the mail server's side is given up. */

@@ -3,7 +3,8 @@
 
 backend.py ADDRESS,PORT DIRECTORY [--xclient] [STAGE=BEHAVIOUR]...
 
-STAGE: banner ehlo mail rcpt data text dot rset quit xclient (text: in the middle of a message)
+STAGE: banner ehlo mail rcpt data text dot bdat rset quit xclient (text: in the middle of a message or
+of a chunk; bdat: to a chunk that is not the last one, whose answer is dot's)
 BEHAVIOUR: a reply of one's own ("450 4.2.0 busy", \\r\\n escapes understood), or
   close      closes the connection instead of answering
   reset      the same with a RST
@@ -118,6 +119,21 @@ class Reader:
             if not self.fill(int(how[5:]) * 1024 // 20 if slow else 65536):
                 return False
 
+    def chunk(self, out, size):
+        how = behaviour("text")
+        while size:
+            if not self.rest and not self.fill(min(size, 65536)):
+                return False
+            if how and not how.startswith("slow:"):
+                act(self.sock, "text", "close")
+                raise Over
+            piece, self.rest = self.rest[:size], self.rest[size:]
+            out.write(piece)
+            size -= len(piece)
+            if how:
+                time.sleep(len(piece) / 1024 / int(how[5:]))
+        return True
+
 
 def serve(sock):
     reader = Reader(sock)
@@ -125,6 +141,7 @@ def serve(sock):
     base = os.path.join(directory, "%d.%d" % (os.getpid(), number))
     name = base + ".part"
     count = recipients = 0
+    chunks = None
     try:
         act(sock, "banner", "220 backend.example.net ESMTP")
         while True:
@@ -144,6 +161,7 @@ def serve(sock):
             elif verb == "XCLIENT":
                 act(sock, "xclient", "220 backend.example.net ESMTP")
             elif verb == "MAIL":
+                chunks = None
                 act(sock, "mail", "250 2.1.0 sender fine")
                 recipients = 0
             elif verb == "RCPT" and unknown(line):
@@ -160,6 +178,21 @@ def serve(sock):
                 if not whole:
                     break
                 if act(sock, "dot", "250 2.0.0 stored as %d" % number).startswith("2"):
+                    os.rename(name, "%s-%d.eml" % (base, count))
+            elif verb == "BDAT":
+                words = line.split()
+                if not chunks:
+                    count += 1
+                    chunks = open(name, "wb")
+                if not reader.chunk(chunks, int(words[1])):
+                    break
+                if len(words) == 2:
+                    act(sock, "bdat", "250 2.0.0 %s octets" % words[1].decode())
+                    continue
+                chunks.close()
+                chunks = None
+                reply = "250 2.0.0 stored as %d" % number if recipients else "503 5.5.1 no recipients"
+                if act(sock, "dot", reply).startswith("2"):
                     os.rename(name, "%s-%d.eml" % (base, count))
             elif verb == "RSET":
                 act(sock, "rset", "250 2.0.0 ok")

@@ -16,6 +16,9 @@ A STEP is a command line (sent with CRLF; its whole reply is read) or one of
   :part FILE       message without the final dot, no reply read
   :fill MB         that many MB of message text, no dot
   :dot             the final dot; reads the reply
+  :chunks FILE N...    the file with CRLF in chunks (BDAT) of N bytes each, the last N again and again
+                       up to the last one; reads every reply, stops at one that is no 250
+  :bigchunks MB N      that many MB of message text in the same way
   :if CODE         goes on only if the last reply began with CODE, else straight to the last step
   :map PIN ADDRESS VERDICT   polls a pinned map; T: map, ms since the last reply
   :gone PIN ADDRESS          until there is no entry
@@ -32,6 +35,7 @@ A STEP is a command line (sent with CRLF; its whole reply is read) or one of
 import codecs
 import ctypes
 import ipaddress
+import itertools
 import os
 import signal
 import socket
@@ -153,6 +157,17 @@ class Talk:
                 data = f.read()
         self.send(stuffed(data))
 
+    def chunks(self, data, sizes):
+        at = 0
+        for n in itertools.chain(sizes, itertools.repeat(sizes[-1])):
+            last = at + n >= len(data)
+            piece = data[at : at + n]
+            self.send(b"BDAT %d%s\r\n" % (len(piece), b" LAST" if last else b"") + piece)
+            self.reply()
+            at += n
+            if last or self.code != "250":
+                return
+
     def tls(self, version):
         context = ssl.create_default_context()
         context.check_hostname = False
@@ -220,6 +235,13 @@ class Talk:
             block = (b"x" * 76 + b"\r\n") * 13443
             for _ in range(int(rest)):
                 self.send(block)
+        elif word == ":chunks":
+            name, *sizes = rest.split()
+            with open(name, "rb") as f:
+                self.chunks(f.read().replace(b"\n", b"\r\n"), [int(n) for n in sizes])
+        elif word == ":bigchunks":
+            size, n = rest.split()
+            self.chunks((b"x" * 76 + b"\r\n") * 13443 * int(size), [int(n)])
         elif word == ":dot":
             self.send(b".\r\n")
             self.reply()

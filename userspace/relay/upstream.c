@@ -14,7 +14,7 @@
 #include "answer.h"
 #include "greeting.h"
 
-enum up_command { UP_MAIL, UP_RCPT, UP_DATA, UP_RSET, UP_QUIT };
+enum up_command { UP_MAIL, UP_RCPT, UP_DATA, UP_BDAT, UP_RSET, UP_QUIT };
 
 enum why {
 	WHY_NOTHING,
@@ -334,6 +334,20 @@ void upstream_text_sent(struct upstream *u)
 	assert(u->state == UP_TEXT);
 	answer_begin(u);
 	u->state = UP_TEXT_END;
+}
+
+size_t upstream_chunk(struct upstream *u, char buf[UPSTREAM_CHUNK], size_t size, bool last)
+{
+	begin(u, UP_BDAT);
+	if (last)
+		u->state = UP_TEXT_END;
+	return (size_t)snprintf(buf, UPSTREAM_CHUNK, "BDAT %zu%s\r\n", size, last ? " LAST" : "");
+}
+
+bool upstream_in_text(const struct upstream *u)
+{
+	return u->state == UP_TEXT || u->state == UP_TEXT_END ||
+	       (u->state == UP_COMMAND && u->command == UP_BDAT);
 }
 
 const char *upstream_why(const struct upstream *u)

@@ -146,6 +146,13 @@ int upstream_params(const struct upstream *u, const char *params, char *ret, siz
 		    enum upstream_cap *ret_lacks);
 /* The caller sent the last byte of the message (UP_TEXT to UP_TEXT_END). */
 void upstream_text_sent(struct upstream *u);
+/* The command for a chunk of `size` bytes (RFC 3030), which the caller sends behind it. Returns its
+ * length. Only in UP_IDLE, after RCPT or another chunk; then UP_COMMAND, for the last one
+ * UP_TEXT_END. */
+#define UPSTREAM_CHUNK 32
+size_t upstream_chunk(struct upstream *u, char buf[UPSTREAM_CHUNK], size_t size, bool last);
+/* Bytes of a message may be on their way: the connection can't be left in good order. */
+bool upstream_in_text(const struct upstream *u);
 
 /* Words for log and explain, once the state is UP_BROKEN; u->reply may say more. */
 const char *upstream_why(const struct upstream *u);

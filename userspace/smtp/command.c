@@ -5,6 +5,8 @@
 #include "../core/utf8.h"
 #include "command.h"
 
+#define SIZE_DIGITS 20 /* RFC 3030 2 */
+
 enum arg_rule { ARG_NONE, ARG_SOME, ARG_ANY };
 
 static const struct {
@@ -19,7 +21,7 @@ static const struct {
 	{"NOOP", VERB_NOOP, ARG_ANY},          {"VRFY", VERB_VRFY, ARG_SOME},
 	{"HELP", VERB_HELP, ARG_ANY},          {"EXPN", VERB_FOREIGN, ARG_ANY},
 	{"STARTTLS", VERB_STARTTLS, ARG_NONE}, {"AUTH", VERB_FOREIGN, ARG_ANY},
-	{"BDAT", VERB_FOREIGN, ARG_ANY},       {"BURL", VERB_FOREIGN, ARG_ANY},
+	{"BDAT", VERB_BDAT, ARG_ANY},          {"BURL", VERB_FOREIGN, ARG_ANY},
 	{"ETRN", VERB_FOREIGN, ARG_ANY},       {"TURN", VERB_FOREIGN, ARG_ANY},
 	{"SEND", VERB_FOREIGN, ARG_ANY},       {"SOML", VERB_FOREIGN, ARG_ANY},
 	{"SAML", VERB_FOREIGN, ARG_ANY},       {"GET", VERB_NOT_SMTP, ARG_ANY},
@@ -135,4 +137,28 @@ bool command_arg_ok(const struct command *cmd)
 	while (verbs[i].verb != cmd->verb)
 		i++;
 	return verbs[i].arg == ARG_ANY || (verbs[i].arg == ARG_SOME) == (cmd->arg_len > 0);
+}
+
+bool command_chunk(const struct command *cmd, uint64_t *ret_size, bool *ret_last)
+{
+	static const char last[] = " LAST";
+	size_t i = 0, n = strlen(last), end;
+	uint64_t size = 0;
+
+	for (; i < cmd->arg_len && cmd->arg[i] >= '0' && cmd->arg[i] <= '9'; i++) {
+		if (i == SIZE_DIGITS || __builtin_mul_overflow(size, 10, &size) ||
+		    __builtin_add_overflow(size, cmd->arg[i] - '0', &size))
+			return false;
+	}
+	end = cmd->arg_len;
+	if (end >= i + n && strncasecmp(cmd->arg + end - n, last, n) == 0)
+		end -= n;
+	for (size_t k = i; k < end; k++)
+		if (cmd->arg[k] != ' ')
+			return false;
+	if (!i)
+		return false;
+	*ret_size = size;
+	*ret_last = end < cmd->arg_len;
+	return true;
 }

@@ -33,6 +33,9 @@ struct command {
 void command_split(const char *line, size_t len, struct command *ret);
 /* Whether the bytes above ASCII are where RFC 6531 lets them be, and UTF-8. */
 bool command_wide_ok(const struct command *cmd);
+/* The argument of BDAT (RFC 3030 2): a size of at most 20 digits, and LAST or not. False: it is
+ * something else, and *ret untouched. */
+bool command_chunk(const struct command *cmd, uint64_t *ret_size, bool *ret_last);
 /* Whether the verb takes what stands after it: nothing, something, or either. */
 bool command_arg_ok(const struct command *cmd);
 

@@ -15,6 +15,7 @@ enum ehlo_keyword {
 	EHLO_8BITMIME,   /* RFC 6152 */
 	EHLO_SMTPUTF8,   /* RFC 6531 */
 	EHLO_DSN,        /* RFC 3461 */
+	EHLO_CHUNKING,   /* RFC 3030 */
 	EHLO_ENHANCED,   /* RFC 2034 */
 	EHLO_STARTTLS,   /* RFC 3207 */
 	EHLO_HELP,       /* RFC 5321 */

@@ -31,7 +31,8 @@ static enum eod_verdict scan_bytes(uint8_t *state, const char *buf, size_t len, 
 				dots += 2;
 				break;
 			}
-			*state = EOD_LINE;
+			if (*state != EOD_RAW)
+				*state = EOD_LINE;
 		} else if (ch == '\n' || ch == '\0') {
 			verdict = EOD_BAD;
 			break;
@@ -41,7 +42,8 @@ static enum eod_verdict scan_bytes(uint8_t *state, const char *buf, size_t len, 
 			dots++;
 			i++;
 		} else {
-			*state = EOD_TEXT;
+			if (*state != EOD_RAW)
+				*state = EOD_TEXT;
 			i++;
 		}
 	}
@@ -81,6 +83,7 @@ static inline struct marks mark(const char *p)
  */
 static void skip_blocks(uint8_t *state, const char *buf, size_t len, struct eod_run *run)
 {
+	const uint64_t dots = *state == EOD_RAW ? 0 : UINT64_MAX;
 	uint64_t after_cr = 0, at_line = *state == EOD_LINE;
 	size_t i = run->len;
 
@@ -89,7 +92,8 @@ static void skip_blocks(uint8_t *state, const char *buf, size_t len, struct eod_
 	for (; len - i >= BLOCK; i += BLOCK) {
 		struct marks m = mark(buf + i);
 
-		if ((m.lf ^ (m.cr << 1 | after_cr)) | m.nul | (m.dot & (m.lf << 1 | at_line)))
+		if ((m.lf ^ (m.cr << 1 | after_cr)) | m.nul |
+		    (m.dot & dots & (m.lf << 1 | at_line)))
 			break;
 		after_cr = m.cr >> (BLOCK - 1);
 		at_line = m.lf >> (BLOCK - 1);
@@ -101,7 +105,8 @@ static void skip_blocks(uint8_t *state, const char *buf, size_t len, struct eod_
 	i -= after_cr;
 	run->content += i - run->len;
 	run->len = i;
-	*state = at_line ? EOD_LINE : EOD_TEXT;
+	if (*state != EOD_RAW)
+		*state = at_line ? EOD_LINE : EOD_TEXT;
 }
 #else
 static void skip_blocks(uint8_t *state, const char *buf, size_t len, struct eod_run *run)

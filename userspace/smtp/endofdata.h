@@ -19,6 +19,7 @@ enum eod_state {
 	EOD_LINE, /* first byte of a line */
 	EOD_DOT,  /* after a dot that is the first byte of a line */
 	EOD_TEXT, /* elsewhere */
+	EOD_RAW,  /* in a chunk (RFC 3030): a dot is like any other byte, nothing ends it */
 };
 
 enum eod_verdict {

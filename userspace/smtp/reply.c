@@ -57,7 +57,8 @@ static const struct smtp_reply_row rows[REPLY_MAX] = {
 	[REPLY_BAD_HELO] = {501, "5.5.4", "Say a domain name or an address literal",
 			    "HELO or EHLO with anything else"},
 	[REPLY_SEQUENCE] = {503, "5.5.1", "Bad sequence of commands",
-			    "MAIL before EHLO or within a transaction, RCPT or DATA before MAIL"},
+			    "MAIL before EHLO or within a transaction, RCPT, DATA or BDAT before "
+			    "MAIL, DATA among chunks, a chunk after one that failed"},
 	[REPLY_BAD_PARAM] = {555, "5.5.4", "Parameter not recognized or not implemented",
 			     "a parameter of MAIL or RCPT that was not offered, any after HELO, "
 			     "or one of DSN that the mail server has lost since EHLO"},
@@ -78,11 +79,20 @@ static const struct smtp_reply_row rows[REPLY_MAX] = {
 		{452, "4.5.3", "Too many recipients, send the rest in another transaction",
 		 "RCPT beyond the limit of a transaction, a second one from the null sender"},
 	[REPLY_TOO_BIG] = {552, "5.3.4", "Message too big",
-			   "SIZE beyond the limit, or the end of a message that was"},
+			   "SIZE beyond the limit, the end of a message that was, or of the chunk "
+			   "that made it so"},
 	[REPLY_BARE_BYTE] = {550, "5.6.11", "Message refused: bare CR, bare LF or NUL in it",
-			     "the end of a message with such a byte"},
+			     "the end of a message or of a chunk with such a byte"},
+	[REPLY_CHUNK_OK] = {250, "2.0.0", "Ok, go on",
+			    "BDAT without bytes for the mail server, not the last one"},
+	[REPLY_BAD_CHUNK] = {501, "5.5.4", "Size of the chunk not understood, closing",
+			     "BDAT without a size that can be read, or with more behind it than "
+			     "LAST"},
+	[REPLY_NO_CHUNKING] = {451, "4.3.5",
+			       "The mail server takes no chunks now, please retry ({contact})",
+			       "BDAT, the mail server has lost CHUNKING since EHLO"},
 	[REPLY_NO_VALID_RECIPIENTS] = {554, "5.5.1", "No valid recipients",
-				       "DATA without an accepted recipient"},
+				       "DATA or BDAT without an accepted recipient"},
 	[REPLY_BACKEND_DOWN] = {451, "4.4.1", "Mail server not reachable, please retry ({contact})",
 				"the mail server could not be reached or did not greet"},
 	[REPLY_BACKEND_LOST] = {451, "4.4.2",

@@ -1,25 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The SMTP server's state machine. `moves` says what each verb does in each state in which commands
- * are read, `intakes` what bytes are in each state; enter() is the only place where the state
- * changes.
+ * are read, `intakes` what bytes are in each state; machine_enter() is the only place where the
+ * state changes.
  */
 #include <string.h>
 #include <strings.h>
 
-#include "command.h"
 #include "ehlo.h"
 #include "endofdata.h"
+#include "machine.h"
 #include "params.h"
 
-/* One call of smtp_input, on its way through the machine. */
-struct turn {
-	struct smtp *s;
-	const struct smtp_conf *c;
-	struct command cmd;
-	struct smtp_out *out;
-	struct smtp_step *step;
-};
+#define CHUNK_FREE 512 /* bytes from which a chunk is no command that limit commands counts */
 
 static void path_clear(struct smtp_path *p)
 {
@@ -28,13 +21,14 @@ static void path_clear(struct smtp_path *p)
 	p->text[0] = '\0';
 }
 
-static void enter(struct smtp *s, enum smtp_state state)
+void machine_enter(struct smtp *s, enum smtp_state state)
 {
 	if (state == SMTP_READY) {
 		s->recipients = s->asked = 0;
 		s->size = s->received = 0;
 		s->body = SMTP_7BIT;
-		s->utf8 = false;
+		s->utf8 = s->last = s->kept_cr = false;
+		s->chunk = 0;
 		path_clear(&s->reverse);
 		path_clear(&s->forward);
 		s->mail_params[0] = s->rcpt_params[0] = '\0';
@@ -45,15 +39,15 @@ static void enter(struct smtp *s, enum smtp_state state)
 	s->state = state;
 }
 
-static void hang_up(struct turn *t, enum smtp_reply r)
+void machine_hang_up(struct turn *t, enum smtp_reply r)
 {
 	smtp_reply(t->out, t->c, r, NULL);
 	t->step->act = SMTP_HANGUP;
 	t->step->reply = r;
-	enter(t->s, SMTP_CLOSED);
+	machine_enter(t->s, SMTP_CLOSED);
 }
 
-static void answer_as(struct turn *t, enum smtp_reply r, enum smtp_act act)
+void machine_answer(struct turn *t, enum smtp_reply r, enum smtp_act act)
 {
 	smtp_reply(t->out, t->c, r, NULL);
 	t->step->act = act;
@@ -62,12 +56,12 @@ static void answer_as(struct turn *t, enum smtp_reply r, enum smtp_act act)
 		return;
 	t->s->errors++;
 	if (t->c->errors && t->s->errors >= t->c->errors)
-		hang_up(t, REPLY_TOO_MANY_ERRORS);
+		machine_hang_up(t, REPLY_TOO_MANY_ERRORS);
 }
 
 static void answer(struct turn *t, enum smtp_reply r)
 {
-	answer_as(t, r, SMTP_REPLIED);
+	machine_answer(t, r, SMTP_REPLIED);
 }
 
 /* ---- what the verbs do ---- */
@@ -85,7 +79,7 @@ static void unknown(struct turn *t)
 static void not_smtp(struct turn *t)
 {
 	if (t->c->only_smtp)
-		hang_up(t, REPLY_NOT_SMTP);
+		machine_hang_up(t, REPLY_NOT_SMTP);
 	else
 		answer(t, REPLY_UNKNOWN);
 }
@@ -112,8 +106,8 @@ static void greet(struct turn *t)
 	s->helo[t->cmd.arg_len] = '\0';
 	s->esmtp = t->cmd.verb == VERB_EHLO;
 	s->offered = s->esmtp ? ehlo_offered(t->c) : 0;
-	enter(s, SMTP_READY);
-	answer_as(t, s->esmtp ? REPLY_EHLO : REPLY_HELO, act);
+	machine_enter(s, SMTP_READY);
+	machine_answer(t, s->esmtp ? REPLY_EHLO : REPLY_HELO, act);
 }
 
 static void reset(struct turn *t)
@@ -121,8 +115,8 @@ static void reset(struct turn *t)
 	enum smtp_act act = t->s->state >= SMTP_MAIL ? SMTP_RESET : SMTP_REPLIED;
 
 	if (act == SMTP_RESET)
-		enter(t->s, SMTP_READY);
-	answer_as(t, REPLY_OK, act);
+		machine_enter(t->s, SMTP_READY);
+	machine_answer(t, REPLY_OK, act);
 }
 
 /*
@@ -168,7 +162,7 @@ static void mail(struct turn *t)
 	s->body = params.body;
 	s->utf8 = params.utf8;
 	memcpy(s->mail_params, params.text, sizeof(s->mail_params));
-	enter(s, SMTP_MAIL);
+	machine_enter(s, SMTP_MAIL);
 	answer(t, REPLY_MAIL_OK);
 }
 
@@ -227,6 +221,63 @@ static void data_for_nobody(struct turn *t)
 	answer(t, REPLY_NO_VALID_RECIPIENTS);
 }
 
+/* A chunk's size is known with its command: one that can't be used is passed over. */
+static void pass_over(struct turn *t, enum smtp_reply r, enum smtp_state back)
+{
+	t->s->discard = (uint8_t)r;
+	t->s->back = (uint8_t)back;
+	machine_enter(t->s, SMTP_CHUNK_DISCARD);
+	t->step->act = SMTP_REPLIED;
+}
+
+/* False: answered. */
+static bool chunk_size(struct turn *t)
+{
+	struct smtp *s = t->s;
+
+	if (!(s->offered & ehlo_bit(EHLO_CHUNKING))) {
+		foreign(t);
+		return false;
+	}
+	if (!command_chunk(&t->cmd, &s->chunk, &s->last)) {
+		/* Where the chunk ends nobody knows, and its bytes are no commands. */
+		machine_hang_up(t, REPLY_BAD_CHUNK);
+		return false;
+	}
+	return true;
+}
+
+static void chunk_untimely(struct turn *t)
+{
+	if (chunk_size(t))
+		pass_over(t, REPLY_SEQUENCE, t->s->state);
+}
+
+static void chunk_for_nobody(struct turn *t)
+{
+	if (chunk_size(t))
+		pass_over(t, REPLY_NO_VALID_RECIPIENTS, t->s->state);
+}
+
+static void chunk(struct turn *t)
+{
+	struct smtp *s = t->s;
+
+	if (!chunk_size(t))
+		return;
+	if (t->c->message &&
+	    (s->received > t->c->message || s->chunk > t->c->message - s->received)) {
+		pass_over(t, REPLY_TOO_BIG, SMTP_READY);
+		t->step->act = SMTP_TEXT_BAD;
+		return;
+	}
+	/* A message may have any number of them, if they carry something. */
+	if (s->commands && (s->chunk >= CHUNK_FREE || s->last))
+		s->commands--;
+	machine_enter(s, SMTP_CHUNK);
+	t->step->act = SMTP_ASK_CHUNK;
+}
+
 static void noop(struct turn *t)
 {
 	answer(t, REPLY_OK);
@@ -249,27 +300,29 @@ static void help(struct turn *t)
 
 static void quit(struct turn *t)
 {
-	hang_up(t, REPLY_BYE);
+	machine_hang_up(t, REPLY_BYE);
 }
 
 typedef void (*move_fn)(struct turn *t);
 
-static const move_fn moves[VERB_MAX][SMTP_RCPT + 1] = {
-	/*               START     READY     MAIL             RCPT */
-	[VERB_HELO] = {greet, greet, greet, greet},
-	[VERB_EHLO] = {greet, greet, greet, greet},
-	[VERB_MAIL] = {sequence, mail, sequence, sequence},
-	[VERB_RCPT] = {sequence, sequence, rcpt, rcpt},
-	[VERB_DATA] = {sequence, sequence, data_for_nobody, data},
-	[VERB_STARTTLS] = {starttls_untimely, starttls, starttls_untimely, starttls_untimely},
-	[VERB_RSET] = {reset, reset, reset, reset},
-	[VERB_NOOP] = {noop, noop, noop, noop},
-	[VERB_VRFY] = {vrfy, vrfy, vrfy, vrfy},
-	[VERB_HELP] = {help, help, help, help},
-	[VERB_QUIT] = {quit, quit, quit, quit},
-	[VERB_FOREIGN] = {foreign, foreign, foreign, foreign},
-	[VERB_NOT_SMTP] = {not_smtp, not_smtp, not_smtp, not_smtp},
-	[VERB_UNKNOWN] = {unknown, unknown, unknown, unknown},
+static const move_fn moves[VERB_MAX][SMTP_CHUNKS + 1] = {
+	/*               START     READY     MAIL             RCPT  CHUNKS */
+	[VERB_HELO] = {greet, greet, greet, greet, greet},
+	[VERB_EHLO] = {greet, greet, greet, greet, greet},
+	[VERB_MAIL] = {sequence, mail, sequence, sequence, sequence},
+	[VERB_RCPT] = {sequence, sequence, rcpt, rcpt, sequence},
+	[VERB_DATA] = {sequence, sequence, data_for_nobody, data, sequence},
+	[VERB_BDAT] = {chunk_untimely, chunk_untimely, chunk_for_nobody, chunk, chunk},
+	[VERB_STARTTLS] = {starttls_untimely, starttls, starttls_untimely, starttls_untimely,
+			   starttls_untimely},
+	[VERB_RSET] = {reset, reset, reset, reset, reset},
+	[VERB_NOOP] = {noop, noop, noop, noop, noop},
+	[VERB_VRFY] = {vrfy, vrfy, vrfy, vrfy, vrfy},
+	[VERB_HELP] = {help, help, help, help, help},
+	[VERB_QUIT] = {quit, quit, quit, quit, quit},
+	[VERB_FOREIGN] = {foreign, foreign, foreign, foreign, foreign},
+	[VERB_NOT_SMTP] = {not_smtp, not_smtp, not_smtp, not_smtp, not_smtp},
+	[VERB_UNKNOWN] = {unknown, unknown, unknown, unknown, unknown},
 };
 
 /* ---- what bytes are, by state ---- */
@@ -312,72 +365,14 @@ static size_t take_line(struct turn *t, const char *buf, size_t len)
 	if (hello)
 		t->step->verb = VERB_NOT_SMTP;
 	if (t->c->commands && ++s->commands > t->c->commands)
-		hang_up(t, REPLY_TOO_MANY_COMMANDS);
+		machine_hang_up(t, REPLY_TOO_MANY_COMMANDS);
 	else if (hello && t->c->only_smtp)
-		hang_up(t, REPLY_NOT_SMTP);
+		machine_hang_up(t, REPLY_NOT_SMTP);
 	else if (kind == LINE_WHOLE)
 		obey(t, buf, line - 2);
 	else
 		answer(t, kind == LINE_LONG ? REPLY_LINE_TOO_LONG : REPLY_BAD_LINE);
 	return skipped + line;
-}
-
-static void refuse_text(struct turn *t, enum smtp_reply r)
-{
-	t->step->act = SMTP_TEXT_BAD;
-	t->step->reply = r;
-	t->s->discard = r;
-	enter(t->s, SMTP_DISCARD);
-}
-
-static size_t take_text(struct turn *t, const char *buf, size_t len)
-{
-	struct smtp *s = t->s;
-	struct eod_run run;
-	enum eod_verdict verdict = eod_scan(&s->eod, buf, len, &run);
-
-	if (verdict == EOD_BAD && run.len == 0) {
-		s->eod = EOD_TEXT;
-		refuse_text(t, REPLY_BARE_BYTE);
-		return 1;
-	}
-	if (run.len == 0)
-		return 0;
-	s->received += run.content;
-	if (t->c->message && s->received > t->c->message) {
-		refuse_text(t, REPLY_TOO_BIG);
-		if (verdict != EOD_END)
-			return run.len;
-		/* The end has its own step, which brings the reply. */
-		s->eod = EOD_LINE;
-		return run.len - strlen(".\r\n");
-	}
-	t->step->act = verdict == EOD_END ? SMTP_TEXT_END : SMTP_TEXT;
-	t->step->data = buf;
-	t->step->len = run.len;
-	return run.len;
-}
-
-static size_t discard_text(struct turn *t, const char *buf, size_t len)
-{
-	struct smtp *s = t->s;
-	enum eod_verdict verdict;
-	struct eod_run run;
-	size_t taken = 0;
-
-	do {
-		verdict = eod_scan(&s->eod, buf + taken, len - taken, &run);
-		taken += run.len;
-		if (verdict == EOD_BAD) {
-			s->eod = EOD_TEXT;
-			taken++;
-		}
-	} while (verdict == EOD_BAD);
-	if (verdict == EOD_END) {
-		enter(s, SMTP_READY);
-		answer_as(t, s->discard, SMTP_RESET);
-	}
-	return taken;
 }
 
 static size_t take_nothing(struct turn *t, const char *buf, size_t len)
@@ -389,8 +384,15 @@ static size_t take_nothing(struct turn *t, const char *buf, size_t len)
 typedef size_t (*intake_fn)(struct turn *t, const char *buf, size_t len);
 
 static const intake_fn intakes[SMTP_STATE_MAX] = {
-	[SMTP_START] = take_line,     [SMTP_READY] = take_line, [SMTP_MAIL] = take_line,
-	[SMTP_RCPT] = take_line,      [SMTP_BODY] = take_text,  [SMTP_DISCARD] = discard_text,
+	[SMTP_START] = take_line,
+	[SMTP_READY] = take_line,
+	[SMTP_MAIL] = take_line,
+	[SMTP_RCPT] = take_line,
+	[SMTP_CHUNKS] = take_line,
+	[SMTP_BODY] = text_take,
+	[SMTP_DISCARD] = text_discard,
+	[SMTP_CHUNK] = text_chunk,
+	[SMTP_CHUNK_DISCARD] = text_chunk_discard,
 	[SMTP_CLOSED] = take_nothing,
 };
 
@@ -418,24 +420,48 @@ void smtp_rcpt_done(struct smtp *s, bool accepted)
 	if (!accepted)
 		return;
 	s->recipients++;
-	enter(s, SMTP_RCPT);
+	machine_enter(s, SMTP_RCPT);
+}
+
+/* The rest of a chunk whose answer is given. */
+static void pass_over_silently(struct smtp *s)
+{
+	s->discard = REPLY_MAX;
+	s->back = SMTP_READY;
+	machine_enter(s, s->chunk ? SMTP_CHUNK_DISCARD : SMTP_READY);
 }
 
 void smtp_data_done(struct smtp *s, bool accepted)
 {
+	if (s->state == SMTP_CHUNK && !accepted)
+		pass_over_silently(s);
+	else if (accepted)
+		machine_enter(s, SMTP_BODY);
+}
+
+void smtp_chunk_done(struct smtp *s, bool accepted)
+{
 	if (accepted)
-		enter(s, SMTP_BODY);
+		machine_enter(s, SMTP_CHUNKS);
+	else
+		pass_over_silently(s);
 }
 
 void smtp_text_done(struct smtp *s)
 {
-	enter(s, SMTP_READY);
+	machine_enter(s, SMTP_READY);
 }
 
 void smtp_text_fail(struct smtp *s, enum smtp_reply reply)
 {
-	if (s->state != SMTP_BODY)
+	if (s->state != SMTP_BODY && s->state != SMTP_CHUNK)
 		return;
 	s->discard = (uint8_t)reply;
-	enter(s, SMTP_DISCARD);
+	s->back = SMTP_READY;
+	machine_enter(s, s->state == SMTP_BODY ? SMTP_DISCARD : SMTP_CHUNK_DISCARD);
+}
+
+bool smtp_due(const struct smtp *s)
+{
+	return s->state == SMTP_CHUNK_DISCARD && !s->chunk;
 }

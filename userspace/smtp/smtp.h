@@ -14,6 +14,10 @@
  * error (500 5.5.2, at once; what follows up to the next CRLF is dropped with it, so that one line
  * gets one reply); in a message it refuses the message (550 5.6.11) and the byte never reaches the
  * caller's step. Only CRLF "." CRLF ends a message.
+ *
+ * A message in chunks (BDAT, RFC 3030) is held to the same: a CR that ends a chunk is kept until
+ * the next one shows what follows it. A chunk that can't be used is read to its end all the same,
+ * so that its bytes are never taken for commands; where its size can't be read, the session ends.
  */
 #ifndef SMTP_SMTP_H
 #define SMTP_SMTP_H
@@ -29,12 +33,15 @@
 #define SMTP_REPLY_MAX 1024 /* longest reply of our own, EHLO included */
 
 enum smtp_state {
-	SMTP_START,   /* banner sent, no EHLO yet */
-	SMTP_READY,   /* greeted, no transaction */
-	SMTP_MAIL,    /* reverse-path accepted */
-	SMTP_RCPT,    /* at least one forward-path accepted */
-	SMTP_BODY,    /* message bytes */
-	SMTP_DISCARD, /* message bytes that nobody will get; the reply at the end is set */
+	SMTP_START,         /* banner sent, no EHLO yet */
+	SMTP_READY,         /* greeted, no transaction */
+	SMTP_MAIL,          /* reverse-path accepted */
+	SMTP_RCPT,          /* at least one forward-path accepted */
+	SMTP_CHUNKS,        /* between two chunks of a message (RFC 3030) */
+	SMTP_BODY,          /* message bytes */
+	SMTP_DISCARD,       /* message bytes that nobody will get; the reply at the end is set */
+	SMTP_CHUNK,         /* bytes of a chunk */
+	SMTP_CHUNK_DISCARD, /* bytes of a chunk that nobody will get */
 	SMTP_CLOSED,
 	SMTP_STATE_MAX
 };
@@ -54,6 +61,7 @@ enum smtp_offer {
 	SMTP_OFFER_8BITMIME = 1 << 0, /* RFC 6152 */
 	SMTP_OFFER_SMTPUTF8 = 1 << 1, /* RFC 6531 */
 	SMTP_OFFER_DSN = 1 << 2,      /* RFC 3461 */
+	SMTP_OFFER_CHUNKING = 1 << 3, /* RFC 3030, without BINARYMIME */
 };
 
 struct smtp_conf {
@@ -85,16 +93,20 @@ enum smtp_body { SMTP_7BIT, SMTP_8BITMIME };
 struct smtp {
 	uint8_t state; /* enum smtp_state */
 	bool esmtp;
-	bool skip_line;   /* inside a line that was refused before its end */
-	uint8_t eod;      /* state of the end-of-data scanner */
-	uint8_t discard;  /* enum smtp_reply to give at the end of SMTP_DISCARD */
-	uint8_t body;     /* enum smtp_body */
-	bool utf8;        /* MAIL had SMTPUTF8 */
+	bool skip_line;  /* inside a line that was refused before its end */
+	uint8_t eod;     /* state of the end-of-data scanner */
+	uint8_t discard; /* enum smtp_reply to give at the end of a DISCARD; REPLY_MAX: was given */
+	uint8_t back;    /* enum smtp_state after SMTP_CHUNK_DISCARD */
+	bool last;       /* the chunk at hand is the last one */
+	bool kept_cr;    /* the chunk before ended with a CR */
+	uint8_t body;    /* enum smtp_body */
+	bool utf8;       /* MAIL had SMTPUTF8 */
 	uint32_t offered; /* extensions since the last EHLO, a bit for each enum ehlo_keyword */
 	uint32_t errors;
 	uint32_t commands;
 	uint32_t recipients; /* accepted in this transaction */
 	uint32_t asked;      /* RCPT commands of this transaction that were asked about */
+	uint64_t chunk;      /* bytes of the chunk at hand that are still to come */
 	uint64_t size;       /* SIZE= of MAIL, 0: none */
 	uint64_t received;   /* message bytes so far, as RFC 1870 counts: without stuffed dots */
 	struct smtp_path reverse;
@@ -109,10 +121,15 @@ enum smtp_act {
 	SMTP_REPLIED,   /* answered; go on with the rest */
 	SMTP_ASK_RCPT,  /* decide s->forward, then reply and smtp_rcpt_done */
 	SMTP_ASK_DATA,  /* DATA with accepted recipients: reply and smtp_data_done */
+	SMTP_ASK_CHUNK, /* BDAT with accepted recipients: a chunk comes; smtp_data_done(false), and
+			   the reply, when it is not to be had */
 	SMTP_ASK_TLS,   /* STARTTLS: reply; after REPLY_TLS_READY everything that follows is TLS,
 			   what came with the command is discarded, and smtp_tls_done ends it */
 	SMTP_TEXT,      /* step.data are message bytes, fit for the backend as they are */
-	SMTP_TEXT_END,  /* the last piece, CRLF "." CRLF included: reply and smtp_text_done */
+	SMTP_TEXT_END,  /* the last piece, CRLF "." CRLF included unless it comes in chunks: reply
+			   and smtp_text_done */
+	SMTP_CHUNK_END, /* the last piece of a chunk, not of the message: reply and
+			   smtp_chunk_done */
 	SMTP_TEXT_BAD,  /* message refused: drop the backend's copy; the reply and SMTP_RESET come
 			   by themselves at its end */
 	SMTP_RESET,     /* answered; a transaction (MAIL at least) was dropped */
@@ -125,6 +142,7 @@ enum smtp_verb {
 	VERB_MAIL,
 	VERB_RCPT,
 	VERB_DATA,
+	VERB_BDAT,
 	VERB_STARTTLS,
 	VERB_RSET,
 	VERB_NOOP,
@@ -141,6 +159,7 @@ struct smtp_step {
 	enum smtp_act act;
 	const char *data; /* points into the caller's bytes */
 	size_t len;
+	bool cr;   /* a CR that was kept goes in front of data */
 	int verb;  /* enum smtp_verb of the command, for log and counters; -1: none */
 	int reply; /* enum smtp_reply of the machine's (last) reply in out, or of the one to come
 		      after SMTP_TEXT_BAD; -1: none */
@@ -181,6 +200,9 @@ enum smtp_reply {
 	REPLY_TOO_MANY_RECIPIENTS, /* 452 4.5.3 */
 	REPLY_TOO_BIG,             /* 552 5.3.4 */
 	REPLY_BARE_BYTE,           /* 550 5.6.11 */
+	REPLY_CHUNK_OK,            /* 250 2.0.0 */
+	REPLY_BAD_CHUNK,           /* 501 5.5.4, then the connection is closed */
+	REPLY_NO_CHUNKING,         /* 451 4.3.5 */
 	REPLY_NO_VALID_RECIPIENTS, /* 554 5.5.1 */
 	REPLY_BACKEND_DOWN,        /* 451 4.4.1 */
 	REPLY_BACKEND_LOST,        /* 451 4.4.2 */
@@ -218,6 +240,11 @@ size_t smtp_input(struct smtp *s, const struct smtp_conf *c, const char *buf, si
 void smtp_rcpt_done(struct smtp *s, bool accepted);
 void smtp_data_done(struct smtp *s, bool accepted); /* true: 354 was sent */
 void smtp_text_done(struct smtp *s);                /* end of data was answered: back to READY */
+/* A chunk was answered. false: the message is over, and with it the transaction; the rest of the
+ * chunk is read without another reply. */
+void smtp_chunk_done(struct smtp *s, bool accepted);
+/* Whether smtp_input has something to do without another byte. */
+bool smtp_due(const struct smtp *s);
 /* The handshake is over: what the client said in the clear is forgotten (RFC 3207 4.2). */
 void smtp_tls_done(struct smtp *s);
 /* The message can't be delivered any more: the rest is discarded and `reply` given at its end,

@@ -524,6 +524,47 @@ static void the_longest_envelope_fits(void **state)
 	assert_int_equal(out.len, strlen("MAIL FROM:<> \r\n") + 254 + 255);
 }
 
+static void chunks_are_answered_one_by_one(void **state)
+{
+	static const struct {
+		bool last;
+		const char *command, *reply;
+		enum upstream_act act;
+		enum upstream_state next;
+	} rows[] = {
+		{false, "BDAT 5\r\n", "250 ok\r\n", UPSTREAM_REPLY_READY, UP_IDLE},
+		{false, "BDAT 5\r\n", "452 no\r\n", UPSTREAM_REPLY_READY, UP_IDLE},
+		{false, "BDAT 5\r\n", "354 go\r\n", UPSTREAM_FAIL, UP_BROKEN},
+		{false, "BDAT 5\r\n", "421 bye\r\n", UPSTREAM_REPLY_READY, UP_BROKEN},
+		{true, "BDAT 5 LAST\r\n", "250 ok\r\n", UPSTREAM_REPLY_READY, UP_IDLE},
+		{true, "BDAT 5 LAST\r\n", "554 no\r\n", UPSTREAM_REPLY_READY, UP_IDLE},
+		{true, "BDAT 5 LAST\r\n", "354 go\r\n", UPSTREAM_FAIL, UP_BROKEN},
+		{true, "BDAT 5 LAST\r\n", "what\r\n", UPSTREAM_FAIL, UP_BROKEN},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct upstream_client c = {.our_name = "gate"};
+		char command[UPSTREAM_CHUNK];
+		static struct upstream u;
+		struct upstream_out out;
+		enum upstream_act act;
+
+		upstream_init(&u);
+		u.state = UP_IDLE;
+		assert_false(upstream_in_text(&u));
+		assert_int_equal(upstream_chunk(&u, command, 5, rows[i].last),
+				 strlen(rows[i].command));
+		assert_string_equal(command, rows[i].command);
+		assert_true(upstream_in_text(&u));
+		assert_int_equal(u.state, rows[i].last ? UP_TEXT_END : UP_COMMAND);
+		upstream_input(&u, &c, rows[i].reply, strlen(rows[i].reply), &out, &act);
+		assert_int_equal(act, rows[i].act);
+		assert_int_equal(u.state, rows[i].next);
+		assert_false(upstream_in_text(&u));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -539,6 +580,7 @@ int main(void)
 		cmocka_unit_test(a_reply_without_end_breaks_it),
 		cmocka_unit_test(nothing_read_is_nothing_done),
 		cmocka_unit_test(the_longest_envelope_fits),
+		cmocka_unit_test(chunks_are_answered_one_by_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,9 +5,12 @@
  *
  *   S: a reply line               A: rcpt PATH [PARAMS]   A: data PATH [PARAMS]
  *   A: tls (from then on it is active)
- *   B: a line of a whole message  A: bad   A: reset   A: hangup
+ *   A: chunk PATH [PARAMS] for the first one   A: chunked N, what is taken in so far
+ *   B: a line of a whole message, or all of a chunked one with \r and \n   A: bad   A: reset   A:
+ * hangup
  *
- * Recipients whose local part begins with grey, deny or no are refused (451, 554, 550 of a
+ * A chunked message whose text holds "refuse" is refused (452) with the chunk in which that is
+ * seen. Recipients whose local part begins with grey, deny or no are refused (451, 554, 550 of a
  * backend); a sender that begins with defer is refused at DATA, with lost its message fails after
  * the 354.
  */
@@ -30,6 +33,7 @@ struct host {
 	size_t in_len, in_cap;
 	char body[HOST_INPUT];
 	size_t body_len;
+	bool chunked;
 	char record[HOST_RECORD];
 	size_t record_len;
 	enum smtp_act last_act;
@@ -134,8 +138,67 @@ static inline void host_text(struct host *h, const struct smtp_step *step)
 	h->body_len += step->len;
 }
 
+/* In one line: it need not end with CRLF. */
+static inline void host_chunked(struct host *h)
+{
+	char text[2 * HOST_INPUT];
+	size_t len = 0;
+
+	for (size_t i = 0; i < h->body_len; i++) {
+		char ch = h->body[i];
+
+		if (ch == '\r' || ch == '\n')
+			text[len++] = '\\';
+		text[len++] = (char)(ch == '\r' ? 'r' : ch == '\n' ? 'n' : ch);
+	}
+	host_write(h, "B", text, len);
+}
+
+static inline void host_chunk(struct host *h, struct smtp_out *out)
+{
+	bool refuse = host_local_is(&h->s.reverse, "defer");
+
+	if (h->chunked)
+		return;
+	host_ask(h, "chunk", &h->s.reverse, h->s.mail_params);
+	h->body_len = 0;
+	h->chunked = !refuse;
+	if (refuse) {
+		host_say(out, "451 4.3.0 later\r\n");
+		smtp_chunk_done(&h->s, false);
+	} else if (host_local_is(&h->s.reverse, "lost")) {
+		smtp_text_fail(&h->s, REPLY_BACKEND_LOST);
+	}
+}
+
+static inline void host_chunk_text(struct host *h, const struct smtp_step *step)
+{
+	if (step->cr)
+		h->body[h->body_len++] = '\r';
+	host_text(h, step);
+}
+
+static inline void host_chunk_end(struct host *h, struct smtp_out *out)
+{
+	bool refuse = memmem(h->body, h->body_len, "refuse", 6);
+	char text[64];
+	int len = snprintf(text, sizeof(text), "chunked %zu", h->body_len);
+
+	host_write(h, "A", text, (size_t)len);
+	host_say(out, refuse ? "452 4.3.1 no room\r\n" : "250 2.0.0 more\r\n");
+	smtp_chunk_done(&h->s, !refuse);
+	h->chunked = !refuse;
+}
+
 static inline void host_text_end(struct host *h, struct smtp_out *out)
 {
+	if (h->chunked) {
+		h->chunked = false;
+		host_chunked(h);
+		host_say(out, "250 2.0.0 queued\r\n");
+		smtp_text_done(&h->s);
+		return;
+	}
 	if (h->body_len < 3 || memcmp(h->body + h->body_len - 3, ".\r\n", 3) != 0)
 		host_write(h, "!", "no dot", 6);
 	host_lines(h, "B", h->body, h->body_len - 3);
@@ -164,18 +227,27 @@ static inline bool host_step(struct host *h)
 	case SMTP_ASK_DATA:
 		host_data(h, &out);
 		break;
+	case SMTP_ASK_CHUNK:
+		host_chunk(h, &out);
+		break;
 	case SMTP_TEXT:
-		host_text(h, &step);
+		host_chunk_text(h, &step);
+		break;
+	case SMTP_CHUNK_END:
+		host_chunk_text(h, &step);
+		host_chunk_end(h, &out);
 		break;
 	case SMTP_TEXT_END:
-		host_text(h, &step);
+		host_chunk_text(h, &step);
 		host_text_end(h, &out);
 		break;
 	case SMTP_TEXT_BAD:
 		host_write(h, "A", "bad", 3);
+		h->chunked = false;
 		break;
 	case SMTP_RESET:
 		host_write(h, "A", "reset", 5);
+		h->chunked = false;
 		break;
 	case SMTP_HANGUP:
 		host_write(h, "A", "hangup", 6);
@@ -197,7 +269,7 @@ static inline bool host_step(struct host *h)
 	if (step.act != SMTP_NEED_MORE) {
 		h->last_act = step.act;
 		h->last_reply = step.reply;
-		h->last_verb = step.verb;
+		h->last_verb = step.verb < 0 ? h->last_verb : step.verb;
 	}
 	return step.act != SMTP_NEED_MORE;
 }

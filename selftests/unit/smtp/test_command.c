@@ -119,7 +119,7 @@ static void verbs_are_split_from_their_arguments(void **state)
 		{"EHLO  a b ", VERB_EHLO, "a b"},
 		{"MAIL FROM:<a b>", VERB_MAIL, "FROM:<a b>"},
 		{"STARTTLS", VERB_STARTTLS, ""},
-		{"BDAT 5 LAST", VERB_FOREIGN, "5 LAST"},
+		{"BDAT 5 LAST", VERB_BDAT, "5 LAST"},
 		{"NOOPE", VERB_UNKNOWN, ""},
 		{"NOO", VERB_UNKNOWN, ""},
 		{"NOOP\tx", VERB_UNKNOWN, ""},
@@ -198,6 +198,51 @@ static void every_verb_has_its_name(void **state)
 	assert_string_equal(smtp_verb_name(VERB_UNKNOWN), "unknown");
 }
 
+static void sizes_of_chunks(void **state)
+{
+	static const struct {
+		const char *arg;
+		bool ok;
+		uint64_t size;
+		bool last;
+	} rows[] = {
+		{"0", true, 0, false},
+		{"0 LAST", true, 0, true},
+		{"5 last", true, 5, true},
+		{"5   LaSt", true, 5, true},
+		{"00000000000000000005", true, 5, false},
+		{"000000000000000000005", false, 0, false},
+		{"18446744073709551615", true, UINT64_MAX, false},
+		{"18446744073709551616", false, 0, false},
+		{"99999999999999999999", false, 0, false},
+		{"", false, 0, false},
+		{"LAST", false, 0, false},
+		{" LAST", false, 0, false},
+		{"-1", false, 0, false},
+		{"+1", false, 0, false},
+		{"0x10", false, 0, false},
+		{"1e3", false, 0, false},
+		{"5LAST", false, 0, false},
+		{"5 LASTS", false, 0, false},
+		{"5 LAST LAST", false, 0, false},
+		{"5 6", false, 0, false},
+		{"5\tLAST", false, 0, false},
+		{"5 FIRST", false, 0, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct command cmd = {VERB_BDAT, rows[i].arg, strlen(rows[i].arg), false};
+		uint64_t size = 77;
+		bool last = true;
+
+		if (command_chunk(&cmd, &size, &last) != rows[i].ok)
+			fail_msg("'%s'", rows[i].arg);
+		assert_int_equal(size, rows[i].ok ? rows[i].size : 77);
+		assert_int_equal(last, rows[i].ok ? rows[i].last : true);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +252,7 @@ int main(void)
 		cmocka_unit_test(verbs_are_split_from_their_arguments),
 		cmocka_unit_test(every_8_bit_byte_is_seen_and_may_stand_in_few_places),
 		cmocka_unit_test(every_verb_has_its_name),
+		cmocka_unit_test(sizes_of_chunks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,7 @@ static void only_what_the_settings_allow_is_offered(void **state)
 	(void)state;
 	assert_string_equal(ehlo_of(52428800, 0xff),
 			    "250-mx.example.net\r\n250-PIPELINING\r\n250-SIZE 52428800\r\n"
-			    "250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n"
+			    "250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250-CHUNKING\r\n"
 			    "250-ENHANCEDSTATUSCODES\r\n250 HELP\r\n");
 	assert_string_equal(ehlo_of(0, 0), "250-mx.example.net\r\n250-PIPELINING\r\n"
 					   "250-ENHANCEDSTATUSCODES\r\n250 HELP\r\n");
@@ -41,6 +41,7 @@ static void each_is_offered_by_itself(void **state)
 		{SMTP_OFFER_8BITMIME, "250-8BITMIME\r\n"},
 		{SMTP_OFFER_SMTPUTF8, "250-SMTPUTF8\r\n"},
 		{SMTP_OFFER_DSN, "250-DSN\r\n"},
+		{SMTP_OFFER_CHUNKING, "250-CHUNKING\r\n"},
 	};
 
 	(void)state;

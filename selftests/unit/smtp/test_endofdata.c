@@ -274,6 +274,45 @@ static void the_end_is_found_at_every_place_in_a_block(void **state)
 	}
 }
 
+/* In a chunk dots mean nothing and nothing ends it; what is illegal is so all the same. */
+static void in_a_chunk_dots_are_text(void **state)
+{
+	static const char *const words[] = {"\r\n.\r\n", ".", "\r\n", "..", "text ", "\r\n..\r\n"};
+	uint64_t seed = 5;
+
+	(void)state;
+	for (int round = 0; round < 2000; round++) {
+		char text[700];
+		size_t len = 0, bad;
+
+		while (len < 600) {
+			const char *word = words[random_below(&seed, 6)];
+
+			memcpy(text + len, word, strlen(word));
+			len += strlen(word);
+		}
+		bad = random_below(&seed, (uint32_t)len + 1);
+		if (bad < len)
+			text[bad] = '\0';
+		for (int portable = 0; portable < 2; portable++) {
+			uint8_t raw = EOD_RAW;
+			struct eod_run run;
+			enum eod_verdict v =
+				(portable ? eod_scan_portable : eod_scan)(&raw, text, len, &run);
+
+			assert_int_equal(raw, EOD_RAW);
+			assert_int_equal(run.content, run.len);
+			if (bad == len) {
+				assert_int_equal(v, EOD_MORE);
+				assert_int_equal(run.len, len);
+			} else {
+				assert_int_equal(v, EOD_BAD);
+				assert_true(run.len == bad || run.len == bad - 1);
+			}
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +321,7 @@ int main(void)
 		cmocka_unit_test(short_messages_exhaustively),
 		cmocka_unit_test(random_messages_agree_with_the_definition),
 		cmocka_unit_test(the_end_is_found_at_every_place_in_a_block),
+		cmocka_unit_test(in_a_chunk_dots_are_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

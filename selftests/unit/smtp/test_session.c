@@ -21,11 +21,13 @@ static struct host *host_new(void)
 static struct host *host_in(enum smtp_state state)
 {
 	static const char *const way[] = {"EHLO c", "MAIL FROM:<a@b.example>",
-					  "RCPT TO:<x@y.example>"};
+					  "RCPT TO:<x@y.example>", "BDAT 2\r\nhi"};
 	struct host *h = host_new();
 
+	h->c.offers |= SMTP_OFFER_CHUNKING;
+
 	for (int i = 0; i < (int)state; i++)
-		host_line(h, way[i]);
+		host_feed(h, way[i], strlen(way[i])), host_feed(h, "\r\n", i < SMTP_RCPT ? 2 : 0);
 	assert_int_equal(h->s.state, state);
 	h->record_len = 0;
 	return h;
@@ -36,6 +38,7 @@ static struct host *host_in(enum smtp_state state)
 static void every_verb_in_every_state(void **state)
 {
 	enum { START = SMTP_START, READY = SMTP_READY, MAIL = SMTP_MAIL, RCPT = SMTP_RCPT };
+	enum { CHUNKS = SMTP_CHUNKS };
 	enum { SAME = -1, CLOSED = SMTP_CLOSED, BODY = SMTP_BODY };
 	static const struct {
 		const char *line;
@@ -44,12 +47,13 @@ static void every_verb_in_every_state(void **state)
 			int code;
 			enum smtp_act act;
 			int next;
-		} in[4];
+		} in[5];
 	} rows[] = {
 		{"HELO c",
 		 VERB_HELO,
 		 {{250, SMTP_REPLIED, READY},
 		  {250, SMTP_REPLIED, SAME},
+		  {250, SMTP_RESET, READY},
 		  {250, SMTP_RESET, READY},
 		  {250, SMTP_RESET, READY}}},
 		{"EHLO c",
@@ -57,10 +61,12 @@ static void every_verb_in_every_state(void **state)
 		 {{250, SMTP_REPLIED, READY},
 		  {250, SMTP_REPLIED, SAME},
 		  {250, SMTP_RESET, READY},
+		  {250, SMTP_RESET, READY},
 		  {250, SMTP_RESET, READY}}},
 		{"EHLO",
 		 VERB_EHLO,
 		 {{501, SMTP_REPLIED, SAME},
+		  {501, SMTP_REPLIED, SAME},
 		  {501, SMTP_REPLIED, SAME},
 		  {501, SMTP_REPLIED, SAME},
 		  {501, SMTP_REPLIED, SAME}}},
@@ -69,34 +75,61 @@ static void every_verb_in_every_state(void **state)
 		 {{503, SMTP_REPLIED, SAME},
 		  {250, SMTP_REPLIED, MAIL},
 		  {503, SMTP_REPLIED, SAME},
+		  {503, SMTP_REPLIED, SAME},
 		  {503, SMTP_REPLIED, SAME}}},
 		{"RCPT TO:<z@y.example>",
 		 VERB_RCPT,
 		 {{503, SMTP_REPLIED, SAME},
 		  {503, SMTP_REPLIED, SAME},
 		  {250, SMTP_ASK_RCPT, RCPT},
-		  {250, SMTP_ASK_RCPT, SAME}}},
+		  {250, SMTP_ASK_RCPT, SAME},
+		  {503, SMTP_REPLIED, SAME}}},
 		{"RCPT TO:<no@y.example>",
 		 VERB_RCPT,
 		 {{503, SMTP_REPLIED, SAME},
 		  {503, SMTP_REPLIED, SAME},
 		  {550, SMTP_ASK_RCPT, SAME},
-		  {550, SMTP_ASK_RCPT, SAME}}},
+		  {550, SMTP_ASK_RCPT, SAME},
+		  {503, SMTP_REPLIED, SAME}}},
 		{"DATA",
 		 VERB_DATA,
 		 {{503, SMTP_REPLIED, SAME},
 		  {503, SMTP_REPLIED, SAME},
 		  {554, SMTP_REPLIED, SAME},
-		  {354, SMTP_ASK_DATA, BODY}}},
+		  {354, SMTP_ASK_DATA, BODY},
+		  {503, SMTP_REPLIED, SAME}}},
+		{"BDAT 0",
+		 VERB_BDAT,
+		 {{502, SMTP_REPLIED, SAME},
+		  {503, SMTP_RESET, SAME},
+		  {554, SMTP_REPLIED, SAME},
+		  {250, SMTP_CHUNK_END, CHUNKS},
+		  {250, SMTP_CHUNK_END, SAME}}},
+		{"BDAT 0 LAST",
+		 VERB_BDAT,
+		 {{502, SMTP_REPLIED, SAME},
+		  {503, SMTP_RESET, SAME},
+		  {554, SMTP_REPLIED, SAME},
+		  {250, SMTP_TEXT_END, READY},
+		  {250, SMTP_TEXT_END, READY}}},
+		{"BDAT x",
+		 VERB_BDAT,
+		 {{502, SMTP_REPLIED, SAME},
+		  {501, SMTP_HANGUP, CLOSED},
+		  {501, SMTP_HANGUP, CLOSED},
+		  {501, SMTP_HANGUP, CLOSED},
+		  {501, SMTP_HANGUP, CLOSED}}},
 		{"RSET",
 		 VERB_RSET,
 		 {{250, SMTP_REPLIED, SAME},
 		  {250, SMTP_REPLIED, SAME},
 		  {250, SMTP_RESET, READY},
+		  {250, SMTP_RESET, READY},
 		  {250, SMTP_RESET, READY}}},
 		{"NOOP",
 		 VERB_NOOP,
 		 {{250, SMTP_REPLIED, SAME},
+		  {250, SMTP_REPLIED, SAME},
 		  {250, SMTP_REPLIED, SAME},
 		  {250, SMTP_REPLIED, SAME},
 		  {250, SMTP_REPLIED, SAME}}},
@@ -105,10 +138,12 @@ static void every_verb_in_every_state(void **state)
 		 {{252, SMTP_REPLIED, SAME},
 		  {252, SMTP_REPLIED, SAME},
 		  {252, SMTP_REPLIED, SAME},
+		  {252, SMTP_REPLIED, SAME},
 		  {252, SMTP_REPLIED, SAME}}},
 		{"HELP",
 		 VERB_HELP,
 		 {{214, SMTP_REPLIED, SAME},
+		  {214, SMTP_REPLIED, SAME},
 		  {214, SMTP_REPLIED, SAME},
 		  {214, SMTP_REPLIED, SAME},
 		  {214, SMTP_REPLIED, SAME}}},
@@ -117,16 +152,19 @@ static void every_verb_in_every_state(void **state)
 		 {{221, SMTP_HANGUP, CLOSED},
 		  {221, SMTP_HANGUP, CLOSED},
 		  {221, SMTP_HANGUP, CLOSED},
+		  {221, SMTP_HANGUP, CLOSED},
 		  {221, SMTP_HANGUP, CLOSED}}},
 		{"STARTTLS",
 		 VERB_STARTTLS,
 		 {{503, SMTP_REPLIED, SAME},
 		  {220, SMTP_ASK_TLS, START},
 		  {503, SMTP_REPLIED, SAME},
+		  {503, SMTP_REPLIED, SAME},
 		  {503, SMTP_REPLIED, SAME}}},
 		{"STARTTLS now",
 		 VERB_STARTTLS,
 		 {{501, SMTP_REPLIED, SAME},
+		  {501, SMTP_REPLIED, SAME},
 		  {501, SMTP_REPLIED, SAME},
 		  {501, SMTP_REPLIED, SAME},
 		  {501, SMTP_REPLIED, SAME}}},
@@ -135,10 +173,12 @@ static void every_verb_in_every_state(void **state)
 		 {{500, SMTP_REPLIED, SAME},
 		  {500, SMTP_REPLIED, SAME},
 		  {500, SMTP_REPLIED, SAME},
+		  {500, SMTP_REPLIED, SAME},
 		  {500, SMTP_REPLIED, SAME}}},
 		{"EXPN x",
 		 VERB_FOREIGN,
 		 {{502, SMTP_REPLIED, SAME},
+		  {502, SMTP_REPLIED, SAME},
 		  {502, SMTP_REPLIED, SAME},
 		  {502, SMTP_REPLIED, SAME},
 		  {502, SMTP_REPLIED, SAME}}},
@@ -147,13 +187,14 @@ static void every_verb_in_every_state(void **state)
 		 {{500, SMTP_REPLIED, SAME},
 		  {500, SMTP_REPLIED, SAME},
 		  {500, SMTP_REPLIED, SAME},
+		  {500, SMTP_REPLIED, SAME},
 		  {500, SMTP_REPLIED, SAME}}},
 	};
 	unsigned int seen = 0;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		for (int from = START; from <= RCPT; from++) {
+		for (int from = START; from <= CHUNKS; from++) {
 			struct host *h = host_in(from);
 			int next = rows[i].in[from].next == SAME ? from : rows[i].in[from].next;
 			const char *reply;
@@ -202,7 +243,7 @@ static void the_handshake_begins_anew(void **state)
 static void without_a_certificate_there_is_no_starttls(void **state)
 {
 	(void)state;
-	for (int from = SMTP_START; from <= SMTP_RCPT; from++) {
+	for (int from = SMTP_START; from <= SMTP_CHUNKS; from++) {
 		struct host *h = host_in(from);
 
 		host_line(h, "STARTTLS");
@@ -456,6 +497,9 @@ static void random_sessions_do_not_depend_on_the_cut(void **state)
 		"MAIL FROM:<lost@b.example>\r\n",
 		"..",
 		"some text",
+		"BDAT 3\r\n",
+		"BDAT 0 LAST\r\n",
+		"BDAT 9 LAST\r\n",
 		"MAIL FROM:<> SIZE=99\r\n",
 		"\xff",
 		"NOOP \t\r\n",
@@ -482,6 +526,7 @@ static void random_sessions_do_not_depend_on_the_cut(void **state)
 			if (random_below(&seed, 60) == 0)
 				text[len++] = '\0';
 		}
+		whole->c.offers = cut->c.offers = (uint8_t)random_below(&seed, 16);
 		whole->c.errors = cut->c.errors = 1 + random_below(&seed, 40);
 		whole->c.message = cut->c.message = 20 + random_below(&seed, 300);
 		cut->in_cap = cut->c.line;

@@ -119,6 +119,7 @@ static bool option_offer(struct host *h, const char *word, unsigned long value)
 		{"eightbit", SMTP_OFFER_8BITMIME},
 		{"utf8", SMTP_OFFER_SMTPUTF8},
 		{"dsn", SMTP_OFFER_DSN},
+		{"chunking", SMTP_OFFER_CHUNKING},
 	};
 
 	for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++) {
