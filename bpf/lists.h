@@ -93,23 +93,30 @@ static __always_inline struct gg_entry *find_entry(const struct gg_conf *conf, c
 	return e ? e : find_net(conf, addr, is4, now);
 }
 
-/* Whether a new connection is one of those of a learned source that the daemon is to have a look
- * at. By its address and ports, so that whoever asks, and however often, gets one answer: with SYN
- * cookies a handshake is asked about twice.
- */
-static __always_inline bool is_sampled(const struct gg_conf *conf, const struct gg_entry *e,
-				       const __u8 remote[16], __be16 remote_port, __u16 local_port)
+/* Whether a new connection is of every Nth that the daemon may have a look at. By its address and
+ * ports, so that whoever asks, and however often, gets one answer: with SYN cookies a handshake is
+ * asked about twice. */
+static __always_inline bool is_nth(const struct gg_conf *conf, const __u8 remote[16],
+				   __be16 remote_port, __u16 local_port)
 {
 	const __u32 *addr = (const __u32 *)remote;
 	__u32 every = conf->sample;
 	__u64 h;
 
-	if (!every || e->verdict != GG_ALLOW ||
-	    (e->origin != GG_BY_LEARNING && e->origin != GG_BY_CORRESPONDENT))
+	if (!every)
 		return false;
 	h = (__u64)(addr[0] ^ addr[3]) << 32 | (addr[1] ^ addr[2]);
 	h ^= conf->tarpit_key + ((__u64)remote_port << 16 | local_port);
 	return gg_index_mix(h) % every == 0;
+}
+
+/* Those are the earned ones' only. */
+static __always_inline bool is_sampled(const struct gg_conf *conf, const struct gg_entry *e,
+				       const __u8 remote[16], __be16 remote_port, __u16 local_port)
+{
+	return e->verdict == GG_ALLOW &&
+	       (e->origin == GG_BY_LEARNING || e->origin == GG_BY_CORRESPONDENT) &&
+	       is_nth(conf, remote, remote_port, local_port);
 }
 
 /* last_seen at most once a second: many CPUs may see the same source. */

@@ -53,6 +53,8 @@ static __always_inline int judge(struct __sk_buff *skb, const struct gg_conf *sw
 		facts.verdict = entry->verdict;
 		facts.action = entry->action;
 		facts.hits = entry->hits;
+		facts.sampled = p->kind == GG_KIND_NEW &&
+				is_sampled(switches, entry, p->from, p->from_port, p->to.port);
 	}
 	if (gg_asks_sockets(&facts))
 		holder = gate_holder(skb, p);
@@ -73,10 +75,12 @@ static __always_inline int judge(struct __sk_buff *skb, const struct gg_conf *sw
 		count_connection(&p->to);
 	if (facts.connected)
 		return to_daemon(skb, GG_STAT_tc_flow);
-	if (decision.route == GG_TO_DAEMON)
-		return holder == HOLDER_LISTENER && daemon_alive(switches, now)
-			       ? to_daemon(skb, GG_STAT_tc_daemon)
-			       : when_down(switches);
+	if (decision.route == GG_TO_DAEMON && holder == HOLDER_LISTENER &&
+	    daemon_alive(switches, now))
+		return to_daemon(skb, GG_STAT_tc_daemon);
+	/* A sample that nobody can take is the mail server's. */
+	if (decision.route == GG_TO_DAEMON && !facts.sampled)
+		return when_down(switches);
 	if (fresh)
 		count(GG_STAT_tc_mta);
 	return TC_ACT_UNSPEC;

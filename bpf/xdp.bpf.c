@@ -170,7 +170,10 @@ __noinline int judge(struct xdp_md *ctx, const struct packet *parsed)
 	dropped = decision.route == GG_TO_NOBODY;
 	if (dropped)
 		action = XDP_DROP;
-	else if (gateway && decision.route == GG_TO_MTA)
+	else if (gateway && decision.route == GG_TO_MTA &&
+		 !(decision.cause == GG_STAT_allow_syn &&
+		   is_nth(switches, p->from, p->from_port, p->to.port)))
+		/* of every Nth tc knows whether the daemon gets it */
 		action = forward(ctx, switches->flags & GG_CONF_MAIN_ROUTES &&
 					      daemon_alive(switches, now));
 	/* A connection that passes is marked where it is decided: in host mode with the choice of

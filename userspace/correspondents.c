@@ -203,7 +203,7 @@ bool correspondent_writes(struct daemon *d, const struct policy_conf *policy,
 			  const struct policy_evidence *e, const struct addr *src, uint32_t now)
 {
 	const char *names[POLICY_PROVEN];
-	int count = policy_proven(e, src, names);
+	int count = table_count(d->correspondents) ? policy_proven(e, src, names) : 0;
 
 	for (int i = 0; i < count; i++) {
 		uint64_t tag = policy_correspondent_tag(policy, names[i]);

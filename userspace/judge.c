@@ -338,10 +338,11 @@ static void defer(struct worker *w, struct session *s, const struct policy_decis
 	log_end(&l);
 }
 
-/* In host mode a learned source's connections reach the mail server without us, but for these. */
+/* Outside relay mode an earned source's connections reach the mail server without us, but for
+ * these. */
 static bool is_sample(const struct worker *w, const struct session *s)
 {
-	return w->config->mode == GG_MODE_HOST && verdict_earned(s->origin);
+	return w->config->mode != GG_MODE_RELAY && verdict_earned(s->origin);
 }
 
 /* Counted, remembered, logged. */

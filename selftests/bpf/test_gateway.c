@@ -348,6 +348,75 @@ static void both_programs_agree(void **state)
 	close(six);
 }
 
+/* ---- samples ---- */
+
+static void samples_of_earned_sources_are_the_daemons(void **state)
+{
+	static const char *const sources[] = {"198.51.100.77", "2001:db8:1::77"};
+	int four = listen_at(VIP4 ":25"), six = listen_at("[" VIP6 "]:25");
+	uint8_t out[1024];
+
+	(void)state;
+	fastpath_heartbeat(fp);
+	for (int origin = GG_BY_OPERATOR; origin <= GG_BY_CORRESPONDENT; origin++) {
+		const struct verdict_entry e = {.verdict = GG_ALLOW, .origin = origin};
+
+		for (size_t i = 0; i < 2; i++) {
+			const struct prefix p = room_prefix(sources[i]);
+			struct frame_spec s = {.from = sources[i],
+					       .to = i ? VIP6 : VIP4,
+					       .to_port = 25,
+					       .flags = TCP_SYN};
+			struct frame f;
+			int daemons = 0, sent = 0;
+
+			assert_int_equal(fastpath_put(fp, &p, &e), 0);
+			fastpath_set_sample(fp, 4);
+			for (int port = 1; port <= 400; port++) {
+				bool daemon, redirected;
+
+				s.from_port = (uint16_t)port;
+				build(&f, &s, 64);
+				daemon = tc_does(&s) == 'm';
+				redirected = run_xdp("gg0", &f, out) == XDP_REDIRECT;
+				/* what XDP sends on can't be sampled any more */
+				assert_false(daemon && redirected);
+				daemons += daemon;
+				sent += redirected;
+			}
+			assert_in_range(sent, 240, 360);
+			if (verdict_earned(e.origin))
+				assert_int_equal(daemons, 400 - sent);
+			else
+				assert_int_equal(daemons, 0);
+			/* never a later segment, and nobody while the daemon is away */
+			s.flags = TCP_ACK;
+			fastpath_set_sample(fp, 1);
+			assert_int_equal(tc_does(&s), 'l');
+			fastpath_set_sample(fp, 0);
+			assert_int_equal(fastpath_del(fp, &p), 0);
+		}
+	}
+	close(four);
+	close(six);
+}
+
+static void a_sample_that_nobody_takes_is_forwarded(void **state)
+{
+	static const struct frame_spec s = {SYN4("198.51.100.77")};
+	const struct verdict_entry e = {.verdict = GG_ALLOW, .origin = GG_BY_LEARNING};
+	const struct prefix p = room_prefix("198.51.100.77");
+
+	(void)state;
+	assert_int_equal(fastpath_put(fp, &p, &e), 0);
+	fastpath_set_sample(fp, 1);
+	fastpath_set_when_down(fp, false);
+	assert_int_equal(tc_does(&s), 'l');
+	fastpath_set_when_down(fp, true);
+	fastpath_set_sample(fp, 0);
+	assert_int_equal(fastpath_del(fp, &p), 0);
+}
+
 /* ---- limits, tarpit ---- */
 
 static uint32_t xdp_of(const char *interface, const struct frame_spec *s, uint8_t out[1024])
@@ -440,6 +509,8 @@ int main(void)
 		cmocka_unit_test(a_port_that_the_daemon_uses_is_not_forwarded),
 		cmocka_unit_test(errors_about_the_daemons_packets_come_home),
 		cmocka_unit_test(both_programs_agree),
+		cmocka_unit_test(samples_of_earned_sources_are_the_daemons),
+		cmocka_unit_test(a_sample_that_nobody_takes_is_forwarded),
 		cmocka_unit_test(strangers_have_limits),
 		cmocka_unit_test(the_tarpit_answers_for_the_mail_server),
 	};

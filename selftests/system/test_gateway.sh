@@ -121,6 +121,26 @@ for src in $SOURCES; do
 done
 between "XDP forwarded their packets" "$(($(counter forwarded) - ${before_n:-0}))" 20 500
 
+# ---- samples of theirs meet the daemon ----
+resample() { sample=$1 gate_conf; gg reload; }
+check "reload with sample = 1" resample 1
+for src in $SOURCES; do
+	out=$(attempt "$src" "$(server_for "$src")" new2@sender.example user3@example.net)
+	like "$src: a sample is answered by the daemon" "$out" "$DAEMON"
+	like "$src: and delivered at the first attempt" "$out" "$STORED"
+	check "$src: its decision is an observation" log_wait event=decision src="$src" verdict=observe
+done
+for src in 203.0.113.66 2001:db8:66::66; do
+	gg correspondent add $src >/dev/null
+	out=$(attempt $src "$(server_for $src)" spam@sender.example trap@example.net ":map $PIN/$(map_of $src) $src 2")
+	like "$src: a sample that hits a trap: 554" "$out" '^S: 554 5\.7\.1'
+	unlike "$src: is denied before its next SYN" "$out" '<never>|<no pin'
+	check "$src: and demoted" log_wait event=demote src=$src reason=trap
+	gg forget $src >/dev/null
+done
+check "reload with sample = 0" resample 0
+like "without samples it is Postfix again" "$(talk 192.0.2.7 "$(server_for 192.0.2.7)" QUIT)" "$POSTFIX"
+
 # ---- the narrow way behind the gate ----
 yes "A line of a large message, long enough to fill segments to the brim." | head -n 8000 >"$T/big"
 # Forgets what the path MTU was: the way to the mail server, the ways to the clients.

@@ -159,10 +159,14 @@ gate_stop; is "SIGTERM: exit code 0" $? 0
 
 mode=host listen='"0.0.0.0:10025", "[::]:10025"'
 protect="\"$GATE4:25\", \"[$GATE6]:25\", \"$LOW4:25\", \"[$LOW6]:25\""
+trap_conf="$traps  low_priority_mx = {\"$LOW4\", \"$LOW6\"}"
 gate_conf
 check "host mode: greygated starts" gate_start
 release 203.0.113.9
-like "host mode: in the first second it is no trap" "$(low 203.0.113.9)" '^S: (451|421)'
-sleep 1.2
+like "host mode: after a start it is no trap for a while" "$(low 203.0.113.9)" '^S: (451|421)'
+trap_conf+="  low_priority_pause = 0"
+gate_conf
+check "host mode: reload without that pause" gg reload
+sleep 1.1
 lows "host mode"
 gate_stop; is "SIGTERM: exit code 0" $? 0

@@ -48,8 +48,8 @@ struct fastpath_conf {
 	uint32_t new_per_source, new_per_cpu;
 	/* host and gateway mode: the events ring gets whom the protected side writes to. */
 	bool observe;
-	/* host mode: every Nth new connection of a learned source is given to the daemon; 0:
-	 * none. */
+	/* host and gateway mode: every Nth new connection of a learned source is given to the
+	 * daemon; 0: none. */
 	uint32_t sample;
 	int held_lock; /* descriptor of bpffs, locked by a predecessor that changes nothing any
 			* more, which becomes the fast path's; 0: none */
