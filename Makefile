@@ -19,12 +19,13 @@ HARDEN ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 ALL_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) $(HARDEN) -D_GNU_SOURCE -DGREYGATE_VERSION='"$(VERSION)"' \
 	-Iinclude -I$(BUILD)/bpf -MMD -MP $(EXTRA_CFLAGS)
 LDFLAGS ?= -pie -Wl,-z,relro,-z,now
-LIBS   := -lxdp -lbpf -luring -llmdb -lconfuse -ljansson -lsodium -lssl -lcrypto -lcares -lpsl -lidn2 -lpthread
+LIBS   := -lxdp -lbpf -luring -llmdb -lconfuse -ljansson -lsodium -lssl -lcrypto -lcares -lpsl -lidn2 -lpcre2-8 -lpthread
 
 # What `make deps` installs; README says what each is for.
 BUILD_DEPS := gcc make clang llvm bpftool libbpf-dev libxdp-dev liburing-dev liblmdb-dev \
-	libconfuse-dev libjansson-dev libsodium-dev libc-ares-dev libpsl-dev libidn2-dev libssl-dev linux-libc-dev libc6-dev
-TEST_DEPS  := libcmocka-dev iproute2 procps util-linux postfix postgrey swaks nftables xdp-tools tcpdump \
+	libconfuse-dev libjansson-dev libsodium-dev libc-ares-dev libpsl-dev libidn2-dev libpcre2-dev libssl-dev \
+	linux-libc-dev libc6-dev
+TEST_DEPS  := libcmocka-dev iproute2 procps util-linux postfix postgrey sqlgrey swaks nftables xdp-tools tcpdump \
 	ethtool python3 mandoc openssl sudo haproxy
 
 ROOMS   := core lists smtp proxy tls policy store fastpath loop dns relay control config replay
@@ -150,13 +151,14 @@ deb: all
 
 FUZZERS := $(patsubst selftests/fuzz/%.c,%,$(wildcard selftests/fuzz/*.c))
 FUZZ_SECONDS ?= 60
+FUZZ_CORE := userspace/core/addr.c userspace/core/utf8.c userspace/core/hash.c
 
-$(BUILD)/fuzz/%: selftests/fuzz/%.c $(wildcard userspace/smtp/*.c userspace/proxy/*.c userspace/relay/*.c userspace/lists/*.c userspace/core/addr.c userspace/core/utf8.c) \
+$(BUILD)/fuzz/%: selftests/fuzz/%.c $(wildcard userspace/smtp/*.c userspace/proxy/*.c userspace/relay/*.c userspace/lists/*.c $(FUZZ_CORE)) \
 		userspace/dns/answer.c userspace/dns/name.c $(wildcard userspace/dns/spf_*.c)
 	@mkdir -p $(@D)
 	@echo '  FUZZ $<'
 	$(Q)$(CLANG) -std=gnu11 -g -O1 -D_GNU_SOURCE -Iinclude -Iuserspace -I. \
-		-fsanitize=fuzzer,address,undefined -o $@ $^
+		-fsanitize=fuzzer,address,undefined -o $@ $^ -lpcre2-8 -lsodium
 
 # Each driver for FUZZ_SECONDS, from its corpus; what it finds is written to $(BUILD)/fuzz.
 fuzz: deps $(FUZZERS:%=$(BUILD)/fuzz/%)

@@ -113,6 +113,15 @@ static void print_network(const json_t *row, const json_t *s, uint64_t now)
 		puts("never allowed as a whole");
 }
 
+static void print_list(const json_t *row)
+{
+	char what[300];
+
+	printf("%s%s: %s%s by list %s, line %" PRIu64 "\n", format_colour('b'),
+	       format_safe(row_str(row, "what"), 0, what, sizeof(what)), row_str(row, "verdict"),
+	       format_colour('0'), row_str(row, "list"), row_num(row, "line"));
+}
+
 static void print_decision(const json_t *row)
 {
 	static const struct {
@@ -144,6 +153,9 @@ static void print_decision(const json_t *row)
 	       *row_str(row, "spf_domain") ? " for " : "",
 	       format_safe(row_str(row, "spf_domain"), 0, to, sizeof(to)),
 	       json_integer_value(json_object_get(row, "list_score")));
+	if (json_object_get(row, "list"))
+		printf("           list %s, line %" PRIu64 "\n", row_str(row, "list"),
+		       row_num(row, "line"));
 }
 
 static void print_kind(const json_t *rows, const char *kind, const json_t *s, uint64_t now)
@@ -159,6 +171,8 @@ static void print_kind(const json_t *rows, const char *kind, const json_t *s, ui
 			print_verdict(row, now);
 		else if (!strcmp(kind, "record"))
 			print_record(row, now);
+		else if (!strcmp(kind, "list"))
+			print_list(row);
 		else if (!strcmp(kind, "source"))
 			print_source(row, s, now);
 		else if (!strcmp(kind, "network"))
@@ -218,10 +232,12 @@ static void print(const json_t *rows, const json_t *s, bool ticket)
 
 	if (json_object_get(s, "mailbox")) {
 		print_mailbox(s);
+		print_kind(rows, "list", s, now);
 		return;
 	}
 	print_outcome(s);
 	print_kind(rows, "verdict", s, now);
+	print_kind(rows, "list", s, now);
 	print_kind(rows, "source", s, now);
 	print_kind(rows, "network", s, now);
 	print_kind(rows, "record", s, now);

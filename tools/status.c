@@ -106,6 +106,17 @@ static void print_verify(const json_t *verify)
 		       format_safe(json_string_value(one), 0, safe, sizeof(safe)));
 }
 
+static void print_lists(const json_t *lists)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(lists, i, one) printf(
+		"  %-10s%s: %s, %" PRIu64 " entries, %" PRIu64 " hits%s\n", i ? "" : "lists",
+		row_str(one, "name"), row_str(one, "format"), row_num(one, "entries"),
+		row_num(one, "hits"), row_num(one, "failed") ? "; not read, see problems" : "");
+}
+
 static void print_problems(const json_t *problems)
 {
 	char safe[400];
@@ -146,6 +157,7 @@ static void print_status(const json_t *s)
 	print_verify(json_object_get(s, "verify"));
 	print_kernel(json_object_get(s, "kernel"));
 	print_store(json_object_get(s, "store"));
+	print_lists(json_object_get(s, "lists"));
 	print_problems(json_object_get(s, "problems"));
 }
 
@@ -158,6 +170,17 @@ static void print_counters(const json_t *s, const struct counter_words *list, si
 	}
 }
 
+static void print_hits(const json_t *lists)
+{
+	json_t *one;
+	size_t i;
+
+	if (json_array_size(lists))
+		printf("%slists%s\n", format_colour('b'), format_colour('0'));
+	json_array_foreach(lists, i, one)
+		printf("%12" PRIu64 "  %s\n", row_num(one, "hits"), row_str(one, "name"));
+}
+
 static void print_stats(const json_t *s)
 {
 	print_counters(s, daemon_words, sizeof(daemon_words) / sizeof(daemon_words[0]));
@@ -165,6 +188,7 @@ static void print_stats(const json_t *s)
 		printf("%skernel%s\n", format_colour('b'), format_colour('0'));
 		print_counters(s, kernel_words, sizeof(kernel_words) / sizeof(kernel_words[0]));
 	}
+	print_hits(json_object_get(s, "lists"));
 }
 
 static int one_object(struct cli *cli, int argc, char **argv, void (*print)(const json_t *))

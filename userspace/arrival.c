@@ -38,7 +38,7 @@ static enum keeper enter(struct worker *w, struct session *s)
 		return KEEPER_RELIEF;
 	}
 	relief_look(w->daemon, w->config);
-	return judge_enter(w, s) ? KEEPER_NONE : KEEPER_SOURCE;
+	return headcount_enter(w, s) ? KEEPER_NONE : KEEPER_SOURCE;
 }
 
 static void note_full(struct worker *w, const struct session *s, enum keeper keeper)

@@ -78,14 +78,14 @@ int correspondent_do_del(struct control_reply *r, json_t *args, void *daemon)
 	return 0;
 }
 
-struct listing {
+struct showing {
 	struct daemon *d;
 	struct control_reply *r;
 	json_int_t count;
 	bool gone;
 };
 
-static void emit(struct listing *l, const struct correspondent *c)
+static void emit(struct showing *l, const struct correspondent *c)
 {
 	l->gone = l->gone || !control_row(l->r, row(c));
 	l->count++;
@@ -94,7 +94,7 @@ static void emit(struct listing *l, const struct correspondent *c)
 static bool on_host(const struct prefix *p, const struct verdict_entry *e, void *arg)
 {
 	struct correspondent c = {.host = true, .expires = e->expires};
-	struct listing *l = arg;
+	struct showing *l = arg;
 
 	if (e->origin == GG_BY_CORRESPONDENT && !l->gone) {
 		addr_text(&p->addr, c.name);
@@ -106,7 +106,7 @@ static bool on_host(const struct prefix *p, const struct verdict_entry *e, void 
 static bool on_domain(const struct store_item *item, void *arg)
 {
 	struct correspondent c = {.added = item->added};
-	struct listing *l = arg;
+	struct showing *l = arg;
 
 	memcpy(c.name, item->text, sizeof(item->text));
 	/* RAM has the last say. */
@@ -118,7 +118,7 @@ static bool on_domain(const struct store_item *item, void *arg)
 
 int show_correspondents(struct control_reply *r, json_t *args, void *daemon)
 {
-	struct listing l = {.d = daemon, .r = r};
+	struct showing l = {.d = daemon, .r = r};
 	int rc = 0;
 
 	(void)args;

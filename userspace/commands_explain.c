@@ -17,6 +17,7 @@ struct explain {
 	struct policy_conf policy;
 	struct addr addr; /* what it is about, once known */
 	bool have_addr;
+	char name[sizeof(((struct recent_entry *)0)->name)]; /* confirmed when it was last here */
 	uint64_t tag; /* of the ticket; 0: an address was asked for */
 	int decisions, rows;
 	bool gone;
@@ -43,6 +44,8 @@ static bool on_decision(const struct recent_entry *entry, void *arg)
 		e->addr = entry->src;
 		e->have_addr = true;
 	}
+	if (!e->name[0] && entry->name_state == NAME_CONFIRMED)
+		memcpy(e->name, entry->name, sizeof(e->name));
 	emit(e, "decision", row_decision(entry));
 	return ++e->decisions < DECISIONS && !e->gone;
 }
@@ -100,6 +103,35 @@ static bool is_exempt(const struct config *c, const struct prefix *p)
 	return false;
 }
 
+static void emit_list(struct explain *e, const char *what, const struct listing_answer *a)
+{
+	emit(e, "list",
+	     json_pack("{s:o, s:s, s:i, s:s}", "what", row_text(what), "list", a->list, "line",
+		       (int)a->line, "verdict", a->verdict == GG_ALLOW ? "allow" : "deny"));
+}
+
+/* What lists say of a client: of its address, else of its name when it was last here. known: bits
+ * of the prefix from which something else is known of it, -1: nothing is. The verdict if they have
+ * the last word, or NULL. */
+static const char *explain_lists(struct explain *e, int known)
+{
+	struct listing *l = &e->d->lists;
+	struct list_matcher *m = list_matcher_new();
+	char addr[ADDR_TEXT];
+	struct listing_answer a;
+	bool last = false;
+
+	if (listing_address(l, &e->addr, &a)) {
+		emit_list(e, addr_text(&e->addr, addr), &a);
+		last = (int)a.width > known;
+	} else if (m && e->name[0] && listing_client(l, e->name, m, &a)) {
+		emit_list(e, e->name, &a);
+		last = known < 0;
+	}
+	list_matcher_free(&m);
+	return !last ? NULL : a.verdict == GG_ALLOW ? "allow" : "deny";
+}
+
 /* What a source, or its network, has earned so far. */
 static void explain_count(struct explain *e, const char *kind, uint64_t tag, const struct prefix *p)
 {
@@ -119,11 +151,12 @@ static int explain_verdict(struct explain *e)
 	const struct config *c = atomic_load(&e->d->config);
 	char prefix[PREFIX_TEXT], addr[ADDR_TEXT];
 	const char *outcome = e->policy.mode == POLICY_ENFORCE ? "grey" : "pass";
+	const char *listed;
 	const struct reason *why;
 	struct verdict_entry v;
 	struct reasons reasons;
 	struct prefix p;
-	int rc;
+	int rc, known = -1;
 
 	addr_text(&e->addr, addr);
 	json_object_set_new(control_summary(e->r), "address", json_string(addr));
@@ -136,6 +169,7 @@ static int explain_verdict(struct explain *e)
 		     row_verdict(e->d, &p, &v, why ? why->text : NULL, why ? why->added : 0));
 		reasons_free(&reasons);
 		prefix_text(&p, prefix);
+		known = p.len;
 		outcome = v.verdict == GG_ALLOW ? "allow" : "deny";
 		if (is_exempt(c, &p))
 			mend(e, "take", prefix, " out of greylist.exempt and reload");
@@ -146,6 +180,9 @@ static int explain_verdict(struct explain *e)
 		mend(e, "greygate allow", addr, "");
 		mend(e, "greygate deny", addr, "");
 	}
+	listed = explain_lists(e, known);
+	if (listed)
+		outcome = listed;
 	p = addr_host(&e->addr);
 	explain_count(e, "source", policy_source_tag(&e->policy, &e->addr), &p);
 	p = addr_network(&e->addr);
@@ -165,8 +202,17 @@ static void explain_mailbox(struct explain *e, const char *mailbox)
 	const char *verdict = policy_recipient_exempt(mailbox)     ? "exempt"
 			      : l->greylist.mode == POLICY_ENFORCE ? "grey"
 								   : "pass";
+	struct list_matcher *m = list_matcher_new();
 	json_t *s = control_summary(e->r);
+	char canonical[POLICY_MAILBOX];
+	struct listing_answer a;
 
+	policy_canonical(mailbox, canonical, sizeof(canonical));
+	if (m && listing_recipient(&e->d->lists, canonical, m, &a)) {
+		emit_list(e, mailbox, &a);
+		verdict = "exempt";
+	}
+	list_matcher_free(&m);
 	json_object_set_new(s, "mailbox", row_text(mailbox));
 	json_object_set_new(s, "verdict", json_string(verdict));
 	json_object_set_new(s, "settings", row_settings(l));

@@ -4,7 +4,7 @@
 
 #include "commands_show.h"
 
-struct listing {
+struct showing {
 	struct daemon *d;
 	struct control_reply *r;
 	struct reasons reasons;
@@ -15,7 +15,7 @@ struct listing {
 	bool gone; /* the reader left: the rest of a walk is idle */
 };
 
-static void emit(struct listing *l, const char *kind, json_t *row)
+static void emit(struct showing *l, const char *kind, json_t *row)
 {
 	if (row && l->kind)
 		json_object_set_new(row, "kind", json_string(kind));
@@ -25,7 +25,7 @@ static void emit(struct listing *l, const char *kind, json_t *row)
 
 static bool on_verdict(const struct prefix *p, const struct verdict_entry *e, void *arg)
 {
-	struct listing *l = arg;
+	struct showing *l = arg;
 	const struct reason *why;
 
 	if (l->gone || (l->verdict && e->verdict != l->verdict) ||
@@ -38,13 +38,13 @@ static bool on_verdict(const struct prefix *p, const struct verdict_entry *e, vo
 
 static void on_record(const struct found_record *f, void *arg)
 {
-	struct listing *l = arg;
+	struct showing *l = arg;
 
 	if (!l->gone)
 		emit(l, "record", row_record(l->d, f->rec, f->source, f->from, f->to));
 }
 
-static int list_verdicts(struct listing *l)
+static int list_verdicts(struct showing *l)
 {
 	int rc = reasons_load(l->d, l->r, &l->reasons);
 
@@ -55,7 +55,7 @@ static int list_verdicts(struct listing *l)
 	return 0;
 }
 
-static int list_records(struct listing *l, enum record_state state)
+static int list_records(struct showing *l, enum record_state state)
 {
 	const struct record_filter filter = {.state = (uint8_t)state};
 
@@ -76,15 +76,15 @@ static const struct {
 	{"learned", RECORD_NONE, GG_ALLOW, GG_BY_LEARNING},
 };
 
-static void begin(struct listing *l, struct control_reply *r, struct daemon *d)
+static void begin(struct showing *l, struct control_reply *r, struct daemon *d)
 {
-	*l = (struct listing){.d = d, .r = r};
+	*l = (struct showing){.d = d, .r = r};
 }
 
 int show_list(struct control_reply *r, json_t *args, void *daemon)
 {
 	const char *what = control_text(args, "what");
-	struct listing l;
+	struct showing l;
 	int rc;
 
 	begin(&l, r, daemon);
@@ -103,7 +103,7 @@ int show_list(struct control_reply *r, json_t *args, void *daemon)
 
 static void on_trap(const char *address, uint32_t added, void *arg)
 {
-	struct listing *l = arg;
+	struct showing *l = arg;
 
 	if (!l->gone)
 		emit(l, "trap",
@@ -111,7 +111,7 @@ static void on_trap(const char *address, uint32_t added, void *arg)
 			       "operator", "since", (json_int_t)added));
 }
 
-static int list_traps(struct listing *l)
+static int list_traps(struct showing *l)
 {
 	const struct config *c = atomic_load(&l->d->config);
 
@@ -124,7 +124,7 @@ static int list_traps(struct listing *l)
 
 int show_traps(struct control_reply *r, json_t *args, void *daemon)
 {
-	struct listing l;
+	struct showing l;
 	int rc;
 
 	(void)args;
@@ -136,7 +136,7 @@ int show_traps(struct control_reply *r, json_t *args, void *daemon)
 
 int show_export(struct control_reply *r, json_t *args, void *daemon)
 {
-	struct listing l;
+	struct showing l;
 	int rc;
 
 	(void)args;

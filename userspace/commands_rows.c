@@ -226,6 +226,10 @@ json_t *row_decision(const struct recent_entry *e)
 	json_object_set_new(row, "spf", json_string(evidence_spf_text(e->spf)));
 	json_object_set_new(row, "spf_domain", row_text(e->spf_domain));
 	json_object_set_new(row, "list_score", json_integer(e->list_score));
+	if (e->list[0]) {
+		json_object_set_new(row, "list", json_string(e->list));
+		json_object_set_new(row, "line", json_integer(e->list_line));
+	}
 	if (e->ticket)
 		json_object_set_new(row, "ticket", json_string(ticket_text(e->ticket, ticket)));
 	return row;

@@ -85,6 +85,7 @@
 	X(dns_unasked, "questions not asked: too many on their way, or no name server answers")    \
 	X(dns_silent, "workers that no name server answers now")                                   \
 	X(dns_refused, "answers of DNS lists that do not serve us")                                \
+	X(list_given_up, "patterns of lists that took too long on a name")                         \
 	X(records_evicted, "records that made room for newer ones")                                \
 	X(records_lost, "records the store could not take in time")                                \
 	X(upgrades_refused, "upgrades in place after which this process went on")                  \

@@ -17,6 +17,7 @@
 #include "core/verdicts.h"
 #include "counters.h"
 #include "fastpath/fastpath.h"
+#include "listing.h"
 #include "core/hash.h"
 #include "policy/policy.h"
 #include "recent.h"
@@ -79,6 +80,7 @@ struct daemon {
 	pthread_mutex_t trap_lock; /* serialises changes of patterns */
 	struct verify *verify;     /* what is known of recipients */
 	struct verdicts *verdicts;
+	struct listing lists;
 	struct fastpath *fastpath;   /* NULL: no kernel fast path */
 	char fastpath_why[200];      /* one line: what it got, or why there is none */
 	struct store *store;         /* NULL: the store could not be opened; RAM only */

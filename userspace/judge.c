@@ -35,8 +35,10 @@ void judge_source(struct worker *w, struct session *s)
 	struct verdict_entry e;
 	struct prefix p;
 
-	if (!verdicts_find(w->daemon->verdicts, &s->src, w->wall, &e, &p))
+	if (!verdicts_find(w->daemon->verdicts, &s->src, w->wall, &e, &p)) {
+		listed_source(w, s, -1);
 		return;
+	}
 	if (e.verdict == GG_ALLOW && verdict_earned(e.origin)) {
 		uint32_t to = daemon_slide(e.expires, w->wall, daemon_keep(w->config, e.origin));
 
@@ -49,71 +51,14 @@ void judge_source(struct worker *w, struct session *s)
 	s->action = (uint8_t)e.action;
 	s->origin = (uint8_t)e.origin;
 	s->reason = e.origin == GG_BY_OPERATOR ? e.list : 0;
-}
-
-static uint64_t source_key(struct worker *w, const struct session *s)
-{
-	struct prefix p = addr_is4(&s->src) ? addr_host(&s->src) : addr_network(&s->src);
-
-	return hash_bytes(w->daemon->key, &p.addr, sizeof(p.addr));
-}
-
-struct entering {
-	uint32_t limit;
-	bool full;
-};
-
-static bool edit_enter(struct cell *cell, bool found, void *arg)
-{
-	struct entering *e = arg;
-	uint32_t count = 0;
-
-	if (found)
-		memcpy(&count, cell->data, sizeof(count));
-	e->full = count >= e->limit;
-	if (e->full)
-		return false;
-	count++;
-	memcpy(cell->data, &count, sizeof(count));
-	return true;
-}
-
-static bool edit_leave(struct cell *cell, bool found, void *arg)
-{
-	uint32_t count = 0;
-
-	(void)arg;
-	memcpy(&count, cell->data, sizeof(count));
-	if (!found || !count)
-		return false;
-	count--;
-	memcpy(cell->data, &count, sizeof(count));
-	return true;
-}
-
-bool judge_enter(struct worker *w, struct session *s)
-{
-	struct entering e = {.limit = w->config->limit.per_source};
-
-	if (s->allowed || !e.limit)
-		return true;
-	if (table_edit(w->daemon->sources, source_key(w, s), edit_enter, &e, NULL) < 0)
-		return true; /* no room to count: nobody is refused for that */
-	s->counted = !e.full;
-	return !e.full;
-}
-
-void judge_leave(struct worker *w, struct session *s)
-{
-	if (s->counted)
-		table_edit(w->daemon->sources, source_key(w, s), edit_leave, NULL, NULL);
+	listed_source(w, s, p.len);
 }
 
 /* ---- what is written down ---- */
 
 static void remember(struct worker *w, const struct session *s, const struct smtp *smtp,
 		     uint64_t ticket, const char *verdict, const char *reason, uint32_t wait,
-		     uint32_t age)
+		     uint32_t age, const struct listing_answer *by)
 {
 	struct recent_entry e = {
 		.ticket = ticket, .time = w->wall, .src = s->src, .wait = wait, .age = age};
@@ -132,13 +77,17 @@ static void remember(struct worker *w, const struct session *s, const struct smt
 		snprintf(e.name, sizeof(e.name), "%.99s", known->name);
 		snprintf(e.spf_domain, sizeof(e.spf_domain), "%.95s", known->spf_domain);
 	}
+	if (by && by->number) {
+		e.list_line = by->line;
+		snprintf(e.list, sizeof(e.list), "%s", by->list);
+	}
 	recent_add(w->recent, &e);
 }
 
 void judge_remember(struct worker *w, struct session *s, const char *verdict, const char *reason)
 {
 	remember(w, s, session_smtp(w, s), policy_source_tag(&w->policy, &s->src), verdict, reason,
-		 0, 0);
+		 0, 0, NULL);
 }
 
 void judge_begin(struct worker *w, struct session *s, struct log_line *l, enum log_event event)
@@ -205,7 +154,7 @@ static void refuse(struct worker *w, struct session *s, const char *why, const c
 		[GG_BY_LEARNING] = "source address blocked here",
 		[GG_BY_CORRESPONDENT] = "source address blocked here",
 		[GG_BY_TRAP] = "source address ran into a spam trap",
-		[GG_BY_IMPORT] = "source address is on a block list",
+		[GG_BY_IMPORT] = "source is on a block list",
 		[GG_BY_LIMIT] = "source address opened too many connections",
 	};
 	struct smtp *smtp = session_smtp(w, s);
@@ -213,19 +162,24 @@ static void refuse(struct worker *w, struct session *s, const char *why, const c
 	char ticket[TICKET_TEXT];
 	struct smtp_reply_args args = {.ticket = ticket_text(tag, ticket),
 				       .reason = words[s->origin]};
+	const struct listing_answer *listed = s->origin == GG_BY_IMPORT ? &w->listed : NULL;
 	const char *given = reasons_words(s->reason);
 	struct log_line l;
 
+	if (listed && listed->message[0])
+		given = listed->message;
 	if (given || why)
 		args.reason = given ? given : why;
 	session_reply(w, s, REPLY_DENIED, &args);
 	counter_add(&w->counters, COUNT_denied, 1);
-	remember(w, s, smtp, tag, "deny", reason, 0, 0);
+	remember(w, s, smtp, tag, "deny", reason, 0, 0, listed);
 	judge_begin(w, s, &l, LOG_DECISION);
 	log_str(&l, "verdict", "deny");
 	log_str(&l, "reason", reason);
 	log_str(&l, "ticket", ticket);
 	log_int(&l, "reply", 554);
+	if (listed)
+		listed_decided(w, &l);
 	log_end(&l);
 }
 
@@ -241,7 +195,7 @@ static void refuse_manners(struct worker *w, struct session *s, const char *why,
 	session_reply(w, s, REPLY_PROTOCOL, &args);
 	smtp_rcpt_done(smtp, false);
 	counter_add(&w->counters, COUNT_check_refused, 1);
-	remember(w, s, smtp, tag, "deny", word, 0, 0);
+	remember(w, s, smtp, tag, "deny", word, 0, 0, NULL);
 	judge_begin(w, s, &l, LOG_DECISION);
 	log_str(&l, "verdict", "deny");
 	log_str(&l, "reason", word);
@@ -260,7 +214,7 @@ static void refuse_unknown(struct worker *w, struct session *s, const struct ver
 		s->hangup = true;
 	smtp_rcpt_done(smtp, false);
 	counter_add(&w->counters, COUNT_verify_refused, 1);
-	remember(w, s, smtp, 0, "deny", "unknown_user", 0, 0);
+	remember(w, s, smtp, 0, "deny", "unknown_user", 0, 0, NULL);
 	judge_begin(w, s, &l, LOG_DECISION);
 	log_str(&l, "verdict", "deny");
 	log_str(&l, "reason", "unknown_user");
@@ -325,7 +279,7 @@ static void defer(struct worker *w, struct session *s, const struct policy_decis
 	counter_add(&w->counters, d->reason == REASON_EARLY ? COUNT_early : COUNT_greylisted, 1);
 	if (d->reason == REASON_LATE)
 		counter_add(&w->counters, COUNT_late, 1);
-	remember(w, s, smtp, d->tag, "grey", reason, d->wait, d->age);
+	remember(w, s, smtp, d->tag, "grey", reason, d->wait, d->age, NULL);
 	judge_begin(w, s, &l, LOG_DECISION);
 	log_str(&l, "verdict", "grey");
 	log_str(&l, "reason", reason);
@@ -361,7 +315,8 @@ static void note_passed(struct worker *w, uint32_t n, const struct judgement *j)
 	struct log_line l;
 
 	counter_add(&w->counters, which, 1);
-	remember(w, s, smtp, j->count ? d->tag : 0, verdict, reason, 0, d->age);
+	remember(w, s, smtp, j->count ? d->tag : 0, verdict, reason, 0, d->age,
+		 d->reason == REASON_LIST ? &w->listed : NULL);
 	judge_begin(w, s, &l, LOG_DECISION);
 	log_str(&l, "verdict", verdict);
 	log_str(&l, "reason", reason);
@@ -371,6 +326,8 @@ static void note_passed(struct worker *w, uint32_t n, const struct judgement *j)
 		log_int(&l, "age_s", d->age);
 		log_str(&l, "ticket", ticket_text(d->tag, ticket));
 	}
+	if (d->reason == REASON_LIST)
+		listed_decided(w, &l);
 	log_end(&l);
 }
 
@@ -398,6 +355,12 @@ static void choose(struct judgement *j, const struct weighed *x)
 	j->ids[j->count++] = decided;
 }
 
+/* The word for the log of a source that is denied. */
+static const char *denied(const struct session *s)
+{
+	return s->origin == GG_BY_TRAP ? "trapped" : s->origin == GG_BY_IMPORT ? "list" : "denied";
+}
+
 /* What may not be let through whatever the records say: denied sources, mail to traps. */
 static bool refused(struct worker *w, struct session *s, struct smtp *smtp)
 {
@@ -406,7 +369,7 @@ static bool refused(struct worker *w, struct session *s, struct smtp *smtp)
 	if (s->denied) {
 		if (s->origin == GG_BY_TRAP)
 			trapping_again(w, s);
-		refuse(w, s, NULL, s->origin == GG_BY_TRAP ? "trapped" : "denied");
+		refuse(w, s, NULL, denied(s));
 		smtp_rcpt_done(smtp, false);
 		return true;
 	}
@@ -482,6 +445,7 @@ void judge_recipient(struct worker *w, uint32_t n)
 	 */
 	if (!s->allowed && !s->denied)
 		judge_source(w, s);
+	listed_client(w, s);
 	if (refused(w, s, smtp))
 		return;
 	why = sanity_refusal(w, s, &word);
@@ -489,7 +453,9 @@ void judge_recipient(struct worker *w, uint32_t n)
 		refuse_manners(w, s, why, word);
 		return;
 	}
-	if (s->allowed) {
+	if (s->allowed || (!exempt && listed_recipient(w, smtp->forward.text))) {
+		if (w->listed.number)
+			j.decision.reason = REASON_LIST;
 		let_through(w, n, &j);
 		return;
 	}
@@ -545,7 +511,8 @@ bool judge_data(struct worker *w, uint32_t n)
 	struct delivery *d = delivery_of(w, s);
 
 	if (s->denied) {
-		refuse(w, s, NULL, s->origin == GG_BY_TRAP ? "trapped" : "denied");
+		listed_client(w, s);
+		refuse(w, s, NULL, denied(s));
 		smtp_data_done(session_smtp(w, s), false);
 		delivery_drop(w, s);
 		return false;

@@ -303,6 +303,7 @@ static void stop(struct process *p)
 	table_free(&d->correspondents);
 	traps_free(d);
 	verify_free(&d->verify);
+	listing_free(&d->lists);
 	verdicts_free(&d->verdicts);
 }
 
@@ -596,6 +597,7 @@ int main(int argc, char **argv)
 	pthread_mutex_init(&p->daemon.trap_lock, NULL);
 	pthread_mutex_init(&p->daemon.config_lock, NULL);
 	pthread_mutex_init(&p->daemon.offers_lock, NULL);
+	listing_init(&p->daemon.lists);
 	memset(p->listeners.fd, -1, sizeof(p->listeners.fd));
 	p->daemon.holding = p->takeover.channel >= 0;
 	p->upgrade = (struct upgrade){.daemon = &p->daemon, .starter = -1, .channel = -1};

@@ -26,6 +26,8 @@ struct recent_entry {
 	int16_t list_score;
 	char recipient[8]; /* what the mail server was known to say of it, see verify.h */
 	char name[100], spf_domain[96];
+	char list[32]; /* that decided, "": none */
+	uint32_t list_line;
 };
 
 struct recent;

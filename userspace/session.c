@@ -549,7 +549,7 @@ void session_closed(struct worker *w, uint32_t n)
 		pool_give(&w->dialogs, s->dialog);
 	evidence_end(w, s);
 	secure_end(w, s);
-	judge_leave(w, s);
+	headcount_leave(w, s);
 	s->generation++;
 	s->phase = PHASE_FREE;
 	w->open--;

@@ -480,6 +480,7 @@ static void unmake(struct worker *w)
 	wheel_free(&w->drips);
 	wheel_free(&w->timeouts);
 	secure_unmake(w);
+	list_matcher_free(&w->matcher);
 	free(w->banner);
 	free(w->timed);
 	for (int i = 0; i < w->listener_count; i++)
@@ -503,6 +504,11 @@ static int make(struct worker *w, char *err, size_t err_size)
 		rc = evidence_make(w, c, err, err_size);
 	if (rc)
 		return rc;
+	w->matcher = list_matcher_new();
+	if (!w->matcher) {
+		snprintf(err, err_size, "worker memory: %s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
 	read_config(w);
 	for (int i = 1; i < w->ring_count; i++)
 		ring_poll_fd(&w->rings[0], w->rings[i].uring.ring_fd,

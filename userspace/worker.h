@@ -14,6 +14,8 @@
  *   stutter.c   the banner one byte at a time, and what a denied client is told
  *   doors.c     by which of our addresses it came
  *   relief.c    what is done without as the sessions come near their limit
+ *   headcount.c  how many sessions of a source there are
+ *   listed.c    what lists say of it and of its recipients
  *   judge.c     what is thought of a source and of a recipient; what a delivery changes
  *   trapping.c  who walks into a trap
  *   standing.c  what the mail server's answers make of a source
@@ -242,6 +244,10 @@ struct worker {
 	struct recent *recent;
 	const struct config *config;         /* of this turn of the loop */
 	struct smtp_conf smtp, smtp_secured; /* in the clear, inside TLS */
+	struct list_matcher *matcher;
+	uint64_t given_up; /* by it, counted already */
+	struct listing_answer
+		listed; /* what lists say of the recipient at hand; number 0: nothing */
 	struct policy_conf policy;
 	uint64_t now;  /* ms, CLOCK_MONOTONIC */
 	uint32_t wall; /* s, CLOCK_REALTIME */
@@ -415,9 +421,6 @@ void judge_recipient(struct worker *w, uint32_t n);
 bool judge_data(struct worker *w, uint32_t n);
 /* The message was taken: records, promotion. True when the reply has to wait for the store. */
 bool judge_delivered(struct worker *w, uint32_t n, const struct delivery *d);
-/* Per-source count: false when the limit is reached. */
-bool judge_enter(struct worker *w, struct session *s);
-void judge_leave(struct worker *w, struct session *s);
 void judge_log(struct worker *w, const struct session *s, struct log_line *l, enum log_event event);
 /* The same with the envelope and the evidence. */
 void judge_begin(struct worker *w, struct session *s, struct log_line *l, enum log_event event);
@@ -454,6 +457,25 @@ void doors_arrived(struct worker *w, uint32_t n);
 bool doors_trap(struct worker *w, const struct session *s);
 /* Clients can't be served now. Any thread. */
 void doors_trouble(struct daemon *d);
+
+/* ---- headcount.c ---- */
+
+/* One more session of its source; false when the limit is reached. */
+bool headcount_enter(struct worker *w, struct session *s);
+void headcount_leave(struct worker *w, struct session *s);
+
+/* ---- listed.c ---- */
+
+/* Lists that name the source by its address, more narrowly than the prefix of `known` bits from
+ * which something is known of it (-1: nothing is): that is what is thought of it then. */
+void listed_source(struct worker *w, struct session *s, int known);
+/* Fills w->listed with what lists say of the client by now, and of it allowed, denied, action and
+ * origin; without a word where others have said something of the source. */
+void listed_client(struct worker *w, struct session *s);
+/* Whether a list names the recipient: w->listed. */
+bool listed_recipient(struct worker *w, const char *recipient);
+/* A decision came from w->listed: counts it and says so in its line. */
+void listed_decided(struct worker *w, struct log_line *l);
 
 /* ---- delivery.c, message.c ---- */
 

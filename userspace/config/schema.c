@@ -315,7 +315,7 @@ static const struct schema_key list_keys[] = {
   .manual = "What becomes of those it names: allow lets them through at once, deny refuses them. Has to be said of the formats cidr, plain and spamd; lists of postgrey and sqlgrey allow, spamhaus-drop denies; entries of postscreen-cidr and access say for themselves." },
 { "list", "action", KIND_WORD, KEY_RELOAD, OF_LIST(action), .def = "reject", .words = value_actions,
   .manual = "How denied addresses are treated. Denied names are rejected." },
-{ "list", "message", KIND_SENTENCE, KEY_RELOAD, OF_LIST(message), .min = 1, .max = 200, .example = "see https://www.example.org/list",
+{ "list", "message", KIND_SENTENCE, KEY_RELOAD, OF_LIST(message), .min = 1, .max = LIST_MESSAGE, .example = "see https://www.example.org/list",
   .manual = "Words of the refusal, for entries without words of their own." },
 };
 static const struct schema_key domain_keys[] = { GREYLIST_KEYS("domain", AT_LEVEL, KEY_LEVEL) };

@@ -225,6 +225,8 @@ static bool read_action(struct reading *r, char *word, char *rest)
 	rest = without_status(rest);
 	if (!is_ascii(rest))
 		return reading_bad(r, rest, "not plain ASCII, as a reply must be");
+	if (strlen(rest) > LIST_MESSAGE)
+		return reading_bad(r, rest, "longer than %d bytes", LIST_MESSAGE);
 	r->message = *rest ? rest : NULL;
 	return true;
 }

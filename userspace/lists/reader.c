@@ -278,7 +278,7 @@ static int flush(struct reading *r, const struct format *f, struct logical *l)
 
 static void append(struct logical *l, const char *text, size_t len)
 {
-	if (l->len + len + 2 > LINE_LONGEST) {
+	if (l->len + !!l->len + len >= LINE_LONGEST) {
 		l->long_one = true;
 		return;
 	}

@@ -60,6 +60,8 @@ enum list_says {
 	LIST_NEITHER, /* an exception: this list says nothing of it */
 };
 
+#define LIST_MESSAGE 200 /* bytes of a message at most, so that it fits into a reply */
+
 struct list_entry {
 	enum list_kind kind;
 	enum list_says says;

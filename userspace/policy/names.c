@@ -12,6 +12,7 @@ static const char *const reason_text[REASON_MAX] = {
 	[REASON_OFF] = "off",
 	[REASON_EXEMPT] = "exempt",
 	[REASON_CORRESPONDENT] = "correspondent",
+	[REASON_LIST] = "list",
 };
 
 static const char *const class_text[CLASS_MAX] = {

@@ -50,6 +50,7 @@ enum policy_reason {
 	REASON_OFF,           /* mode off: pass */
 	REASON_EXEMPT,        /* source or recipient exempt: pass */
 	REASON_CORRESPONDENT, /* our users write to its domain: pass */
+	REASON_LIST,          /* a list names the source or the recipient: pass */
 	REASON_MAX
 };
 

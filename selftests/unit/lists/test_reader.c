@@ -69,12 +69,12 @@ static void longest_line(void **state)
 	assert_int_equal(strncmp(d.errors, "f:1: \"\": longer than 4095 bytes\n", 33), 0);
 
 	/* One byte less, with a NUL it fills the buffer. */
-	memmove(text + LINE_LONGEST - 2, text + LINE_LONGEST, 20);
+	memmove(text + LINE_LONGEST - 1, text + LINE_LONGEST, 20);
 	assert_int_equal(dump(&d, LIST_ACCESS, text, strlen(text)), 0);
-	assert_int_equal(d.report.entries, 2);
+	assert_non_null(strstr(d.errors, "longer than 200 bytes\n"));
 
 	/* Too long by its continuation: it doesn't count without it. */
-	memcpy(text + LINE_LONGEST - 2, "\n  more\nb.example OK", 21);
+	memcpy(text + LINE_LONGEST - 1, "\n  more\nb.example OK", 21);
 	assert_int_equal(dump(&d, LIST_ACCESS, text, strlen(text)), 0);
 	assert_string_equal(d.text, "3:+domain b.example\n");
 	assert_int_equal(d.report.bad, 1);

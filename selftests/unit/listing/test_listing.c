@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "listing.h"
+
+#define LISTS 4
+
+static const uint8_t key[HASH_KEY] = {3};
+static char dir[] = "/tmp/greygate-listing.XXXXXX";
+
+/* Files a, b, c, d of lists a, b, c, d; what a test leaves out of config.list_count is not named.
+ */
+static struct scene {
+	struct listing lists;
+	struct config_list conf[LISTS];
+	struct config config;
+	char names[LISTS][2], files[LISTS][64];
+	struct list_matcher *matcher;
+} * scene;
+
+static void write_file(int n, const char *text)
+{
+	FILE *f = fopen(scene->files[n], "w");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(text, 1, strlen(text), f), strlen(text));
+	assert_int_equal(fclose(f), 0);
+}
+
+static void load(int count)
+{
+	scene->config.list_count = count;
+	listing_load(&scene->lists, &scene->config, key);
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	scene = aligned_alloc(_Alignof(struct scene), sizeof(*scene));
+	memset(scene, 0, sizeof(*scene));
+	listing_init(&scene->lists);
+	scene->matcher = list_matcher_new();
+	scene->config.lists = scene->conf;
+	for (int i = 0; i < LISTS; i++) {
+		scene->names[i][0] = (char)('a' + i);
+		snprintf(scene->files[i], sizeof(scene->files[i]), "%s/%c", dir, 'a' + i);
+		unlink(scene->files[i]);
+		rmdir(scene->files[i]);
+		scene->conf[i] = (struct config_list){.name = scene->names[i],
+						      .file = scene->files[i],
+						      .verdict = i % 2 ? GG_ALLOW : GG_DENY,
+						      .action = GG_STUTTER};
+	}
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	listing_free(&scene->lists);
+	list_matcher_free(&scene->matcher);
+	free(scene);
+	return 0;
+}
+
+static const char *verdict(bool found, const struct listing_answer *a)
+{
+	static char text[64];
+
+	if (!found)
+		return "none";
+	snprintf(text, sizeof(text), "%s %s:%u", a->verdict == GG_ALLOW ? "allow" : "deny", a->list,
+		 a->line);
+	return text;
+}
+
+static const char *address(const char *text)
+{
+	struct listing_answer a;
+	struct addr addr;
+
+	assert_int_equal(addr_parse(text, &addr), 0);
+	return verdict(listing_address(&scene->lists, &addr, &a), &a);
+}
+
+static const char *client(const char *name)
+{
+	struct listing_answer a;
+
+	return verdict(listing_client(&scene->lists, name, scene->matcher, &a), &a);
+}
+
+static void nothing_named(void **state)
+{
+	(void)state;
+	assert_string_equal(address("192.0.2.1"), "none");
+	load(0);
+	assert_string_equal(address("192.0.2.1"), "none");
+	assert_string_equal(client("mail.example"), "none");
+}
+
+static void narrowest_of_all(void **state)
+{
+	struct listing_answer a;
+	struct addr addr;
+
+	(void)state;
+	write_file(0, "10.0.0.0/8\n2001:db8::/32\n192.0.2.0/24\n");
+	write_file(1, "10.1.0.0/16\n2001:db8:1::/48\n192.0.2.0/24\n");
+	write_file(2, "10.1.2.3\n");
+	scene->conf[0].message = (char *)"go away";
+	load(3);
+	assert_string_equal(address("10.2.0.1"), "deny a:1");
+	assert_string_equal(address("10.1.0.1"), "allow b:1");
+	assert_string_equal(address("10.1.2.3"), "deny c:1");
+	assert_string_equal(address("2001:db8:2::1"), "deny a:2");
+	assert_string_equal(address("2001:db8:1::1"), "allow b:2");
+	assert_string_equal(address("192.0.2.1"), "deny a:3"); /* the one that stands first */
+	assert_string_equal(address("11.0.0.1"), "none");
+	assert_int_equal(addr_parse("10.2.0.1", &addr), 0);
+	assert_true(listing_address(&scene->lists, &addr, &a));
+	assert_string_equal(a.message, "go away");
+	assert_int_equal(a.action, GG_STUTTER);
+	assert_int_equal(a.width, 104);
+}
+
+/* An exception counts for its own list only. */
+static void exceptions(void **state)
+{
+	(void)state;
+	scene->conf[0].format = LIST_POSTSCREEN_CIDR;
+	scene->conf[0].verdict = GG_UNKNOWN;
+	write_file(0, "10.1.0.0/16 dunno\n10.0.0.0/8 reject\n192.0.2.1 permit\n");
+	write_file(2, "10.1.2.0/24\n");
+	load(1);
+	assert_string_equal(address("10.1.2.3"), "none");
+	assert_string_equal(address("10.2.2.3"), "deny a:2");
+	assert_string_equal(address("192.0.2.1"), "allow a:3");
+	load(3);
+	assert_string_equal(address("10.1.2.3"), "deny c:1");
+}
+
+static void names_of_several(void **state)
+{
+	struct listing_answer a;
+
+	(void)state;
+	scene->conf[0].format = LIST_ACCESS;
+	scene->conf[0].verdict = GG_UNKNOWN;
+	scene->conf[0].message = (char *)"of the list";
+	scene->conf[1].format = LIST_POSTGREY_CLIENTS;
+	scene->conf[3].format = LIST_POSTGREY_RECIPIENTS;
+	write_file(0, "example.com REJECT of the entry\nbad.example REJECT\n");
+	write_file(1, "mail.example.com\n/^x/\nbad.example\n");
+	write_file(3, "box@\n");
+	load(4);
+	assert_string_equal(client("a.example.com"), "deny a:1");
+	assert_string_equal(client("mail.example.com"), "allow b:1");
+	assert_string_equal(client("x.example.com"), "deny a:1"); /* a name before a pattern */
+	assert_string_equal(client("x.example.org"), "allow b:2");
+	assert_string_equal(client("bad.example"), "deny a:2");
+	assert_true(listing_client(&scene->lists, "example.com", scene->matcher, &a));
+	assert_string_equal(a.message, "of the entry");
+	assert_true(listing_client(&scene->lists, "bad.example", scene->matcher, &a));
+	assert_string_equal(a.message, "of the list");
+	assert_true(listing_recipient(&scene->lists, "box@example.net", scene->matcher, &a));
+	assert_string_equal(a.list, "d");
+	assert_false(listing_recipient(&scene->lists, "bad.example", scene->matcher, &a));
+}
+
+static void last_good_is_kept(void **state)
+{
+	const struct listed *a = &scene->lists.lists[0], *b = &scene->lists.lists[1];
+
+	(void)state;
+	write_file(0, "10.0.0.0/8\n");
+	load(2);
+	assert_string_equal(address("10.0.0.1"), "deny a:1");
+	assert_int_equal(a->failed, 0);
+	assert_int_equal(b->read, 0);
+	assert_true(b->failed);
+	assert_non_null(strstr(b->why, "/b: cannot be read: No such file or directory"));
+
+	write_file(0, "<html>\n");
+	load(2);
+	assert_string_equal(address("10.0.0.1"), "deny a:1");
+	assert_true(a->failed && a->read);
+	assert_int_equal(a->entries, 1);
+	assert_non_null(strstr(a->why, "/a:1: 1 lines are bad and 0 entries good"));
+
+	unlink(scene->files[0]);
+	assert_int_equal(mkdir(scene->files[0], 0700), 0);
+	load(2);
+	assert_non_null(strstr(a->why, "/a: cannot be read: Is a directory"));
+	rmdir(scene->files[0]);
+	assert_int_equal(mkfifo(scene->files[0], 0600), 0);
+	load(2);
+	assert_non_null(strstr(a->why, "/a: cannot be read: "));
+	unlink(scene->files[0]);
+	write_file(0, "");
+	assert_int_equal(truncate(scene->files[0], (off_t)LISTING_FILE + 1), 0);
+	load(2);
+	assert_non_null(strstr(a->why, "/a: cannot be read: File too large"));
+	assert_string_equal(address("10.0.0.1"), "deny a:1");
+
+	write_file(0, "x\n192.0.2.1\n");
+	load(2);
+	assert_int_equal(a->failed, 0);
+	assert_string_equal(a->why, "");
+	assert_int_equal(a->bad, 1);
+	assert_string_equal(address("10.0.0.1"), "none");
+	assert_string_equal(address("192.0.2.1"), "deny a:2");
+}
+
+/* Settings change with a reload although the file can't be read. */
+static void settings_of_a_kept_list(void **state)
+{
+	(void)state;
+	write_file(0, "10.0.0.0/8\n");
+	load(1);
+	unlink(scene->files[0]);
+	scene->conf[0].verdict = GG_ALLOW;
+	load(1);
+	assert_string_equal(address("10.0.0.1"), "allow a:1");
+}
+
+static void lists_come_and_go(void **state)
+{
+	struct listing_answer a;
+	struct addr addr;
+	int number;
+
+	(void)state;
+	write_file(0, "10.0.0.1\n");
+	write_file(1, "10.0.0.2\n");
+	write_file(2, "10.0.0.3\n");
+	load(3);
+	assert_int_equal(addr_parse("10.0.0.2", &addr), 0);
+	assert_true(listing_address(&scene->lists, &addr, &a));
+	number = a.number;
+	for (int i = 0; i < 3; i++)
+		listing_hit(&scene->lists, &a);
+	/* a goes, the order changes: b is still the one it was. */
+	scene->config.lists = scene->conf + 1;
+	load(2);
+	assert_string_equal(address("10.0.0.1"), "none");
+	assert_true(listing_address(&scene->lists, &addr, &a));
+	assert_int_equal(a.number, number);
+	assert_int_equal(atomic_load(&scene->lists.lists[number - 1].hits), 3);
+	scene->config.lists = scene->conf;
+	load(1);
+	assert_string_equal(address("10.0.0.2"), "none");
+	load(2);
+	assert_true(listing_address(&scene->lists, &addr, &a));
+	assert_int_equal(atomic_load(&scene->lists.lists[a.number - 1].hits), 0);
+}
+
+static _Atomic bool over;
+static atomic_uint torn;
+
+/* At any time the address stands in one of the two lists, never in none. */
+static void *keep_asking(void *arg)
+{
+	struct listing_answer a;
+	struct addr addr;
+
+	(void)arg;
+	addr_parse("10.0.0.1", &addr);
+	while (!atomic_load(&over))
+		if (!listing_address(&scene->lists, &addr, &a))
+			atomic_fetch_add(&torn, 1);
+	return NULL;
+}
+
+static void nobody_sees_half(void **state)
+{
+	pthread_t threads[2];
+
+	(void)state;
+	write_file(0, "10.0.0.0/8\n");
+	write_file(1, "192.0.2.1\n");
+	load(2);
+	atomic_store(&over, false);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, keep_asking, NULL), 0);
+	for (int i = 0; i < 50; i++) {
+		write_file(i % 2, "192.0.2.1\n");
+		write_file(!(i % 2), "10.0.0.0/8\n");
+		load(2);
+	}
+	atomic_store(&over, true);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(atomic_load(&torn), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(nothing_named, begin, end),
+		cmocka_unit_test_setup_teardown(narrowest_of_all, begin, end),
+		cmocka_unit_test_setup_teardown(exceptions, begin, end),
+		cmocka_unit_test_setup_teardown(names_of_several, begin, end),
+		cmocka_unit_test_setup_teardown(last_good_is_kept, begin, end),
+		cmocka_unit_test_setup_teardown(settings_of_a_kept_list, begin, end),
+		cmocka_unit_test_setup_teardown(lists_come_and_go, begin, end),
+		cmocka_unit_test_setup_teardown(nobody_sees_half, begin, end),
+	};
+	int rc;
+
+	if (!mkdtemp(dir))
+		return 1;
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	for (char name = 'a'; name < 'a' + LISTS; name++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "%s/%c", dir, name);
+		unlink(path);
+	}
+	rmdir(dir);
+	return rc;
+}
