@@ -79,6 +79,16 @@ sleep 5
 is "over: counts as a first one" "$(rcpts $SRC $GATE4 u@brief.example)" 451
 check "and says so" verdict u@brief.example verdict=grey reason=late
 
+# ---- learn, then go live ----
+whole() { attempt 203.0.113.8 $GATE4 "$1" live@learn.example | codes; } # sender
+is "learn: a stranger's mail is delivered at once" "$(whole old@sender.example)" "220 250 250 250 354 250 221"
+between "learn: promotes nobody" "$(counter promoted)" 0 0
+sed -i 's/^domain "learn.example".*/domain "learn.example" { mode = enforce }/' "$T/greygate.conf"
+check "it goes live by a reload" gg reload
+is "live: who was learned passes at once" "$(whole old@sender.example)" "220 250 250 250 354 250 221"
+check "live: as one that is known" verdict live@learn.example from=old@sender.example verdict=pass reason=known
+is "live: a stranger waits" "$(whole new@sender.example)" "220 250 250 451 221"
+
 # ---- reload under a session ----
 mkfifo "$T/go"
 talk $SRC $GATE4 "$HELLO" "$FROM" 'RCPT TO:<n@grey.example>' 'RCPT TO:<u@off.example>' ":touch $T/ready" \
@@ -101,7 +111,7 @@ cp "$T/good.conf" "$T/greygate.conf"
 
 # ---- replay goes by the same ----
 printf 'time\tip\thelo\tsender\trecipient\trdns\tspf\n' >"$T/log"
-for to in u@grey.example u@learn.example x@sub.learn.example u@fast.example strict@off.example; do
+for to in u@grey.example student@grey.example x@sub.learn.example u@fast.example strict@off.example; do
 	printf '0\t203.0.113.9\th.example\ts@t.example\t%s\t\tnone\n' "$to" >>"$T/log"
 done
 is "replay judges each recipient by its settings" "$("$BUILD/greygate" -c "$T/greygate.conf" replay "$T/log" |

@@ -10,8 +10,8 @@
 
 /* ---- titles ---- */
 
-/* Labels of letters, digits, hyphens, underscores, and of whatever stands in UTF-8: names are
- * compared as they come, whether somebody wrote them so or as xn--. */
+/* Of a name in canonical form: labels of letters, digits, hyphens, underscores, and of whatever in
+ * UTF-8 has no xn-- form. */
 static bool domain_ok(const char *name)
 {
 	size_t label = 0, len = 0;
