@@ -33,6 +33,9 @@
 	X(gave_up, "triplets forgotten that were seen again, but not after their delay")           \
 	X(relayed, "messages delivered to the mail server")                                        \
 	X(relayed_bytes, "bytes of messages delivered")                                            \
+	X(duplicates, "messages answered 250 and not delivered again: taken before")               \
+	X(unconfirmed, "sessions that ended without a word after 250 to a message")                \
+	X(limit_unconfirmed, "messages forgotten by limit unconfirmed")                            \
 	X(backend_refused, "replies 5xx of the mail server handed back")                           \
 	X(backend_deferred, "replies 4xx of the mail server handed back")                          \
 	X(backend_failed, "mail server not reached, lost or silent: answered 451")                 \

@@ -70,7 +70,8 @@ struct daemon {
 	const char *config_file;
 	uint8_t key[HASH_KEY];
 	struct table *records;
-	struct table *sources;        /* sessions by source, for limit per_source */
+	struct table *taken;   /* messages whose 250 may be lost; NULL: limit unconfirmed is 0 */
+	struct table *sources; /* sessions by source, for limit per_source */
 	struct table *correspondents; /* domains, see correspondents.c */
 	struct table *conducts;       /* struct conduct by source */
 	_Atomic(struct trap_patterns *) patterns;

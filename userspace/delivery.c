@@ -18,6 +18,7 @@
 #include "backend.h"
 #include "delivery.h"
 #include "offers.h"
+#include "taken.h"
 #include "recipient.h"
 
 static struct delivery *at(struct worker *w, uint32_t number)
@@ -395,6 +396,7 @@ void delivery_chunk(struct worker *w, uint32_t n)
 	if (!d->chunked) {
 		d->began = w->now;
 		d->bytes = 0;
+		taken_begin(w, d);
 	}
 	d->chunked = true;
 	message_chunk(w, n, d);
@@ -427,6 +429,7 @@ static void accept_recipient(struct worker *w, struct session *s, struct deliver
 	struct smtp *smtp = session_smtp(w, s);
 	struct accepted *a = &d->accepted[d->accepted_count++];
 
+	taken_recipient(w, d);
 	delivery_judged(d, &d->judgement);
 	store_text_pair(a->text, smtp->reverse.text, smtp->forward.text);
 }
@@ -509,6 +512,7 @@ void delivery_answered(struct worker *w, uint32_t n)
 	smtp_text_done(session_smtp(w, s));
 	d->mail_done = d->chunked = false;
 	d->accepted_count = 0;
+	d->recipients_sum = 0;
 	d->asked = ASKED_NOTHING;
 	if (d->closing) /* lost while the store was asked: the message was taken before */
 		delivery_detach(w, s, d);
@@ -529,6 +533,7 @@ static void on_text(struct worker *w, uint32_t n, struct delivery *d)
 		     "data", d->up.reply);
 	standing_message(w, s, d->up.code);
 	if (good) {
+		taken_note(w, s, d);
 		counter_add(&w->counters, COUNT_relayed, 1);
 		counter_add(&w->counters, COUNT_relayed_bytes, (int64_t)d->bytes);
 		if (judge_delivered(w, n, d)) {

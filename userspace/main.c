@@ -29,6 +29,7 @@
 #include "privileges.h"
 #include "probe.h"
 #include "starter.h"
+#include "taken.h"
 #include "takeover.h"
 #include "traps.h"
 #include "upgrade.h"
@@ -109,6 +110,8 @@ static int make_tables(struct process *p, const struct config *c)
 
 	if (!rc)
 		rc = table_new(c->limit.sessions + 1024, NULL, NULL, &d->sources);
+	if (!rc && c->limit.unconfirmed)
+		rc = table_new(c->limit.unconfirmed, taken_rank, NULL, &d->taken);
 	if (!rc)
 		rc = table_new(c->correspondent.domains, NULL, NULL, &d->correspondents);
 	if (!rc)
@@ -299,6 +302,7 @@ static void stop(struct process *p)
 	listeners_close(&p->listeners);
 	table_free(&d->records);
 	table_free(&d->sources);
+	table_free(&d->taken);
 	table_free(&d->conducts);
 	table_free(&d->correspondents);
 	traps_free(d);

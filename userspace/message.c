@@ -8,6 +8,7 @@
 
 #include "backend.h"
 #include "delivery.h"
+#include "taken.h"
 
 /* The end of data may take the mail server's filters minutes (RFC 5321 4.5.3.2.6): giving up early
  * means delivering twice. */
@@ -58,6 +59,20 @@ static void refuse_text(struct worker *w, uint32_t n, struct delivery *d, size_t
 	session_continue(w, n);
 }
 
+/* Its end is not sent: over there it is one that was broken off. */
+static void had_before(struct worker *w, uint32_t n, struct delivery *d, size_t used)
+{
+	struct session *s = worker_session(w, n);
+
+	counter_add(&w->counters, COUNT_duplicates, 1);
+	leave_text(w, n, d, used);
+	session_reply(w, s, REPLY_DUPLICATE, NULL);
+	delivery_log(w, d, s, "pass", "duplicate", NULL);
+	delivery_drop(w, s);
+	smtp_text_done(session_smtp(w, s));
+	session_continue(w, n);
+}
+
 /* Scans what is in the buffer and sends on what may go. */
 static void pass_text(struct worker *w, uint32_t n, struct delivery *d)
 {
@@ -85,6 +100,11 @@ static void pass_text(struct worker *w, uint32_t n, struct delivery *d)
 	}
 	d->bytes += used;
 	d->text_sent = (uint32_t)used;
+	taken_add(w, d, d->text, used);
+	if (d->text_ended && taken_before(w, d)) {
+		had_before(w, n, d, used);
+		return;
+	}
 	d->passing = true;
 	backend_send(w, d, d->text, used);
 }
@@ -132,6 +152,11 @@ static void pass_chunk(struct worker *w, uint32_t n, struct delivery *d)
 	from = (char *)d + offsetof(struct delivery, text) - cr;
 	if (cr)
 		*from = '\r';
+	taken_add(w, d, from, piece);
+	if (d->text_ended && taken_before(w, d)) {
+		had_before(w, n, d, used);
+		return;
+	}
 	len = upstream_chunk(&d->up, command, piece, d->text_ended);
 	memcpy(from - len, command, len);
 	d->passing = true;
@@ -247,6 +272,7 @@ void message_begin(struct worker *w, uint32_t n, struct delivery *d)
 	struct session *s = worker_session(w, n);
 
 	s->wait = WAIT_TEXT;
+	taken_begin(w, d);
 	take_waiting(w, s, d);
 	if (d->text_len)
 		pass_text(w, n, d);

@@ -12,11 +12,17 @@
 
 #include "recipient.h"
 #include "relief.h"
+#include "taken.h"
 #include "worker.h"
+
+struct dialog *session_dialog(struct worker *w, struct session *s)
+{
+	return pool_at(&w->dialogs, s->dialog);
+}
 
 struct smtp *session_smtp(struct worker *w, struct session *s)
 {
-	return &((struct dialog *)pool_at(&w->dialogs, s->dialog))->smtp;
+	return &session_dialog(w, s)->smtp;
 }
 
 static struct ring_event event_of(const struct session *s, uint32_t n, enum op op)
@@ -107,6 +113,7 @@ static void dialog_begin(struct worker *w, uint32_t n)
 	s->dialog = pool_take(&w->dialogs);
 	assert(s->dialog != POOL_NONE); /* there is one for each slot */
 	smtp_init(session_smtp(w, s));
+	session_dialog(w, s)->taken = 0;
 	recipient_begin(w, s);
 	evidence_dialog(w, n);
 	worker_timer(w, n, w->now + w->config->limit.state_time);
@@ -398,6 +405,8 @@ static void take(struct worker *w, uint32_t n, const char *buf, size_t len)
 		session_end(w, n);
 		return;
 	}
+	if (len && !s->sending)
+		taken_heard(w, s);
 	if (s->in == POOL_NONE && !s->sending && !s->wait)
 		used = run(w, n, buf, len);
 	session_push_back(w, s, buf + used, len - used);
@@ -545,6 +554,7 @@ void session_closed(struct worker *w, uint32_t n)
 
 	chunk_drop(&w->ins, &s->in, &s->in_len);
 	chunk_drop(&w->outs, &s->out, &s->out_len);
+	taken_end(w, s);
 	if (s->dialog != POOL_NONE)
 		pool_give(&w->dialogs, s->dialog);
 	evidence_end(w, s);

@@ -23,6 +23,7 @@
  *   delivery.c  the connection to the mail server behind a session
  *   backend.c   which mail server, its health, TLS to it
  *   message.c   the message through it
+ *   taken.c     messages that the mail server took and the client may not have heard of
  *
  * A session is number n of its worker: ring n >> slot_bits, slot n & slot_mask. While it stutters
  * it is its 128 bytes here and eight in the wheel; it gets a dialog (the SMTP state) with its first
@@ -35,6 +36,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/digest.h"
 #include "daemon.h"
 #include "evidence.h"
 #include "loop/pool.h"
@@ -42,6 +44,7 @@
 #include "loop/wheel.h"
 #include "policy/conduct.h"
 #include "relay/upstream.h"
+#include "smtp/messageid.h"
 #include "smtp/smtp.h"
 #include "tls/tls.h"
 
@@ -138,6 +141,7 @@ _Static_assert(sizeof(struct session) <= 128, "a stuttering session is two cache
 
 struct dialog {
 	struct smtp smtp;
+	uint64_t taken;    /* tag of a message whose 250 it may not have heard; 0: none */
 	uint8_t recipient; /* enum verify_state of the one in smtp.forward */
 };
 
@@ -172,11 +176,14 @@ struct delivery {
 	bool passed_over, last_resort; /* backends that are down: left out so far, tried now */
 	bool failed;                   /* given up, but the client is still read into text */
 	bool mail_done, text_ended;
-	bool passing;               /* a piece of the message is on its way */
-	bool chunked, chunk_ended;  /* the message comes in chunks; the client's has come whole */
-	uint8_t asked;              /* enum asked: what the next reply answers */
-	uint64_t touched, timeout;  /* ms */
-	uint64_t bytes, began;      /* of the message at hand; ms */
+	bool passing;              /* a piece of the message is on its way */
+	bool chunked, chunk_ended; /* the message comes in chunks; the client's has come whole */
+	uint8_t asked;             /* enum asked: what the next reply answers */
+	uint64_t touched, timeout; /* ms */
+	uint64_t bytes, began;     /* of the message at hand; ms */
+	struct digest digest;      /* of the message so far: taken.c's, as the next ones are */
+	struct messageid message_id;
+	uint64_t recipients_sum, taken_tag, taken_check;
 	struct judgement judgement; /* of the recipient being asked */
 	struct tls tls;
 	uint32_t wire; /* pool number of its records, while there is TLS */
@@ -322,6 +329,7 @@ void session_stuttered(struct worker *w, uint32_t n);
 /* Ends it now: cancels what is in flight, closes. */
 void session_end(struct worker *w, uint32_t n);
 struct smtp *session_smtp(struct worker *w, struct session *s);
+struct dialog *session_dialog(struct worker *w, struct session *s);
 /* Appends to the reply queue; false when there is no room. */
 bool session_say(struct worker *w, struct session *s, const char *bytes, size_t len);
 void session_reply(struct worker *w, struct session *s, enum smtp_reply r,

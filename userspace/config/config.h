@@ -137,6 +137,7 @@ struct config {
 		uint32_t sessions, per_source, recipients, line, commands, errors;
 		uint64_t message;                     /* bytes */
 		uint64_t state_time, session_time;    /* ms */
+		uint32_t unconfirmed;                 /* messages, 0: off */
 		uint32_t new_per_source, new_per_cpu; /* new connections a second */
 		uint64_t offender_life;               /* ms */
 		uint32_t hosts, nets;                 /* entries of the kernel's maps */

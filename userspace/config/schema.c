@@ -211,6 +211,8 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
   .manual = "Longest wait for the client's next line." },
 { "limit", "session_time", KIND_DURATION, KEY_RELOAD, AT(limit.session_time), .def = "900s", .min = 10 * SECOND, .max = DAY,
   .manual = "Longest session." },
+{ "limit", "unconfirmed", KIND_NUMBER, 0, AT(limit.unconfirmed), .def = "100k", .max = 16000000,
+  .manual = "Messages remembered for a day because the client may not have heard that they were taken, 40 bytes each; the same one again is answered 250 and not delivered twice. The longest remembered makes room. 0: none." },
 { "limit", "hosts", KIND_NUMBER, 0, AT(limit.hosts), .def = "1m", .min = 1000, .max = 16000000,
   .manual = "Addresses in each of the kernel's maps host4 and host6." },
 { "limit", "nets", KIND_NUMBER, 0, AT(limit.nets), .def = "100k", .min = 100, .max = 16000000,

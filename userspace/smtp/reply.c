@@ -83,6 +83,9 @@ static const struct smtp_reply_row rows[REPLY_MAX] = {
 			   "that made it so"},
 	[REPLY_BARE_BYTE] = {550, "5.6.11", "Message refused: bare CR, bare LF or NUL in it",
 			     "the end of a message or of a chunk with such a byte"},
+	[REPLY_DUPLICATE] = {250, "2.0.0", "Ok, the mail server has taken this message before",
+			     "the end of a message that was delivered within the last day to a "
+			     "client that may not have heard of it"},
 	[REPLY_CHUNK_OK] = {250, "2.0.0", "Ok, go on",
 			    "BDAT without bytes for the mail server, not the last one"},
 	[REPLY_BAD_CHUNK] = {501, "5.5.4", "Size of the chunk not understood, closing",

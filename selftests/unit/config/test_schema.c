@@ -89,6 +89,7 @@ static const struct {
 	{"limit", "message", "51m", false},
 	{"limit", "state_time", "301s", false},
 	{"limit", "session_time", "901s", false},
+	{"limit", "unconfirmed", "1000", true},
 	{"limit", "hosts", "2m", true},
 	{"limit", "nets", "200k", true},
 	{"limit", "store", "5g", true},

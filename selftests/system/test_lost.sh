@@ -1,0 +1,140 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Lost answers: a client that is gone before it can hear 250 sends the same message again, and it is
+# not delivered twice; everything that differs in anything is.
+# shellcheck source=selftests/system/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+net_up || bail "network namespaces"
+B=$T/backend
+mkdir "$B"
+start_on mail $PYTHON "$HERE/backend.py" "$MAIL4,25" "$B" 2>"$T/backend.log"
+wait_for 5 grep -q listening "$B/log"
+printf '250-backend.example.net\\r\\n250-8BITMIME\\r\\n250 CHUNKING\n' >"$B/ehlo"
+interfaces=
+greylist="mode = off"
+limit="per_source = 1000  unconfirmed = 100"
+upstream="timeout = 5s"
+gate_conf
+gate_start || bail "greygated starts"
+pass "greygated starts"
+
+HELLO='EHLO client.example.org'
+stored() { find "$B" -name '*.eml' | wc -l; }
+mail() { # id size [pad]: writes $T/m
+	{ printf 'From: <a@sender.example>\nMessage-ID: <%s@sender.example>\nSubject: %s\n\n' "$1" "${3-x}"
+	head -c "$2" /dev/zero | tr '\0' y | fold -w 70; echo; } >"$T/m"
+}
+sender=a@sender.example
+to=(user1@example.net)
+envelope() { echo "$HELLO"; echo "MAIL FROM:<$sender>"; printf 'RCPT TO:<%s>\n' "${to[@]}"; }
+send() { # step...: the message in $T/m with what follows it
+	local steps; mapfile -t steps < <(envelope)
+	talk "${source:-192.0.2.7}" "${server:-$GATE4}" "${steps[@]}" "$@"
+}
+again='^S: 250 2\.0\.0 Ok, the mail server has taken this message before'
+fresh='^S: 250 2\.0\.0 stored as'
+whole() { send DATA ":body $T/m" QUIT; }
+# The client is gone before it is answered; the mail server has the message all the same.
+vanish() { # step...
+	local n; n=$(stored)
+	send DATA ":part $T/m" ':send .\r\n' "$@" >/dev/null
+	wait_for 5 more "$n"
+}
+more() { [ "$(stored)" -gt "$1" ]; }
+
+# ---- at each point ----
+for how in :reset :close; do
+	mail "gone$how" 200
+	vanish $how
+	n=$(stored)
+	like "gone ($how) before the answer: the retry is answered 250" "$(whole)" "$again"
+	is "and not delivered again" "$(stored)" "$n"
+	like "nor the one after it" "$(whole)" "$again"
+	like "from another address, over IPv6" "$(source=2001:db8:1::7 server=$GATE6 whole)" "$again"
+	is "still once" "$(stored)" "$n"
+done
+is "counted" "$(counter duplicates)" 6
+check "and logged" log_wait event=relay reason=duplicate verdict=pass from=$sender
+mail big 300000
+vanish :reset
+n=$(stored)
+like "a big one, whose beginning the mail server hears again" "$(whole)" "$again"
+is "once" "$(stored)" "$n"
+mail big 300000
+sed -i '$ s/y$/z/' "$T/m"
+like "the same but for its last byte: delivered" "$(whole)" "$fresh"
+mail half 5000
+send DATA ":part $T/m" :reset >/dev/null
+sleep 0.1
+like "gone before the end: delivered" "$(whole)" "$fresh"
+mail ended 200
+send DATA ":body $T/m" :reset >/dev/null
+like "gone after the answer, without a word: taken for one that has not heard" "$(whole)" "$again"
+mail quit 200
+whole >/dev/null
+like "after QUIT the same again is delivered" "$(whole)" "$fresh"
+mail next 200
+send DATA ":body $T/m" NOOP :reset >/dev/null
+like "after any other command too" "$(whole)" "$fresh"
+
+# ---- what differs ----
+mail one 200
+vanish :reset
+to=(user2@example.net)
+like "another recipient: delivered" "$(whole)" "$fresh"
+to=(user1@example.net user2@example.net)
+like "one recipient more: delivered" "$(whole)" "$fresh"
+to=(user1@example.net) sender=b@sender.example
+like "another sender: delivered" "$(whole)" "$fresh"
+sender=a@sender.example
+mail one 200 other
+like "the same Message-ID, another text: delivered" "$(whole)" "$fresh"
+mail two 200
+like "another Message-ID: delivered" "$(whole)" "$fresh"
+mail one 200
+like "the same after all of that: taken before" "$(whole)" "$again"
+to=(user1@example.net user2@example.net)
+mail order 200
+vanish :reset
+to=(user2@example.net user1@example.net)
+like "recipients in another order: taken before" "$(whole)" "$again"
+to=(user1@example.net)
+mail none 200
+sed -i '/^Message-ID/d' "$T/m"
+vanish :reset
+like "without a Message-ID: delivered" "$(whole)" "$fresh"
+mail refused 200
+echo '451 4.3.0 not now' >"$B/dot"
+send DATA ":part $T/m" ':send .\r\n' :reset >/dev/null
+sleep 0.3
+rm "$B/dot"
+like "what the mail server refused: delivered" "$(whole)" "$fresh"
+
+# ---- in chunks ----
+mail chunks 3000
+n=$(stored)
+size=$(sed 's/$/\r/' "$T/m" | wc -c)
+send ":chunks $T/m 1000" :reset >/dev/null
+is "in chunks: delivered" "$(stored)" $((n + 1))
+like "the same in other chunks: taken before" "$(send ":chunks $T/m 700" QUIT)" "$again"
+like "in one" "$(send ":chunks $T/m $size" QUIT)" "$again"
+is "once" "$(stored)" $((n + 1))
+
+# ---- bounded ----
+for i in $(seq 150); do
+	mail "many$i" 50
+	send DATA ":body $T/m" :reset
+done >/dev/null
+between "limit unconfirmed: the longest remembered make room" "$(counter limit_unconfirmed)" 10 150
+mail many150 50
+like "the last one is still known" "$(whole)" "$again"
+gate_stop; is "SIGTERM: exit code 0" $? 0
+
+limit="per_source = 1000  unconfirmed = 0"
+gate_conf
+gate_start || bail "greygated starts without"
+mail off 200
+vanish :reset
+like "limit unconfirmed = 0: delivered again" "$(whole)" "$fresh"
+gate_stop; is "SIGTERM: exit code 0" $? 0

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "taken.h"
+
+#include <string.h>
+
+#define DAY 86400u
+
+/* What a cell holds: the tag alone would let two messages in 2^64 meet, and one of them be lost. */
+struct note {
+	uint64_t check;
+	uint32_t time; /* s */
+};
+_Static_assert(sizeof(struct note) <= TABLE_CELL_DATA, "a note is a cell");
+
+static struct note note_of(const struct cell *c)
+{
+	struct note n;
+
+	memcpy(&n, c->data, sizeof(n));
+	return n;
+}
+
+uint32_t taken_rank(const struct cell *c, void *arg)
+{
+	(void)arg;
+	return UINT32_MAX - note_of(c).time;
+}
+
+void taken_begin(struct worker *w, struct delivery *d)
+{
+	d->taken_tag = 0;
+	d->message_id = (struct messageid){0};
+	if (w->daemon->taken)
+		digest_begin(&d->digest, w->daemon->key);
+}
+
+void taken_add(struct worker *w, struct delivery *d, const char *bytes, size_t len)
+{
+	if (!w->daemon->taken)
+		return;
+	digest_add(&d->digest, bytes, len);
+	messageid_scan(&d->message_id, bytes, len);
+}
+
+static uint64_t hash_of(const struct worker *w, char kind, const uint8_t digest[DIGEST_BYTES],
+			const char *sender, uint64_t recipients)
+{
+	const struct hash_piece pieces[] = {
+		{&kind, 1},
+		{digest, DIGEST_BYTES},
+		{sender, strlen(sender)},
+		{&recipients, sizeof(recipients)},
+	};
+
+	return hash_pieces(w->daemon->key, pieces, sizeof(pieces) / sizeof(pieces[0]));
+}
+
+bool taken_before(struct worker *w, struct delivery *d)
+{
+	const struct smtp *smtp = session_smtp(w, worker_session(w, d->session));
+	uint8_t digest[DIGEST_BYTES];
+	struct cell cell;
+
+	if (!w->daemon->taken || !messageid_found(&d->message_id))
+		return false;
+	digest_end(&d->digest, digest);
+	d->taken_tag =
+		table_tag_fix(hash_of(w, 't', digest, smtp->reverse.text, d->recipients_sum));
+	d->taken_check = hash_of(w, 'c', digest, smtp->reverse.text, d->recipients_sum);
+	return table_get(w->daemon->taken, d->taken_tag, &cell) &&
+	       note_of(&cell).check == d->taken_check && w->wall - note_of(&cell).time < DAY;
+}
+
+void taken_recipient(struct worker *w, struct delivery *d)
+{
+	const char *to = session_smtp(w, worker_session(w, d->session))->forward.text;
+
+	/* A sum, for they may come in any order. */
+	d->recipients_sum += hash_bytes(w->daemon->key, to, strlen(to));
+}
+
+static bool edit_note(struct cell *cell, bool found, void *arg)
+{
+	(void)found;
+	memcpy(cell->data, arg, sizeof(struct note));
+	return true;
+}
+
+void taken_note(struct worker *w, struct session *s, const struct delivery *d)
+{
+	struct note n = {.check = d->taken_check, .time = w->wall};
+	int rc;
+
+	if (!d->taken_tag)
+		return;
+	rc = table_edit(w->daemon->taken, d->taken_tag, edit_note, &n, NULL);
+	if (rc)
+		counter_add(&w->counters, COUNT_limit_unconfirmed, 1);
+	session_dialog(w, s)->taken = d->taken_tag;
+}
+
+void taken_heard(struct worker *w, struct session *s)
+{
+	struct dialog *dialog = session_dialog(w, s);
+
+	if (!dialog->taken)
+		return;
+	table_del(w->daemon->taken, dialog->taken, NULL);
+	dialog->taken = 0;
+}
+
+void taken_end(struct worker *w, struct session *s)
+{
+	if (s->dialog != POOL_NONE && session_dialog(w, s)->taken)
+		counter_add(&w->counters, COUNT_unconfirmed, 1);
+}
