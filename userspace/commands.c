@@ -195,6 +195,7 @@ static int trap_del(struct control_reply *r, json_t *args, void *daemon)
 static int reload(struct control_reply *r, json_t *args, void *daemon)
 {
 	char err[8000] = "";
+	json_t *problems;
 	int rc;
 
 	(void)args;
@@ -207,6 +208,9 @@ static int reload(struct control_reply *r, json_t *args, void *daemon)
 		return control_fail(r, "nothing was changed; mend the file and reload again", "%s",
 				    *err ? err : strerror(-rc));
 	}
+	problems = json_array();
+	listing_problems(daemon, problems);
+	json_object_set_new(control_summary(r), "problems", problems);
 	return 0;
 }
 

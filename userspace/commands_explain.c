@@ -117,7 +117,7 @@ static const char *explain_lists(struct explain *e, int known)
 {
 	struct listing *l = &e->d->lists;
 	struct list_matcher *m = list_matcher_new();
-	char addr[ADDR_TEXT];
+	char addr[ADDR_TEXT], where[100];
 	struct listing_answer a;
 	bool last = false;
 
@@ -129,7 +129,11 @@ static const char *explain_lists(struct explain *e, int known)
 		last = known < 0;
 	}
 	list_matcher_free(&m);
-	return !last ? NULL : a.verdict == GG_ALLOW ? "allow" : "deny";
+	if (!last)
+		return NULL;
+	snprintf(where, sizeof(where), "line %u out of the file of list %s", a.line, a.list);
+	mend(e, "take", where, " and reload");
+	return a.verdict == GG_ALLOW ? "allow" : "deny";
 }
 
 /* What a source, or its network, has earned so far. */

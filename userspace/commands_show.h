@@ -18,6 +18,13 @@ int show_explain(struct control_reply *r, json_t *args, void *daemon);
 int correspondent_do_add(struct control_reply *r, json_t *args, void *daemon);
 int correspondent_do_del(struct control_reply *r, json_t *args, void *daemon);
 
+/* ---- commands_listing.c ---- */
+
+/* Lists of the configuration, in its order. */
+json_t *listing_rows(struct daemon *d);
+/* Appends a sentence for each whose file could not be read. */
+void listing_problems(struct daemon *d, json_t *array);
+
 /* args.prefix, or a control_fail. */
 int args_prefix(struct control_reply *r, const json_t *args, struct prefix *ret);
 

@@ -135,60 +135,6 @@ static json_t *verification(struct daemon *d, const struct config *c)
 			 (json_int_t)verify_count(d->verify), "any", any);
 }
 
-static json_t *list_row(const struct listed *one)
-{
-	const char *verdict = one->verdict == GG_ALLOW  ? "allow"
-			      : one->verdict == GG_DENY ? "deny"
-							: "each";
-	json_t *row = json_object();
-
-	json_object_set_new(row, "name", json_string(one->name));
-	json_object_set_new(row, "file", row_text(one->file));
-	json_object_set_new(row, "format", json_string(list_format_text(one->format)));
-	json_object_set_new(row, "verdict", json_string(verdict));
-	set_int(row, "entries", one->entries);
-	set_int(row, "bad", one->bad);
-	set_int(row, "hits", atomic_load(&one->hits));
-	set_int(row, "read", one->read);
-	set_int(row, "failed", one->failed);
-	if (one->failed)
-		json_object_set_new(row, "why", row_text(one->why));
-	return row;
-}
-
-/* In the order of the settings. */
-static json_t *lists(struct daemon *d)
-{
-	const struct config *c = atomic_load(&d->config);
-	json_t *array = json_array();
-
-	pthread_mutex_lock(&d->lists.lock);
-	for (int i = 0; i < c->list_count; i++)
-		for (int k = 0; k < CONFIG_LISTS; k++)
-			if (!strcmp(d->lists.lists[k].name, c->lists[i].name))
-				json_array_append_new(array, list_row(&d->lists.lists[k]));
-	pthread_mutex_unlock(&d->lists.lock);
-	return array;
-}
-
-static void list_problems(struct daemon *d, json_t *array)
-{
-	pthread_mutex_lock(&d->lists.lock);
-	for (int i = 0; i < CONFIG_LISTS; i++) {
-		const struct listed *one = &d->lists.lists[i];
-		json_t *why = one->failed ? row_text(one->why) : NULL;
-
-		if (!why)
-			continue;
-		json_array_append_new(
-			array, json_sprintf("list %s: %s; %s", one->name, json_string_value(why),
-					    one->set ? "what was read before stays in force"
-						     : "nothing of it is in force"));
-		json_decref(why);
-	}
-	pthread_mutex_unlock(&d->lists.lock);
-}
-
 /* What an operator should know before anything else. */
 static json_t *problems(struct daemon *d, const struct config *c)
 {
@@ -238,7 +184,7 @@ static json_t *problems(struct daemon *d, const struct config *c)
 			array,
 			json_string("dns: no name server answers; names, lists and SPF of "
 				    "clients are not known; see dns.servers or resolv.conf"));
-	list_problems(d, array);
+	listing_problems(d, array);
 	if (log_dropped())
 		json_array_append_new(array, json_sprintf("log: %llu lines were dropped",
 							  (unsigned long long)log_dropped()));
@@ -281,7 +227,7 @@ int show_status(struct control_reply *r, json_t *args, void *daemon)
 	set_int(s, "records_max", table_capacity(d->records));
 	set_int(s, "verdicts", verdicts_count(d->verdicts));
 	json_object_set_new(s, "store", store_figures(d));
-	json_object_set_new(s, "lists", lists(d));
+	json_object_set_new(s, "lists", listing_rows(d));
 	json_object_set_new(s, "problems", problems(d, c));
 	return 0;
 }
@@ -300,6 +246,6 @@ int show_stats(struct control_reply *r, json_t *args, void *daemon)
 			set_int(s, kernel_names[i], kernel_stats[i]);
 	}
 	json_object_set_new(s, "store", store_figures(d));
-	json_object_set_new(s, "lists", lists(d));
+	json_object_set_new(s, "lists", listing_rows(d));
 	return 0;
 }

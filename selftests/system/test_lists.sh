@@ -74,6 +74,7 @@ check "its line in the log" log_wait event=decision src=192.0.2.8 verdict=pass r
 # ---- what is shown ----
 like "explain: list and line of an address" "$(gg explain 203.0.113.8)" '^203\.0\.113\.8: deny by list drop, line 1$'
 like "explain: what it comes to" "$(gg explain 203.0.113.8)" '^203\.0\.113\.8 is refused$'
+like "explain: what would change it" "$(gg explain 203.0.113.8)" 'take line 1 out of the file of list drop and reload'
 like "explain: list and line of a name" "$(gg explain 192.0.2.7)" 'mail\.good\.example: allow by list senders, line 2$'
 like "explain: a recipient" "$(gg explain box@example.net)" '^box@example\.net: allow by list recipients, line 1$'
 is "hits of a list" "$(list_row drop hits)" 4
@@ -104,6 +105,7 @@ like "one bad line does not spoil a list" "$(rcpt 203.0.113.9)" '^250 '
 like "status tells the broken one" "$(gg status)" "list drop: $L/drop:2: 2 lines are bad and 0 entries good: not a list of format spamhaus-drop; what was read"
 like "and the missing one" "$(gg status)" "list senders: $L/senders: cannot be read: No such file or directory; what was read"
 between "when it failed" "$(list_row senders failed)" "$((EPOCHSECONDS - 60))" "$EPOCHSECONDS"
+like "greygate reload tells it" "$(gg reload 2>&1)" '^greygate: list drop: .* stays in force$'
 printf '192.0.2.0/24\n' >"$L/drop"
 printf 'good.example\n' >"$L/senders"
 check "mended" gg reload

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Lists of the configuration in status, stats and reload. */
+#include <string.h>
+
+#include "commands_show.h"
+
+static json_t *list_row(const struct listed *one)
+{
+	const char *verdict = one->verdict == GG_ALLOW  ? "allow"
+			      : one->verdict == GG_DENY ? "deny"
+							: "each";
+	json_t *row = json_object();
+
+	json_object_set_new(row, "name", json_string(one->name));
+	json_object_set_new(row, "file", row_text(one->file));
+	json_object_set_new(row, "format", json_string(list_format_text(one->format)));
+	json_object_set_new(row, "verdict", json_string(verdict));
+	json_object_set_new(row, "entries", json_integer((json_int_t)one->entries));
+	json_object_set_new(row, "bad", json_integer((json_int_t)one->bad));
+	json_object_set_new(row, "hits", json_integer((json_int_t)atomic_load(&one->hits)));
+	json_object_set_new(row, "read", json_integer((json_int_t)one->read));
+	json_object_set_new(row, "failed", json_integer((json_int_t)one->failed));
+	if (one->failed)
+		json_object_set_new(row, "why", row_text(one->why));
+	return row;
+}
+
+json_t *listing_rows(struct daemon *d)
+{
+	const struct config *c = atomic_load(&d->config);
+	json_t *array = json_array();
+
+	pthread_mutex_lock(&d->lists.lock);
+	for (int i = 0; i < c->list_count; i++)
+		for (int k = 0; k < CONFIG_LISTS; k++)
+			if (!strcmp(d->lists.lists[k].name, c->lists[i].name))
+				json_array_append_new(array, list_row(&d->lists.lists[k]));
+	pthread_mutex_unlock(&d->lists.lock);
+	return array;
+}
+
+void listing_problems(struct daemon *d, json_t *array)
+{
+	pthread_mutex_lock(&d->lists.lock);
+	for (int i = 0; i < CONFIG_LISTS; i++) {
+		const struct listed *one = &d->lists.lists[i];
+		json_t *why = one->failed ? row_text(one->why) : NULL;
+
+		if (!why)
+			continue;
+		json_array_append_new(
+			array, json_sprintf("list %s: %s; %s", one->name, json_string_value(why),
+					    one->set ? "what was read before stays in force"
+						     : "nothing of it is in force"));
+		json_decref(why);
+	}
+	pthread_mutex_unlock(&d->lists.lock);
+}
