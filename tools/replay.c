@@ -311,6 +311,8 @@ static int begin(struct run *run)
 		.exempt_count = c->greylist.exempt_count,
 		.traps = c->trap.addresses,
 		.trap_count = c->trap.address_count,
+		.hosted = c->trap.hosted,
+		.hosted_count = c->trap.hosted_count,
 		.trap_life = (uint32_t)(c->trap.life / 1000),
 		.trap_max = (uint32_t)(c->trap.max / 1000),
 		.compare = run->compare,

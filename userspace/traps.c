@@ -181,17 +181,15 @@ static int pattern_change(struct daemon *d, const char *text, bool add)
 
 /* ---- lookups ---- */
 
-/* domain stands within a mailbox; "@" and it, then "@*." and what follows each dot of it. */
-static bool domain_held(const struct daemon *d, const struct policy_conf *c, const char *domain,
-			uint64_t (*tag)(const struct policy_conf *, const char *), const char *at)
+/* before: what stands in front of a domain in the list that tag is for. */
+static bool domain_held(const struct daemon *d, const struct policy_conf *c, const char *mailbox,
+			const char *before,
+			uint64_t (*tag)(const struct policy_conf *, const char *))
 {
-	char text[POLICY_MAILBOX + 4];
+	char form[POLICY_MAILBOX], text[POLICY_MAILBOX + 1];
 
-	snprintf(text, sizeof(text), "%s%s", at, domain);
-	if (has(d, tag(c, text)))
-		return true;
-	for (domain = strchr(domain, '.'); domain; domain = strchr(domain + 1, '.')) {
-		snprintf(text, sizeof(text), "%s*%s", at, domain);
+	for (int n = 0; policy_domain_form(mailbox, n, form); n++) {
+		snprintf(text, sizeof(text), "%s%s", before, form);
 		if (has(d, tag(c, text)))
 			return true;
 	}
@@ -208,7 +206,7 @@ bool traps_hold(const struct daemon *d, const struct policy_conf *c, const char 
 		return true;
 	if (!at || at == mailbox || policy_recipient_exempt(mailbox))
 		return false;
-	if (domain_held(d, c, at + 1, policy_trap_tag, "@"))
+	if (domain_held(d, c, mailbox, "@", policy_trap_tag))
 		return true;
 	if (!count_of(p))
 		return false;
@@ -228,7 +226,7 @@ bool traps_hosted(const struct daemon *d, const struct policy_conf *c, const cha
 		return true;
 	policy_canonical(mailbox, canonical, sizeof(canonical));
 	at = strrchr(canonical, '@');
-	return !at || at[1] == '[' || domain_held(d, c, at + 1, policy_hosted_tag, "");
+	return !at || at[1] == '[' || domain_held(d, c, canonical, "", policy_hosted_tag);
 }
 
 /* ---- settings ---- */

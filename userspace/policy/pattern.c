@@ -60,3 +60,21 @@ bool policy_pattern_match(const char *pattern, const char *mailbox)
 	return p_at && at && policy_domain_match(p_at + 1, at + 1) &&
 	       glob(pattern, p_at, mailbox, at);
 }
+
+bool policy_domain_form(const char *mailbox, int n, char *ret)
+{
+	const char *at = strrchr(mailbox, '@'), *from = at ? at + 1 : NULL;
+	size_t len;
+
+	for (int i = 0; i < n && from; i++)
+		from = strchr(from + (i > 0), '.');
+	if (!from)
+		return false;
+	len = strlen(from);
+	if (len > POLICY_MAILBOX - 2)
+		return false;
+	if (n)
+		*ret++ = '*';
+	memcpy(ret, from, len + 1);
+	return true;
+}

@@ -136,6 +136,9 @@ bool policy_pattern(const char *mailbox); /* whether its local part is one, as i
 uint64_t policy_pattern_tag(const struct policy_conf *c, const char *pattern);
 bool policy_pattern_match(const char *pattern, const char *mailbox);
 bool policy_domain_match(const char *pattern, const char *domain);
+/* The n-th way in which a list may name the domain of a mailbox: itself, then "*" and what is left
+ * of it from each dot on. False: there are no more. ret: POLICY_MAILBOX bytes. */
+bool policy_domain_form(const char *mailbox, int n, char *ret);
 /* Tag of a domain, or "*.domain", that mail is taken for here. Lower case. */
 uint64_t policy_hosted_tag(const struct policy_conf *c, const char *domain);
 /* Tags of what is known of a source's conduct, and that it, or a neighbour in its network, has come

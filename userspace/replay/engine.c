@@ -22,6 +22,7 @@ struct replay {
 	struct table *records;
 	struct verdicts *verdicts;
 	struct peers *peers; /* NULL: not asked for */
+	struct greytraps *traps;
 	struct tally tally;
 	uint32_t now;
 };
@@ -32,17 +33,6 @@ static int put_allowed(struct replay *r, const struct prefix *p, enum gg_origin 
 	const struct verdict_entry e = {.verdict = GG_ALLOW, .origin = origin, .expires = expires};
 
 	return verdicts_put(r->verdicts, p, &e);
-}
-
-static bool edit_trap(struct cell *cell, bool found, void *arg)
-{
-	struct record r = record_of(cell);
-
-	(void)found;
-	(void)arg;
-	r.state = RECORD_TRAP;
-	*cell = record_cell(&r);
-	return true;
 }
 
 int replay_new(const struct replay_conf *c, struct replay **ret)
@@ -62,9 +52,8 @@ int replay_new(const struct replay_conf *c, struct replay **ret)
 		err = peers_new(fixed_key, c->records, &r->peers);
 	for (int i = 0; !err && i < c->exempt_count; i++)
 		err = put_allowed(r, &c->exempt[i], GG_BY_OPERATOR, 0);
-	for (int i = 0; !err && i < c->trap_count; i++)
-		table_edit(r->records, policy_trap_tag(&r->conf.policy, c->traps[i]), edit_trap,
-			   NULL, NULL);
+	if (!err)
+		err = greytraps_new(&r->conf, &r->traps);
 	if (err) {
 		replay_free(&r);
 		return err;
@@ -80,6 +69,7 @@ void replay_free(struct replay **r)
 	table_free(&(*r)->records);
 	verdicts_free(&(*r)->verdicts);
 	peers_free(&(*r)->peers);
+	greytraps_free(&(*r)->traps);
 	tally_free(&(*r)->tally);
 	free(*r);
 	*r = NULL;
@@ -94,16 +84,6 @@ static void slide(struct replay *r, const struct prefix *p, const struct verdict
 		put_allowed(r, p, GG_BY_LEARNING, r->now + r->conf.policy.keep);
 }
 
-static bool is_trap(const struct replay *r, const char *mailbox)
-{
-	const char *domain = strrchr(mailbox, '@');
-	struct cell cell;
-
-	return table_get(r->records, policy_trap_tag(&r->conf.policy, mailbox), &cell) ||
-	       (domain && domain != mailbox &&
-		table_get(r->records, policy_trap_tag(&r->conf.policy, domain), &cell));
-}
-
 /* Denies the source; what it and its network had earned is gone. */
 static void trap(struct replay *r, const struct addr *src, bool hit)
 {
@@ -111,8 +91,12 @@ static void trap(struct replay *r, const struct addr *src, bool hit)
 	struct prefix host = addr_host(src), network = addr_network(src);
 
 	if (verdicts_get(r->verdicts, &host, r->now, &old) && old.origin == GG_BY_TRAP)
-		e.repeats = hit && old.repeats < UINT8_MAX ? old.repeats + 1 : old.repeats;
+		e.repeats = old.repeats;
+	if (hit)
+		e.repeats = greytraps_before(r->traps, src, r->now);
 	e.expires = r->now + policy_trap_life(r->conf.trap_life, r->conf.trap_max, e.repeats);
+	if (hit)
+		greytraps_hit(r->traps, src, r->now, e.expires);
 	verdicts_put(r->verdicts, &host, &e);
 	if (verdicts_get(r->verdicts, &network, r->now, &old) && old.origin == GG_BY_LEARNING)
 		verdicts_del(r->verdicts, &network);
@@ -223,6 +207,7 @@ static void answer(struct replay *r, const struct replay_attempt *a, struct repl
 					.evidence = &a->evidence}};
 	struct policy_decision d;
 	struct verdict_entry e;
+	const char *reason;
 	struct prefix p;
 
 	t.pair = *ret_pair = policy_pair(&t.policy, &t.attempt);
@@ -230,7 +215,8 @@ static void answer(struct replay *r, const struct replay_attempt *a, struct repl
 	if (verdicts_find(r->verdicts, &a->src, r->now, &e, &p)) {
 		ret->identity = policy_rung_text(p.len == 128 ? RUNG_ADDRESS : RUNG_NETWORK);
 		if (e.verdict == GG_DENY) {
-			trap(r, &a->src, false);
+			if (a->sender[0])
+				trap(r, &a->src, greytraps_reason(r->traps, a->recipient));
 			ret->verdict = "deny";
 			ret->reason = "trapped";
 			return;
@@ -239,11 +225,11 @@ static void answer(struct replay *r, const struct replay_attempt *a, struct repl
 		e.verdict = GG_UNKNOWN;
 	}
 	/* The operator's word stands; what was only learned can be lost again. */
-	if (r->conf.trap_count && (e.verdict == GG_UNKNOWN || e.origin == GG_BY_LEARNING) &&
-	    a->sender[0] && is_trap(r, a->recipient)) {
+	reason = a->sender[0] ? greytraps_reason(r->traps, a->recipient) : NULL;
+	if (reason && (e.verdict == GG_UNKNOWN || e.origin == GG_BY_LEARNING)) {
 		trap(r, &a->src, true);
 		ret->verdict = "deny";
-		ret->reason = "trap";
+		ret->reason = reason;
 		ret->identity = policy_rung_text(RUNG_ADDRESS);
 		return;
 	}

@@ -16,6 +16,19 @@ void peers_free(struct peers **p);
 /* Fills passed[REPLAY_SPAMD] and passed[REPLAY_POSTGREY]. */
 void peers_next(struct peers *p, const struct replay_attempt *a, uint32_t now, bool *passed);
 
+/* ---- greytraps.c ---- */
+
+struct greytraps;
+
+/* Of the settings, whose strings it does not keep. -ENOMEM, -ENOSPC. */
+int greytraps_new(const struct replay_conf *c, struct greytraps **ret);
+void greytraps_free(struct greytraps **t);
+/* The word of the log when mail to it traps; NULL: it does not. */
+const char *greytraps_reason(const struct greytraps *t, const char *recipient);
+/* How often a source was trapped so far; it is again, until `until`. s */
+uint8_t greytraps_before(const struct greytraps *t, const struct addr *src, uint32_t now);
+void greytraps_hit(struct greytraps *t, const struct addr *src, uint32_t now, uint32_t until);
+
 /* ---- tally.c ---- */
 
 struct tally_mail {

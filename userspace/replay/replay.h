@@ -32,8 +32,9 @@ struct replay_conf {
 	size_t records;
 	const struct prefix *exempt;
 	int exempt_count;
-	char *const *traps; /* user@domain or @domain */
-	int trap_count;
+	char *const *traps;  /* user@domain or @domain, and patterns */
+	char *const *hosted; /* domains; none: all are */
+	int trap_count, hosted_count;
 	uint32_t trap_life, trap_max; /* s */
 	bool compare;                 /* ask the peers too */
 };

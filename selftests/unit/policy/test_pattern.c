@@ -136,6 +136,31 @@ static void a_pattern_and_the_same_text_quoted_have_two_tags(void **state)
 			 policy_pattern_tag(&c, "a*b@example.net"));
 }
 
+static void a_domain_has_as_many_forms_as_labels(void **state)
+{
+	static const struct {
+		const char *mailbox, *forms[4];
+	} rows[] = {
+		{"x@a.b.net", {"a.b.net", "*.b.net", "*.net"}},
+		{"@net", {"net"}},
+		{"x@y@b.net", {"b.net", "*.net"}},
+		{"x", {NULL}},
+		{"x@", {""}},
+	};
+	char form[POLICY_MAILBOX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int n = 0;
+
+		for (; policy_domain_form(rows[i].mailbox, n, form); n++) {
+			assert_non_null(rows[i].forms[n]);
+			assert_string_equal(form, rows[i].forms[n]);
+		}
+		assert_null(rows[i].forms[n]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +168,7 @@ int main(void)
 		cmocka_unit_test(patterns_match_what_they_say),
 		cmocka_unit_test(agrees_with_the_obvious_way),
 		cmocka_unit_test(domains_match_whole_labels),
+		cmocka_unit_test(a_domain_has_as_many_forms_as_labels),
 		cmocka_unit_test(a_pattern_and_the_same_text_quoted_have_two_tags),
 	};
 

@@ -411,6 +411,70 @@ static void a_trap_ends_by_itself(void **state)
 	replay_free(&r);
 }
 
+static void traps_take_patterns_and_relay_probes(void **state)
+{
+	static char pattern[] = "Sales-*@example.net", below[] = "@*.unused.example";
+	static char ours[] = "example.net", more[] = "*.hosted.example";
+	char *const traps[] = {pattern, below}, *const hosted[] = {ours, more};
+	static const struct {
+		const char *from, *to, *reason;
+	} rows[] = {
+		{"a@s.example", "sales-7@example.net", "trap"},
+		{"", "sales-7@example.net", "first"},
+		{"a@s.example", "sales@example.net", "first"},
+		{"a@s.example", "x@deep.unused.example", "trap"},
+		{"a@s.example", "x@unused.example", "relay"},
+		{"a@s.example", "x@a.hosted.example", "first"},
+		{"a@s.example", "x@hosted.example", "relay"},
+		{"", "x@hosted.example", "first"},
+		{"a@s.example", "postmaster@deep.unused.example", "exempt"},
+		{"a@s.example", "x@[192.0.2.1]", "first"},
+	};
+	struct replay_conf c = settings();
+	struct replay *r;
+
+	(void)state;
+	c.traps = traps;
+	c.trap_count = 2;
+	c.hosted = hosted;
+	c.hosted_count = 2;
+	r = engine(&c);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char src[40];
+
+		snprintf(src, sizeof(src), "203.0.%zu.1", i);
+		assert_string_equal(try(r, 0, src, rows[i].from, rows[i].to, NULL, NULL).reason,
+				    rows[i].reason);
+	}
+	replay_free(&r);
+}
+
+/* A further hit doubles the time, in the trap and after it. */
+static void a_repeater_is_trapped_for_longer(void **state)
+{
+	static char trap[] = "@unused.example";
+	char *const traps[] = {trap};
+	struct replay_conf c = settings();
+	struct replay *r;
+
+	(void)state;
+	c.traps = traps;
+	c.trap_count = 1;
+	r = engine(&c);
+	try(r, 0, "192.0.2.1", "a@s.example", "x@unused.example", NULL, NULL);
+	try(r, 10, "192.0.2.1", "a@s.example", "y@unused.example", NULL, NULL);
+	assert_string_equal(try(r, 10 + 2 * DAY - 1, "192.0.2.1", "", BOB, NULL, NULL).reason,
+			    "trapped");
+	assert_string_equal(
+		try(r, 10 + 2 * DAY, "192.0.2.1", "a@s.example", BOB, NULL, NULL).reason, "first");
+	try(r, 3 * DAY, "192.0.2.1", "a@s.example", "x@unused.example", NULL, NULL);
+	assert_string_equal(try(r, 7 * DAY - 1, "192.0.2.1", "", BOB, NULL, NULL).reason,
+			    "trapped");
+	assert_string_not_equal(try(r, 7 * DAY, "192.0.2.1", "", BOB, NULL, NULL).reason,
+				"trapped");
+	replay_free(&r);
+}
+
 static void exempt_networks_pass(void **state)
 {
 	struct prefix exempt;
@@ -585,6 +649,8 @@ int main(void)
 		cmocka_unit_test(a_bad_helo_is_evidence),
 		cmocka_unit_test(sources_and_networks_earn_and_lose_their_place),
 		cmocka_unit_test(a_trap_ends_by_itself),
+		cmocka_unit_test(traps_take_patterns_and_relay_probes),
+		cmocka_unit_test(a_repeater_is_trapped_for_longer),
 		cmocka_unit_test(exempt_networks_pass),
 		cmocka_unit_test(modes),
 		cmocka_unit_test(twice_gives_the_same),
