@@ -132,9 +132,10 @@ for src in $SOURCES; do
 done
 for src in 203.0.113.66 2001:db8:66::66; do
 	gg correspondent add $src >/dev/null
-	out=$(attempt $src "$(server_for $src)" spam@sender.example trap@example.net ":map $PIN/$(map_of $src) $src 2")
+	out=$(talk $src "$(server_for $src)" 'EHLO client.example.org' 'MAIL FROM:<spam@sender.example>' \
+		'RCPT TO:<trap@example.net>' ":map $PIN/$(map_of $src) $src 2" QUIT)
 	like "$src: a sample that hits a trap: 554" "$out" '^S: 554 5\.7\.1'
-	unlike "$src: is denied before its next SYN" "$out" '<never>|<no pin'
+	like "$src: is denied before its next SYN" "$out" '^T: map [0-9]'
 	check "$src: and demoted" log_wait event=demote src=$src reason=trap
 	gg forget $src >/dev/null
 done

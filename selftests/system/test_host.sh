@@ -74,12 +74,15 @@ for src in $SOURCES; do
 	between "$src: without a stutter" "$(stamp whole <<<"$out")" 0 900
 	check "$src: its decision is an observation" log_wait event=decision src="$src" verdict=observe
 done
-src=2001:db8:1::7
-attempt $src $GATE6 new3@sender.example trap@example.net >/dev/null
-check "a learned source whose sample hits a trap is demoted" log_wait event=demote src=$src reason=trap
-check "and denied" map_is $src GG_DENY
-gg forget $src >/dev/null
-gg allow $src >/dev/null
+for src in $SOURCES; do
+	out=$(talk "$src" "$(server_for "$src")" 'EHLO client.example.org' 'MAIL FROM:<new3@sender.example>' \
+		'RCPT TO:<trap@example.net>' ":map $PIN/$(map_of "$src") $src 2" QUIT)
+	like "$src: a sample that hits a trap is refused" "$out" '^S: 554 5\.7\.1'
+	like "$src: and denied before its next SYN" "$out" '^T: map [0-9]'
+	check "$src: it is demoted" log_wait event=demote src="$src" reason=trap
+	gg forget "$src" >/dev/null
+	gg allow "$src" >/dev/null
+done
 check "reload with sample = 0" resample 0
 like "without samples it is Postfix again" "$(hello 192.0.2.7)" "$POSTFIX"
 
