@@ -104,7 +104,9 @@ for src in $SOURCES; do
 done
 like "Postfix saw the client itself" "$(cat "$T/mx/maillog")" 'client=unknown\[192\.0\.2\.7\]'
 like "Postfix saw the client itself, IPv6" "$(cat "$T/mx/maillog")" 'client=unknown\[2001:db8:1::7\]'
-unlike "and never the gate" "$(cat "$T/mx/maillog")" 'client=.*\[(10\.9\.0\.1|fd09::1)\]'
+ours=$(sed -nE 's/.*: ([0-9A-F]+): client=.*\[(10\.9\.0\.1|fd09::1)\].*/\1/p' "$T/mx/maillog" | xargs | tr ' ' '|')
+unlike "and never a message of the gate" "$(cat "$T/mx/maillog")" "(${ours:-none}): message-id="
+check "which only asks about recipients" logged event=verify to=user1@example.net verdict=valid
 between "tc_daemon counted strangers" "$(counter tc_daemon)" 8 100
 
 # ---- promoted sources are forwarded ----
