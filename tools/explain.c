@@ -122,7 +122,7 @@ static void print_list(const json_t *row)
 	       format_colour('0'), row_str(row, "list"), row_num(row, "line"));
 }
 
-static void print_decision(const json_t *row)
+static const char *recipient_words(const char *state)
 {
 	static const struct {
 		const char *state, *words;
@@ -134,6 +134,15 @@ static void print_decision(const json_t *row)
 		{"unclear", "asked about without a clear answer"},
 		{"any", "not asked about: any is taken in its domain"},
 	};
+
+	for (size_t i = 0; i < sizeof(recipients) / sizeof(recipients[0]); i++)
+		if (!strcmp(state, recipients[i].state))
+			return recipients[i].words;
+	return NULL;
+}
+
+static void print_decision(const json_t *row)
+{
 	char from[120], to[120], helo[80], clock[16];
 	time_t when = (time_t)row_num(row, "time");
 	struct tm tm;
@@ -144,9 +153,8 @@ static void print_decision(const json_t *row)
 	       format_safe(row_str(row, "from"), 0, from, sizeof(from)),
 	       format_safe(row_str(row, "to"), 0, to, sizeof(to)),
 	       format_safe(row_str(row, "helo"), 0, helo, sizeof(helo)));
-	for (size_t i = 0; i < sizeof(recipients) / sizeof(recipients[0]); i++)
-		if (!strcmp(row_str(row, "recipient"), recipients[i].state))
-			printf("           recipient %s\n", recipients[i].words);
+	if (recipient_words(row_str(row, "recipient")))
+		printf("           recipient %s\n", recipient_words(row_str(row, "recipient")));
 	printf("           name %s%s%s, SPF %s%s%s, lists %" JSON_INTEGER_FORMAT "\n",
 	       row_str(row, "rdns"), *row_str(row, "name") ? " " : "",
 	       format_safe(row_str(row, "name"), 0, from, sizeof(from)), row_str(row, "spf"),
@@ -213,14 +221,21 @@ static void print_outcome(const json_t *s)
 	}
 }
 
-static void print_mailbox(const json_t *s)
+static void print_mailbox(const json_t *s, uint64_t now)
 {
-	char mailbox[400];
+	const json_t *recipient = json_object_get(s, "recipient");
+	char mailbox[400], reply[600];
 
 	printf("mail to %s ", format_safe(row_str(s, "mailbox"), 0, mailbox, sizeof(mailbox)));
 	puts(!strcmp(row_str(s, "verdict"), "exempt") ? "is never greylisted"
 	     : !strcmp(row_str(s, "verdict"), "grey") ? "is greylisted"
 						      : "is let through: not enforced");
+	if (json_is_object(recipient)) {
+		line("recipient", recipient_words(row_str(recipient, "state")));
+		line("reply", format_safe(row_str(recipient, "reply"), 0, reply, sizeof(reply)));
+		print_when("since", recipient, "since", now);
+		print_when("until", recipient, "until", now);
+	}
 	print_settings(json_object_get(s, "settings"), "settings", true);
 }
 
@@ -231,7 +246,7 @@ static void print(const json_t *rows, const json_t *s, bool ticket)
 	size_t i;
 
 	if (json_object_get(s, "mailbox")) {
-		print_mailbox(s);
+		print_mailbox(s, now);
 		print_kind(rows, "list", s, now);
 		return;
 	}

@@ -8,6 +8,7 @@
 
 #include "commands_show.h"
 #include "core/ticket.h"
+#include "verify.h"
 
 #define DECISIONS 20 /* newest of each worker that are shown */
 
@@ -200,6 +201,24 @@ static int explain_verdict(struct explain *e)
 }
 
 /* What holds for mail to a recipient, and where each key of it was set. */
+/* What the mail server said of it beforehand; in gateway mode the first one that was asked. */
+static json_t *known_recipient(const struct explain *e, const char *mailbox)
+{
+	const struct config *c = atomic_load(&e->d->config);
+	bool gateway = c->mode == GG_MODE_GATEWAY;
+	struct verify_answer a = {0};
+
+	for (int i = 0; i < (gateway ? c->protect_count : 1); i++)
+		if (verify_find(e->d->verify, gateway ? (uint8_t)i : VERIFY_BACKENDS, mailbox,
+				daemon_now(), &a))
+			break;
+	if (!a.state)
+		return json_null();
+	return json_pack("{s:s, s:I, s:I, s:o}", "state", verify_text(a.state), "since",
+			 (json_int_t)a.since, "until", (json_int_t)a.until, "reply",
+			 row_text(a.reply.text));
+}
+
 static void explain_mailbox(struct explain *e, const char *mailbox)
 {
 	const struct config_level *l = config_level(atomic_load(&e->d->config), mailbox);
@@ -219,6 +238,7 @@ static void explain_mailbox(struct explain *e, const char *mailbox)
 	list_matcher_free(&m);
 	json_object_set_new(s, "mailbox", row_text(mailbox));
 	json_object_set_new(s, "verdict", json_string(verdict));
+	json_object_set_new(s, "recipient", known_recipient(e, mailbox));
 	json_object_set_new(s, "settings", row_settings(l));
 }
 

@@ -8,6 +8,7 @@
  *   drain.c     its end
  *   arrival.c   from accept to the banner, with the header of a load balancer
  *   session.c   one client's life: bytes in, replies out, close
+ *   patience.c  how long it may take
  *   secure.c    TLS between the socket and the session
  *   sanity.c    what a client gives away by its manners
  *   evidence.c  what DNS says of the client
@@ -17,6 +18,7 @@
  *   headcount.c  how many sessions of a source there are
  *   listed.c    what lists say of it and of its recipients
  *   judge.c     what is thought of a source and of a recipient; what a delivery changes
+ *   earning.c   what a delivery changes
  *   trapping.c  who walks into a trap
  *   standing.c  what the mail server's answers make of a source
  *   recipient.c what is known of a recipient beforehand
@@ -429,6 +431,9 @@ void judge_recipient(struct worker *w, uint32_t n);
 bool judge_data(struct worker *w, uint32_t n);
 /* The message was taken: records, promotion. True when the reply has to wait for the store. */
 bool judge_delivered(struct worker *w, uint32_t n, const struct delivery *d);
+/* Queues a record for the store; the token is the session's when its writing is to be awaited. */
+bool judge_store(struct worker *w, const struct session *s, const struct policy_edit *e,
+		 const char *text, bool notice, uint64_t token);
 void judge_log(struct worker *w, const struct session *s, struct log_line *l, enum log_event event);
 /* The same with the envelope and the evidence. */
 void judge_begin(struct worker *w, struct session *s, struct log_line *l, enum log_event event);
