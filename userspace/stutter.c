@@ -21,12 +21,15 @@
 
 int stutter_banner(struct worker *w, const char *hostname)
 {
-	char line[BANNER_LINE];
-	int len = snprintf(line, sizeof(line), "220-%s ESMTP greygate\r\n", hostname);
+	const struct smtp_conf c = {.hostname = hostname};
+	char line[SMTP_REPLY_MAX];
+	struct smtp_out out = {line, 0, sizeof(line)};
 
-	if (len < 0 || (size_t)len >= sizeof(line))
+	smtp_reply(&out, &c, REPLY_BANNER, NULL);
+	if (out.len >= BANNER_LINE)
 		return -EINVAL;
-	w->banner_line = (size_t)len;
+	line[3] = '-';
+	w->banner_line = out.len;
 	w->banner_len = BANNER_MAX / w->banner_line * w->banner_line;
 	w->banner = malloc(w->banner_len);
 	if (!w->banner)

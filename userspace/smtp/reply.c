@@ -10,7 +10,9 @@
 #include "reply.h"
 
 static const struct smtp_reply_row rows[REPLY_MAX] = {
-	[REPLY_BANNER] = {220, NULL, "{hostname} ESMTP", "a connection was accepted"},
+	[REPLY_BANNER] = {220, NULL, "{hostname} ESMTP greygate",
+			  "a connection was accepted; the line comes more than once while it is "
+			  "drawn out"},
 	[REPLY_BYE] = {221, "2.0.0", "{hostname} Bye", "QUIT"},
 	[REPLY_HELO] = {250, NULL, "{hostname}", "HELO"},
 	[REPLY_EHLO] = {250, NULL, "{hostname}", "EHLO; a line for each service extension follows"},

@@ -39,7 +39,8 @@ static void refusals_read_as_the_manual_says(void **state)
 			    "postmaster@example.net)\r\n");
 	assert_string_equal(reply_of(&conf, REPLY_DENIED, &args),
 			    "554 5.7.1 Listed (ticket 7F3K-Q2; postmaster@example.net)\r\n");
-	assert_string_equal(reply_of(&conf, REPLY_BANNER, NULL), "220 mx.example.net ESMTP\r\n");
+	assert_string_equal(reply_of(&conf, REPLY_BANNER, NULL),
+			    "220 mx.example.net ESMTP greygate\r\n");
 	assert_string_equal(reply_of(&conf, REPLY_HELO, NULL), "250 mx.example.net\r\n");
 }
 
@@ -50,7 +51,8 @@ static void what_is_missing_has_a_stand_in(void **state)
 	(void)state;
 	assert_string_equal(reply_of(&bare, REPLY_DENIED, NULL),
 			    "554 5.7.1 Refused (ticket none; postmaster)\r\n");
-	assert_string_equal(reply_of(&bare, REPLY_BANNER, NULL), "220 localhost ESMTP\r\n");
+	assert_string_equal(reply_of(&bare, REPLY_BANNER, NULL),
+			    "220 localhost ESMTP greygate\r\n");
 	assert_string_equal(reply_of(&bare, REPLY_GREYLISTED, NULL),
 			    "451 4.7.1 Greylisted, please retry in some minutes (ticket none; "
 			    "postmaster)\r\n");

@@ -148,6 +148,20 @@ static void counters(void **state)
 	free(text);
 }
 
+/* How often `what` stands between `from` and `to`. */
+static int count(const char *from, const char *to, const char *what)
+{
+	const char *end = must(from, NULL, to);
+	int n = 0;
+
+	while ((from = strstr(from, what)) && from < end) {
+		from++;
+		n++;
+	}
+	return n;
+}
+
+/* Every one, and none that the code does not have. */
 static void replies(void **state)
 {
 	char *text = page("greygated.8"), what[1000];
@@ -160,6 +174,8 @@ static void replies(void **state)
 			 r->status ? " " : "", r->status ? r->status : "", r->text, r->when);
 		must(text, NULL, what);
 	}
+	assert_int_equal(count(must(text, NULL, ".Sh REPLIES\n"), ".Sh FILES\n", "\n.It Li "),
+			 REPLY_MAX);
 	free(text);
 }
 
