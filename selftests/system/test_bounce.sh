@@ -63,6 +63,8 @@ like "452 4.5.3" "$out" '^S: 452 4\.5\.3 '
 between "limit_recipients counted it" "$(counter limit_recipients)" 1 1
 out=$(talk $SRC $GATE4 "$HELLO" ":send $NULL\\r\\nRCPT TO:<user1@example.net>\\r\\nDATA\\r\\n" ':reply 3' DATA QUIT)
 is "pipelined; DATA again has nothing to deliver" "$(codes <<<"$out")" "220 250 250 250 451 451 221"
+out=$(talk $SRC $GATE4 "$HELLO" "$NULL" 'RCPT TO:<user1@example.net>' ':send BDAT 6 LAST\r\nhello\n' :reply NOOP QUIT)
+is "in a chunk it waits too, and its bytes are no commands" "$(codes <<<"$out")" "220 250 250 250 451 250 221"
 bounce $SRC $GATE4 postmaster@example.net >/dev/null
 check "postmaster is never deferred" log_wait event=decision to=postmaster@example.net verdict=pass reason=exempt
 is "nothing was delivered so far" "$(find "$T/mx/box" -type f | wc -l)" 0
