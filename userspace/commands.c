@@ -231,6 +231,7 @@ const struct control_command commands[] = {
 	 "args.what: an address, a ticket or a mailbox; what is known and why"},
 	{"report", show_report, "args.since: what came of the mail first seen since then"},
 	{"export", show_export, "everything known, one row each"},
+	{"restore", restore_do, "args.file of state_dir: add what a backup knows"},
 	{"reload", reload, "read the configuration again"},
 	{NULL, NULL, NULL},
 };

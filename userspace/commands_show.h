@@ -25,6 +25,9 @@ json_t *listing_rows(struct daemon *d);
 /* Appends a sentence for each whose file could not be read. */
 void listing_problems(struct daemon *d, json_t *array);
 
+/* commands_restore.c */
+int restore_do(struct control_reply *reply, json_t *args, void *daemon);
+
 /* args.prefix, or a control_fail. */
 int args_prefix(struct control_reply *r, const json_t *args, struct prefix *ret);
 

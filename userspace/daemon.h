@@ -170,8 +170,11 @@ struct policy_conf daemon_level(const struct daemon *d, const struct config_leve
  * whose record it is. */
 struct policy_conf daemon_lifetimes(const struct daemon *d, const struct config *c);
 
-/* A record that another process changed, here and in the store, unless ours is newer. */
-void daemon_record_take(struct daemon *d, const struct store_item *from);
+/* Queues a copy of an item. */
+void daemon_store_again(struct daemon *d, const struct store_item *from);
+/* A record that another process changed, here and in the store, unless ours is newer:
+ * false. */
+bool daemon_record_take(struct daemon *d, const struct store_item *from);
 /* Forgets a record, here and in the store. */
 void daemon_record_drop(struct daemon *d, uint64_t tag);
 

@@ -63,18 +63,33 @@ void daemon_settle(struct daemon *d)
 	}
 }
 
+void daemon_store_again(struct daemon *d, const struct store_item *from)
+{
+	struct store_item *item;
+
+	pthread_mutex_lock(&d->verdict_lock);
+	item = daemon_store_slot(d);
+	if (item) {
+		*item = *from;
+		daemon_store_push(d, item, true);
+	}
+	pthread_mutex_unlock(&d->verdict_lock);
+}
+
 struct taking {
 	const struct record *come;
 	struct record was;
 	bool taken;
 };
 
-/* What this process has learned itself since then is not undone. */
+/* What this process has learned itself since then is not undone, and what it knows is no news. */
 static bool is_newer(const struct record *have, const struct record *come)
 {
 	if (have->state != come->state)
 		return have->state > come->state;
-	return have->last > come->last || (have->last == come->last && have->passed > come->passed);
+	if (have->last != come->last)
+		return have->last > come->last;
+	return have->passed >= come->passed && have->attempts >= come->attempts;
 }
 
 static bool take_record(struct cell *cell, bool found, void *arg)
@@ -91,20 +106,15 @@ static bool take_record(struct cell *cell, bool found, void *arg)
 	return true;
 }
 
-void daemon_record_take(struct daemon *d, const struct store_item *from)
+bool daemon_record_take(struct daemon *d, const struct store_item *from)
 {
 	struct taking t = {.come = &from->rec};
-	struct store_item *item;
+	struct store_item item = *from;
 
 	table_edit(d->records, from->rec.tag, take_record, &t, NULL);
 	if (!t.taken)
-		return;
-	pthread_mutex_lock(&d->verdict_lock);
-	item = daemon_store_slot(d);
-	if (item) {
-		*item = *from;
-		item->was = t.was;
-		daemon_store_push(d, item, true);
-	}
-	pthread_mutex_unlock(&d->verdict_lock);
+		return false;
+	item.was = t.was;
+	daemon_store_again(d, &item);
+	return true;
 }

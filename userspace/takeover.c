@@ -10,7 +10,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "core/log.h"
+#include "correspondents.h"
 #include "handover.h"
 
 #define PATIENCE 30 /* s for an answer of the predecessor */
@@ -204,6 +204,18 @@ static void take_record(struct daemon *d, struct store_item *item)
 		daemon_record_take(d, item);
 }
 
+static void take_correspondent(struct daemon *d, const struct store_item *item)
+{
+	struct correspondent c;
+
+	if (!item->del) {
+		correspondent_load(d, item);
+		daemon_store_again(d, item);
+	} else if (!correspondent_parse(item->text, &c)) {
+		correspondent_del(d, &c);
+	}
+}
+
 static void take_item(struct daemon *d, struct store_item *item)
 {
 	item->text[STORE_TEXT - 1] = '\0';
@@ -217,6 +229,9 @@ static void take_item(struct daemon *d, struct store_item *item)
 		else
 			daemon_verdict_put(d, &item->prefix, &item->entry,
 					   item->added ? item->text : NULL);
+		break;
+	case STORE_CORRESPONDENT:
+		take_correspondent(d, item);
 		break;
 	case STORE_TRAP:
 		if (item->del)

@@ -18,6 +18,9 @@
 #include "codec.h"
 #include "store.h"
 
+/* Names in the directory of the store. */
+#define STORE_FILE "store"
+#define STORE_LOCK "lock"
 /* Layout of the sub-DBs: a store of another number is set aside, never reinterpreted. */
 #define STORE_SCHEMA 1
 
@@ -45,6 +48,9 @@ struct store {
 	uint32_t commit_us_max;
 };
 
+/* A sound file that nobody writes, for load and close. -EPROTO: of another schema; -EUCLEAN: not a
+ * store. */
+int engine_open_file(const char *file, struct store **ret, uint8_t ret_key[16]);
 int engine_errno(int rc);
 /* True for codes that mean the file itself cannot be trusted. */
 bool engine_damaged(int rc);

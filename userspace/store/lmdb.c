@@ -22,7 +22,6 @@
 #include "engine.h"
 #include "mend.h"
 
-#define FILE_NAME "store"
 /* LMDB maps its lock file and writes through the map: room for it is reserved before, or a full
  * disk would be a SIGBUS. 126 readers take less than this. */
 #define LMDB_LOCK_BYTES 16384
@@ -76,7 +75,7 @@ static int reserve_lock_file(const struct store *s)
 	char path[PATH_MAX];
 	int fd, rc;
 
-	file_path(s, FILE_NAME "-lock", path);
+	file_path(s, STORE_FILE "-lock", path);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return errno;
@@ -156,7 +155,7 @@ static int open_env(struct store *s, uint32_t *ret_schema)
 	bool create;
 	int dead, rc;
 
-	file_path(s, FILE_NAME, path);
+	file_path(s, STORE_FILE, path);
 	create = stat(path, &st) || !st.st_size;
 	rc = reserve_lock_file(s);
 	if (!rc)
@@ -189,15 +188,15 @@ static int move_aside(struct store *s, char *ret_name, size_t size)
 	struct tm tm;
 
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
-	file_path(s, FILE_NAME, from);
+	file_path(s, STORE_FILE, from);
 	for (int i = 0; i < SUFFIXES; i++) {
 		if (i)
-			snprintf(ret_name, size, FILE_NAME ".bad-%s.%d", stamp, i);
+			snprintf(ret_name, size, STORE_FILE ".bad-%s.%d", stamp, i);
 		else
-			snprintf(ret_name, size, FILE_NAME ".bad-%s", stamp);
+			snprintf(ret_name, size, STORE_FILE ".bad-%s", stamp);
 		file_path(s, ret_name, to);
 		if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE)) {
-			file_path(s, FILE_NAME "-lock", from);
+			file_path(s, STORE_FILE "-lock", from);
 			unlink(from);
 			s->set_aside = true;
 			return 0;
@@ -213,7 +212,7 @@ static int check(struct store *s, char *why, size_t size)
 	char path[PATH_MAX];
 	int fd, rc;
 
-	file_path(s, FILE_NAME, path);
+	file_path(s, STORE_FILE, path);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : errno;
@@ -432,7 +431,7 @@ static int lock_dir(struct store *s, char *err, size_t err_size)
 			s->dir);
 		return -EREMOTE;
 	}
-	file_path(s, "lock", path);
+	file_path(s, STORE_LOCK, path);
 	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (s->lock_fd < 0)
 		return fail(s, errno, err, err_size);
@@ -488,9 +487,38 @@ static int open_or_set_aside(struct store *s, char *err, size_t err_size)
 	if (rc)
 		return fail(s, rc, err, err_size);
 	snprintf(err, err_size,
-		 "store %s/" FILE_NAME ": damaged (%s): renamed to %s and begun anew; strangers "
+		 "store %s/" STORE_FILE ": damaged (%s): renamed to %s and begun anew; strangers "
 		 "start over, restore a backup if there is one",
 		 s->dir, why, name);
+	return 0;
+}
+
+int engine_open_file(const char *file, struct store **ret, uint8_t ret_key[16])
+{
+	struct store *s = calloc(1, sizeof(*s));
+	uint32_t schema = STORE_SCHEMA;
+	int rc;
+
+	if (!s)
+		return -ENOMEM;
+	s->ops = &ops;
+	s->lock_fd = -1;
+	pthread_mutex_init(&s->gate, NULL);
+	rc = mdb_env_create(&s->env);
+	if (!rc)
+		rc = mdb_env_set_maxdbs(s->env, SUB_MAX);
+	if (!rc)
+		rc = mdb_env_open(s->env, file, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS,
+				  0600);
+	if (!rc)
+		rc = open_subs(s, false, &schema);
+	rc = rc == MDB_NOTFOUND ? -EUCLEAN : schema != STORE_SCHEMA ? -EPROTO : engine_errno(rc);
+	if (rc) {
+		close_store(&s);
+		return rc;
+	}
+	memcpy(ret_key, s->key, sizeof(s->key));
+	*ret = s;
 	return 0;
 }
 
