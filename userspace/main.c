@@ -183,6 +183,12 @@ static int open_fastpath(struct process *p, const struct config *c)
 		snprintf(d->fastpath_why + used, sizeof(d->fastpath_why) - used, "%s%s: %s, %s",
 			 used ? "; " : "", at[i].interface, at[i].how, at[i].with);
 	}
+	if (fastpath_replaced(d->fastpath)[0])
+		log_message(
+			LOG_START,
+			"kernel maps: those pinned as %s are of another schema: replaced, with the "
+			"verdicts from the store",
+			fastpath_replaced(d->fastpath));
 	rc = fastpath_sync(d->fastpath, d->verdicts, daemon_now());
 	if (rc < 0)
 		log_message(LOG_ERROR, "kernel maps: %s; the daemon decides alone until a restart",

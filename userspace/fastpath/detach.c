@@ -27,17 +27,6 @@ static void say(const struct detach *d, const char *line)
 		d->report(line, d->arg);
 }
 
-/* Pin directories are v1, v1-new, v2, ...; the bpffs directory may hold other people's things. */
-static bool is_pin_dir(const char *name)
-{
-	size_t digits;
-
-	if (name[0] != 'v')
-		return false;
-	digits = strspn(name + 1, "0123456789");
-	return digits && (!name[1 + digits] || !strcmp(name + 1 + digits, "-new"));
-}
-
 static int detach_dir(const struct detach *d, const char *dir, char *err, size_t err_size)
 {
 	char line[PINS_PATH + 64];
@@ -65,7 +54,7 @@ static int detach_dirs(const struct detach *d, const char *bpffs, char *err, siz
 	if (!all)
 		return words_fail(err, err_size, -errno, "bpffs %s: %s", bpffs, strerror(errno));
 	while (!code && (entry = readdir(all)))
-		if (is_pin_dir(entry->d_name) && !pins_path(dir, bpffs, entry->d_name))
+		if (pins_is_dir(entry->d_name) && !pins_path(dir, bpffs, entry->d_name))
 			code = detach_dir(d, dir, err, err_size);
 	closedir(all);
 	return code;

@@ -61,6 +61,7 @@ struct fastpath {
 	int maps[MAP_COUNT];
 	struct index index[INDEX_COUNT];
 	bool reused;
+	char replaced[64]; /* pin directories of other schemas that this start removed */
 	struct fastpath_attachment attachments[FASTPATH_INTERFACES];
 	int attachment_count;
 	char observe_why[200]; /* "": it does, or is not to */
@@ -100,6 +101,11 @@ int pins_lock(const char *bpffs, bool create, int *ret_fd, char *err, size_t err
 int pins_path(char ret[PINS_PATH], const char *dir, const char *name);
 /* The directory of this schema, or the one it is built in. */
 int pins_dir(char ret[PINS_PATH], const char *bpffs, bool building);
+/* v1, v1-new, v2, ...: bpffs may hold other people's things. */
+bool pins_is_dir(const char *name);
+/* Removes those of other schemas, with the socket lookup links pinned there; ret gets their names.
+ */
+void pins_clear_others(const char *bpffs, char *ret, size_t size);
 /* Removes a directory of pins; returns how many pins went, or -errno. Absent: 0. */
 int pins_remove(const char *dir);
 /* What is built takes the place of what is in force, which then stands where it was built. */

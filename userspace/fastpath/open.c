@@ -294,6 +294,8 @@ int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char 
 			take_back(&s);
 		else
 			finish(&s);
+		if (!code)
+			pins_clear_others(fp->dir, fp->replaced, sizeof(fp->replaced));
 	}
 	if (!code)
 		index_off(fp);
@@ -359,6 +361,11 @@ int fastpath_attachments(const struct fastpath *fp, const struct fastpath_attach
 const char *fastpath_observe_why(const struct fastpath *fp)
 {
 	return fp->observe_why[0] ? fp->observe_why : NULL;
+}
+
+const char *fastpath_replaced(const struct fastpath *fp)
+{
+	return fp->replaced;
 }
 
 bool fastpath_reused(const struct fastpath *fp)

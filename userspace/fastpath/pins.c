@@ -30,6 +30,38 @@ int pins_dir(char ret[PINS_PATH], const char *bpffs, bool building)
 	return n < PINS_PATH - PINS_NAME ? 0 : -ENAMETOOLONG;
 }
 
+bool pins_is_dir(const char *name)
+{
+	size_t digits;
+
+	if (name[0] != 'v')
+		return false;
+	digits = strspn(name + 1, "0123456789");
+	return digits && (!name[1 + digits] || !strcmp(name + 1 + digits, "-new"));
+}
+
+void pins_clear_others(const char *bpffs, char *ret, size_t size)
+{
+	char own[16], dir[PINS_PATH];
+	struct dirent *entry;
+	size_t len = 0;
+	DIR *d = opendir(bpffs);
+
+	snprintf(own, sizeof(own), "v%d", GG_SCHEMA);
+	ret[0] = '\0';
+	while (d && (entry = readdir(d))) {
+		if (!pins_is_dir(entry->d_name) || !strcmp(entry->d_name, own) ||
+		    pins_path(dir, bpffs, entry->d_name))
+			continue;
+		lookup_detach(dir);
+		if (pins_remove(dir) > 0 && len < size)
+			len += (size_t)snprintf(ret + len, size - len, "%s%s", len ? ", " : "",
+						entry->d_name);
+	}
+	if (d)
+		closedir(d);
+}
+
 static int make_dir(const char *bpffs, char *err, size_t err_size)
 {
 	const char *name = strrchr(bpffs, '/');
