@@ -27,6 +27,8 @@ BUILD_DEPS := gcc make clang llvm bpftool libbpf-dev libxdp-dev liburing-dev lib
 	linux-libc-dev libc6-dev
 TEST_DEPS  := libcmocka-dev iproute2 procps util-linux postfix postgrey sqlgrey swaks nftables xdp-tools tcpdump \
 	ethtool python3 mandoc openssl sudo haproxy
+# What check-kernels needs besides.
+KERNEL_DEPS := qemu-system-x86 busybox-static
 
 ROOMS   := core lists smtp proxy tls policy store fastpath loop dns relay control config replay
 BPF_SRC := $(wildcard bpf/*.bpf.c)
@@ -44,7 +46,7 @@ BENCHES := $(filter-out %.bpf,$(BENCHES))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all tests deps run demo check check-system bench install deb fuzz lint clean
+.PHONY: all tests deps run demo check check-system check-kernels bench install deb fuzz lint clean
 
 all: $(BUILD)/greygated $(BUILD)/greygate
 
@@ -117,6 +119,12 @@ deps:
 check: deps
 	$(MAKE) --no-print-directory tests
 	@BUILD=$(BUILD) selftests/run
+
+# The BPF tests under Debian's stock kernel in an emulated machine: minutes, and not part of check.
+check-kernels: deps
+	@selftests/deps $(KERNEL_DEPS)
+	$(MAKE) --no-print-directory tests
+	@BUILD=$(BUILD) selftests/kernels
 
 run: deps
 	$(MAKE) --no-print-directory all

@@ -39,6 +39,19 @@ static inline uint32_t program_on(const char *interface)
 	return id;
 }
 
+/* Where the kernel has freplace programs: then what is attached is libxdp's own. */
+static inline bool is_dispatcher(uint32_t program)
+{
+	struct bpf_prog_info info = {};
+	uint32_t size = sizeof(info);
+	int fd = bpf_prog_get_fd_by_id(program);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &size), 0);
+	close(fd);
+	return !strcmp(info.name, "xdp_dispatcher");
+}
+
 static inline uint32_t map_pinned(const char *path)
 {
 	struct bpf_map_info info = {};

@@ -62,6 +62,7 @@ static void detach_works_on_the_half_that_is_there(void **state)
 	/* Pins without programs, some of them gone, and those of other starts and schemas. */
 	start_and_die(&conf, NULL);
 	assert_int_equal(bpf_xdp_detach(if_nametoindex("gg0"), XDP_FLAGS_DRV_MODE, NULL), 0);
+	room_run("rm -rf " LIBXDP_DIR);
 	room_run("rm " V1 "/host4 " V1 "/conf && mkdir " V1 "-new " ROOM_BPFFS "/v7");
 	assert_int_equal(fastpath_detach(ROOM_BPFFS, NULL, NULL, err, sizeof(err)), 0);
 	nothing_is_left();

@@ -89,6 +89,20 @@ struct standing {
 	bool dispatched; /* a dispatcher of libxdp */
 };
 
+/* Whether one of the programs of a dispatcher is at work for another greygated. */
+static void look_inside(struct xdp_multiprog *multi, const struct pins_ids *own,
+			struct standing *ret)
+{
+	struct xdp_program *program = NULL;
+
+	ret->owner = OWNER_OTHER;
+	while ((program = xdp_multiprog__next_prog(program, multi)))
+		if (owner_of(xdp_program__fd(program), own, &ret->info) == OWNER_ALIVE) {
+			ret->owner = OWNER_ALIVE;
+			return;
+		}
+}
+
 static int look(int ifindex, const struct pins_ids *own, struct standing *ret)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
@@ -115,11 +129,12 @@ static int look(int ifindex, const struct pins_ids *own, struct standing *ret)
 	if (libxdp_get_error(multi))
 		return 0;
 	ret->dispatched = !xdp_multiprog__is_legacy(multi);
-	xdp_multiprog__close(multi);
 	if (ret->dispatched) {
 		close(ret->fd);
 		ret->fd = -1;
+		look_inside(multi, own, ret);
 	}
+	xdp_multiprog__close(multi);
 	return 0;
 }
 
@@ -179,10 +194,35 @@ static int attach_shared(int ifindex, uint32_t flags, const int maps[MAP_COUNT],
 	return code;
 }
 
+/* Programs of ours in the interface's dispatcher, other than `keep`. */
+static int clear_dispatcher(int ifindex, uint32_t flags, const struct pins_ids *own, bool orphans,
+			    uint32_t keep)
+{
+	struct xdp_multiprog *multi = xdp_multiprog__get_from_ifindex(ifindex);
+	struct xdp_program *program = NULL, *ours[16];
+	int count = 0, i;
+	enum owner owner;
+
+	if (libxdp_get_error(multi))
+		return 0;
+	while ((program = xdp_multiprog__next_prog(program, multi)) && count < 16) {
+		owner = owner_of(xdp_program__fd(program), own, NULL);
+		if (xdp_program__id(program) != keep &&
+		    (owner == OWNER_US || (owner == OWNER_GONE && orphans)))
+			ours[count++] = program;
+	}
+	for (i = 0; i < count; i++)
+		xdp_program__detach(ours[i], ifindex,
+				    flags == XDP_FLAGS_SKB_MODE ? XDP_MODE_SKB : XDP_MODE_NATIVE,
+				    0);
+	xdp_multiprog__close(multi);
+	return count;
+}
+
 /* On a free interface, or beside others in a dispatcher. */
 static int attach_free(const char *name, enum fastpath_xdp mode, const struct standing *there,
-		       const int maps[MAP_COUNT], struct attach *a, struct fastpath_attachment *how,
-		       char *err, size_t err_size)
+		       const struct pins_ids *own, const int maps[MAP_COUNT], struct attach *a,
+		       struct fastpath_attachment *how, char *err, size_t err_size)
 {
 	const uint32_t tries[] = {XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE};
 	char native_refused[80] = "";
@@ -198,6 +238,9 @@ static int attach_free(const char *name, enum fastpath_xdp mode, const struct st
 		if (mode == FASTPATH_AUTO && there->dispatched && tries[i] != there->flags)
 			continue;
 		words_forget();
+		/* There is no step from one mode to the other. */
+		if (there->dispatched && tries[i] != there->flags)
+			clear_dispatcher(a->ifindex, there->flags, own, true, 0);
 		code = attach_shared(a->ifindex, tries[i], maps, a);
 		if (!code)
 			break;
@@ -295,7 +338,7 @@ int attach_interface(const char *name, enum fastpath_xdp mode, const int maps[MA
 			"can't share; remove it (ip link set dev %s xdp off) or take %s out "
 			"of interfaces",
 			name, there.info.name, there.info.id, name, name);
-	else if (there.fd >= 0 && there.owner == OWNER_ALIVE)
+	else if (there.owner == OWNER_ALIVE)
 		code = words_fail(
 			err, err_size, -EBUSY,
 			"interface %s: another greygated with a bpffs of its own is at work "
@@ -304,7 +347,7 @@ int attach_interface(const char *name, enum fastpath_xdp mode, const int maps[MA
 	else if (there.fd >= 0)
 		code = attach_replace(name, mode, &there, maps, &a, &how, err, err_size);
 	else
-		code = attach_free(name, mode, &there, maps, &a, &how, err, err_size);
+		code = attach_free(name, mode, &there, own, maps, &a, &how, err, err_size);
 	if (there.fd >= 0)
 		close(there.fd);
 	rmdir(LIBXDP_DIR); /* goes only when it holds no dispatcher */
@@ -346,35 +389,10 @@ void attach_undo(struct attach *a)
 	attach_free_objects(a);
 }
 
-/* Programs of ours in the interface's dispatcher, other than `keep`. */
-static int clear_dispatcher(int ifindex, uint32_t flags, const struct pins_ids *own, bool orphans,
-			    uint32_t keep)
-{
-	struct xdp_multiprog *multi = xdp_multiprog__get_from_ifindex(ifindex);
-	struct xdp_program *program = NULL, *ours[16];
-	int count = 0, i;
-	enum owner owner;
-
-	if (libxdp_get_error(multi))
-		return 0;
-	while ((program = xdp_multiprog__next_prog(program, multi)) && count < 16) {
-		owner = owner_of(xdp_program__fd(program), own, NULL);
-		if (xdp_program__id(program) != keep &&
-		    (owner == OWNER_US || (owner == OWNER_GONE && orphans)))
-			ours[count++] = program;
-	}
-	for (i = 0; i < count; i++)
-		xdp_program__detach(ours[i], ifindex,
-				    flags == XDP_FLAGS_SKB_MODE ? XDP_MODE_SKB : XDP_MODE_NATIVE,
-				    0);
-	xdp_multiprog__close(multi);
-	return count;
-}
-
 void attach_commit(struct attach *a, const struct pins_ids *own)
 {
 	if (a->dispatched)
-		clear_dispatcher(a->ifindex, a->flags, own, false, xdp_program__id(a->program));
+		clear_dispatcher(a->ifindex, a->flags, own, true, xdp_program__id(a->program));
 	attach_free_objects(a);
 }
 
