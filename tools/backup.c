@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "../userspace/config/config.h"
-#include "../userspace/store/store.h"
+#include "../userspace/store/backup.h"
 #include "cli.h"
 
 #define PASSING "restore.tmp" /* within state_dir, where the daemon may read it */

@@ -8,6 +8,7 @@
 
 #include "commands_show.h"
 #include "correspondents.h"
+#include "store/backup.h"
 
 struct restoring {
 	struct daemon *daemon;

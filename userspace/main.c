@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "background.h"
 #include "commands.h"
 #include "core/log.h"
 #include "daemon.h"
@@ -414,36 +415,6 @@ static void retire(struct process *p)
 	}
 }
 
-/* In the background the parent waits here until the daemon serves or has said why it can't. */
-static int go_to_background(int *ret_ready)
-{
-	int pipes[2];
-	char byte = 1;
-	pid_t child;
-
-	if (pipe2(pipes, O_CLOEXEC))
-		return -errno;
-	child = fork();
-	if (child < 0)
-		return -errno;
-	if (child) {
-		close(pipes[1]);
-		exit(read(pipes[0], &byte, 1) == 1 && !byte ? EXIT_SUCCESS : EXIT_FAILURE);
-	}
-	close(pipes[0]);
-	setsid();
-	*ret_ready = pipes[1];
-	return 0;
-}
-
-static void tell_parent(int ready)
-{
-	char fine = 0;
-
-	if (ready >= 0 && write(ready, &fine, 1) == 1)
-		close(ready);
-}
-
 static int run(struct process *p, char **argv, bool foreground)
 {
 	struct daemon *d = &p->daemon;
@@ -460,7 +431,7 @@ static int run(struct process *p, char **argv, bool foreground)
 	sigprocmask(SIG_BLOCK, &signals, NULL); /* every thread inherits it: serve takes them */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is the store's to report */
-	if (!foreground && p->takeover.channel < 0 && go_to_background(&ready))
+	if (!foreground && p->takeover.channel < 0 && background_enter(&ready))
 		return EXIT_FAILURE;
 	starter_begin(argv, &p->upgrade.starter);
 	privileges_limits();
@@ -487,7 +458,7 @@ static int run(struct process *p, char **argv, bool foreground)
 	if (p->takeover.serving)
 		log_int(&l, "before", atomic_load(&d->before.pid));
 	log_end(&l);
-	tell_parent(ready);
+	background_ready(ready);
 	notify("READY=1");
 	p->upgrade.control = p->control;
 	serve(p, &signals);

@@ -111,11 +111,16 @@ stopped() { # mode
 	check "$1: no process is left" wait_for 5 no_processes
 	check "$1: detach" on gate "$BUILD/greygate" -c "$T/greygate.conf" detach
 	is "$1: nothing is pinned" "$(pins)" 0
-	is "$1: no rule is left" "$(ip -n gate rule show; ip -n gate -6 rule show)" "$rules"
+	is "$1: no rule or route is left" "$(routing)" "$rules"
 	unlike "$1: no program is left" "$(on gate bpftool net)" greygate
 	rm -rf "$T/state"
 }
-rules=$(ip -n gate rule show; ip -n gate -6 rule show)
+# The rules, and what routes there are in tables that nobody else made.
+routing() {
+	ip -n gate rule show; ip -n gate -6 rule show
+	{ ip -n gate route show table all; ip -n gate -6 route show table all; } | grep 'table [0-9]'
+}
+rules=$(routing)
 
 postfix_new mx mail || bail "Postfix as the mail server"
 

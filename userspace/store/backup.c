@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backup.h"
 #include "check.h"
 #include "engine.h"
 #include "mend.h"

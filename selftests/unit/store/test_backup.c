@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "selftests/unit/store/shelf.h"
+#include "store/backup.h"
 
 static char file[400];
 
