@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "correspondent.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #define BLANKS " \t\r\n"
@@ -17,6 +18,18 @@ static char *between(char *line, const char *before, const char *after)
 	return to && to != from ? from : NULL;
 }
 
+/* Whether the line is of a delivery that succeeded. By its tag, which ends at the first colon and
+ * blank: what comes after it a client may have said, and other programs log that with blanks and
+ * all. */
+static bool is_sent(const char *line)
+{
+	const char *end = strstr(line, ": "), *tag = strstr(line, "/smtp[");
+	const char *status = strstr(line, " status=");
+
+	return end && tag && tag < end && end[-1] == ']' && status &&
+	       !strncmp(status, " status=sent ", 13);
+}
+
 int correspondent_names(char *line, char *ret[CORRESPONDENT_NAMES])
 {
 	char *to, *host, *end;
@@ -31,7 +44,7 @@ int correspondent_names(char *line, char *ret[CORRESPONDENT_NAMES])
 		ret[0] = line;
 		return 1;
 	}
-	if (!strstr(line, " status=sent "))
+	if (!is_sent(line))
 		return 0;
 	to = between(line, " to=<", ">,");
 	host = between(line, " relay=", "]:25,");

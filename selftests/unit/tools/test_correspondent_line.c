@@ -41,9 +41,20 @@ static void lines_name_whom_mail_went_to(void **state)
 		{SENT "relay=localhost[::1]:25, status=sent (250 ok)\n", "bob@example.org", NULL},
 		{SENT "relay=local, status=sent (delivered)\n", "bob@example.org", NULL},
 		{SENT "relay=none, status=sent (ok [192.0.2.9]:25, )\n", "bob@example.org", NULL},
-		{"x: to=<>, relay=a[192.0.2.7]:25, status=sent (250 ok)\n", "192.0.2.7", NULL},
-		{"x: to=<broken, status=sent \n", NULL, NULL},
-		{"x status=sent \n", NULL, NULL},
+		{"p/smtp[1]: to=<>, relay=a[192.0.2.7]:25, status=sent (250 ok)\n", "192.0.2.7",
+		 NULL},
+		/* what a client says in another program's line, or a host in its reply */
+		{"x postfix/smtpd[7]: NOQUEUE: reject: to=<a@b.example>, helo=<x/smtp[1]: "
+		 "relay=a[192.0.2.9]:25, status=sent (>\n",
+		 NULL, NULL},
+		{"x dovecot: user=<a/smtp[1]: to=<a@b.example>, relay=a[192.0.2.9]:25, "
+		 "status=sent (>\n",
+		 NULL, NULL},
+		{"x postfix/cleanup[7]: to=<a@b.example>, relay=a[192.0.2.9]:25, status=sent (x)\n",
+		 NULL, NULL},
+		{SENT "relay=a[192.0.2.9]:25, status=deferred (450 status=sent (x))\n", NULL, NULL},
+		{"p/smtp[1]: to=<broken, status=sent \n", NULL, NULL},
+		{"p/smtp[1]: x status=sent \n", NULL, NULL},
 	};
 
 	(void)state;
