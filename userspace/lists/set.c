@@ -5,11 +5,6 @@
 
 #include "set.h"
 
-const char *list_set_message(const struct list_set *s, uint32_t message)
-{
-	return message ? s->messages + message : "";
-}
-
 /* Lines with the same words mostly follow each other. */
 static int keep_message(struct list_set *s, const char *words, uint32_t *ret, uint32_t *last)
 {

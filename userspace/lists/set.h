@@ -32,9 +32,6 @@ int list_set_read(const char *file, const char *text, size_t len, enum list_form
 		  const uint8_t key[HASH_KEY], struct list_report *report, struct list_set **ret);
 void list_set_free(struct list_set **s);
 
-/* "" for 0. */
-const char *list_set_message(const struct list_set *s, uint32_t message);
-
 /* True: *ret is what it says. name: of the client, in lower case. mailbox: in canonical form. */
 bool list_set_address(const struct list_set *s, const struct addr *a, struct list_hit *ret);
 bool list_set_client(const struct list_set *s, const char *name, struct list_matcher *m,
