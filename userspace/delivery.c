@@ -1,25 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The connection to the mail server behind a session: opened for the first recipient that may pass,
- * the envelope replayed, the message streamed in pieces of one buffer (the next piece is read when
- * the last one is out, so a slow mail server slows the client), every answer handed back as it
- * came.
+ * lost or given up at any moment. What is said on it is envelope.c's and message.c's.
  *
  * What must never happen: a 250 without the mail server's own. When its connection is lost with
  * recipients accepted, the transaction is lost with it, and the client is told 451 for the rest of
  * it.
  */
-#include <assert.h>
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "backend.h"
 #include "delivery.h"
 #include "offers.h"
-#include "taken.h"
-#include "recipient.h"
 
 static struct delivery *at(struct worker *w, uint32_t number)
 {
@@ -94,7 +86,7 @@ static void settle(struct worker *w, struct delivery *d)
 		release(w, d);
 }
 
-static void call_off(struct worker *w, struct delivery *d)
+void delivery_call_off(struct worker *w, struct delivery *d)
 {
 	struct ring_event nobody = delivery_token(w, d, OP_CANCEL);
 
@@ -117,7 +109,7 @@ void delivery_detach(struct worker *w, struct session *s, struct delivery *d)
 		release(w, d); /* its close was over already */
 }
 
-static void send_out(struct worker *w, struct delivery *d)
+void delivery_send(struct worker *w, struct delivery *d)
 {
 	backend_send(w, d, d->out.buf, d->out.len);
 }
@@ -130,15 +122,14 @@ void delivery_drop(struct worker *w, struct session *s)
 		return;
 	if (!d->closing && d->up.state == UP_IDLE && !d->sending) {
 		upstream_quit(&d->up, &d->out);
-		send_out(w, d);
+		delivery_send(w, d);
 	}
 	if (!d->closing)
-		call_off(w, d);
+		delivery_call_off(w, d);
 	delivery_detach(w, s, d);
 }
 
-/* The mail server can't be used (any more): the client hears a 4xx for what it waits for. */
-static void fail(struct worker *w, struct delivery *d, const char *why)
+void delivery_fail(struct worker *w, struct delivery *d, const char *why)
 {
 	struct session *s;
 	struct smtp *smtp;
@@ -146,13 +137,13 @@ static void fail(struct worker *w, struct delivery *d, const char *why)
 	uint8_t wait;
 
 	if (n == POOL_NONE || d->closing) {
-		call_off(w, d);
+		delivery_call_off(w, d);
 		return;
 	}
 	s = worker_session(w, n);
 	smtp = session_smtp(w, s);
 	wait = s->wait;
-	call_off(w, d);
+	delivery_call_off(w, d);
 	if (wait == WAIT_STORE)
 		return; /* the message was taken: its answer is kept for delivery_answered */
 	if (wait != WAIT_NONE || d->mail_done) {
@@ -230,7 +221,7 @@ struct upstream_client delivery_client(struct worker *w, const struct delivery *
 	return client;
 }
 
-static struct delivery *begin(struct worker *w, uint32_t n)
+struct delivery *delivery_begin(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
 	struct delivery *d;
@@ -266,313 +257,6 @@ static struct delivery *begin(struct worker *w, uint32_t n)
 	return d;
 }
 
-/* Why a message can't go to this mail server, which had what it needs when the client was greeted:
- * the RFCs' own codes. */
-static const struct {
-	enum upstream_cap cap;
-	enum smtp_reply reply;
-	const char *reason;
-} lacks_replies[] = {
-	{UPSTREAM_8BITMIME, REPLY_NO_8BITMIME, "8BITMIME not offered by the mail server"},
-	{UPSTREAM_SMTPUTF8, REPLY_NO_SMTPUTF8, "SMTPUTF8 not offered by the mail server"},
-	{UPSTREAM_DSN, REPLY_BAD_PARAM, "DSN not offered by the mail server"},
-	{UPSTREAM_SIZE, REPLY_TOO_BIG, "SIZE beyond what the mail server takes"},
-};
-
-static void lacking(struct worker *w, struct delivery *d, enum upstream_cap cap)
-{
-	uint32_t n = d->session;
-	struct session *s = worker_session(w, n);
-	size_t i = 0;
-
-	while (lacks_replies[i].cap != cap)
-		i++;
-	counter_add(&w->counters, COUNT_backend_lacks, 1);
-	delivery_log(w, d, s, "deny", lacks_replies[i].reason, NULL);
-	session_reply(w, s, lacks_replies[i].reply, NULL);
-	s->wait = WAIT_NONE;
-	d->asked = ASKED_NOTHING;
-	smtp_rcpt_done(session_smtp(w, s), false);
-	session_continue(w, n);
-}
-
-/* The next command of the envelope. */
-static void proceed(struct worker *w, struct delivery *d)
-{
-	struct smtp *smtp = session_smtp(w, worker_session(w, d->session));
-	const char *given = d->mail_done ? smtp->rcpt_params : smtp->mail_params;
-	char params[SMTP_PARAMS];
-	enum upstream_cap lacks = UPSTREAM_SIZE;
-
-	if (d->sending || d->up.state != UP_IDLE) {
-		fail(w, d, "out of turn");
-		return;
-	}
-	if (upstream_params(&d->up, given, params, sizeof(params), &lacks) < 0) {
-		lacking(w, d, lacks);
-		return;
-	}
-	if (d->mail_done) {
-		upstream_rcpt(&d->up, &d->out, smtp->forward.text, params);
-		delivery_ask(w, d, ASKED_RCPT, w->config->upstream.timeout);
-	} else {
-		upstream_mail(&d->up, &d->out, smtp->reverse.text, params);
-		delivery_ask(w, d, ASKED_MAIL, w->config->upstream.timeout);
-	}
-	send_out(w, d);
-}
-
-void delivery_recipient(struct worker *w, uint32_t n, const struct judgement *judgement)
-{
-	struct session *s = worker_session(w, n);
-	struct smtp *smtp = session_smtp(w, s);
-	struct delivery *d = delivery_of(w, s);
-	bool fresh;
-
-	/* It has said goodbye (421) and is of no more use. */
-	if (d && (d->closing || d->up.state != UP_IDLE)) {
-		delivery_drop(w, s);
-		d = NULL;
-	}
-	fresh = !d;
-	/* Recipients that a lost connection had accepted must not be forgotten silently. */
-	if (!d && smtp->recipients) {
-		session_reply(w, s, REPLY_BACKEND_LOST, NULL);
-		smtp_rcpt_done(smtp, false);
-		return;
-	}
-	if (!d)
-		d = begin(w, n);
-	if (!d) {
-		counter_add(&w->counters, COUNT_limit_backend, 1);
-		session_reply(w, s, REPLY_BACKEND_BUSY, NULL);
-		smtp_rcpt_done(smtp, false);
-		return;
-	}
-	d->judgement = *judgement;
-	s->wait = WAIT_RCPT;
-	if (fresh && !backend_connect(w, d))
-		fail(w, d, "connect");
-	else if (!fresh)
-		proceed(w, d);
-}
-
-void delivery_data(struct worker *w, uint32_t n)
-{
-	struct session *s = worker_session(w, n);
-	struct delivery *d = delivery_of(w, s);
-
-	if (!d || d->up.state != UP_IDLE || d->sending) {
-		session_reply(w, s, REPLY_BACKEND_LOST, NULL);
-		smtp_data_done(session_smtp(w, s), false);
-		delivery_drop(w, s);
-		return;
-	}
-	s->wait = WAIT_DATA;
-	upstream_data(&d->up, &d->out);
-	delivery_ask(w, d, ASKED_DATA, w->config->upstream.timeout);
-	d->began = w->now;
-	d->bytes = 0;
-	send_out(w, d);
-}
-
-void delivery_chunk(struct worker *w, uint32_t n)
-{
-	struct session *s = worker_session(w, n);
-	struct delivery *d = delivery_of(w, s);
-	bool dead = !d || d->up.state != UP_IDLE || d->sending || d->closing;
-
-	s->wait = WAIT_NONE;
-	if ((!d || !d->chunked) && !judge_data(w, n))
-		return;
-	if (dead || !(d->up.caps & UPSTREAM_CHUNKING)) {
-		if (!dead)
-			counter_add(&w->counters, COUNT_backend_lacks, 1);
-		session_reply(w, s, dead ? REPLY_BACKEND_LOST : REPLY_NO_CHUNKING, NULL);
-		smtp_chunk_done(session_smtp(w, s), false);
-		delivery_drop(w, s);
-		return;
-	}
-	if (!d->chunked) {
-		d->began = w->now;
-		d->bytes = 0;
-		taken_begin(w, d);
-	}
-	d->chunked = true;
-	message_chunk(w, n, d);
-}
-
-/* ---- answers ---- */
-
-static void hand_back(struct worker *w, struct session *s, struct delivery *d)
-{
-	if (d->up.code >= 500)
-		counter_add(&w->counters, COUNT_backend_refused, 1);
-	else if (d->up.code >= 400)
-		counter_add(&w->counters, COUNT_backend_deferred, 1);
-	if (!session_say(w, s, d->up.reply, d->up.reply_len))
-		s->hangup = true;
-}
-
-void delivery_judged(struct delivery *d, const struct judgement *j)
-{
-	struct accepted *a = &d->accepted[d->accepted_count - 1];
-
-	memcpy(a->ids, j->ids, sizeof(a->ids));
-	a->count = (uint8_t)j->count;
-	a->delay_class = (uint8_t)j->decision.delay_class;
-	a->level = j->level;
-}
-
-static void accept_recipient(struct worker *w, struct session *s, struct delivery *d)
-{
-	struct smtp *smtp = session_smtp(w, s);
-	struct accepted *a = &d->accepted[d->accepted_count++];
-
-	taken_recipient(w, d);
-	delivery_judged(d, &d->judgement);
-	store_text_pair(a->text, smtp->reverse.text, smtp->forward.text);
-}
-
-static void on_rcpt(struct worker *w, uint32_t n, struct delivery *d)
-{
-	struct session *s = worker_session(w, n);
-	bool good = d->up.code / 100 == 2 && d->accepted_count < w->recipients;
-
-	if (good) {
-		accept_recipient(w, s, d);
-		recipient_accepted(w, s);
-	}
-	hand_back(w, s, d);
-	s->wait = WAIT_NONE;
-	if (d->mail_done)
-		standing_recipient(w, s, d->up.code, d->up.reply);
-	smtp_rcpt_done(session_smtp(w, s), good);
-	if (!good)
-		delivery_log(w, d, s, d->up.code >= 500 ? "deny" : "defer", "recipient",
-			     d->up.reply);
-	if (d->closing)
-		delivery_detach(w, s, d);
-}
-
-static void on_mail(struct worker *w, uint32_t n, struct delivery *d)
-{
-	if (d->up.code / 100 == 2) {
-		d->mail_done = true;
-		proceed(w, d);
-		return;
-	}
-	on_rcpt(w, n, d); /* the refusal of the sender is the answer to the recipient */
-}
-
-static void on_data(struct worker *w, uint32_t n, struct delivery *d)
-{
-	struct session *s = worker_session(w, n);
-	bool good = d->up.code == 354;
-
-	hand_back(w, s, d);
-	smtp_data_done(session_smtp(w, s), good);
-	if (good) {
-		message_begin(w, n, d);
-		return;
-	}
-	s->wait = WAIT_NONE;
-	standing_message(w, s, d->up.code);
-	delivery_log(w, d, s, d->up.code >= 500 ? "deny" : "defer", "data", d->up.reply);
-	delivery_drop(w, s); /* its transaction still stands over there */
-}
-
-/* To a piece of a chunk: the client hears of the last one, or of the one that was refused. */
-static void on_chunk(struct worker *w, uint32_t n, struct delivery *d)
-{
-	struct session *s = worker_session(w, n);
-	bool good = d->up.code / 100 == 2;
-
-	if (good && !d->chunk_ended) {
-		message_more(w, n, d);
-		return;
-	}
-	hand_back(w, s, d);
-	smtp_chunk_done(session_smtp(w, s), good);
-	message_leave(w, n, d);
-	if (good)
-		return;
-	standing_message(w, s, d->up.code);
-	delivery_log(w, d, s, d->up.code >= 500 ? "deny" : "defer", "data", d->up.reply);
-	delivery_drop(w, s);
-}
-
-void delivery_answered(struct worker *w, uint32_t n)
-{
-	struct session *s = worker_session(w, n);
-	struct delivery *d = delivery_of(w, s);
-
-	s->wait = WAIT_NONE;
-	hand_back(w, s, d);
-	smtp_text_done(session_smtp(w, s));
-	d->mail_done = d->chunked = false;
-	d->accepted_count = 0;
-	d->recipients_sum = 0;
-	d->asked = ASKED_NOTHING;
-	if (d->closing) /* lost while the store was asked: the message was taken before */
-		delivery_detach(w, s, d);
-	if (w->draining)
-		session_drain(w, n);
-	session_continue(w, n);
-}
-
-static void on_text(struct worker *w, uint32_t n, struct delivery *d)
-{
-	struct session *s = worker_session(w, n);
-	bool good = d->up.code / 100 == 2;
-
-	delivery_log(w, d, s,
-		     good                ? "pass"
-		     : d->up.code >= 500 ? "deny"
-					 : "defer",
-		     "data", d->up.reply);
-	standing_message(w, s, d->up.code);
-	if (good) {
-		taken_note(w, s, d);
-		counter_add(&w->counters, COUNT_relayed, 1);
-		counter_add(&w->counters, COUNT_relayed_bytes, (int64_t)d->bytes);
-		if (judge_delivered(w, n, d)) {
-			s->wait = WAIT_STORE;
-			return;
-		}
-	}
-	delivery_answered(w, n);
-}
-
-/* more: bytes follow that nobody has asked for. What they say can't be the answer to a command that
- * is yet to be sent, so this reply is the last one that counts, as one is that says 421. */
-static void on_reply(struct worker *w, struct delivery *d, bool more)
-{
-	static void (*const handler[])(struct worker *, uint32_t, struct delivery *) = {
-		[ASKED_MAIL] = on_mail,   [ASKED_RCPT] = on_rcpt, [ASKED_DATA] = on_data,
-		[ASKED_CHUNK] = on_chunk, [ASKED_TEXT] = on_text,
-	};
-	bool parting = more || d->up.state == UP_BROKEN;
-	uint8_t asked = d->asked;
-
-	if (d->session == POOL_NONE)
-		return;
-	d->touched = w->now;
-	d->asked = ASKED_NOTHING;
-	if (asked < ASKED_MAIL) {
-		fail(w, d, "unasked reply");
-		return;
-	}
-	/* A yes is worth nothing on a connection that is lost, except to the message itself. */
-	if (parting && asked != ASKED_TEXT && d->up.code < 400) {
-		fail(w, d, "spoke out of turn");
-		return;
-	}
-	if (parting)
-		call_off(w, d);
-	handler[asked](w, d->session, d);
-}
-
 /* ---- completions ---- */
 
 static void read_back(struct worker *w, struct delivery *d)
@@ -587,7 +271,7 @@ static void greeted(struct worker *w, struct delivery *d)
 	offers_confirm(w->daemon, w->config, &d->peer, &d->up);
 	if (d->backend < w->config->backend_count)
 		backend_up(w->daemon, w->config, d->backend);
-	proceed(w, d);
+	envelope_proceed(w, d);
 }
 
 /* The connection is of no use. Before the greeting is over another mail server may be asked. */
@@ -597,7 +281,7 @@ static void lost(struct worker *w, struct delivery *d, const char *why)
 	bool greeting = d->asked == ASKED_GREETING && !d->closing && d->session != POOL_NONE;
 
 	if (!greeting || d->sending || !backend_skip(w, d, why))
-		fail(w, d, why);
+		delivery_fail(w, d, why);
 }
 
 static void shake_failed(struct worker *w, struct delivery *d)
@@ -628,7 +312,7 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 		return;
 	/* Our command has not even left. */
 	if (d->sending && (d->up.state == UP_COMMAND || d->up.state == UP_TEXT_END)) {
-		fail(w, d, "spoke out of turn");
+		delivery_fail(w, d, "spoke out of turn");
 		return;
 	}
 	if (d->shaking) {
@@ -644,7 +328,7 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 	}
 	/* Its last answer is still needed as it is. */
 	if (len && d->session != POOL_NONE && worker_session(w, d->session)->wait == WAIT_STORE) {
-		fail(w, d, "unasked reply");
+		delivery_fail(w, d, "unasked reply");
 		return;
 	}
 	while (used < len && d->generation == generation && !d->closing) {
@@ -655,11 +339,11 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 		if (act == UPSTREAM_MORE)
 			break;
 		if (act == UPSTREAM_SEND)
-			send_out(w, d);
+			delivery_send(w, d);
 		else if (act == UPSTREAM_READY)
 			greeted(w, d);
 		else if (act == UPSTREAM_REPLY_READY)
-			on_reply(w, d, used < len);
+			envelope_answer(w, d, used < len);
 		else if (act == UPSTREAM_TLS && used == len && !backend_secure(w, d))
 			break;
 		else {
@@ -682,7 +366,7 @@ static void back_sent(struct worker *w, struct delivery *d, int res)
 	if (d->closing)
 		return;
 	if (res < 0)
-		fail(w, d, "send");
+		delivery_fail(w, d, "send");
 	else if (d->session != POOL_NONE && d->passing)
 		message_sent(w, d->session, d);
 	else if (d->up.state == UP_BANNER) /* the PROXY header is out */
@@ -700,7 +384,7 @@ static void back_connected(struct worker *w, struct delivery *d, int res)
 	}
 	upstream_connected(&d->up);
 	if (way_header(w, d))
-		send_out(w, d);
+		delivery_send(w, d);
 	else
 		read_back(w, d);
 }
@@ -743,7 +427,7 @@ void delivery_timeout(struct worker *w, uint32_t number)
 	if (s && s->wait == WAIT_STORE && w->now >= due) {
 		delivery_answered(w, d->session);
 	} else if (d->closing) {
-		call_off(w, d); /* what was to be flushed has had its time */
+		delivery_call_off(w, d); /* what was to be flushed has had its time */
 		if (d->sending)
 			ring_cancel(delivery_ring(w), delivery_token(w, d, OP_BACK_SEND),
 				    delivery_token(w, d, OP_CANCEL));
@@ -751,7 +435,7 @@ void delivery_timeout(struct worker *w, uint32_t number)
 		   (d->asked != ASKED_NOTHING || (s->wait == WAIT_TEXT && d->sending))) {
 		if (d->asked == ASKED_GREETING && d->backend < w->config->backend_count)
 			backend_down(w->daemon, w->config, d->backend, w->now, "timeout");
-		fail(w, d, "timeout");
+		delivery_fail(w, d, "timeout");
 	}
 	/* Never further ahead than the shortest patience that the next one to live here may have.
 	 */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Between delivery.c, which owns the connection to the mail server and its dialogue, message.c,
- * which moves the message through it, backend.c and way.c, which open it. Nobody else includes
- * this.
+ * Between delivery.c, which owns the connection to the mail server, envelope.c, which speaks to it,
+ * message.c, which moves the message through it, backend.c and way.c, which open it. Nobody else
+ * includes this.
  */
 #ifndef GREYGATE_DELIVERY_H
 #define GREYGATE_DELIVERY_H
@@ -28,10 +28,25 @@ struct ring_event delivery_token(struct worker *w, const struct delivery *d, enu
 void delivery_ask(struct worker *w, struct delivery *d, enum asked what, uint64_t timeout);
 /* Whom it speaks for; ours while there is no session. */
 struct upstream_client delivery_client(struct worker *w, const struct delivery *d);
+/* A connection for the session, not opened yet; NULL: every one is in use. */
+struct delivery *delivery_begin(struct worker *w, uint32_t n);
+/* Sends the command in d->out. */
+void delivery_send(struct worker *w, struct delivery *d);
+/* The mail server can't be used (any more): the client hears a 4xx for what it waits for. */
+void delivery_fail(struct worker *w, struct delivery *d, const char *why);
+/* Closes it, once nothing of it is in flight. */
+void delivery_call_off(struct worker *w, struct delivery *d);
 /* The session goes on without it. */
 void delivery_detach(struct worker *w, struct session *s, struct delivery *d);
 void delivery_log(struct worker *w, const struct delivery *d, const struct session *s,
 		  const char *verdict, const char *reason, const char *reply);
+
+/* ---- envelope.c ---- */
+
+/* The next command of the envelope. */
+void envelope_proceed(struct worker *w, struct delivery *d);
+/* A whole answer has come. more: bytes follow that nobody has asked for. */
+void envelope_answer(struct worker *w, struct delivery *d, bool more);
 
 /* ---- way.c ---- */
 

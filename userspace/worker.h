@@ -24,6 +24,7 @@
  *   recipient.c what is known of a recipient beforehand
  *   delivery.c  the connection to the mail server behind a session
  *   backend.c   which mail server, its health, TLS to it
+ *   envelope.c  the dialogue on it
  *   message.c   the message through it
  *   taken.c     messages that the mail server took and the client may not have heard of
  *
@@ -490,7 +491,7 @@ bool listed_recipient(struct worker *w, const char *recipient);
 /* A decision came from w->listed: counts it and says so in its line. */
 void listed_decided(struct worker *w, struct log_line *l);
 
-/* ---- delivery.c, message.c ---- */
+/* ---- delivery.c, envelope.c, message.c ---- */
 
 /* Asks the mail server about the recipient in smtp.forward, connecting first where needed. Answers
  * at once (451) when that can't be. */
