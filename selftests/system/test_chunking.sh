@@ -29,7 +29,7 @@ offer_gone() { ! offer_is; }
 chunked() { talk "${source:-$SRC}" "${server:-$GATE4}" "$HELLO" "$FROM" "$TO" "$@"; }
 
 # ---- Postfix ----
-check "CHUNKING is offered with Postfix behind" offer_is
+check "CHUNKING is offered with Postfix behind" wait_for 10 offer_is
 for m in one odd tls six; do
 	{ printf 'From: <a@sender.example>\nSubject: %s\nX-Marker: %s-chunks\n\n.\n..\n.dot\n' $m $m
 	for i in $(seq 40); do printf 'line %s of the message\n\n' "$i"; done; } >"$T/$m"

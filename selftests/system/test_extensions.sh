@@ -23,7 +23,7 @@ offer_gone() { ! offer_is "$1"; }
 
 # ---- Postfix, with all and without each ----
 for offer in 8BITMIME SMTPUTF8 DSN PIPELINING 'SIZE 52428800' ENHANCEDSTATUSCODES; do
-	check "offered with Postfix behind: $offer" offer_is "$offer"
+	check "offered with Postfix behind: $offer" wait_for 10 offer_is "$offer"
 done
 for offer in 8BITMIME SMTPUTF8 DSN; do
 	sed -i '/^smtpd_discard_ehlo_keywords/d' "$T/mx/etc/main.cf"
@@ -32,7 +32,7 @@ for offer in 8BITMIME SMTPUTF8 DSN; do
 	gg reload >/dev/null
 	check "not offered when Postfix does not: $offer" wait_for 5 offer_gone "$offer"
 	for other in 8BITMIME SMTPUTF8 DSN; do
-		[ $other = $offer ] || check "and still offered: $other" offer_is $other
+		[ $other = $offer ] || check "and still offered: $other" wait_for 5 offer_is $other
 	done
 	declare -A use=([8BITMIME]=BODY=8BITMIME [SMTPUTF8]=SMTPUTF8 [DSN]=RET=HDRS)
 	is "and not known as a parameter" "$(talk $SRC $GATE4 "$HELLO" "$FROM ${use[$offer]}" QUIT | codes)" "220 250 555 221"
@@ -65,7 +65,7 @@ says 'PIPELINING SIZE 8BITMIME SMTPUTF8 DSN'
 backend="\"$MAIL4:26\""
 gate_conf
 gate_start || bail "greygated starts again"
-check "offered: SMTPUTF8" offer_is SMTPUTF8
+check "offered: SMTPUTF8" wait_for 5 offer_is SMTPUTF8
 check "offered: our own SIZE, when theirs has no number" offer_is 'SIZE 52428800'
 out=$(talk $SRC $GATE4 "$HELLO" "$FROM SIZE=500 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=QQ+2B1" \
 	"$TO NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Bob+2Bx@example.com" 'RCPT TO:<user2@example.net> NOTIFY=NEVER' DATA ':body -' QUIT)
@@ -113,7 +113,7 @@ gate_conf
 gate_start || bail "greygated starts a third time"
 # The second one is asked after the first.
 check "two servers: not what only the first has" wait_for 5 offer_gone SMTPUTF8
-check "two servers: what both have" offer_is 8BITMIME
+check "two servers: what both have" wait_for 5 offer_is 8BITMIME
 check "two servers: not what only the second has" offer_gone DSN
 kill $second
 wait_for 5 gone $second

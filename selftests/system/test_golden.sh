@@ -8,7 +8,7 @@
 net_up || bail "network namespaces"
 B=$T/backend
 mkdir "$B"
-start_on mail $PYTHON "$HERE/backend.py" "$MAIL4,25" "$B" 'dot=250 2.0.0 stored' 2>"$T/backend.log"
+start_on mail $PYTHON "$HERE/backend.py" "$MAIL4,25" "$B" 'dot=250 2.0.0 stored' 'bdat=250 2.0.0 go on' 2>"$T/backend.log"
 wait_for 5 grep -q listening "$B/log"
 printf '250-b.example.net\\r\\n250-8BITMIME\\r\\n250-SMTPUTF8\\r\\n250-DSN\\r\\n250 CHUNKING\n' >"$B/ehlo"
 interfaces=
@@ -17,6 +17,8 @@ limit="per_source = 1000  message = 100000  errors = 50"
 gate_conf
 gate_start || bail "greygated starts"
 pass "greygated starts"
+offers() { talk 192.0.2.7 $GATE4 'EHLO client.example.org' QUIT | grep -q '^S: 250-CHUNKING$'; }
+check "the mail server's offers are known" wait_for 10 offers
 
 played=0
 for file in selftests/data/transcripts/*.txt; do

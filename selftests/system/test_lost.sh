@@ -20,6 +20,8 @@ gate_start || bail "greygated starts"
 pass "greygated starts"
 
 HELLO='EHLO client.example.org'
+offers() { talk 192.0.2.7 $GATE4 "$HELLO" QUIT | grep -q '^S: 250-CHUNKING$'; }
+check "the mail server's offers are known" wait_for 10 offers
 stored() { find "$B" -name '*.eml' | wc -l; }
 mail() { # id size [pad]: writes $T/m
 	{ printf 'From: <a@sender.example>\nMessage-ID: <%s@sender.example>\nSubject: %s\n\n' "$1" "${3-x}"
