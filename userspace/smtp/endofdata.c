@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "endofdata.h"
 
+#include <stdbool.h>
+
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -53,60 +55,51 @@ static enum eod_verdict scan_bytes(uint8_t *state, const char *buf, size_t len, 
 }
 
 #ifdef __SSE2__
-struct marks {
-	uint64_t cr, lf, nul, dot; /* one bit a byte, the first byte lowest */
-};
-
-static inline uint64_t equal16(__m128i v, __m128i what, int at)
+/* Where a byte and the one before it decide something: an LF without its CR, a CR without its LF, a
+ * NUL, a dot at the start of a line. */
+static inline __m128i decide16(const char *p, __m128i dot)
 {
-	return (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, what)) << at;
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i before = _mm_loadu_si128((const __m128i *)(const void *)(p - 1));
+	__m128i lf = _mm_set1_epi8('\n');
+	__m128i unpaired =
+		_mm_xor_si128(_mm_cmpeq_epi8(v, lf), _mm_cmpeq_epi8(before, _mm_set1_epi8('\r')));
+	__m128i first = _mm_and_si128(_mm_cmpeq_epi8(v, dot), _mm_cmpeq_epi8(before, lf));
+
+	return _mm_or_si128(_mm_or_si128(unpaired, first), _mm_cmpeq_epi8(v, _mm_setzero_si128()));
 }
 
-static inline struct marks mark(const char *p)
+static inline bool plain_block(const char *p, __m128i dot)
 {
-	struct marks m = {0};
+	__m128i left = _mm_or_si128(decide16(p, dot), decide16(p + 16, dot));
+	__m128i right = _mm_or_si128(decide16(p + 32, dot), decide16(p + 48, dot));
 
-	for (int at = 0; at < BLOCK; at += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + at));
-
-		m.cr |= equal16(v, _mm_set1_epi8('\r'), at);
-		m.lf |= equal16(v, _mm_set1_epi8('\n'), at);
-		m.nul |= equal16(v, _mm_setzero_si128(), at);
-		m.dot |= equal16(v, _mm_set1_epi8('.'), at);
-	}
-	return m;
+	return !_mm_movemask_epi8(_mm_or_si128(left, right));
 }
 
 /*
- * Takes whole blocks as long as there is nothing to decide in them: every LF right after a CR,
- * every CR right before an LF, no NUL, no dot at the start of a line.
+ * Takes whole blocks as long as there is nothing to decide in them. Every byte is looked at
+ * together with the one before it, so the first of a call is left to scan_bytes.
  */
 static void skip_blocks(uint8_t *state, const char *buf, size_t len, struct eod_run *run)
 {
-	const uint64_t dots = *state == EOD_RAW ? 0 : UINT64_MAX;
-	uint64_t after_cr = 0, at_line = *state == EOD_LINE;
+	/* Where a dot means nothing, it is a NUL that is looked for: none may be there anyway. */
+	const __m128i dot = _mm_set1_epi8(*state == EOD_RAW ? '\0' : '.');
 	size_t i = run->len;
 
-	if (*state == EOD_DOT)
+	if (!i || *state == EOD_DOT)
 		return;
-	for (; len - i >= BLOCK; i += BLOCK) {
-		struct marks m = mark(buf + i);
-
-		if ((m.lf ^ (m.cr << 1 | after_cr)) | m.nul |
-		    (m.dot & dots & (m.lf << 1 | at_line)))
-			break;
-		after_cr = m.cr >> (BLOCK - 1);
-		at_line = m.lf >> (BLOCK - 1);
-	}
+	while (len - i >= BLOCK && plain_block(buf + i, dot))
+		i += BLOCK;
 	if (i == run->len)
 		return;
+	if (*state != EOD_RAW)
+		*state = buf[i - 1] == '\n' ? EOD_LINE : EOD_TEXT;
 	/* A CR that ends the last block waits for its LF. The state in front of it may be taken for
 	 * EOD_TEXT even at the start of a line: before a CR the two are alike. */
-	i -= after_cr;
+	i -= buf[i - 1] == '\r';
 	run->content += i - run->len;
 	run->len = i;
-	if (*state != EOD_RAW)
-		*state = at_line ? EOD_LINE : EOD_TEXT;
 }
 #else
 static void skip_blocks(uint8_t *state, const char *buf, size_t len, struct eod_run *run)
