@@ -4,7 +4,7 @@
 
 usage: report.py WORKDIR BENCH.JSON
 
-WORKDIR/raw has one JSON object a line (greylist, stutter), WORKDIR/xdp those of the xdp program.
+WORKDIR/raw has one JSON object a line (all rows but xdp), WORKDIR/xdp those of the xdp program.
 """
 import datetime
 import json
@@ -121,6 +121,43 @@ def stutter(raw, table):
             table.note(f"{done[trouble]} sessions {trouble}")
 
 
+def relay(raw, table):
+    runs = [o for o in raw if o["row"] == "relay"]
+
+    def median(kind, server, key):
+        return statistics.median([o[key] for o in runs if (o["kind"], o["server"]) == (kind, server)])
+
+    for kind, key, what in (("small", "messages_s", "relayed messages/s, 4 KB"),
+                                  ("big", "mb_s", "relayed MB/s, 50 MB")):
+        if not any(o["kind"] == kind for o in runs):
+            continue
+        ours, peer = median(kind, "greygated", key), median(kind, "haproxy", key)
+        table.add(f"{what}, haproxy", ours, peer, ours / peer, ">= 1.0", ours >= peer)
+        table.note(f"CPU a message: greygated {number(median(kind, 'greygated', 'cpu_us'))} us, "
+                   f"haproxy {number(median(kind, 'haproxy', 'cpu_us'))} us")
+    big = [o for o in runs if (o["kind"], o["server"]) == ("big", "greygated")]
+    if big:
+        grown = max(o["rss_kb"] for o in big) - big[0]["rss_before_kb"]
+        table.add("  MB the daemon grew meanwhile", grown / 1024, None, None, "<= 1", grown <= 1024,
+                  digits=2)
+        table.note(f"RSS {big[0]['rss_before_kb'] / 1024:.1f} MiB before the messages of 50 MB, "
+                   f"{big[-1]['rss_kb'] / 1024:.1f} MiB after")
+
+
+def tls(raw, table):
+    runs = [o for o in raw if o["row"] == "tls"]
+    if not runs:
+        return
+    rate = {s: statistics.median([o["result"]["handshakes_s"] for o in runs if o["server"] == s])
+            for s in ("greygated", "s_server")}
+    ratio = rate["greygated"] / rate["s_server"]
+    table.add("TLS handshakes/s, openssl s_server", rate["greygated"], rate["s_server"], ratio,
+              ">= 0.8", ratio >= 0.8)
+    lost = sum(o["result"]["failed"] for o in runs)
+    if lost:
+        table.note(f"{lost} handshakes failed")
+
+
 def decide(raw, table):
     for o in (o["result"] for o in raw if o["row"] == "decide"):
         if "attempts" in o:
@@ -227,6 +264,8 @@ def main():
     table = Table()
     greylist(raw, table)
     stutter(raw, table)
+    relay(raw, table)
+    tls(raw, table)
     decide(raw, table)
     expire(raw, table)
     for row in (host, gateway, tarpit, synflood):

@@ -5,7 +5,7 @@
 # everything asked for was measured, whether or not it met its target; 1 when a row could not run.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-rows="greylist stutter xdp decide expire host gateway tarpit synflood"
+rows="greylist stutter relay tls xdp decide expire host gateway tarpit synflood"
 BUILD=$(realpath "${BUILD:-build}")
 failed=0
 export BUILD work raw
@@ -45,6 +45,8 @@ needs() { # row: prints the programs that are not there
 	greylist) set -- "$BUILD/greygated" "$BUILD/selftests/bench/loadgen" "$BUILD/selftests/bench/responder" \
 		postfix postgrey ;;
 	stutter) set -- "$BUILD/greygated" "$BUILD/greygate" "$BUILD/selftests/bench/hold" ;;
+	relay) set -- "$BUILD/greygated" haproxy smtp-source smtp-sink ;;
+	tls) set -- "$BUILD/greygated" "$BUILD/greygate" "$BUILD/selftests/bench/shake" openssl ;;
 	xdp) set -- "$BUILD/selftests/bench/xdp" nft xdp-filter ;;
 	host | gateway | tarpit | synflood) set -- "$BUILD/greygated" "$BUILD/greygate" \
 		"$BUILD/selftests/bench/frames" "$BUILD/selftests/bench/loadgen" ethtool bpftool nsenter ;;

@@ -6,6 +6,9 @@
 greygated_address=127.0.0.1:2525
 responder_address=127.0.0.1:2526
 postfix_address=127.0.0.1:2527
+haproxy_address=127.0.0.1:2528
+s_server_address=127.0.0.1:2530
+sink_address=127.0.0.1:2599
 
 fail() { echo "bench: $*" >&2; exit 1; }
 
@@ -47,7 +50,7 @@ greygated_start() {
 		interfaces = {}
 		xdp        = off
 		listen     = {"$greygated_address"}
-		backend    = {"127.0.0.1:2599"}
+		backend    = {"$sink_address"}
 		state_dir  = "$dir/state"
 		control    = "$dir/run/control.sock"
 		user       = "nobody"
@@ -127,4 +130,40 @@ postfix_start() {
 postfix_stop() {
 	kill -TERM "$server_pid"; wait_end "$server_pid"
 	kill "$postgrey_pid"; wait_end "$postgrey_pid"
+}
+
+# ---- what mail is relayed to, and who else relays ----
+
+sink_start() {
+	smtp-sink -u nobody -m 2000 $sink_address 1024 2>"$work/sink.log" &
+	sink_pid=$!
+	wait_greeting $sink_address 5 "$work/sink.log"
+}
+
+# As it comes: no splice, a thread for each CPU.
+haproxy_start() {
+	cat >"$work/haproxy.cfg" <<-END
+		defaults
+		  mode tcp
+		  timeout connect 5s
+		  timeout client 60s
+		  timeout server 60s
+		frontend in
+		  bind $haproxy_address
+		  default_backend out
+		backend out
+		  server sink $sink_address
+	END
+	haproxy -f "$work/haproxy.cfg" -db >"$work/haproxy.log" 2>&1 &
+	server_pid=$!
+	wait_greeting $haproxy_address 5 "$work/haproxy.log"
+}
+
+# One thread, one connection at a time. -www: it does not read its standard input.
+s_server_start() {
+	openssl s_server -accept $s_server_address -cert "$work/certificate.pem" -key "$work/key.pem" -www -quiet \
+		-no_ticket -num_tickets 0 >"$work/s_server.log" 2>&1 &
+	server_pid=$!
+	sleep 0.5
+	kill -0 $server_pid || fail "s_server did not start: $(cat "$work/s_server.log")"
 }
