@@ -30,6 +30,9 @@ TEST_DEPS  := libcmocka-dev iproute2 procps util-linux postfix postgrey sqlgrey 
 # What check-kernels needs besides.
 KERNEL_DEPS := qemu-system-x86 busybox-static
 
+# Mail servers that can't be installed beside Postfix: unpacked below $(BUILD).
+TEST_PEERS := exim4-daemon-light opensmtpd
+
 ROOMS   := core lists smtp proxy tls policy store fastpath loop dns relay control config replay
 BPF_SRC := $(wildcard bpf/*.bpf.c)
 SKELS   := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
@@ -46,7 +49,7 @@ BENCHES := $(filter-out %.bpf,$(BENCHES))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all tests deps run demo check check-system check-kernels bench install deb fuzz lint clean
+.PHONY: all tests san deps run demo check check-system check-kernels bench install deb fuzz lint clean
 
 all: $(BUILD)/greygated $(BUILD)/greygate
 
@@ -89,6 +92,30 @@ $(BUILD)/selftests/bench/%.skel.h: $(BUILD)/selftests/bench/%.bpf.o
 	@echo '  SKEL $@'
 	$(Q)PATH="$$PATH:/usr/sbin:/sbin" bpftool gen skeleton $< name $*_bpf > $@
 
+# ---- unit tests under AddressSanitizer and UndefinedBehaviorSanitizer ----
+
+SAN       := $(BUILD)/san
+SAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SAN_OBJ   := $(LIB_SRC:%.c=$(SAN)/%.o)
+SAN_UNIT  := $(UNIT:$(BUILD)/%=$(SAN)/%)
+SAN_CC    := $(CC) $(filter-out $(CFLAGS) $(HARDEN),$(ALL_CFLAGS)) $(SAN_FLAGS)
+
+$(SAN)/userspace/%.o: userspace/%.c | $(SKELS)
+	@mkdir -p $(@D)
+	@echo '  SAN  $<'
+	$(Q)$(SAN_CC) -c -o $@ $<
+
+$(SAN)/libgreygate.a: $(SAN_OBJ)
+	@echo '  AR   $@'
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(SAN)/selftests/unit/%: selftests/unit/%.c $(SAN)/libgreygate.a
+	@mkdir -p $(@D)
+	@echo '  SAN  $<'
+	$(Q)$(SAN_CC) -Iuserspace -I. -o $@ $< $(SAN)/libgreygate.a $(LIBS) -lcmocka
+
+san: $(SAN_UNIT)
+
 # ---- tests ----
 
 tests: all $(UNIT) $(BPFTEST) $(HELPERS)
@@ -115,10 +142,14 @@ $(BUILD)/selftests/bench/%: selftests/bench/%.c $(BUILD)/libgreygate.a | $(BENCH
 
 deps:
 	@selftests/deps $(BUILD_DEPS) $(TEST_DEPS)
+	@selftests/peers $(BUILD)/peers $(TEST_PEERS)
+
+# As many at once as there are CPUs, unless make was told how many.
+JOBS = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell nproc))
 
 check: deps
-	$(MAKE) --no-print-directory tests
-	@BUILD=$(BUILD) selftests/run
+	$(MAKE) --no-print-directory $(JOBS) tests san
+	@BUILD=$(BUILD) SANITIZED=yes selftests/run
 
 # The BPF tests under Debian's stock kernel in an emulated machine: minutes, and not part of check.
 check-kernels: deps
@@ -159,14 +190,23 @@ deb: all
 
 FUZZERS := $(patsubst selftests/fuzz/%.c,%,$(wildcard selftests/fuzz/*.c))
 FUZZ_SECONDS ?= 60
-FUZZ_CORE := userspace/core/addr.c userspace/core/utf8.c userspace/core/hash.c
 
-$(BUILD)/fuzz/%: selftests/fuzz/%.c $(wildcard userspace/smtp/*.c userspace/proxy/*.c userspace/relay/*.c userspace/lists/*.c $(FUZZ_CORE)) \
-		userspace/dns/answer.c userspace/dns/name.c $(wildcard userspace/dns/spf_*.c)
+FUZZ_CC  := $(CLANG) -std=gnu11 -g -O1 -D_GNU_SOURCE -DGREYGATE_VERSION='"fuzz"' -Iinclude -Iuserspace -I. \
+	-I$(BUILD)/bpf -MMD -MP
+FUZZ_OBJ := $(LIB_SRC:%.c=$(BUILD)/fuzz/%.o)
+
+$(BUILD)/fuzz/userspace/%.o: userspace/%.c | $(SKELS)
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -c -o $@ $<
+
+$(BUILD)/fuzz/libgreygate.a: $(FUZZ_OBJ)
+	@echo '  AR   $@'
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(FUZZERS:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: selftests/fuzz/%.c $(BUILD)/fuzz/libgreygate.a
 	@mkdir -p $(@D)
 	@echo '  FUZZ $<'
-	$(Q)$(CLANG) -std=gnu11 -g -O1 -D_GNU_SOURCE -Iinclude -Iuserspace -I. \
-		-fsanitize=fuzzer,address,undefined -o $@ $^ -lpcre2-8 -lsodium
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(BUILD)/fuzz/libgreygate.a $(LIBS)
 
 # Each driver for FUZZ_SECONDS, from its corpus; what it finds is written to $(BUILD)/fuzz.
 fuzz: deps $(FUZZERS:%=$(BUILD)/fuzz/%)

@@ -153,3 +153,16 @@ is "in the clear a byte at a time, inside TLS a record for each" \
 	"$(sed -n 's/^T: reads //p' <<<"$out" | tail -n 1)" "$(printf '250 2.0.0 Ok\r\n' | wc -c)"
 between "for as long as it is to be held" "$(stamp end <<<"$out")" 8000 20000
 gate_stop; is "SIGTERM: exit code 0" $? 0
+
+# ---- a crowd that shakes hands holds up nobody else ----
+# One worker, and a key whose signature takes it milliseconds.
+openssl req -x509 -newkey rsa:4096 -nodes -days 2 -subj "/CN=gate.example.net" -keyout "$T/slow.key" -out "$T/slow.pem" \
+	2>"$T/openssl.log" || bail "openssl makes a certificate" "$(cat "$T/openssl.log")"
+chown $GATE_USER "$T/slow.key"
+stutter='' trap_conf='' extra="tls { certificate = \"$T/slow.pem\"  key = \"$T/slow.key\" }"
+gate_conf
+sed -i 's/workers = 2/workers = 1/' "$T/greygate.conf"
+gate_start || bail "greygated starts with one worker"
+out=$(on client $PYTHON "$HERE/busy_tls.py" $GATE4 200 5)
+between "200 handshakes at once: five commands in the clear are answered in between" "$out" 50 200
+gate_stop; is "SIGTERM: exit code 0" $? 0

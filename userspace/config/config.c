@@ -44,6 +44,10 @@ void complain(struct complaints *c, int line, const char *key, const char *forma
 	va_start(ap, format);
 	vsnprintf(words, sizeof(words), format, ap);
 	va_end(ap);
+	/* What is quoted from the file must not end the line or move a terminal's cursor. */
+	for (char *p = words; *p; p++)
+		if (((unsigned char)*p < ' ' && *p != '\t') || *p == 0x7f)
+			*p = '?';
 	n = snprintf(text, sizeof(text), "%.100s:%d: %s%s%s\n", c->file, line ? line : 1,
 		     key ? key : "", key ? ": " : "", words);
 	c->count++;
@@ -274,6 +278,11 @@ static int parse_once(const char *text)
 	rc = cfg_parse_buf(cfg, text);
 	for (int i = 0; rc == CFG_SUCCESS && i < schema_lists_count; i++)
 		make_elements(cfg, &schema_lists[i]);
+	/* libconfuse has no words for a name that is empty. */
+	if (rc != CFG_SUCCESS && !now.again && !now.complaints.count)
+		complain(&now.complaints, cfg->line, "syntax",
+			 "an empty name; allowed is KEY = VALUE, KEY = {VALUE, ...} or "
+			 "SECTION { ... }");
 	cfg_free(cfg);
 	return rc == CFG_SUCCESS && !now.no_memory ? 0 : now.no_memory ? -ENOMEM : -EINVAL;
 }

@@ -388,6 +388,12 @@ static const struct wrong wrongs[] = {
 	  "seconds"}},
 	{GOOD "greylist { jitter = 51 }", {"F:3: greylist.jitter: \"51\": too large"}},
 	/* names, paths, addresses */
+	{GOOD "hostname = \"a\rb\x1b\x7f\"\nlog = x",
+	 {"F:3: hostname: \"a?b??\": not a host name", "F:4: log: \"x\": unknown word"}},
+	{GOOD "hostname = \"${a\"\nlog = \"${\" xdp = y",
+	 {"F:3: hostname: \"", "F:4: log: \"${\": unknown word", "F:4: xdp: \"y\": unknown word"}},
+	{GOOD "\"\" = x", {"F:3: syntax: an empty name; allowed is KEY = VALUE"}},
+	{GOOD "stutter {\n'' = 1s }", {"F:3: syntax: an empty name"}},
 	{GOOD "hostname = \"\"", {"F:3: hostname: \"\": not a host name"}},
 	{GOOD "hostname = \"a b\"", {"F:3: hostname: \"a b\": not a host name"}},
 	{GOOD "hostname = \"a..b\"", {"F:3: hostname: \"a..b\": not a host name"}},

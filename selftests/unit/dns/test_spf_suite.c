@@ -13,13 +13,21 @@
 #define SUITE "selftests/data/rfc7208-tests.json"
 #define CASES 203
 
-static json_t *suite;
+static json_t *file, *suite;
 
 static int load(void **state)
 {
 	(void)state;
-	suite = json_object_get(json_load_file(SUITE, JSON_ALLOW_NUL, NULL), "scenarios");
+	file = json_load_file(SUITE, JSON_ALLOW_NUL, NULL);
+	suite = json_object_get(file, "scenarios");
 	return suite ? 0 : -1;
+}
+
+static int unload(void **state)
+{
+	(void)state;
+	json_decref(file);
+	return 0;
 }
 
 static bool among(const json_t *list, const char *word)
@@ -99,5 +107,5 @@ int main(void)
 		cmocka_unit_test(every_case_gives_its_result),
 	};
 
-	return cmocka_run_group_tests(tests, load, NULL);
+	return cmocka_run_group_tests(tests, load, unload);
 }
