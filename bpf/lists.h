@@ -29,7 +29,7 @@ static __always_inline bool in_force(const struct gg_entry *e, __u64 now)
 	return !e->expires || e->expires * NSEC > now;
 }
 
-static __always_inline struct gg_entry *find_net4(const __u8 addr[4], __u64 now)
+static __always_inline struct gg_entry *find_in4(void *trie, const __u8 addr[4], __u64 now)
 {
 	struct gg_net4 key = {.prefixlen = 32};
 	struct gg_entry *e;
@@ -37,7 +37,7 @@ static __always_inline struct gg_entry *find_net4(const __u8 addr[4], __u64 now)
 
 	__builtin_memcpy(key.addr, addr, 4);
 	for (i = 0; i < LISTS_EXPIRED; i++) {
-		e = bpf_map_lookup_elem(&net4, &key);
+		e = bpf_map_lookup_elem(trie, &key);
 		if (!e || in_force(e, now))
 			return e;
 		key.prefixlen = (__u32)e->length - 1;
@@ -47,7 +47,7 @@ static __always_inline struct gg_entry *find_net4(const __u8 addr[4], __u64 now)
 	return NULL;
 }
 
-static __always_inline struct gg_entry *find_net6(const __u8 addr[16], __u64 now)
+static __always_inline struct gg_entry *find_in6(void *trie, const __u8 addr[16], __u64 now)
 {
 	struct gg_net6 key = {.prefixlen = 128};
 	struct gg_entry *e;
@@ -55,7 +55,7 @@ static __always_inline struct gg_entry *find_net6(const __u8 addr[16], __u64 now
 
 	__builtin_memcpy(key.addr, addr, 16);
 	for (i = 0; i < LISTS_EXPIRED; i++) {
-		e = bpf_map_lookup_elem(&net6, &key);
+		e = bpf_map_lookup_elem(trie, &key);
 		if (!e || in_force(e, now))
 			return e;
 		key.prefixlen = (__u32)e->length - 1;
@@ -65,13 +65,42 @@ static __always_inline struct gg_entry *find_net6(const __u8 addr[16], __u64 now
 	return NULL;
 }
 
+static __always_inline bool is_imported(const struct gg_entry *e)
+{
+	return e->origin == GG_BY_IMPORT || e->origin == GG_BY_EXCEPTION;
+}
+
+/* Within an exception a list says what a wider prefix says, or nothing: a prefix of the daemon's
+ * own may be more specific than that. */
+static __always_inline struct gg_entry *prefer_own(struct gg_entry *e, struct gg_entry *own)
+{
+	if (own && own->length >= e->length)
+		return own;
+	return e->verdict == GG_UNKNOWN ? NULL : e;
+}
+
 /* addr as in struct packet: IPv4-mapped for IPv4. now: ns. */
 static __always_inline struct gg_entry *find_net(const struct gg_conf *conf, const __u8 *addr,
 						 bool is4, __u64 now)
 {
-	if (is4)
-		return conf->have_net4 ? find_net4(addr + 12, now) : NULL;
-	return conf->have_net6 ? find_net6(addr, now) : NULL;
+	struct gg_entry *e = NULL;
+	__u32 zero = 0;
+	void *trie;
+
+	if (is4 ? !conf->have_net4 : !conf->have_net6)
+		return NULL;
+	if (is4) {
+		trie = bpf_map_lookup_elem(&nets4, &zero);
+		e = trie ? find_in4(trie, addr + 12, now) : NULL;
+		if (!e || e->origin != GG_BY_EXCEPTION)
+			return e;
+		return prefer_own(e, find_in4(&own4, addr + 12, now));
+	}
+	trie = bpf_map_lookup_elem(&nets6, &zero);
+	e = trie ? find_in6(trie, addr, now) : NULL;
+	if (!e || e->origin != GG_BY_EXCEPTION)
+		return e;
+	return prefer_own(e, find_in6(&own6, addr, now));
 }
 
 static __always_inline struct gg_entry *find_host(const __u8 *addr, bool is4, __u64 now)
@@ -119,18 +148,57 @@ static __always_inline bool is_sampled(const struct gg_conf *conf, const struct 
 	       is_nth(conf, remote, remote_port, local_port);
 }
 
-/* last_seen at most once a second: many CPUs may see the same source. */
-static __always_inline void mark_entry(struct gg_entry *e, __u64 now)
+/* The entry that outlives a swap, where e is a prefix of the daemon's own. */
+static __always_inline struct gg_entry *find_own(const struct gg_entry *e, const __u8 *addr,
+						 bool is4)
 {
-	if (now >= (e->last_seen + 1) * NSEC)
-		e->last_seen = now / NSEC;
+	struct gg_net4 key4 = {.prefixlen = e->length};
+	struct gg_net6 key6 = {.prefixlen = e->length};
+
+	if (e->length >= (is4 ? 32 : 128))
+		return NULL;
+	if (is4) {
+		__builtin_memcpy(key4.addr, addr + 12, 4);
+		return bpf_map_lookup_elem(&own4, &key4);
+	}
+	__builtin_memcpy(key6.addr, addr, 16);
+	return bpf_map_lookup_elem(&own6, &key6);
+}
+
+static __always_inline void count_list(__u32 list)
+{
+	__u64 *n = bpf_map_lookup_elem(&lists, &list);
+
+	if (n)
+		(*n)++;
+}
+
+/* addr: whose connection it is, which e holds. last_seen at most once a second: many CPUs may see
+ * the same source. */
+static __always_inline void mark_entry(struct gg_entry *e, const __u8 *addr, bool is4, __u64 now)
+{
+	struct gg_entry *own;
+
 	e->hits++;
+	if (is_imported(e))
+		count_list(e->list);
+	if (now < (e->last_seen + 1) * NSEC)
+		return;
+	e->last_seen = now / NSEC;
+	own = is_imported(e) ? NULL : find_own(e, addr, is4);
+	if (own) {
+		own->last_seen = e->last_seen;
+		own->hits = e->hits;
+	}
 }
 
 static __always_inline void report_first_drop(const struct gg_entry *e, const __u8 *addr, __u64 now)
 {
 	struct gg_event *event;
 
+	/* A million of them, each for the first time, are no edge; their list counts them. */
+	if (is_imported(e))
+		return;
 	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {
 		count(GG_STAT_event_lost);

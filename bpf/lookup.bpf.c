@@ -106,7 +106,7 @@ int greygate_lookup(struct bpf_sk_lookup *ctx)
 		facts.action = entry->action;
 		facts.sampled =
 			is_sampled(switches, entry, remote, ctx->remote_port, ctx->local_port);
-		mark_entry(entry, now);
+		mark_entry(entry, remote, ctx->family == AF_INET, now);
 	}
 	facts.self = same_address(local.addr, remote);
 

@@ -30,22 +30,50 @@ struct {
 	__type(value, struct gg_entry);
 } host6 SEC(".maps");
 
-/* Real prefixes only: a trie walk costs several hash lookups. */
-struct {
+/*
+ * Prefixes, imported ones of any length among them: all that the programs ask of a list in force
+ * is one walk through one trie. net4 and net6 are in force; what is to be in force next is made in
+ * the spare ones, and the programs find either through nets4 and nets6. A prefix of the daemon's
+ * own, an operator's or one that was learned, stands in own4 and own6 too: they are never swapped,
+ * and they are what net4 and net6 are made from again.
+ */
+struct net4_map {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1 << 17);
 	__type(key, struct gg_net4);
 	__type(value, struct gg_entry);
-} net4 SEC(".maps");
+} net4 SEC(".maps"), spare4 SEC(".maps"), own4 SEC(".maps");
 
-struct {
+struct net6_map {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1 << 17);
 	__type(key, struct gg_net6);
 	__type(value, struct gg_entry);
-} net6 SEC(".maps");
+} net6 SEC(".maps"), spare6 SEC(".maps"), own6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct net4_map);
+} nets4 SEC(".maps") = {.values = {[0] = &net4}};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct net6_map);
+} nets6 SEC(".maps") = {.values = {[0] = &net6}};
+
+/* New connections (drop_all: packets) of what each imported list names, by the list's number. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, GG_LISTS);
+	__type(key, __u32);
+	__type(value, __u64);
+} lists SEC(".maps");
 
 /* The hot index over host4 and host6. Memory is paid at start. */
 struct {

@@ -107,7 +107,7 @@ static __always_inline void mark(struct standing *s, const struct packet *p, boo
 		return;
 	if (dropped && !s->entry->hits)
 		report_first_drop(s->entry, p->from, now);
-	mark_entry(s->entry, now);
+	mark_entry(s->entry, p->from, p->is4, now);
 }
 
 /* enum gg_route, and above it enum gg_stat. A function of its own, so that the verifier forgets

@@ -191,6 +191,10 @@ static int open_fastpath(struct process *p, const struct config *c)
 			"verdicts from the store",
 			fastpath_replaced(d->fastpath));
 	rc = fastpath_sync(d->fastpath, d->verdicts, daemon_now());
+	if (rc >= 0)
+		rc = fastpath_import(d->fastpath, NULL, NULL, 0, NULL);
+	if (!rc)
+		rc = fastpath_give(d->fastpath, p->who.uid, p->who.gid);
 	if (rc < 0)
 		log_message(LOG_ERROR, "kernel maps: %s; the daemon decides alone until a restart",
 			    strerror(-rc));

@@ -45,6 +45,7 @@ enum gg_origin {
 	GG_BY_IMPORT = 4,
 	GG_BY_LIMIT = 5,
 	GG_BY_CORRESPONDENT = 6, /* our users write to it */
+	GG_BY_EXCEPTION = 7, /* as GG_BY_IMPORT, in the place of something that is excepted */
 };
 
 enum gg_mode {
@@ -76,14 +77,14 @@ struct gg_net6 {
 	__u8 addr[16];
 };
 
-/* Value of host4, host6, net4, net6. 48 bytes. */
+/* Value of host4, host6, net4, net6, own4, own6. 48 bytes. */
 struct gg_entry {
 	enum gg_verdict verdict;
 	enum gg_action action;
 	enum gg_origin origin;
-	__u16 list;      /* id of the imported list, 0: none */
+	__u16 list;      /* number of the imported list (by GG_BY_IMPORT, _EXCEPTION), 0: none */
 	__u16 length;    /* of the prefix: 32 or 128 for a host. Leads from an expired prefix to the
-			    next shorter one */
+			    next shorter one. GG_BY_EXCEPTION: of the prefix that says it */
 	__u64 expires;   /* s, CLOCK_MONOTONIC; 0: never. Expired means absent */
 	__u64 last_seen; /* s, CLOCK_MONOTONIC; written by the kernel at most once a second */
 	__u64 hits;      /* new connections (drop_all: packets) seen; a figure for people: racy, and
@@ -119,6 +120,9 @@ struct gg_vip {
 	__u64 connections; /* new connections to it that were not dropped; racy */
 };
 
+/* Numbers of imported lists are below; 0 is none. */
+#define GG_LISTS 256
+
 #define GG_CONF_OPEN_WHEN_DOWN (1u << 0)
 /* No policy rule on this machine but the usual ones and ours: the main table alone says the way of
  * what isn't for this machine itself. */
@@ -129,7 +133,7 @@ struct gg_conf {
 	enum gg_mode mode;
 	__u32 flags;           /* GG_CONF_* */
 	__u32 heartbeat_limit; /* s; an older meta.heartbeat: the daemon is gone. 0: not watched */
-	__u32 have_net4;       /* entries in net4/net6: 0 spares the trie walk */
+	__u32 have_net4;       /* prefixes own and imported: 0 spares the trie walk */
 	__u32 have_net6;
 	__u32 budget;          /* new connections of each CPU in 2^27 ns; 0: unlimited */
 	__u64 source_interval; /* ns between two new connections of a source; 0: unlimited */

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,16 @@ struct lengths {
 	uint32_t count[HOST];     /* under nets_lock */
 };
 
+/* Readers of imports, on the side they came in by: see verdicts_import. */
+struct side {
+	_Alignas(64) atomic_uint readers;
+};
+
 struct verdicts {
 	struct table *table;
+	_Atomic(const struct imports *) imports; /* NULL: none */
+	atomic_uint side;
+	struct side sides[2];
 	uint8_t key[HASH_KEY];
 	struct lengths lengths[2]; /* [1]: IPv4 */
 	pthread_mutex_t nets_lock;
@@ -104,11 +113,12 @@ static bool expired(const struct packed *k, uint32_t now)
 
 int verdicts_new(size_t entries, const uint8_t key[16], struct verdicts **ret)
 {
-	struct verdicts *v = calloc(1, sizeof(*v));
+	struct verdicts *v = aligned_alloc(_Alignof(struct verdicts), sizeof(*v));
 	int rc;
 
 	if (!v)
 		return -ENOMEM;
+	memset(v, 0, sizeof(*v));
 	rc = table_new(entries, NULL, NULL, &v->table);
 	if (rc) {
 		free(v);
@@ -146,6 +156,57 @@ bool verdicts_get(const struct verdicts *v, const struct prefix *p, uint32_t now
 	return true;
 }
 
+/* ---- imported lists ---- */
+
+/* Whether they say more of the address than what is known from *ret_prefix: then both are set. */
+static bool find_import(const struct verdicts *v, const struct addr *a, int known_len,
+			struct verdict_entry *ret, struct prefix *ret_prefix)
+{
+	struct verdicts *mine = (struct verdicts *)v;
+	const struct import_item *item = NULL;
+	const struct imports *in;
+	struct side *side;
+	bool found;
+
+	if (!atomic_load_explicit(&mine->imports, memory_order_relaxed))
+		return false;
+	side = &mine->sides[atomic_load(&mine->side) & 1];
+	atomic_fetch_add(&side->readers, 1);
+	in = atomic_load(&mine->imports);
+	if (in)
+		item = imports_find(in, a);
+	found = item && item->says != GG_UNKNOWN && item->said > known_len;
+	if (found && ret)
+		*ret = (struct verdict_entry){
+			.verdict = item->says,
+			.action = item->says == GG_DENY ? in->action[item->list] : GG_NO_ACTION,
+			.origin = GG_BY_IMPORT,
+			.list = item->list,
+			.reason = item->reason,
+		};
+	if (found && ret_prefix)
+		*ret_prefix = addr_mask(&item->addr, item->said);
+	atomic_fetch_sub(&side->readers, 1);
+	return found;
+}
+
+/* Twice, because a reader may have looked up its side before the last change of sides and come in
+ * there only after it. */
+void verdicts_import(struct verdicts *v, const struct imports *in, const struct imports **ret_old)
+{
+	const struct imports *old = atomic_exchange(&v->imports, in);
+
+	for (int i = 0; i < 2; i++) {
+		unsigned side = atomic_fetch_add(&v->side, 1) & 1;
+
+		while (atomic_load(&v->sides[side].readers))
+			sched_yield();
+	}
+	*ret_old = old;
+}
+
+/* ---- asking ---- */
+
 bool verdicts_find(const struct verdicts *v, const struct addr *a, uint32_t now,
 		   struct verdict_entry *ret, struct prefix *ret_prefix)
 {
@@ -166,7 +227,10 @@ bool verdicts_find(const struct verdicts *v, const struct addr *a, uint32_t now,
 	}
 	if (found && ret_prefix)
 		*ret_prefix = p;
-	return found;
+	/* A list can't say more of an address than an entry for itself. */
+	if (found && p.len == HOST)
+		return true;
+	return find_import(v, a, found ? p.len : -1, ret, ret_prefix) || found;
 }
 
 /* The length of p is used once more (by = 1) or once less (-1). Under nets_lock. */

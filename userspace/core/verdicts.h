@@ -4,8 +4,9 @@
  * maps, for the daemon's own decisions and for hosts where no kernel fast path is loaded.
  *
  * Built on struct table: the key is (masked address, length); a lookup asks for the full address
- * first and then for each prefix length in use, longest first. Readers never wait. Writers: any
- * thread. Times are seconds of CLOCK_REALTIME; an expired entry is answered as absent.
+ * first and then for each prefix length in use, longest first. Imported lists stand beside it,
+ * replaced as a whole. Readers never wait. Writers: any thread. Times are seconds of
+ * CLOCK_REALTIME; an expired entry is answered as absent.
  */
 #ifndef CORE_VERDICTS_H
 #define CORE_VERDICTS_H
@@ -13,6 +14,7 @@
 #include <greygate/types.h>
 
 #include "addr.h"
+#include "imports.h"
 
 struct verdicts;
 
@@ -20,7 +22,8 @@ struct verdict_entry {
 	enum gg_verdict verdict;
 	enum gg_action action;
 	enum gg_origin origin;
-	uint8_t list;     /* id of the imported list, 0: none */
+	uint8_t list;     /* GG_BY_IMPORT: number of the list; else the owner's */
+	uint8_t reason;   /* GG_BY_IMPORT: struct import_item's */
 	uint8_t repeats;  /* trap hits so far, saturating */
 	uint32_t expires; /* s; 0: never */
 };
@@ -35,16 +38,22 @@ static inline bool verdict_earned(enum gg_origin origin)
 int verdicts_new(size_t entries, const uint8_t key[16], struct verdicts **ret);
 void verdicts_free(struct verdicts **v);
 
-/* Most specific entry that holds the address: true and *ret, *ret_prefix (either may be NULL). */
+/* Most specific entry that holds the address, imported ones too, which give way to another of the
+ * same prefix: true and *ret, *ret_prefix (either may be NULL). */
 bool verdicts_find(const struct verdicts *v, const struct addr *a, uint32_t now,
 		   struct verdict_entry *ret, struct prefix *ret_prefix);
-/* The entry for exactly this prefix. */
+/* The entry for exactly this prefix; imported ones aren't asked, here and below. */
 bool verdicts_get(const struct verdicts *v, const struct prefix *p, uint32_t now,
 		  struct verdict_entry *ret);
 /* Insert or replace. -ENOSPC when full (counted, said by the caller). */
 int verdicts_put(struct verdicts *v, const struct prefix *p, const struct verdict_entry *e);
 bool verdicts_del(struct verdicts *v, const struct prefix *p);
 size_t verdicts_count(const struct verdicts *v); /* expired ones until the next walk included */
+
+/* From now on these are the imported entries (NULL: none); *ret_old is no longer read by anybody,
+ * and the caller's again. One writer at a time; waits for readers, for microseconds. The caller
+ * keeps `in` until it has replaced it. */
+void verdicts_import(struct verdicts *v, const struct imports *in, const struct imports **ret_old);
 
 /* Calls see for every live entry; a true answer deletes it. Expired ones are deleted on the way.
  * Nothing is held while see runs. Any thread, not on a session path. */

@@ -10,13 +10,6 @@
 #include <string.h>
 #include <time.h>
 
-union key {
-	struct gg_key4 host4;
-	struct gg_key6 host6;
-	struct gg_net4 net4;
-	struct gg_net6 net6;
-};
-
 static int64_t clock_s(clockid_t clock)
 {
 	struct timespec t;
@@ -35,26 +28,36 @@ int64_t entries_offset(void)
 	return clock_s(CLOCK_REALTIME) - clock_s(CLOCK_MONOTONIC);
 }
 
-/* Which map holds the prefix, and under which key. */
-static enum map_id locate(const struct prefix *p, union key *ret)
+enum map_id entries_net_key(const struct prefix *p, union entries_key *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	if (p->len >= 96 && addr_is4(&p->addr)) {
-		if (p->len == 128) {
-			memcpy(ret->host4.addr, p->addr.b + 12, 4);
-			return MAP_HOST4;
-		}
+	if (addr_is4(&p->addr)) {
 		ret->net4.prefixlen = p->len - 96;
 		memcpy(ret->net4.addr, p->addr.b + 12, 4);
-		return MAP_NET4;
-	}
-	if (p->len == 128) {
-		memcpy(ret->host6.addr, p->addr.b, 16);
-		return MAP_HOST6;
+		return MAP_OWN4;
 	}
 	ret->net6.prefixlen = p->len;
 	memcpy(ret->net6.addr, p->addr.b, 16);
-	return MAP_NET6;
+	return MAP_OWN6;
+}
+
+/* Which map holds the prefix, and under which key. */
+static enum map_id locate(const struct prefix *p, union entries_key *ret)
+{
+	if (p->len < 128)
+		return entries_net_key(p, ret);
+	memset(ret, 0, sizeof(*ret));
+	if (addr_is4(&p->addr)) {
+		memcpy(ret->host4.addr, p->addr.b + 12, 4);
+		return MAP_HOST4;
+	}
+	memcpy(ret->host6.addr, p->addr.b, 16);
+	return MAP_HOST6;
+}
+
+static bool is_net(enum map_id id)
+{
+	return id == MAP_OWN4 || id == MAP_OWN6;
 }
 
 static struct prefix prefix4(const uint8_t addr[4], uint8_t len)
@@ -75,9 +78,9 @@ struct prefix entries_prefix(enum map_id id, const void *key)
 	switch (id) {
 	case MAP_HOST4:
 		return prefix4(key, 32);
-	case MAP_NET4:
+	case MAP_OWN4:
 		return prefix4(net4->addr, net4->prefixlen);
-	case MAP_NET6:
+	case MAP_OWN6:
 		p.len = net6->prefixlen;
 		memcpy(p.addr.b, net6->addr, 16);
 		return p;
@@ -89,48 +92,14 @@ struct prefix entries_prefix(enum map_id id, const void *key)
 
 /* A trie answers with whatever holds the key; only the very prefix counts here. */
 static int find_exact(struct fastpath *fp, const struct prefix *p, enum map_id id,
-		      const union key *key, struct gg_entry *ret)
+		      const union entries_key *key, struct gg_entry *ret)
 {
 	if (bpf_map_lookup_elem(fp->maps[id], key, ret))
 		return -errno;
-	if (id == MAP_NET4 && ret->length != p->len - 96)
+	if (id == MAP_OWN4 && ret->length != p->len - 96)
 		return -ENOENT;
-	if (id == MAP_NET6 && ret->length != p->len)
+	if (id == MAP_OWN6 && ret->length != p->len)
 		return -ENOENT;
-	return 0;
-}
-
-static int change_nets(struct fastpath *fp, enum map_id id, int by)
-{
-	if (id == MAP_NET4)
-		fp->switches.have_net4 += by;
-	else if (id == MAP_NET6)
-		fp->switches.have_net6 += by;
-	else
-		return 0;
-	return switches_write(fp);
-}
-
-static int count_batch(const void *keys, const void *values, uint32_t n, void *arg)
-{
-	(void)keys;
-	(void)values;
-	*(uint32_t *)arg += n;
-	return 0;
-}
-
-int entries_count_nets(struct fastpath *fp)
-{
-	uint32_t four = 0, six = 0;
-	int code;
-
-	code = walk_map(fp->maps[MAP_NET4], count_batch, &four);
-	if (!code)
-		code = walk_map(fp->maps[MAP_NET6], count_batch, &six);
-	if (code)
-		return code;
-	fp->switches.have_net4 = four;
-	fp->switches.have_net6 = six;
 	return 0;
 }
 
@@ -151,7 +120,7 @@ static struct gg_entry fresh_entry(const struct prefix *p, enum map_id id,
 		.action = e->action,
 		.origin = e->origin,
 		.list = e->list,
-		.length = id == MAP_NET4 || id == MAP_HOST4 ? p->len - 96 : p->len,
+		.length = id == MAP_OWN4 || id == MAP_HOST4 ? p->len - 96 : p->len,
 		.expires = to_monotonic(e->expires),
 		.added = entries_now(),
 	};
@@ -159,7 +128,7 @@ static struct gg_entry fresh_entry(const struct prefix *p, enum map_id id,
 
 int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdict_entry *e)
 {
-	union key key;
+	union entries_key key;
 	enum map_id id = locate(p, &key);
 	struct gg_entry old, entry = fresh_entry(p, id, e);
 	struct index_edit edit;
@@ -178,14 +147,18 @@ int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdi
 	if (!code)
 		index_put(&edit, &entry, known);
 	index_end(&edit);
-	if (!code && !known)
-		code = change_nets(fp, id, 1);
+	if (!code && is_net(id)) {
+		code = nets_changed(fp, p, !known);
+		if (code && !known && !bpf_map_delete_elem(fp->maps[id], &key))
+			nets_changed(fp, p, 0);
+	}
 	pthread_mutex_unlock(&fp->lock);
 	/* A full hash says E2BIG, a full trie ENOSPC. */
 	return code == -E2BIG ? -ENOSPC : code;
 }
 
-static int delete_locked(struct fastpath *fp, enum map_id id, const union key *key)
+static int delete_locked(struct fastpath *fp, const struct prefix *p, enum map_id id,
+			 const union entries_key *key)
 {
 	struct index_edit edit = index_begin(fp, id, key);
 	int code = bpf_map_delete_elem(fp->maps[id], key) ? -errno : 0;
@@ -193,17 +166,17 @@ static int delete_locked(struct fastpath *fp, enum map_id id, const union key *k
 	if (!code)
 		index_del(&edit);
 	index_end(&edit);
-	return code ? code : change_nets(fp, id, -1);
+	return code || !is_net(id) ? code : nets_changed(fp, p, -1);
 }
 
 int fastpath_del(struct fastpath *fp, const struct prefix *p)
 {
-	union key key;
+	union entries_key key;
 	enum map_id id = locate(p, &key);
 	int code;
 
 	pthread_mutex_lock(&fp->lock);
-	code = delete_locked(fp, id, &key);
+	code = delete_locked(fp, p, id, &key);
 	pthread_mutex_unlock(&fp->lock);
 	return code;
 }
@@ -211,14 +184,14 @@ int fastpath_del(struct fastpath *fp, const struct prefix *p)
 int entries_expire(struct fastpath *fp, const struct prefix *p, uint64_t since)
 {
 	struct gg_entry e;
-	union key key;
+	union entries_key key;
 	enum map_id id = locate(p, &key);
 	int code;
 
 	pthread_mutex_lock(&fp->lock);
 	code = find_exact(fp, p, id, &key, &e);
 	if (!code && e.expires && e.expires < since)
-		code = delete_locked(fp, id, &key);
+		code = delete_locked(fp, p, id, &key);
 	pthread_mutex_unlock(&fp->lock);
 	return code;
 }
@@ -226,7 +199,7 @@ int entries_expire(struct fastpath *fp, const struct prefix *p, uint64_t since)
 int fastpath_get(struct fastpath *fp, const struct prefix *p, struct gg_entry *ret)
 {
 	struct gg_entry e;
-	union key key;
+	union entries_key key;
 	enum map_id id = locate(p, &key);
 	int code = find_exact(fp, p, id, &key, &e);
 
@@ -268,7 +241,7 @@ struct entries_bulk *entries_bulk_new(struct fastpath *fp)
 
 int entries_bulk_put(struct entries_bulk *b, const struct prefix *p, const struct verdict_entry *e)
 {
-	union key key;
+	union entries_key key;
 	enum map_id id = locate(p, &key);
 
 	if (id == MAP_HOST4) {

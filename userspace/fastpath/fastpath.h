@@ -20,8 +20,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "../core/addr.h"
+#include "../core/imports.h"
 #include "../core/verdicts.h"
 
 #define FASTPATH_INTERFACES 16
@@ -39,8 +41,9 @@ struct fastpath_conf {
 	 */
 	const struct endpoint *vips;
 	int vip_count;
-	uint32_t hosts; /* max entries of host4 and host6 */
-	uint32_t nets;  /* of net4 and net6 */
+	uint32_t hosts;    /* max entries of host4 and host6 */
+	uint32_t nets;     /* prefixes of the daemon's own, of each family */
+	uint32_t imported; /* prefixes of imported lists besides, of each family */
 	bool open_when_down;
 	uint32_t heartbeat_limit; /* s */
 	/* New connections a second, by XDP, of each source that isn't allowed, and through each
@@ -77,6 +80,8 @@ int fastpath_lock_fd(const struct fastpath *fp);
 /* A successor did not come after all, but may have changed what it found: switches are written
  * again, the index is built again. Entries: fastpath_sync. */
 void fastpath_again(struct fastpath *fp);
+/* Lets a user change the names of pins, so that fastpath_import works without rights. */
+int fastpath_give(struct fastpath *fp, uid_t uid, gid_t gid);
 /* Removes every program, link and pin of this bpffs directory; interfaces are found by themselves.
  * 0 also when there was nothing; report gets one line for each thing removed. -EXDEV, and the pins
  * stay, when an interface of another network namespace has a program of them. */
@@ -91,8 +96,9 @@ bool fastpath_reused(const struct fastpath *fp); /* pins of an earlier start wer
  * "": there were none. What they held comes by fastpath_sync. */
 const char *fastpath_replaced(const struct fastpath *fp);
 
-/* Entries. e->expires is CLOCK_REALTIME s as everywhere in the daemon and is converted here. A
- * length of 128 goes to host4/host6, a shorter one to net4/net6. -ENOSPC when the map is full. */
+/* Entries of the daemon's own. e->expires is CLOCK_REALTIME s as everywhere in the daemon and is
+ * converted here. A length of 128 goes to host4/host6, a shorter one to own4/own6 and net4/net6.
+ * -ENOSPC when the map is full. */
 int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdict_entry *e);
 int fastpath_del(struct fastpath *fp, const struct prefix *p); /* -ENOENT */
 int fastpath_get(struct fastpath *fp, const struct prefix *p, struct gg_entry *ret);
@@ -100,13 +106,30 @@ int fastpath_get(struct fastpath *fp, const struct prefix *p, struct gg_entry *r
  * longer there. At start, after load. Returns how many entries it changed, or -errno. */
 int fastpath_sync(struct fastpath *fp, struct verdicts *v, uint32_t now);
 
-/* Reads host4/host6/net4/net6 in batches and reports each allow or deny entry; last_seen in
+/* Puts imported lists in force, in place of those before: net4 and net6 are exchanged as a whole,
+ * no packet is judged by a part of them, and the daemon's own entries are in both. At a start too,
+ * with or without lists: what the pins still hold of earlier ones goes. What they say within skip
+ * stays out of the kernel. in (NULL: none) and skip stay the caller's and must live until they are
+ * replaced. Any thread; several wait for each other. 0, or -errno and all is as it was: -ENOSPC,
+ * -EACCES (see fastpath_give). */
+struct fastpath_progress {
+	void (*tell)(size_t done, size_t all, void *arg); /* NULL: nobody wants to know */
+	void *arg;
+};
+int fastpath_import(struct fastpath *fp, const struct imports *in, const struct prefix *skip,
+		    int skip_count, const struct fastpath_progress *progress);
+/* New connections of those that a list names, by its number; and from zero again. */
+uint64_t fastpath_list_hits(struct fastpath *fp, uint8_t list);
+void fastpath_list_reset(struct fastpath *fp, uint8_t list);
+
+/* Reads host4/host6/own4/own6 in batches and reports each allow or deny entry; last_seen in
  * CLOCK_REALTIME s, 0 when never. One thread at a time. */
 typedef void (*fastpath_seen_fn)(const struct prefix *p, const struct gg_entry *e,
 				 uint32_t last_seen, void *arg);
 int fastpath_sweep(struct fastpath *fp, fastpath_seen_fn see, void *arg);
 
-/* Builds the hot index anew when the entries have outgrown it; the programs ask host4 and host6
+/* Clears away what a list that was replaced has left, a part at a time. Builds the hot index anew
+ * when the entries have outgrown it; the programs ask host4 and host6
  * meanwhile. Once a second, by the thread that sweeps. -errno: not built, tried again next time. */
 int fastpath_tidy(struct fastpath *fp);
 

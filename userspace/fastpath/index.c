@@ -14,6 +14,7 @@
 #include <sys/random.h>
 
 #define SLOTS GG_BUCKET_SLOTS
+#define TIDY_NETS 100000 /* prefixes that are cleared away a second */
 #define FEWEST_BUCKETS 64
 #define FRESH_LOAD 4  /* addresses a bucket when it is built */
 #define RIPE_LOAD 8   /* when it is built anew, larger */
@@ -295,7 +296,7 @@ static bool is_ripe(const struct index *x)
 
 int fastpath_tidy(struct fastpath *fp)
 {
-	int i, code = 0, one;
+	int i, code = nets_tidy(fp, TIDY_NETS), one;
 	bool ripe;
 
 	for (i = 0; i < INDEX_COUNT; i++) {

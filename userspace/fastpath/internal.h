@@ -18,8 +18,15 @@
 enum map_id {
 	MAP_HOST4,
 	MAP_HOST6,
+	MAP_OWN4,
+	MAP_OWN6,
 	MAP_NET4,
 	MAP_NET6,
+	MAP_SPARE4,
+	MAP_SPARE6,
+	MAP_NETS4,
+	MAP_NETS6,
+	MAP_LISTS,
 	MAP_VIP,
 	MAP_STATS,
 	MAP_EVENTS,
@@ -55,9 +62,26 @@ struct index {
 	uint32_t full, full_at_build; /* buckets */
 };
 
+/* See nets.c. */
+struct nets {
+	pthread_mutex_t lock; /* spare tries: who works on them; taken before fp->lock */
+	bool used[2];         /* the spare trie of a family may hold something */
+	/* The rest under fp->lock. */
+	enum { NETS_STILL, NETS_FILLING, NETS_TWIN } state;
+	const struct imports *imports; /* in force; NULL: none */
+	const struct prefix *skip;     /* what lists say within these stays out of the kernel */
+	int skip_count;
+	size_t listed[2];        /* entries in force, IPv4 and IPv6 */
+	const struct nets *next; /* NETS_TWIN: imports and skip of the spare tries */
+	struct prefix *changed;  /* NETS_FILLING: own prefixes, since it began */
+	size_t changed_count, changed_room;
+	int failed; /* one could not be noted */
+};
+
 struct fastpath {
 	char dir[PINS_PATH];
 	int lock_fd;
+	int pins_fd; /* of the pins in force: their names change, without the right to come by */
 	int maps[MAP_COUNT];
 	struct index index[INDEX_COUNT];
 	bool reused;
@@ -69,6 +93,7 @@ struct fastpath {
 	void (*see_event)(const struct gg_event *e, void *arg);
 	void *see_arg;
 	pthread_mutex_t lock; /* entries' writers, index, conf and meta */
+	struct nets nets;
 	struct gg_conf switches;
 	struct gg_meta meta;
 	int rules_fd; /* rtnetlink, gateway mode; -1: none */
@@ -110,6 +135,8 @@ void pins_clear_others(const char *bpffs, char *ret, size_t size);
 int pins_remove(const char *dir);
 /* What is built takes the place of what is in force, which then stands where it was built. */
 int pins_swap(const char *bpffs, bool *ret_had_old);
+/* The pins of the tries in force and of the spare ones change names. */
+int pins_exchange(const struct fastpath *fp);
 /* Ids of maps pinned here, in force or not, that every program of ours uses. */
 #define PINS_IDS 16
 struct pins_ids {
@@ -264,7 +291,15 @@ void index_end(const struct index_edit *e);
 /* CLOCK_REALTIME minus CLOCK_MONOTONIC, s. */
 int64_t entries_offset(void);
 uint64_t entries_now(void); /* s, CLOCK_MONOTONIC */
-/* The prefix that a key of map id stands for. */
+union entries_key {
+	struct gg_key4 host4;
+	struct gg_key6 host6;
+	struct gg_net4 net4;
+	struct gg_net6 net6;
+};
+/* The key of a prefix of any length in a trie; returns which map holds the daemon's own. */
+enum map_id entries_net_key(const struct prefix *p, union entries_key *ret);
+/* The prefix that a key of a host or own map stands for. */
 struct prefix entries_prefix(enum map_id id, const void *key);
 /* Deletes it if it has been expired since before `since` (s, CLOCK_MONOTONIC). */
 int entries_expire(struct fastpath *fp, const struct prefix *p, uint64_t since);
@@ -274,8 +309,17 @@ struct entries_bulk;
 struct entries_bulk *entries_bulk_new(struct fastpath *fp);
 int entries_bulk_put(struct entries_bulk *b, const struct prefix *p, const struct verdict_entry *e);
 int entries_bulk_end(struct entries_bulk **b);
-/* Counts what net4 and net6 hold and tells the programs. */
-int entries_count_nets(struct fastpath *fp);
+
+/* ---- nets.c ---- */
+
+void nets_open(struct fastpath *fp);
+void nets_close(struct fastpath *fp);
+/* Counts what the tries hold, for the programs; before: what was told them of the same tries. */
+int nets_count(struct fastpath *fp, const struct gg_conf *before);
+/* own4 or own6 has changed at p, which is `by` entries more: the tries follow. Under fp->lock. */
+int nets_changed(struct fastpath *fp, const struct prefix *p, int by);
+/* Deletes at most so many entries of each of the spare tries. */
+int nets_tidy(struct fastpath *fp, size_t most);
 
 /* ---- switches.c ---- */
 

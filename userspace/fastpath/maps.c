@@ -16,12 +16,14 @@
 #define RATE_LEAST (1 << 16)
 
 const char *const map_names[MAP_COUNT] = {
-	[MAP_HOST4] = "host4",   [MAP_HOST6] = "host6",   [MAP_NET4] = "net4",
-	[MAP_NET6] = "net6",     [MAP_VIP] = "vip",       [MAP_STATS] = "stats",
-	[MAP_EVENTS] = "events", [MAP_CONF] = "conf",     [MAP_META] = "meta",
-	[MAP_SOCKS] = "socks",   [MAP_ASKING] = "asking", [MAP_INDEX4] = "index4",
-	[MAP_INDEX6] = "index6", [MAP_RATE4] = "rate4",   [MAP_RATE6] = "rate6",
-	[MAP_BUDGET] = "budget", [MAP_PORTS] = "ports",
+	[MAP_HOST4] = "host4",   [MAP_HOST6] = "host6",   [MAP_OWN4] = "own4",
+	[MAP_OWN6] = "own6",     [MAP_NET4] = "net4",     [MAP_NET6] = "net6",
+	[MAP_SPARE4] = "spare4", [MAP_SPARE6] = "spare6", [MAP_NETS4] = "nets4",
+	[MAP_NETS6] = "nets6",   [MAP_LISTS] = "lists",   [MAP_VIP] = "vip",
+	[MAP_STATS] = "stats",   [MAP_EVENTS] = "events", [MAP_CONF] = "conf",
+	[MAP_META] = "meta",     [MAP_SOCKS] = "socks",   [MAP_ASKING] = "asking",
+	[MAP_INDEX4] = "index4", [MAP_INDEX6] = "index6", [MAP_RATE4] = "rate4",
+	[MAP_RATE6] = "rate6",   [MAP_BUDGET] = "budget", [MAP_PORTS] = "ports",
 };
 
 /* Maps that hold what was learned; the others are written by every start. */
@@ -34,8 +36,9 @@ static bool is_carried(enum map_id id)
  * the programs of the earlier start do before this one is sure to succeed. */
 static bool is_switch(enum map_id id)
 {
-	return id == MAP_VIP || id == MAP_CONF || id == MAP_META || id == MAP_SOCKS ||
-	       id == MAP_INDEX4 || id == MAP_INDEX6 || id == MAP_PORTS;
+	return (id >= MAP_NET4 && id <= MAP_NETS6) || id == MAP_VIP || id == MAP_CONF ||
+	       id == MAP_META || id == MAP_SOCKS || id == MAP_INDEX4 || id == MAP_INDEX6 ||
+	       id == MAP_PORTS;
 }
 
 struct old_maps {
@@ -58,6 +61,33 @@ static void open_old(const char *dir, struct old_maps *old)
 			close(old->fds[i]);
 			old->fds[i] = -1;
 		}
+	}
+}
+
+/* An exchange of the tries may have ended halfway: the names follow what the programs ask. */
+static void name_in_force(const char *dir, struct old_maps *old)
+{
+	static const enum map_id ids[][3] = {{MAP_NETS4, MAP_NET4, MAP_SPARE4},
+					     {MAP_NETS6, MAP_NET6, MAP_SPARE6}};
+	char net[PINS_PATH], spare[PINS_PATH];
+	__u32 zero = 0, inner;
+
+	for (int i = 0; i < 2; i++) {
+		struct bpf_map_info *a = &old->info[ids[i][1]], *b = &old->info[ids[i][2]], swap;
+		int *x = &old->fds[ids[i][1]], *y = &old->fds[ids[i][2]], fd;
+
+		if (old->fds[ids[i][0]] < 0 || *x < 0 || *y < 0 ||
+		    bpf_map_lookup_elem(old->fds[ids[i][0]], &zero, &inner) || inner != b->id ||
+		    pins_path(net, dir, map_names[ids[i][1]]) ||
+		    pins_path(spare, dir, map_names[ids[i][2]]) ||
+		    renameat2(AT_FDCWD, net, AT_FDCWD, spare, RENAME_EXCHANGE))
+			continue;
+		swap = *a;
+		*a = *b;
+		*b = swap;
+		fd = *x;
+		*x = *y;
+		*y = fd;
 	}
 }
 
@@ -104,8 +134,12 @@ static void set_sizes(struct xdp_bpf *skel, const struct fastpath_conf *conf)
 		bpf_map__set_max_entries(skel->maps.index6, index_elements(conf->hosts));
 	}
 	if (conf->nets) {
-		bpf_map__set_max_entries(skel->maps.net4, conf->nets);
-		bpf_map__set_max_entries(skel->maps.net6, conf->nets);
+		bpf_map__set_max_entries(skel->maps.own4, conf->nets);
+		bpf_map__set_max_entries(skel->maps.own6, conf->nets);
+		bpf_map__set_max_entries(skel->maps.net4, conf->nets + conf->imported);
+		bpf_map__set_max_entries(skel->maps.net6, conf->nets + conf->imported);
+		bpf_map__set_max_entries(skel->maps.spare4, conf->nets + conf->imported);
+		bpf_map__set_max_entries(skel->maps.spare6, conf->nets + conf->imported);
 	}
 }
 
@@ -129,17 +163,26 @@ static int copy_batch(const void *keys, const void *values, uint32_t n, void *ar
 	return 0;
 }
 
-/* Settles for each map whether the old one is used; true when all of them are. */
-static bool settle(struct xdp_bpf *skel, const struct old_maps *old, bool known, bool fits[])
+/* A map that takes over a descriptor takes over its name too, and net4 and spare4 change theirs:
+ * looked up before the first one does. NULL: this object hasn't got it. */
+static void find_all(struct bpf_object *obj, struct bpf_map *ret[MAP_COUNT])
 {
-	struct bpf_map *map;
+	int i;
+
+	for (i = 0; i < MAP_COUNT; i++)
+		ret[i] = bpf_object__find_map_by_name(obj, map_names[i]);
+}
+
+/* Settles for each map whether the old one is used; true when all of them are. */
+static bool settle(struct bpf_map *const map[MAP_COUNT], const struct old_maps *old, bool known,
+		   bool fits[])
+{
 	bool all = known;
 	int i;
 
 	for (i = 0; i < MAP_COUNT; i++) {
-		map = bpf_object__find_map_by_name(skel->obj, map_names[i]);
-		fits[i] = known && old->fds[i] >= 0 && same_layout(map, &old->info[i]) &&
-			  bpf_map__max_entries(map) == old->info[i].max_entries;
+		fits[i] = known && old->fds[i] >= 0 && same_layout(map[i], &old->info[i]) &&
+			  bpf_map__max_entries(map[i]) == old->info[i].max_entries;
 		all = all && fits[i];
 	}
 	for (i = 0; i < MAP_COUNT && !all; i++)
@@ -147,16 +190,15 @@ static bool settle(struct xdp_bpf *skel, const struct old_maps *old, bool known,
 	return all;
 }
 
-static int create(struct xdp_bpf *skel, const struct old_maps *old, const bool fits[],
-		  int maps[MAP_COUNT], char *err, size_t err_size)
+static int create(struct xdp_bpf *skel, struct bpf_map *const map[MAP_COUNT],
+		  const struct old_maps *old, const bool fits[], int maps[MAP_COUNT], char *err,
+		  size_t err_size)
 {
-	struct bpf_map *map;
 	int i, code;
 
 	bpf_program__set_autoload(skel->progs.greygate_xdp, false);
 	for (i = 0; i < MAP_COUNT; i++) {
-		map = bpf_object__find_map_by_name(skel->obj, map_names[i]);
-		if (fits[i] && bpf_map__reuse_fd(map, old->fds[i]))
+		if (fits[i] && bpf_map__reuse_fd(map[i], old->fds[i]))
 			return words_fail(err, err_size, -EINVAL,
 					  "map %s: cannot be taken over: %s", map_names[i],
 					  words_reason(EINVAL));
@@ -169,8 +211,7 @@ static int create(struct xdp_bpf *skel, const struct old_maps *old, const bool f
 			"is short",
 			words_reason(code));
 	for (i = 0; i < MAP_COUNT; i++) {
-		map = bpf_object__find_map_by_name(skel->obj, map_names[i]);
-		maps[i] = fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 3);
+		maps[i] = fcntl(bpf_map__fd(map[i]), F_DUPFD_CLOEXEC, 3);
 		if (maps[i] < 0)
 			return words_fail(err, err_size, -errno, "map %s: %s; raise LimitNOFILE",
 					  map_names[i], strerror(errno));
@@ -183,11 +224,13 @@ int maps_take(const struct fastpath_conf *conf, const char *dir, int maps[MAP_CO
 {
 	struct old_maps old;
 	struct gg_meta meta = {};
+	struct bpf_map *map[MAP_COUNT];
 	bool fits[MAP_COUNT], known, all;
 	struct xdp_bpf *skel;
 	int i, code;
 
 	open_old(dir, &old);
+	name_in_force(dir, &old);
 	known = read_meta(&old, &meta);
 	skel = xdp_bpf__open();
 	if (!skel) {
@@ -195,16 +238,16 @@ int maps_take(const struct fastpath_conf *conf, const char *dir, int maps[MAP_CO
 		goto out;
 	}
 	set_sizes(skel, conf);
-	all = settle(skel, &old, known, fits);
-	code = create(skel, &old, fits, maps, err, err_size);
+	find_all(skel->obj, map);
+	all = settle(map, &old, known, fits);
+	code = create(skel, map, &old, fits, maps, err, err_size);
 	if (code)
 		goto out;
 	for (i = 0; i < MAP_COUNT; i++) {
 		struct copy copy = {maps[i], old.info[i].key_size, old.info[i].value_size};
-		const struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, map_names[i]);
 
 		if (known && !fits[i] && is_carried(i) && old.fds[i] >= 0 &&
-		    same_layout(map, &old.info[i]))
+		    same_layout(map[i], &old.info[i]))
 			walk_map(old.fds[i], copy_batch, &copy);
 	}
 	ret->reused = all;
@@ -240,13 +283,12 @@ void maps_close(int maps[MAP_COUNT])
 
 int maps_use(struct bpf_object *obj, const int maps[MAP_COUNT])
 {
-	struct bpf_map *map;
+	struct bpf_map *map[MAP_COUNT];
 	int i, code;
 
+	find_all(obj, map);
 	for (i = 0; i < MAP_COUNT; i++) {
-		/* Not every program has every map. */
-		map = bpf_object__find_map_by_name(obj, map_names[i]);
-		code = map ? bpf_map__reuse_fd(map, maps[i]) : 0;
+		code = map[i] ? bpf_map__reuse_fd(map[i], maps[i]) : 0;
 		if (code)
 			return code;
 	}

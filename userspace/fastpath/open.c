@@ -8,6 +8,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,17 +29,17 @@ struct start {
 	struct filters ingress, egress;
 	bool route_stood; /* before this start */
 	bool has_route;
-	bool building; /* built exists */
+	bool building;         /* built exists */
+	struct gg_conf before; /* what the programs were told, where the maps are the same */
 };
 
 /* The key outlives a restart, or everybody in the tarpit would be let go. */
-static int take_tarpit_key(struct fastpath *fp, bool reused)
+static int take_tarpit_key(struct fastpath *fp, struct start *s, bool reused)
 {
-	struct gg_conf before;
 	__u32 zero = 0;
 
-	if (reused && !bpf_map_lookup_elem(fp->maps[MAP_CONF], &zero, &before))
-		fp->switches.tarpit_key = before.tarpit_key;
+	if (reused && !bpf_map_lookup_elem(fp->maps[MAP_CONF], &zero, &s->before))
+		fp->switches.tarpit_key = s->before.tarpit_key;
 	else if (getrandom(&fp->switches.tarpit_key, sizeof(fp->switches.tarpit_key), 0) < 0)
 		return -errno;
 	return 0;
@@ -66,7 +67,7 @@ static int build(struct fastpath *fp, struct start *s, char *err, size_t err_siz
 		.heartbeat_limit = s->conf->heartbeat_limit,
 		.sample = s->conf->sample,
 	};
-	code = take_tarpit_key(fp, taken.reused);
+	code = take_tarpit_key(fp, s, taken.reused);
 	if (code)
 		return words_fail(err, err_size, code, "random numbers: %s", strerror(-code));
 	switches_limits(&fp->switches, s->conf->new_per_source, s->conf->new_per_cpu);
@@ -84,7 +85,7 @@ static int fill(struct fastpath *fp, const struct start *s, char *err, size_t er
 {
 	int code;
 
-	code = entries_count_nets(fp);
+	code = nets_count(fp, s->building ? NULL : &s->before);
 	if (!code)
 		code = switches_write(fp);
 	if (!code)
@@ -278,8 +279,9 @@ int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char 
 		return words_fail(err, err_size, -ENOMEM, "fast path: out of memory");
 	for (i = 0; i < MAP_COUNT; i++)
 		fp->maps[i] = -1;
-	fp->lock_fd = fp->rules_fd = -1;
+	fp->lock_fd = fp->rules_fd = fp->pins_fd = -1;
 	pthread_mutex_init(&fp->lock, NULL);
+	nets_open(fp);
 
 	if (conf->held_lock)
 		fp->lock_fd = conf->held_lock;
@@ -297,8 +299,13 @@ int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char 
 		if (!code)
 			pins_clear_others(fp->dir, fp->replaced, sizeof(fp->replaced));
 	}
-	if (!code)
+	if (!code) {
 		index_off(fp);
+		fp->pins_fd = open(s.used, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fp->pins_fd < 0)
+			code = words_fail(err, err_size, -errno, "pins %s: %s", s.used,
+					  strerror(errno));
+	}
 	if (code) {
 		fastpath_leave(&fp);
 		return code;
@@ -327,6 +334,9 @@ void fastpath_close(struct fastpath **fpp)
 		close(fp->rules_fd);
 	if (fp->lock_fd >= 0)
 		close(fp->lock_fd);
+	if (fp->pins_fd >= 0)
+		close(fp->pins_fd);
+	nets_close(fp);
 	pthread_mutex_destroy(&fp->lock);
 	free(fp);
 }

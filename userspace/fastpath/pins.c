@@ -166,6 +166,28 @@ int pins_swap(const char *bpffs, bool *ret_had_old)
 	return 0;
 }
 
+int pins_exchange(const struct fastpath *fp)
+{
+	static const char *const names[][2] = {{"net4", "spare4"}, {"net6", "spare6"}};
+	int code;
+
+	for (int i = 0; i < 2; i++) {
+		if (!renameat2(fp->pins_fd, names[i][0], fp->pins_fd, names[i][1], RENAME_EXCHANGE))
+			continue;
+		code = -errno;
+		if (i)
+			renameat2(fp->pins_fd, names[0][0], fp->pins_fd, names[0][1],
+				  RENAME_EXCHANGE);
+		return code;
+	}
+	return 0;
+}
+
+int fastpath_give(struct fastpath *fp, uid_t uid, gid_t gid)
+{
+	return fchown(fp->pins_fd, uid, gid) ? -errno : 0;
+}
+
 static uint32_t id_of(const char *dir, enum map_id map)
 {
 	struct bpf_map_info info = {};

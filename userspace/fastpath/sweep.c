@@ -57,15 +57,15 @@ struct walk {
 static const size_t key_sizes[] = {
 	[MAP_HOST4] = sizeof(struct gg_key4),
 	[MAP_HOST6] = sizeof(struct gg_key6),
-	[MAP_NET4] = sizeof(struct gg_net4),
-	[MAP_NET6] = sizeof(struct gg_net6),
+	[MAP_OWN4] = sizeof(struct gg_net4),
+	[MAP_OWN6] = sizeof(struct gg_net6),
 };
 
 static int walk_entries(struct fastpath *fp, struct walk *w, walk_fn see)
 {
 	int code = 0;
 
-	for (w->id = MAP_HOST4; w->id <= MAP_NET6 && !code; w->id++) {
+	for (w->id = MAP_HOST4; w->id <= MAP_OWN6 && !code; w->id++) {
 		w->key_size = key_sizes[w->id];
 		code = walk_map(fp->maps[w->id], see, w);
 		if (!code)

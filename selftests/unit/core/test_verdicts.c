@@ -450,6 +450,90 @@ static void writers_of_one_length_do_not_hide_each_other(void **state)
 	check_and_free(&race.v);
 }
 
+static const uint8_t straight[GG_LISTS] = {0, 1, 2, 3};
+
+static struct imports *listing(const char *text, enum import_says says, const char *text2,
+			       enum import_says says2)
+{
+	struct prefix one = prefix(text), two = prefix(text2);
+	struct import_item items[] = {
+		{.addr = one.addr, .len = one.len, .list = 1, .says = says, .reason = 7},
+		{.addr = two.addr, .len = two.len, .list = 2, .says = says2, .reason = 8},
+	};
+	struct imports *in;
+
+	assert_int_equal(imports_make(items, 2, straight, &in), 0);
+	in->action[1] = GG_STUTTER;
+	in->action[2] = GG_TARPIT;
+	return in;
+}
+
+static void an_imported_entry_gives_way_to_one_as_specific(void **state)
+{
+	struct imports *in = listing("192.0.2.0/24", IMPORT_DENY, "192.0.2.9", IMPORT_DENY);
+	const struct verdict_entry own = {.verdict = GG_ALLOW, .origin = GG_BY_LEARNING};
+	const struct imports *old = (void *)1;
+	struct verdicts *v = some(100);
+	struct prefix p = prefix("192.0.2.7"), where;
+	struct verdict_entry e;
+
+	(void)state;
+	verdicts_import(v, in, &old);
+	assert_null(old);
+	assert_true(verdicts_find(v, &p.addr, NOW, &e, &where));
+	assert_int_equal(e.verdict, GG_DENY);
+	assert_int_equal(e.action, GG_STUTTER);
+	assert_int_equal(e.origin, GG_BY_IMPORT);
+	assert_int_equal(e.list, 1);
+	assert_int_equal(e.reason, 7);
+	assert_int_equal(where.len, 120);
+	assert_false(verdicts_get(v, &where, NOW, NULL));
+	assert_int_equal(verdicts_count(v), 0);
+
+	/* The same prefix: the daemon's own. A wider one: the list's. */
+	where = prefix("192.0.2.0/24");
+	assert_int_equal(verdicts_put(v, &where, &own), 0);
+	assert_true(verdicts_find(v, &p.addr, NOW, &e, NULL));
+	assert_int_equal(e.origin, GG_BY_LEARNING);
+	assert_true(verdicts_del(v, &where));
+	where = prefix("192.0.0.0/16");
+	assert_int_equal(verdicts_put(v, &where, &own), 0);
+	assert_true(verdicts_find(v, &p.addr, NOW, &e, NULL));
+	assert_int_equal(e.origin, GG_BY_IMPORT);
+	p = prefix("192.0.2.9");
+	assert_true(verdicts_find(v, &p.addr, NOW, &e, NULL));
+	assert_int_equal(e.action, GG_TARPIT);
+	assert_int_equal(verdicts_put(v, &p, &own), 0);
+	assert_true(verdicts_find(v, &p.addr, NOW, &e, &where));
+	assert_int_equal(e.origin, GG_BY_LEARNING);
+	assert_int_equal(where.len, 128);
+
+	verdicts_import(v, NULL, &old);
+	assert_ptr_equal(old, in);
+	imports_free(&in);
+	check_and_free(&v);
+}
+
+static void in_a_hole_the_daemons_own_entry_holds(void **state)
+{
+	struct imports *in = listing("192.0.2.0/24", IMPORT_DENY, "192.0.2.128/25", IMPORT_EXCEPT);
+	const struct verdict_entry own = {.verdict = GG_ALLOW, .origin = GG_BY_OPERATOR};
+	struct prefix p = prefix("192.0.2.200"), wide = prefix("192.0.0.0/16");
+	struct verdicts *v = some(100);
+	const struct imports *old;
+	struct verdict_entry e;
+
+	(void)state;
+	verdicts_import(v, in, &old);
+	assert_false(verdicts_find(v, &p.addr, NOW, &e, NULL));
+	assert_int_equal(verdicts_put(v, &wide, &own), 0);
+	assert_true(verdicts_find(v, &p.addr, NOW, &e, NULL));
+	assert_int_equal(e.origin, GG_BY_OPERATOR);
+	verdicts_import(v, NULL, &old);
+	imports_free(&in);
+	check_and_free(&v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -462,6 +546,8 @@ int main(void)
 		cmocka_unit_test(a_walk_sees_the_living_and_buries_the_dead),
 		cmocka_unit_test(a_full_set_says_so_and_keeps_what_it_has),
 		cmocka_unit_test(writers_of_one_length_do_not_hide_each_other),
+		cmocka_unit_test(an_imported_entry_gives_way_to_one_as_specific),
+		cmocka_unit_test(in_a_hole_the_daemons_own_entry_holds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Imported lists: random ones against a search one by one, in all three programs and in the
+ * daemon's own view; and that at no moment, before, while or after lists are exchanged, a packet is
+ * judged by a part of one.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "import.h"
+
+struct meanwhile {
+	const struct lists *before;
+	int told;
+};
+
+/* While the next lists are on their way, those before are in force and the daemon goes on. */
+static void go_on(size_t done, size_t all, void *arg)
+{
+	struct meanwhile *m = arg;
+
+	assert_true(done <= all);
+	m->told++;
+	for (int i = 0; i < 20; i++) {
+		struct addr a = lists_addr(&seed, i % 2);
+
+		change_own();
+		all_say(m->before, &a);
+	}
+}
+
+static void random_lists_say_the_same_everywhere(void **state)
+{
+	static struct lists lists[2];
+	struct meanwhile m = {NULL, 0};
+
+	(void)state;
+	for (int round = 0; round < 12; round++) {
+		struct lists *l = &lists[round % 2];
+
+		lists_random(l, &seed, 50 + random_below(&seed, 700));
+		put_in_force(made(l), &(struct fastpath_progress){go_on, &m});
+		for (int i = 0; i < 800; i++) {
+			struct addr a = lists_addr(&seed, i % 2);
+
+			if (i % 8 == 0)
+				change_own();
+			all_say(l, &a);
+		}
+		m.before = l;
+	}
+	assert_true(m.told >= 12);
+	while (own_count) {
+		const struct prefix p = own[--own_count].prefix;
+
+		assert_int_equal(fastpath_del(fp, &p), 0);
+		assert_true(verdicts_del(verdicts, &p));
+	}
+	put_in_force(NULL, NULL);
+}
+
+/* ---- packets all the while ---- */
+
+#define WIDE 40000 /* prefixes */
+
+/* Every address of 10/8 and of 2001:db8::/32 is denied, by prefixes that cover it without gap. */
+static struct imports *covering(uint8_t list, int length)
+{
+	struct import_item *items = calloc(2 * WIDE, sizeof(*items));
+	const uint8_t rank[GG_LISTS] = {[1] = 1, [2] = 2};
+	struct imports *in;
+	int n = 0;
+
+	assert_non_null(items);
+	for (int i = 0; i < 1 << (length - 8); i++) {
+		struct import_item four = {.len = 96 + length, .list = list, .says = IMPORT_DENY};
+		struct import_item six = {.len = 24 + length, .list = list, .says = IMPORT_DENY};
+		uint32_t bits = (uint32_t)i << (32 - length);
+
+		four.addr = (struct addr){.b = {[10] = 0xff, [11] = 0xff, [12] = 10}};
+		six.addr = (struct addr){.b = {0x20, 0x01, 0x0d, 0xb8}};
+		for (int b = 0; b < 3; b++) {
+			four.addr.b[13 + b] = bits >> (16 - 8 * b);
+			six.addr.b[4 + b] = bits >> (16 - 8 * b);
+		}
+		items[n++] = four;
+		items[n++] = six;
+	}
+	assert_int_equal(imports_make(items, n, rank, &in), 0);
+	memset(in->action, GG_DROP_NEW, sizeof(in->action));
+	free(items);
+	return in;
+}
+
+static struct {
+	atomic_bool stop;
+	_Atomic uint64_t packets, passed;
+} flood;
+
+static void *send_flood(void *arg)
+{
+	uint64_t own_seed = 7;
+
+	(void)arg;
+	while (!atomic_load(&flood.stop)) {
+		struct addr four = {.b = {[10] = 0xff, [11] = 0xff, [12] = 10}};
+		struct addr six = {.b = {0x20, 0x01, 0x0d, 0xb8}};
+		uint32_t bits = random_below(&own_seed, 1 << 24);
+
+		for (int b = 0; b < 3; b++)
+			four.b[13 + b] = six.b[4 + b] = bits >> 8 * b;
+		flood.passed += !is_dropped_by_xdp(&four);
+		flood.passed += verdict_of_lookup(&six) != GG_DENY;
+		flood.packets += 2;
+	}
+	return NULL;
+}
+
+static void no_packet_meets_a_part_of_a_list(void **state)
+{
+	pthread_t thread;
+	uint64_t before;
+
+	(void)state;
+	fastpath_list_reset(fp, 1);
+	fastpath_list_reset(fp, 2);
+	put_in_force(covering(1, 20), NULL);
+	assert_int_equal(pthread_create(&thread, NULL, send_flood, NULL), 0);
+	for (int i = 0; i < 12; i++) {
+		before = flood.packets;
+		put_in_force(covering(1 + i % 2, 20 + i % 3), NULL);
+		while (flood.packets < before + 500)
+			sched_yield();
+		assert_int_equal(fastpath_tidy(fp), 0);
+	}
+	atomic_store(&flood.stop, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(flood.passed, 0);
+	assert_true(fastpath_list_hits(fp, 1) > 0);
+	assert_true(fastpath_list_hits(fp, 2) > 0);
+	assert_in_range(fastpath_list_hits(fp, 1) + fastpath_list_hits(fp, 2),
+			flood.packets * 9 / 10, flood.packets);
+	fastpath_list_reset(fp, 1);
+	assert_int_equal(fastpath_list_hits(fp, 1), 0);
+	put_in_force(NULL, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(random_lists_say_the_same_everywhere),
+		cmocka_unit_test(no_packet_meets_a_part_of_a_list),
+	};
+
+	return cmocka_run_group_tests(tests, import_set_up, import_tear_down);
+}
