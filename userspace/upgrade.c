@@ -125,6 +125,8 @@ static void take_back(struct daemon *d)
 	/* The successor may have got as far as the kernel; its programs are as good as ours. */
 	fastpath_again(d->fastpath);
 	rc = fastpath_sync(d->fastpath, d->verdicts, daemon_now());
+	if (rc >= 0)
+		rc = fastpath_import(d->fastpath, NULL, NULL, 0, NULL);
 	if (rc < 0)
 		log_message(LOG_ERROR, "kernel maps: %s; restart greygated", strerror(-rc));
 }

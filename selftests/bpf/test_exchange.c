@@ -255,6 +255,25 @@ static void names_that_were_left_halfway_are_put_right(void **state)
 	put_in_force(NULL, NULL);
 }
 
+static void who_takes_back_the_maps_finds_what_is_in_force(void **state)
+{
+	int net = fp->maps[MAP_NET4];
+
+	(void)state;
+	put_in_force(one("203.0.113.0/24", IMPORT_DENY), NULL);
+	put_in_force(one("203.0.113.0/24", IMPORT_DENY), NULL);
+	assert_int_equal(fp->maps[MAP_NET4], net);
+	/* As if a successor had made the second exchange. */
+	fp->maps[MAP_NET4] = fp->maps[MAP_SPARE4];
+	fp->maps[MAP_SPARE4] = net;
+	fastpath_again(fp);
+	assert_int_equal(fp->maps[MAP_NET4], net);
+	put_in_force(one("198.51.100.0/24", IMPORT_DENY), NULL);
+	assert_true(is_dropped("198.51.100.7"));
+	assert_false(is_dropped("203.0.113.7"));
+	put_in_force(NULL, NULL);
+}
+
 static void a_start_in_another_size_takes_the_lists_along(void **state)
 {
 	struct fastpath_conf conf = room_conf(GG_MODE_HOST);
@@ -288,6 +307,7 @@ int main(void)
 		cmocka_unit_test(too_long_a_list_changes_nothing),
 		cmocka_unit_test(a_restart_finds_the_lists_in_force),
 		cmocka_unit_test(names_that_were_left_halfway_are_put_right),
+		cmocka_unit_test(who_takes_back_the_maps_finds_what_is_in_force),
 		cmocka_unit_test(a_start_in_another_size_takes_the_lists_along),
 	};
 

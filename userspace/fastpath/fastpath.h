@@ -78,7 +78,7 @@ void fastpath_leave(struct fastpath **fp);
 /* Descriptor of the lock, for held_lock of a successor. */
 int fastpath_lock_fd(const struct fastpath *fp);
 /* A successor did not come after all, but may have changed what it found: switches are written
- * again, the index is built again. Entries: fastpath_sync. */
+ * again, the index is built again. Entries: fastpath_sync, then fastpath_import. */
 void fastpath_again(struct fastpath *fp);
 /* Lets a user change the names of pins, so that fastpath_import works without rights. */
 int fastpath_give(struct fastpath *fp, uid_t uid, gid_t gid);

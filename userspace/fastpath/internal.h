@@ -314,6 +314,8 @@ int entries_bulk_end(struct entries_bulk **b);
 
 void nets_open(struct fastpath *fp);
 void nets_close(struct fastpath *fp);
+/* Somebody else may have exchanged the tries. Under fp->lock. */
+void nets_again(struct fastpath *fp);
 /* Counts what the tries hold, for the programs; before: what was told them of the same tries. */
 int nets_count(struct fastpath *fp, const struct gg_conf *before);
 /* own4 or own6 has changed at p, which is `by` entries more: the tries follow. Under fp->lock. */

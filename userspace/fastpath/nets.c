@@ -392,6 +392,24 @@ void nets_open(struct fastpath *fp)
 	fp->nets.used[FOUR] = fp->nets.used[SIX] = true;
 }
 
+void nets_again(struct fastpath *fp)
+{
+	for (int f = 0; f < FAMILIES; f++) {
+		int *net = &fp->maps[families[f].net], *spare = &fp->maps[families[f].spare], fd;
+		struct bpf_map_info info = {};
+		__u32 size = sizeof(info), zero = 0, inner;
+
+		fp->nets.used[f] = true;
+		if (bpf_obj_get_info_by_fd(*spare, &info, &size) ||
+		    bpf_map_lookup_elem(fp->maps[families[f].outer], &zero, &inner) ||
+		    inner != info.id)
+			continue;
+		fd = *net;
+		*net = *spare;
+		*spare = fd;
+	}
+}
+
 void nets_close(struct fastpath *fp)
 {
 	pthread_mutex_destroy(&fp->nets.lock);

@@ -356,6 +356,7 @@ int fastpath_lock_fd(const struct fastpath *fp)
 void fastpath_again(struct fastpath *fp)
 {
 	pthread_mutex_lock(&fp->lock);
+	nets_again(fp);
 	index_off(fp);
 	switches_write(fp);
 	switches_write_meta(fp);
