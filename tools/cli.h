@@ -32,6 +32,7 @@ int cmd_forget(struct cli *cli, int argc, char **argv);
 int cmd_trap(struct cli *cli, int argc, char **argv);
 int cmd_correspondent(struct cli *cli, int argc, char **argv);
 int cmd_explain(struct cli *cli, int argc, char **argv);
+int cmd_import(struct cli *cli, int argc, char **argv);
 int cmd_reload(struct cli *cli, int argc, char **argv);
 int cmd_backup(struct cli *cli, int argc, char **argv);
 int cmd_restore(struct cli *cli, int argc, char **argv);
@@ -79,6 +80,9 @@ typedef bool (*cli_row_fn)(const json_t *row, void *arg);
  * Returns enum cli_exit; a failure was complained about. */
 int cli_ask(const struct cli *cli, const char *command, json_t *args, cli_row_fn see, void *arg,
 	    json_t **ret_summary);
+/* The same, with a file that the daemon is to read: its descriptor, -1: none. Stays the caller's. */
+int cli_send(const struct cli *cli, const char *command, json_t *args, int file, cli_row_fn see,
+	     void *arg, json_t **ret_summary);
 /* A cli_row_fn: prints the row as one JSON line. */
 bool cli_print_json(const json_t *row, void *arg);
 

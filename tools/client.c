@@ -41,13 +41,51 @@ static int dial(const char *path)
 	return -1;
 }
 
-static bool send_request(FILE *f, const char *command, json_t *args)
+/* The descriptor of a file goes with the first byte. */
+static bool send_bytes(int fd, char *bytes, size_t len, int file)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+				.cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS}};
+
+	memcpy(CMSG_DATA(&control.header), &file, sizeof(file));
+	while (len) {
+		struct iovec rest = {bytes, len};
+		struct msghdr m = {.msg_iov = &rest, .msg_iovlen = 1};
+		ssize_t n;
+
+		if (file >= 0) {
+			m.msg_control = &control;
+			m.msg_controllen = sizeof(control);
+		}
+		n = sendmsg(fd, &m, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		file = -1;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+static bool send_request(int fd, const char *command, json_t *args, int file)
 {
 	json_t *request =
 		json_pack("{s:s, s:o}", "command", command, "args", args ? args : json_object());
-	bool sent = request && json_dumpf(request, f, JSON_COMPACT) == 0 && fputc('\n', f) != EOF &&
-		    fflush(f) == 0;
+	char *line = request ? json_dumps(request, JSON_COMPACT) : NULL;
+	size_t len = line ? strlen(line) : 0;
+	bool sent = line != NULL;
 
+	if (sent) {
+		line[len] = '\n'; /* in the place of the NUL */
+		sent = send_bytes(fd, line, len + 1, file);
+	}
+	free(line);
 	json_decref(request);
 	return sent;
 }
@@ -98,13 +136,19 @@ static int read_answer(FILE *f, cli_row_fn see, void *arg, json_t **ret_summary)
 int cli_ask(const struct cli *cli, const char *command, json_t *args, cli_row_fn see, void *arg,
 	    json_t **ret_summary)
 {
+	return cli_send(cli, command, args, -1, see, arg, ret_summary);
+}
+
+int cli_send(const struct cli *cli, const char *command, json_t *args, int file, cli_row_fn see,
+	     void *arg, json_t **ret_summary)
+{
 	char *path = cli_control_path(cli);
 	int fd = path ? dial(path) : -1, rc = CLI_FAILED;
-	FILE *f = fd >= 0 ? fdopen(fd, "r+") : NULL;
+	FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
 
 	if (!f)
 		json_decref(args);
-	else if (!send_request(f, command, args) ||
+	else if (!send_request(fd, command, args, file) ||
 		 (rc = read_answer(f, see, arg, ret_summary)) < 0) {
 		cli_complain("the daemon on %s broke off; its log says why", path);
 		rc = CLI_FAILED;

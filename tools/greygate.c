@@ -27,6 +27,10 @@ static const struct subcommand subcommands[] = {
 	 "how well it works: never retried, delays, by class and by domain"},
 	{"replay", cmd_replay, "FILE [--format tsv|postfix] [--compare]",
 	 "a log of attempts through the greylist; needs no daemon"},
+	{"import", cmd_import,
+	 "NAME FILE [--format F] [--verdict allow|deny|except] [--action A]\n"
+	 "         [--message T] [--skip-bad], or NAME --remove",
+	 "put a list in force, or in the place of what it was"},
 	{"export", cmd_export, "", "everything known as JSON lines"},
 	{"reload", cmd_reload, "", "read the configuration again"},
 	{"backup", cmd_backup, "FILE", "a copy of the store, while the daemon works; needs none"},

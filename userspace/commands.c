@@ -9,7 +9,7 @@
 
 #include "commands_show.h"
 
-static bool printable(const char *text)
+bool text_printable(const char *text)
 {
 	for (; *text; text++) {
 		if ((unsigned char)*text < ' ' || *text == 0x7f)
@@ -88,7 +88,7 @@ static int args_entry(struct control_reply *r, const json_t *args, struct verdic
 			return control_fail(r, "one of reject, stutter, tarpit, drop_new, drop_all",
 					    "\"%.60s\" is not an action", action);
 	}
-	if (strlen(*reason) >= STORE_TEXT || !printable(*reason))
+	if (strlen(*reason) >= STORE_TEXT || !text_printable(*reason))
 		return control_fail(r, "one line of at most 135 bytes",
 				    "the reason is too long or has control characters");
 	return 0;
@@ -230,6 +230,9 @@ const struct control_command commands[] = {
 	{"explain", show_explain,
 	 "args.what: an address, a ticket or a mailbox; what is known and why"},
 	{"report", show_report, "args.since: what came of the mail first seen since then"},
+	{"import", import_list,
+	 "args.name, file, format, verdict, action, message, skip_bad, remove; with a descriptor: "
+	 "put a list in force"},
 	{"export", show_export, "everything known, one row each"},
 	{"restore", restore_do, "args.file of state_dir: add what a backup knows"},
 	{"reload", reload, "read the configuration again"},

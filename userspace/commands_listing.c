@@ -1,23 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Lists of the configuration in status, stats and reload. */
+/* Lists in status, stats and reload. */
 #include <string.h>
 
 #include "commands_show.h"
 
-static json_t *list_row(const struct listed *one)
+static bool is_section(const struct config *c, const char *list)
 {
-	const char *verdict = one->verdict == GG_ALLOW  ? "allow"
-			      : one->verdict == GG_DENY ? "deny"
-							: "each";
+	for (int i = 0; i < c->list_count; i++)
+		if (!strcmp(c->lists[i].name, list))
+			return true;
+	return false;
+}
+
+static json_t *list_row(const struct daemon *d, int slot)
+{
+	const struct listed *one = &d->lists.lists[slot];
+	const char *verdict = one->verdict == GG_ALLOW        ? "allow"
+			      : one->verdict == GG_DENY       ? "deny"
+			      : one->verdict == CONFIG_EXCEPT ? "except"
+							      : "each";
 	json_t *row = json_object();
 
 	json_object_set_new(row, "name", json_string(one->name));
-	json_object_set_new(row, "file", row_text(one->file));
+	json_object_set_new(row, "file", one->file ? row_text(one->file) : json_null());
 	json_object_set_new(row, "format", json_string(list_format_text(one->format)));
 	json_object_set_new(row, "verdict", json_string(verdict));
 	json_object_set_new(row, "entries", json_integer((json_int_t)one->entries));
 	json_object_set_new(row, "bad", json_integer((json_int_t)one->bad));
 	json_object_set_new(row, "hits", json_integer((json_int_t)atomic_load(&one->hits)));
+	if (d->fastpath)
+		json_object_set_new(row, "kernel_hits",
+				    json_integer((json_int_t)fastpath_list_hits(
+					    d->fastpath, (uint8_t)(slot + 1))));
+	json_object_set_new(row, "imported", json_boolean(one->imported));
 	json_object_set_new(row, "read", json_integer((json_int_t)one->read));
 	json_object_set_new(row, "failed", json_integer((json_int_t)one->failed));
 	if (one->failed)
@@ -32,9 +47,12 @@ json_t *listing_rows(struct daemon *d)
 
 	pthread_mutex_lock(&d->lists.lock);
 	for (int i = 0; i < c->list_count; i++)
-		for (int k = 0; k < CONFIG_LISTS; k++)
+		for (int k = 0; k < LISTING_MAX; k++)
 			if (!strcmp(d->lists.lists[k].name, c->lists[i].name))
-				json_array_append_new(array, list_row(&d->lists.lists[k]));
+				json_array_append_new(array, list_row(d, k));
+	for (int k = 0; k < LISTING_MAX; k++)
+		if (d->lists.lists[k].name[0] && !is_section(c, d->lists.lists[k].name))
+			json_array_append_new(array, list_row(d, k));
 	pthread_mutex_unlock(&d->lists.lock);
 	return array;
 }
@@ -42,7 +60,7 @@ json_t *listing_rows(struct daemon *d)
 void listing_problems(struct daemon *d, json_t *array)
 {
 	pthread_mutex_lock(&d->lists.lock);
-	for (int i = 0; i < CONFIG_LISTS; i++) {
+	for (int i = 0; i < LISTING_MAX; i++) {
 		const struct listed *one = &d->lists.lists[i];
 		json_t *why = one->failed ? row_text(one->why) : NULL;
 
@@ -54,5 +72,7 @@ void listing_problems(struct daemon *d, json_t *array)
 						     : "nothing of it is in force"));
 		json_decref(why);
 	}
+	if (d->lists.why[0])
+		json_array_append_new(array, json_string(d->lists.why));
 	pthread_mutex_unlock(&d->lists.lock);
 }

@@ -20,7 +20,7 @@ int correspondent_do_del(struct control_reply *r, json_t *args, void *daemon);
 
 /* ---- commands_listing.c ---- */
 
-/* Lists of the configuration, in its order. */
+/* Lists of the configuration, in its order, then imported ones. */
 json_t *listing_rows(struct daemon *d);
 /* Appends a sentence for each whose file could not be read. */
 void listing_problems(struct daemon *d, json_t *array);
@@ -28,6 +28,10 @@ void listing_problems(struct daemon *d, json_t *array);
 /* commands_restore.c */
 int restore_do(struct control_reply *reply, json_t *args, void *daemon);
 
+int import_list(struct control_reply *r, json_t *args, void *daemon);
+
+/* No control characters in it. */
+bool text_printable(const char *text);
 /* args.prefix, or a control_fail. */
 int args_prefix(struct control_reply *r, const json_t *args, struct prefix *ret);
 

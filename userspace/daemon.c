@@ -386,7 +386,7 @@ void daemon_apply(struct daemon *d, const struct config *from, const struct conf
 	for (int i = 0; i < to->greylist.exempt_count; i++)
 		daemon_verdict_put(d, &to->greylist.exempt[i], &allow, "exempt");
 	traps_apply(d, from, to);
-	listing_load(&d->lists, to, d->key);
+	listing_load(&d->lists, to);
 	if (d->fastpath) {
 		fastpath_set_when_down(d->fastpath, to->open_when_down);
 		fastpath_set_sample(d->fastpath, to->greylist.sample);

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The lists of the configuration as they are in force: read from their files, asked by workers,
- * counted. A file that can't be read or isn't of its format leaves in force what was read before.
+ * The lists as they are in force: those of the configuration, read from their files, and those that
+ * `greygate import` made; asked by workers, put into the kernel, counted. A file that can't be
+ * read, isn't of its format, is empty or cut off leaves in force what was read before, and that is
+ * kept in state_dir for the next start.
  *
  * All of them are replaced at once: nobody sees some of the old and some of the new. What one list
  * says is the business of lists/; here they are brought together. Of several that name the same
- * client the narrowest entry counts, else the list that stands first.
+ * client the narrowest entry counts, else the list that stands first; a list that excepts takes
+ * clients out of the lists before it. Lists that were imported stand behind those of the
+ * configuration.
+ *
+ * listing.c answers; listing_load.c stages what is to be in force next and puts it there;
+ * listing_read.c reads files; kept.c keeps the texts.
  */
 #ifndef GREYGATE_LISTING_H
 #define GREYGATE_LISTING_H
@@ -20,31 +27,47 @@
 #include "config/config.h"
 #include "core/hash.h"
 #include "core/swap.h"
+#include "core/verdicts.h"
+#include "fastpath/fastpath.h"
+#include "kept.h"
 #include "lists/set.h"
 
 #define LISTING_FILE (256u << 20) /* bytes; a larger file is not read */
 #define LISTING_COMPLAINTS 20     /* about lines of one file, that are logged */
+#define LISTING_MAX 128           /* lists, imported ones included */
+_Static_assert(LISTING_MAX > CONFIG_LISTS && LISTING_MAX < GG_LISTS, "numbers of lists");
 
 /* A list by its name: what outlives a reload. */
 struct listed {
 	char name[CONFIG_LIST_NAME + 1]; /* "": free */
 	char *file;
 	enum list_format format;
-	enum gg_verdict verdict;
-	struct list_set *set; /* NULL: nothing could be read so far */
+	enum gg_verdict verdict; /* or CONFIG_EXCEPT */
+	struct list_set *set;    /* NULL: nothing could be read so far */
 	uint32_t entries, bad;
 	uint32_t read;   /* s, CLOCK_REALTIME: when `set` was; 0: never */
 	uint32_t failed; /* s: when it could not be read since then; 0: it could */
 	char why[LIST_ERROR];
-	_Atomic uint64_t hits;
+	bool imported;           /* its text came by greygate import */
+	struct kept_stamp stamp; /* of the file that the configuration names, when it was read */
+	struct config_list *own; /* NULL: a section of the configuration names it */
+	_Atomic uint64_t hits;   /* of sessions */
 };
 
 struct listing {
 	struct swap table; /* struct listing_table, of the workers */
 	/* Of the threads that load and that show; under lock. The number of a list is its place + 1
 	 * and stays the same while there is one of its name. */
-	struct listed lists[CONFIG_LISTS];
+	struct listed lists[LISTING_MAX];
 	pthread_mutex_t lock;
+	pthread_mutex_t loading; /* taken before lock: one at a time, for seconds */
+	char why[LIST_ERROR];    /* the last change could not be put in force; "": it could */
+	int kept;                /* directory; -1: nothing is kept */
+	bool restored;           /* numbers are those of the last start */
+	/* What they are put into; set before the first load. */
+	struct verdicts *verdicts;
+	struct fastpath *fastpath; /* NULL: none */
+	const uint8_t *key;        /* of the installation, HASH_KEY */
 };
 
 /* What the lists say of somebody. */
@@ -62,9 +85,45 @@ struct listing_answer {
 void listing_init(struct listing *l);
 void listing_free(struct listing *l);
 
-/* Reads every file that the settings name, logs what it found, puts the lists in force. key: of
- * the installation. Takes as long as the files are; not for workers. */
-void listing_load(struct listing *l, const struct config *c, const uint8_t key[HASH_KEY]);
+/* Reads every file that the settings name and that has changed, logs what it found, puts the lists
+ * in force. Takes as long as the files are; not for workers. */
+void listing_load(struct listing *l, const struct config *c);
+/* Puts what is in force into the kernel once more. 0 or -errno. */
+int listing_again(struct listing *l, const struct config *c);
+
+/* ---- greygate import ---- */
+
+struct listing_import {
+	const char *name, *file; /* file: for complaints */
+	enum list_format format;
+	enum gg_verdict verdict; /* or CONFIG_EXCEPT; GG_UNKNOWN: the list's so far, or the usual */
+	bool has_format;         /* else the list's so far, or cidr */
+	enum gg_action action;   /* GG_NO_ACTION: the list's so far, or reject */
+	const char *message;     /* NULL: the list's so far */
+	bool skip_bad;           /* bad lines are left out; else they refuse the list */
+	const char *text;
+	size_t len;
+	const struct fastpath_progress *progress;
+	/* Complaints about lines, one behind the other. */
+	char *errors;
+	size_t size;
+};
+
+struct listing_imported {
+	uint32_t entries, bad, lines;
+	uint64_t added, removed, unchanged;
+	int unkept; /* 0, or why it won't outlive a restart: -errno */
+};
+
+/* All or nothing: 0, or -errno and everything is as it was. -EBADMSG: bad lines. -EINVAL: not of
+ * this format. -ENODATA: empty. -ENOSPC: one list too many, or one entry. */
+int listing_import(struct listing *l, const struct config *c, const struct listing_import *what,
+		   struct listing_imported *ret);
+/* An imported list goes; of one that the configuration names what was imported goes, and its file
+ * is read again. -ENOENT. */
+int listing_remove(struct listing *l, const struct config *c, const char *name);
+
+/* ---- asking ---- */
 
 /* False: no list names them. Workers; nothing is allocated, nobody waits. name: one that leads back
  * to the client's address, in lower case; mailbox: in canonical form. */
@@ -75,5 +134,42 @@ bool listing_recipient(struct listing *l, const char *mailbox, struct list_match
 		       struct listing_answer *ret);
 /* Somebody was let through or refused because of it. */
 void listing_hit(struct listing *l, const struct listing_answer *a);
+
+/* ---- between listing*.c ---- */
+
+/* One list as workers see it. Settings are borrowed: they live as long as the process, those of
+ * imported lists as long as the table. */
+struct in_force {
+	const struct config_list *conf;
+	const struct list_set *set;
+	int number;
+	enum gg_verdict verdict;
+	enum gg_action action;
+};
+
+struct listing_table {
+	const struct prefix *balancers; /* the kernel was told nothing of what lies in these */
+	int balancer_count;
+	int count;
+	struct in_force lists[LISTING_MAX]; /* in their order */
+};
+
+/* What a list makes of what an entry says. */
+enum gg_verdict listing_verdict(const struct config_list *conf, enum list_says says);
+
+/* What is read of a list, before it is in force. */
+struct reading_of {
+	struct list_set *set;
+	uint32_t entries, bad, lines;
+	char why[LIST_ERROR]; /* of a failure */
+};
+
+/* A whole file; *ret is the caller's. 0 or -errno. fd: closed never, read from its beginning. */
+int listing_file(int fd, char **ret, size_t *ret_len);
+/* 0, or -errno and ret->why. errors, size: as in struct list_report. */
+int listing_read(const char *file, const char *text, size_t len, enum list_format format,
+		 const uint8_t *key, char *errors, size_t size, struct reading_of *ret);
+/* Whether it looks as if a fetch had gone wrong; had: entries before. Why, or NULL. */
+const char *listing_cut(const char *text, size_t len, uint32_t has, uint32_t had);
 
 #endif

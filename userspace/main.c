@@ -142,6 +142,7 @@ static int open_fastpath(struct process *p, const struct config *c)
 				     .observe = c->correspondent.observe,
 				     .hosts = c->limit.hosts,
 				     .nets = c->limit.nets,
+				     .imported = c->limit.imports,
 				     .open_when_down = c->open_when_down,
 				     .heartbeat_limit = HEARTBEAT_LIMIT,
 				     .new_per_source = c->limit.new_per_source,
@@ -192,8 +193,6 @@ static int open_fastpath(struct process *p, const struct config *c)
 			fastpath_replaced(d->fastpath));
 	rc = fastpath_sync(d->fastpath, d->verdicts, daemon_now());
 	if (rc >= 0)
-		rc = fastpath_import(d->fastpath, NULL, NULL, 0, NULL);
-	if (!rc)
 		rc = fastpath_give(d->fastpath, p->who.uid, p->who.gid);
 	if (rc < 0)
 		log_message(LOG_ERROR, "kernel maps: %s; the daemon decides alone until a restart",
@@ -212,6 +211,25 @@ static int open_fastpath(struct process *p, const struct config *c)
 		}
 	}
 	return 0;
+}
+
+/* Lists are read with the daemon's own rights, as at every reload. */
+static int open_lists(struct process *p, const struct config *c)
+{
+	struct daemon *d = &p->daemon;
+	char dir[4096];
+
+	d->lists.verdicts = d->verdicts;
+	d->lists.fastpath = d->fastpath;
+	d->lists.key = d->key;
+	d->lists.kept = kept_open(c->state_dir);
+	if (d->lists.kept < 0) {
+		log_message(LOG_ERROR, "%s/lists: %s; lists won't outlive a restart", c->state_dir,
+			    strerror(-d->lists.kept));
+		return 0;
+	}
+	snprintf(dir, sizeof(dir), "%s/lists", c->state_dir);
+	return privileges_give(dir, &p->who, p->err, sizeof(p->err));
 }
 
 /* ---- start and stop ---- */
@@ -235,6 +253,8 @@ static int start(struct process *p, const struct config *c)
 				   p->err, sizeof(p->err));
 	if (!rc)
 		rc = open_fastpath(p, c);
+	if (!rc)
+		rc = open_lists(p, c);
 	if (rc)
 		return rc;
 	/* Before the drop, which then holds for its thread too and leaves it nothing. */

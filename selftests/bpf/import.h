@@ -138,13 +138,13 @@ static inline struct imports *made(const struct lists *l)
 }
 
 /* As the daemon does: the kernel, then its own view. */
-static inline void put_in_force(const struct imports *in, const struct fastpath_progress *progress)
+static inline void put_in_force(struct imports *in, const struct fastpath_progress *progress)
 {
-	const struct imports *old;
+	struct imports *old;
 
 	assert_int_equal(fastpath_import(fp, in, NULL, 0, progress), 0);
-	verdicts_import(verdicts, in, &old);
-	imports_free((struct imports **)&old);
+	old = verdicts_import(verdicts, in);
+	imports_free(&old);
 }
 
 /* Adds a prefix of the daemon's own, or removes one. */

@@ -35,11 +35,13 @@ struct config_dnslist {
 /* list "NAME" { ... } */
 #define CONFIG_LISTS 64
 #define CONFIG_LIST_NAME 31
+/* A verdict of a list: whom it names is taken out of the lists before it. */
+#define CONFIG_EXCEPT ((enum gg_verdict)3)
 struct config_list {
 	char *name; /* letters, digits, ".", "_", "-" */
 	char *file;
 	enum list_format format;
-	enum gg_verdict verdict; /* GG_UNKNOWN: not said, see config_list_verdict */
+	enum gg_verdict verdict; /* or CONFIG_EXCEPT; GG_UNKNOWN: not said, see below */
 	enum gg_action action;   /* of what it denies */
 	char *message;           /* NULL: none */
 };
@@ -140,7 +142,7 @@ struct config {
 		uint32_t unconfirmed;                 /* messages, 0: off */
 		uint32_t new_per_source, new_per_cpu; /* new connections a second */
 		uint64_t offender_life;               /* ms */
-		uint32_t hosts, nets;                 /* entries of the kernel's maps */
+		uint32_t hosts, nets, imports;        /* entries of the kernel's maps */
 		uint64_t store;                       /* bytes the store may grow to */
 	} limit;
 	struct {
@@ -230,6 +232,10 @@ void config_print_sample(FILE *f);
 int config_duration(const char *text, uint64_t *ret_ms); /* 500ms 10s 5m 24h 36d, 0 */
 int config_size(const char *text, uint64_t *ret_bytes);  /* 64k 10m 2g, plain bytes */
 const char *config_mode_text(enum gg_mode m);
+/* "allow", "deny", "except"; GG_UNKNOWN for an unknown word. */
+enum gg_verdict config_verdict(const char *text);
+/* Whether a list may be called so. */
+bool config_list_name_ok(const char *text);
 /* "drop_new" and the like; GG_NO_ACTION for an unknown word. */
 enum gg_action config_action(const char *text);
 /* user@domain or @domain in the grammar of RCPT, or a pattern of them (policy.h): what can be a

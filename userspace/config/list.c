@@ -17,6 +17,13 @@ int list_title(const char *text, char ret[SCHEMA_TITLE])
 	return 0;
 }
 
+bool config_list_name_ok(const char *text)
+{
+	char kept[SCHEMA_TITLE];
+
+	return !list_title(text, kept);
+}
+
 enum gg_verdict config_list_verdict(const struct config_list *l)
 {
 	static const enum gg_verdict usual[] = {
@@ -63,17 +70,18 @@ static void check(const struct check *c)
 			 "missing; for example file = \"/etc/greygate/%s\"", l->name);
 	if (!own && !verdict)
 		complain(c->to, c->line, key_name(l, "verdict", name),
-			 "missing; a list of format %s may be for either: allow or deny",
+			 "missing; a list of format %s may be for either: allow, deny or except",
 			 list_format_text(l->format));
 	if (own)
 		unasked(c, "verdict", "each entry of this format says it");
-	if (list_of_recipients(l->format) && verdict == GG_DENY)
+	if (list_of_recipients(l->format) && verdict != GG_ALLOW)
 		complain(c->to, c->line, key_name(l, "verdict", name),
-			 "deny is not for recipients; allowed is allow");
-	if (own || verdict != GG_ALLOW)
+			 "%s is not for recipients; allowed is allow",
+			 verdict == GG_DENY ? "deny" : "except");
+	if (own || (verdict != GG_ALLOW && verdict != CONFIG_EXCEPT))
 		return;
-	unasked(c, "action", "the list allows");
-	unasked(c, "message", "the list allows");
+	unasked(c, "action", verdict == GG_ALLOW ? "the list allows" : "the list excepts");
+	unasked(c, "message", verdict == GG_ALLOW ? "the list allows" : "the list excepts");
 }
 
 void lists_check(const struct config *c, const struct schema_lines elements[SCHEMA_LISTS],

@@ -49,7 +49,7 @@ static const struct word proxy[] = {{"v2", 1, NULL}, {"no", 0, NULL}, {NULL, 0, 
 static const struct word yes_no[] = {{"yes", 1, NULL}, {"no", 0, NULL}, {NULL, 0, NULL}};
 static const struct word xclient[] = {{"auto", 1, NULL}, {"no", 0, NULL}, {NULL, 0, NULL}};
 static const struct word verdicts[] = {
-	{"allow", GG_ALLOW, NULL}, {"deny", GG_DENY, NULL}, {NULL, 0, NULL}};
+	{"allow", GG_ALLOW, NULL}, {"deny", GG_DENY, NULL}, {"except", CONFIG_EXCEPT, NULL}, {NULL, 0, NULL}};
 static const struct word formats[] = {
 	{"cidr", LIST_CIDR, NULL},
 	{"plain", LIST_CIDR, NULL},
@@ -216,7 +216,9 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
 { "limit", "hosts", KIND_NUMBER, 0, AT(limit.hosts), .def = "1m", .min = 1000, .max = 16000000,
   .manual = "Addresses in each of the kernel's maps host4 and host6." },
 { "limit", "nets", KIND_NUMBER, 0, AT(limit.nets), .def = "100k", .min = 100, .max = 16000000,
-  .manual = "Prefixes in each of the kernel's maps net4 and net6." },
+  .manual = "Prefixes of the daemon's own, an operator's and learned ones, of each family." },
+{ "limit", "imports", KIND_NUMBER, 0, AT(limit.imports), .def = "4m", .min = 1000, .max = 64000000,
+  .manual = "Prefixes of all lists together, of each family." },
 { "limit", "store", KIND_SIZE, 0, AT(limit.store), .def = "4g", .min = 16 * MIB, .max = 1024 * GIB,
   .manual = "Size the store may grow to on disk." },
 
@@ -314,7 +316,7 @@ static const struct schema_key list_keys[] = {
 { "list", "format", KIND_WORD, KEY_RELOAD, OF_LIST(format), .def = "cidr", .words = formats,
   .manual = "What its lines are, see Lists." },
 { "list", "verdict", KIND_WORD, KEY_RELOAD, OF_LIST(verdict), .words = verdicts, .example = "allow",
-  .manual = "What becomes of those it names: allow lets them through at once, deny refuses them. Has to be said of the formats cidr, plain and spamd; lists of postgrey and sqlgrey allow, spamhaus-drop denies; entries of postscreen-cidr and access say for themselves." },
+  .manual = "What becomes of those it names: allow lets them through at once, deny refuses them, except takes them out of the lists that stand before this one. Has to be said of the formats cidr, plain and spamd; lists of postgrey and sqlgrey allow, spamhaus-drop denies; entries of postscreen-cidr and access say for themselves." },
 { "list", "action", KIND_WORD, KEY_RELOAD, OF_LIST(action), .def = "reject", .words = value_actions,
   .manual = "How denied addresses are treated. Denied names are rejected." },
 { "list", "message", KIND_SENTENCE, KEY_RELOAD, OF_LIST(message), .min = 1, .max = LIST_MESSAGE, .example = "see https://www.example.org/list",
@@ -336,6 +338,14 @@ const struct schema_list schema_lists[] = {
   KEYS(mailbox_keys), level_mailbox, "a mail address", "an address", "ceo@example.net" },
 };
 /* clang-format on */
+
+enum gg_verdict config_verdict(const char *text)
+{
+	for (const struct word *w = verdicts; w->text; w++)
+		if (!strcmp(w->text, text))
+			return (enum gg_verdict)w->value;
+	return GG_UNKNOWN;
+}
 
 const char *config_mode_text(enum gg_mode m)
 {

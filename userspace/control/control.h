@@ -12,6 +12,9 @@
  * reader that keeps us waiting for CONTROL_STALL in one answer is dropped. A line longer than
  * CONTROL_LINE, or one that is not such an object, gets an error.
  *
+ * A file goes with a request as a descriptor (SCM_RIGHTS) beside its bytes: the daemon reads what
+ * its client may read. One for each request; it is closed when the request has been answered.
+ *
  * Who may speak: root, the daemon's user, and members of its group (SO_PEERCRED, SO_PEERGROUPS).
  */
 #ifndef CONTROL_CONTROL_H
@@ -70,11 +73,16 @@ void control_close(struct control **c);
 /* Writes one row; takes the reference. false: the client is gone, stop. A NULL row counts as out of
  * memory. */
 bool control_row(struct control_reply *r, json_t *row);
+/* Brings out the rows so far: for those that say how far a long work has come. */
+void control_flush(struct control_reply *r);
 /* The closing line's object, to be filled with what the command found. Belongs to the reply. */
 json_t *control_summary(struct control_reply *r);
 /* The closing line is an error. mend may be NULL. Returns -EINVAL. */
 int control_fail(struct control_reply *r, const char *mend, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* The file that came with the request, -1: none. Stays the control's. */
+int control_file(const struct control_reply *r);
 
 /* An argument as text, or NULL when it is missing or no string. */
 const char *control_text(const json_t *args, const char *name);

@@ -96,6 +96,16 @@ bool control_row(struct control_reply *r, json_t *row)
 	return !r->gone;
 }
 
+void control_flush(struct control_reply *r)
+{
+	flush(r);
+}
+
+int control_file(const struct control_reply *r)
+{
+	return r->file;
+}
+
 json_t *control_summary(struct control_reply *r)
 {
 	return r->summary;
@@ -149,7 +159,7 @@ void reply_close(struct control_reply *r, int rc)
 	flush(r);
 }
 
-struct control_reply *reply_new(int fd, int stop, int stall)
+struct control_reply *reply_new(int fd, int stop, int file, int stall)
 {
 	struct control_reply *r = calloc(1, sizeof(*r));
 
@@ -157,6 +167,7 @@ struct control_reply *reply_new(int fd, int stop, int stall)
 		return NULL;
 	r->fd = fd;
 	r->stop = stop;
+	r->file = file;
 	r->stall = stall ? stall : CONTROL_STALL;
 	r->summary = json_object();
 	return r;

@@ -7,6 +7,7 @@
 
 struct control_reply {
 	int fd, stop;
+	int file;  /* that came with the request; -1: none */
 	int stall; /* ms left for the reader to keep us waiting */
 	bool gone; /* the reader, or we are being closed */
 	size_t len;
@@ -15,8 +16,9 @@ struct control_reply {
 	char out[16384];
 };
 
-/* stall in ms, 0: CONTROL_STALL. NULL: out of memory. */
-struct control_reply *reply_new(int fd, int stop, int stall);
+/* file: see struct control_reply, stays the caller's. stall in ms, 0: CONTROL_STALL. NULL: out of
+ * memory. */
+struct control_reply *reply_new(int fd, int stop, int file, int stall);
 void reply_free(struct control_reply **r);
 /* Writes the closing line for a command that returned rc, and everything before it. */
 void reply_close(struct control_reply *r, int rc);

@@ -25,6 +25,7 @@ struct slot {
 	struct control *control;
 	pthread_t thread;
 	int fd;
+	int file;          /* that came with the request being read; -1: none */
 	_Atomic int state; /* enum slot_state; ENDED: the thread only has to be joined */
 };
 
@@ -88,7 +89,7 @@ static int carry_out(const struct control_conf *conf, struct control_reply *r, c
 static bool answer(const struct slot *s, const char *line, size_t len)
 {
 	const struct control *c = s->control;
-	struct control_reply *r = reply_new(s->fd, c->stop, c->conf.stall);
+	struct control_reply *r = reply_new(s->fd, c->stop, s->file, c->conf.stall);
 	bool more;
 	int rc;
 
@@ -105,6 +106,39 @@ static bool answer(const struct slot *s, const char *line, size_t len)
 	return more;
 }
 
+static void close_file(struct slot *s)
+{
+	if (s->file >= 0)
+		close(s->file);
+	s->file = -1;
+}
+
+/* recv, with at most one descriptor beside the bytes: the last one that came is kept. */
+static ssize_t receive(struct slot *s, char *buf, size_t size)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec bytes = {buf, size};
+	struct msghdr m = {.msg_iov = &bytes,
+			   .msg_iovlen = 1,
+			   .msg_control = &control,
+			   .msg_controllen = sizeof(control)};
+	ssize_t n = recvmsg(s->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		for (size_t i = 0; i < count; i++) {
+			close_file(s);
+			memcpy(&s->file, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+		}
+	}
+	return n;
+}
+
 static void *client(void *slot)
 {
 	struct slot *s = slot;
@@ -113,7 +147,7 @@ static void *client(void *slot)
 	bool more = in != NULL;
 
 	while (more && reply_wait(s->control->stop, s->fd, POLLIN, CONTROL_IDLE)) {
-		ssize_t n = recv(s->fd, in + len, CONTROL_LINE + 1 - len, MSG_DONTWAIT);
+		ssize_t n = receive(s, in + len, CONTROL_LINE + 1 - len);
 
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
@@ -124,6 +158,7 @@ static void *client(void *slot)
 			size_t line = (size_t)(end - in) + 1;
 
 			more = answer(s, in, line - 1);
+			close_file(s);
 			memmove(in, in + line, len - line);
 			len -= line;
 			seen = 0;
@@ -133,6 +168,7 @@ static void *client(void *slot)
 			more = answer(s, in, len);
 	}
 	free(in);
+	close_file(s);
 	/* The descriptor goes before the slot: who joins us may open the next one. */
 	shutdown(s->fd, SHUT_RDWR);
 	close(s->fd);
@@ -193,6 +229,7 @@ static void take_client(struct control *c, int fd)
 	}
 	s->control = c;
 	s->fd = fd;
+	s->file = -1;
 	atomic_store(&s->state, SLOT_BUSY);
 	if (pthread_create(&s->thread, NULL, client, s)) {
 		atomic_store(&s->state, SLOT_FREE);

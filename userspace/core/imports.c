@@ -53,7 +53,7 @@ static void sort(struct import_item *items, size_t n, const uint8_t *rank)
 struct level {
 	const struct import_item *first; /* of those lists, by rank */
 	size_t count;
-	int below;                        /* lists with a rank below this are excepted */
+	int below;                        /* lists before this one are excepted */
 	const struct import_item *answer; /* NULL: nothing is said */
 	uint32_t made;                    /* what stands for it; IMPORTS_PARENT_NONE */
 };
@@ -76,7 +76,7 @@ static const struct import_item *answer(const struct making *m)
 	for (int d = m->depth; d > 0; d--) {
 		const struct level *l = &m->stack[d];
 
-		for (size_t i = l->count; i-- > 0;) {
+		for (size_t i = 0; i < l->count; i++) {
 			const struct import_item *item = &l->first[i];
 
 			if (m->rank[item->list] < below ||

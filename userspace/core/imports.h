@@ -4,9 +4,9 @@
  * kernel's net4 and net6 hold beside the daemon's own prefixes.
  *
  * Made once out of the entries of all lists, then read-only: any thread. The most specific entry
- * answers; of the same prefix that of the list with the highest rank. An exception takes addresses
- * out of the lists of lower rank: there stands what is left to be said, by a wider prefix, or a
- * hole: GG_UNKNOWN, as if no list had named the address. 28 bytes a prefix. Pure.
+ * answers; of the same prefix that of the list that comes first. An exception takes addresses out
+ * of the lists before it: there stands what is left to be said, by a wider prefix, or a hole:
+ * GG_UNKNOWN, as if no list had named the address. 24 bytes a prefix. Pure.
  */
 #ifndef CORE_IMPORTS_H
 #define CORE_IMPORTS_H
@@ -22,7 +22,7 @@ enum import_says {
 	IMPORT_NEITHER = GG_UNKNOWN, /* this list says nothing of it */
 	IMPORT_ALLOW = GG_ALLOW,
 	IMPORT_DENY = GG_DENY,
-	IMPORT_EXCEPT, /* neither this list nor one of lower rank says anything of it */
+	IMPORT_EXCEPT, /* neither this list nor one before it says anything of it */
 };
 
 struct import_item {
@@ -31,10 +31,9 @@ struct import_item {
 	uint8_t len;     /* as in struct prefix */
 	uint8_t list;    /* its number; of a hole, that of the list which made it */
 	uint8_t says;    /* enum import_says; made: enum gg_verdict */
-	uint8_t reason;  /* words for a refusal, as the caller numbers them */
 	uint8_t said;    /* made: length of the prefix that says it, len but within an exception */
 };
-_Static_assert(sizeof(struct import_item) == 28, "a million is 28 MB");
+_Static_assert(sizeof(struct import_item) == 24, "a million is 24 MB");
 
 struct imports {
 	struct import_item *items; /* IPv4 first; each family by address, then length */
@@ -42,8 +41,8 @@ struct imports {
 	uint8_t action[GG_LISTS]; /* enum gg_action of what a list denies */
 };
 
-/* items: n of them in any order, sorted in place, the caller's. rank: of each list number, from 0;
- * lists of the same rank must not exist. -ENOMEM, -E2BIG (more than UINT32_MAX - 1). */
+/* items: n of them in any order, sorted in place, the caller's. rank: of each list number, which
+ * place it has, from 0. -ENOMEM, -E2BIG (more than UINT32_MAX - 1). */
 int imports_make(struct import_item *items, size_t n, const uint8_t rank[GG_LISTS],
 		 struct imports **ret);
 void imports_free(struct imports **in);

@@ -8,12 +8,12 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "hash.h"
+#include "swap.h"
 #include "table.h"
 #include "verdicts.h"
 
@@ -25,16 +25,9 @@ struct lengths {
 	uint32_t count[HOST];     /* under nets_lock */
 };
 
-/* Readers of imports, on the side they came in by: see verdicts_import. */
-struct side {
-	_Alignas(64) atomic_uint readers;
-};
-
 struct verdicts {
 	struct table *table;
-	_Atomic(const struct imports *) imports; /* NULL: none */
-	atomic_uint side;
-	struct side sides[2];
+	struct swap imports; /* struct imports; NULL: none */
 	uint8_t key[HASH_KEY];
 	struct lengths lengths[2]; /* [1]: IPv4 */
 	pthread_mutex_t nets_lock;
@@ -162,17 +155,15 @@ bool verdicts_get(const struct verdicts *v, const struct prefix *p, uint32_t now
 static bool find_import(const struct verdicts *v, const struct addr *a, int known_len,
 			struct verdict_entry *ret, struct prefix *ret_prefix)
 {
-	struct verdicts *mine = (struct verdicts *)v;
+	struct swap *imports = &((struct verdicts *)v)->imports;
 	const struct import_item *item = NULL;
 	const struct imports *in;
-	struct side *side;
+	unsigned side;
 	bool found;
 
-	if (!atomic_load_explicit(&mine->imports, memory_order_relaxed))
+	if (!atomic_load_explicit(&imports->value, memory_order_relaxed))
 		return false;
-	side = &mine->sides[atomic_load(&mine->side) & 1];
-	atomic_fetch_add(&side->readers, 1);
-	in = atomic_load(&mine->imports);
+	in = swap_enter(imports, &side);
 	if (in)
 		item = imports_find(in, a);
 	found = item && item->says != GG_UNKNOWN && item->said > known_len;
@@ -182,27 +173,16 @@ static bool find_import(const struct verdicts *v, const struct addr *a, int know
 			.action = item->says == GG_DENY ? in->action[item->list] : GG_NO_ACTION,
 			.origin = GG_BY_IMPORT,
 			.list = item->list,
-			.reason = item->reason,
 		};
 	if (found && ret_prefix)
 		*ret_prefix = addr_mask(&item->addr, item->said);
-	atomic_fetch_sub(&side->readers, 1);
+	swap_leave(imports, side);
 	return found;
 }
 
-/* Twice, because a reader may have looked up its side before the last change of sides and come in
- * there only after it. */
-void verdicts_import(struct verdicts *v, const struct imports *in, const struct imports **ret_old)
+struct imports *verdicts_import(struct verdicts *v, struct imports *in)
 {
-	const struct imports *old = atomic_exchange(&v->imports, in);
-
-	for (int i = 0; i < 2; i++) {
-		unsigned side = atomic_fetch_add(&v->side, 1) & 1;
-
-		while (atomic_load(&v->sides[side].readers))
-			sched_yield();
-	}
-	*ret_old = old;
+	return swap_replace(&v->imports, in);
 }
 
 /* ---- asking ---- */

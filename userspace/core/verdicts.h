@@ -23,7 +23,6 @@ struct verdict_entry {
 	enum gg_action action;
 	enum gg_origin origin;
 	uint8_t list;     /* GG_BY_IMPORT: number of the list; else the owner's */
-	uint8_t reason;   /* GG_BY_IMPORT: struct import_item's */
 	uint8_t repeats;  /* trap hits so far, saturating */
 	uint32_t expires; /* s; 0: never */
 };
@@ -50,10 +49,10 @@ int verdicts_put(struct verdicts *v, const struct prefix *p, const struct verdic
 bool verdicts_del(struct verdicts *v, const struct prefix *p);
 size_t verdicts_count(const struct verdicts *v); /* expired ones until the next walk included */
 
-/* From now on these are the imported entries (NULL: none); *ret_old is no longer read by anybody,
- * and the caller's again. One writer at a time; waits for readers, for microseconds. The caller
- * keeps `in` until it has replaced it. */
-void verdicts_import(struct verdicts *v, const struct imports *in, const struct imports **ret_old);
+/* From now on these are the imported entries (NULL: none). Returns those before, which nobody reads
+ * any more and which are the caller's again. One writer at a time; waits for readers, for
+ * microseconds. The caller keeps `in` until it has replaced it. */
+struct imports *verdicts_import(struct verdicts *v, struct imports *in);
 
 /* Calls see for every live entry; a true answer deletes it. Expired ones are deleted on the way.
  * Nothing is held while see runs. Any thread, not on a session path. */

@@ -56,7 +56,7 @@ static void lists_that_are_wrong(void **state)
 		 "F:1: list \"a\" file: missing; for example file = "
 		 "\"/etc/greygate/a\"\n"
 		 "F:1: list \"a\" verdict: missing; a list of format cidr may "
-		 "be for either: allow or deny\n"},
+		 "be for either: allow, deny or except\n"},
 		{GOOD "list \"a\" {\n verdict = deny\n}", "F:4: list \"a\" file: missing"},
 		{FILE_IN("format = spamd"),
 		 "F:5: list \"a\" verdict: missing; a list of format spamd may be"},

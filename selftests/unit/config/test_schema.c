@@ -92,6 +92,7 @@ static const struct {
 	{"limit", "unconfirmed", "1000", true},
 	{"limit", "hosts", "2m", true},
 	{"limit", "nets", "200k", true},
+	{"limit", "imports", "2000", true},
 	{"limit", "store", "5g", true},
 	{"relief", "shorten", "61", false},
 	{"relief", "first", "3s", false},

@@ -42,14 +42,13 @@ static inline void lists_random(struct lists *l, uint64_t *seed, size_t count)
 {
 	l->count = 0;
 	for (int n = 0; n <= LISTS; n++)
-		l->rank[n] = (uint8_t)(LISTS - n); /* the first number has the last word */
+		l->rank[n] = (uint8_t)(LISTS - n); /* the last number comes first */
 	while (l->count < count) {
 		struct addr a = lists_addr(seed, random_below(seed, 2));
 		struct prefix p = addr_mask(&a, (uint8_t)(112 + random_below(seed, 17)));
 		struct import_item item = {.addr = p.addr,
 					   .len = p.len,
-					   .list = (uint8_t)(1 + random_below(seed, LISTS)),
-					   .reason = (uint8_t)random_below(seed, 200)};
+					   .list = (uint8_t)(1 + random_below(seed, LISTS))};
 
 		item.says = random_below(seed, 3) ? IMPORT_DENY : random_below(seed, 4);
 		if (!random_below(seed, 200))
@@ -84,7 +83,7 @@ static inline const struct import_item *lists_say(const struct lists *l, const s
 		    (of[n]->says != IMPORT_ALLOW && of[n]->says != IMPORT_DENY))
 			continue;
 		if (!best || of[n]->len > best->len ||
-		    (of[n]->len == best->len && l->rank[n] > l->rank[best->list]))
+		    (of[n]->len == best->len && l->rank[n] < l->rank[best->list]))
 			best = of[n];
 	}
 	return best;

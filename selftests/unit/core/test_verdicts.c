@@ -457,8 +457,8 @@ static struct imports *listing(const char *text, enum import_says says, const ch
 {
 	struct prefix one = prefix(text), two = prefix(text2);
 	struct import_item items[] = {
-		{.addr = one.addr, .len = one.len, .list = 1, .says = says, .reason = 7},
-		{.addr = two.addr, .len = two.len, .list = 2, .says = says2, .reason = 8},
+		{.addr = one.addr, .len = one.len, .list = 1, .says = says},
+		{.addr = two.addr, .len = two.len, .list = 2, .says = says2},
 	};
 	struct imports *in;
 
@@ -472,20 +472,17 @@ static void an_imported_entry_gives_way_to_one_as_specific(void **state)
 {
 	struct imports *in = listing("192.0.2.0/24", IMPORT_DENY, "192.0.2.9", IMPORT_DENY);
 	const struct verdict_entry own = {.verdict = GG_ALLOW, .origin = GG_BY_LEARNING};
-	const struct imports *old = (void *)1;
 	struct verdicts *v = some(100);
 	struct prefix p = prefix("192.0.2.7"), where;
 	struct verdict_entry e;
 
 	(void)state;
-	verdicts_import(v, in, &old);
-	assert_null(old);
+	assert_null(verdicts_import(v, in));
 	assert_true(verdicts_find(v, &p.addr, NOW, &e, &where));
 	assert_int_equal(e.verdict, GG_DENY);
 	assert_int_equal(e.action, GG_STUTTER);
 	assert_int_equal(e.origin, GG_BY_IMPORT);
 	assert_int_equal(e.list, 1);
-	assert_int_equal(e.reason, 7);
 	assert_int_equal(where.len, 120);
 	assert_false(verdicts_get(v, &where, NOW, NULL));
 	assert_int_equal(verdicts_count(v), 0);
@@ -508,8 +505,7 @@ static void an_imported_entry_gives_way_to_one_as_specific(void **state)
 	assert_int_equal(e.origin, GG_BY_LEARNING);
 	assert_int_equal(where.len, 128);
 
-	verdicts_import(v, NULL, &old);
-	assert_ptr_equal(old, in);
+	assert_ptr_equal(verdicts_import(v, NULL), in);
 	imports_free(&in);
 	check_and_free(&v);
 }
@@ -520,16 +516,15 @@ static void in_a_hole_the_daemons_own_entry_holds(void **state)
 	const struct verdict_entry own = {.verdict = GG_ALLOW, .origin = GG_BY_OPERATOR};
 	struct prefix p = prefix("192.0.2.200"), wide = prefix("192.0.0.0/16");
 	struct verdicts *v = some(100);
-	const struct imports *old;
 	struct verdict_entry e;
 
 	(void)state;
-	verdicts_import(v, in, &old);
+	assert_null(verdicts_import(v, in));
 	assert_false(verdicts_find(v, &p.addr, NOW, &e, NULL));
 	assert_int_equal(verdicts_put(v, &wide, &own), 0);
 	assert_true(verdicts_find(v, &p.addr, NOW, &e, NULL));
 	assert_int_equal(e.origin, GG_BY_OPERATOR);
-	verdicts_import(v, NULL, &old);
+	assert_ptr_equal(verdicts_import(v, NULL), in);
 	imports_free(&in);
 	check_and_free(&v);
 }

@@ -27,6 +27,7 @@ static struct scene {
 	struct config config;
 	char names[LISTS][2], files[LISTS][64];
 	struct list_matcher *matcher;
+	struct verdicts *verdicts;
 } * scene;
 
 static void write_file(int n, const char *text)
@@ -41,7 +42,7 @@ static void write_file(int n, const char *text)
 static void load(int count)
 {
 	scene->config.list_count = count;
-	listing_load(&scene->lists, &scene->config, key);
+	listing_load(&scene->lists, &scene->config);
 }
 
 static int begin(void **state)
@@ -50,6 +51,9 @@ static int begin(void **state)
 	scene = aligned_alloc(_Alignof(struct scene), sizeof(*scene));
 	memset(scene, 0, sizeof(*scene));
 	listing_init(&scene->lists);
+	assert_int_equal(verdicts_new(100, key, &scene->verdicts), 0);
+	scene->lists.verdicts = scene->verdicts;
+	scene->lists.key = key;
 	scene->matcher = list_matcher_new();
 	scene->config.lists = scene->conf;
 	for (int i = 0; i < LISTS; i++) {
@@ -69,6 +73,7 @@ static int end(void **state)
 {
 	(void)state;
 	listing_free(&scene->lists);
+	verdicts_free(&scene->verdicts);
 	list_matcher_free(&scene->matcher);
 	free(scene);
 	return 0;

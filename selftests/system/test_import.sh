@@ -1,0 +1,139 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# greygate import: lists of addresses into the kernel, as a whole, while connections come; what a
+# refused client reads; what a restart, an empty and a broken file leave in force.
+# shellcheck source=selftests/system/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+net_up || bail "network namespaces"
+mkdir "$T/mail" "$T/lists"
+start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/mail" 2>"$T/backend.log"
+L=$T/lists
+printf '203.0.113.8/30\n2001:db8:77::/48\n' >"$L/feed"
+interfaces='"g0"' greylist="delay = 300s  delay_clean = 300s  delay_suspicious = 300s"
+extra="dns { servers = {\"127.0.0.1:9\"}  timeout = 300ms }
+list \"feed\" { file = \"$L/feed\"  format = cidr  verdict = deny  message = \"see https://feed.example/\" }"
+gate_conf
+gate_start || bail "greygated starts"
+
+server_of() { case $1 in *:*) echo $GATE6 ;; *) echo $GATE4 ;; esac; }
+rcpt() { # source: what the daemon says to a recipient
+	talk "$1" "$(server_of "$1")" 'EHLO client.example.org' "MAIL FROM:<joe@$RANDOM.example>" \
+		'RCPT TO:<user1@example.net>' QUIT | sed -n 's/^S: //p' | tail -n 2 | head -n 1
+}
+list_row() { # name key
+	gg status --json | $PYTHON -c 'import json, sys
+print([r for r in json.load(sys.stdin)["lists"] if r["name"] == sys.argv[1]][0][sys.argv[2]])' "$@"
+}
+dump() { bpftool map dump pinned "$PIN/$1"; } # net4, net6
+field() { $PYTHON -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
+
+# ---- a list of the configuration ----
+like "an address of the list is refused with its message" "$(rcpt 203.0.113.9)" '^554 5\.7\.1 see https://feed\.example/'
+like "over IPv6 too" "$(rcpt 2001:db8:77::7)" '^554 5\.7\.1 see https://feed\.example/'
+like "its neighbour is a stranger" "$(rcpt 203.0.113.7)" '^451 '
+like "the kernel has it, readable" "$(dump net4 | tr -d '\n ')" '"prefixlen":30,"addr":\[203,0,113,8\].*GG_DENY.*GG_BY_IMPORT'
+like "and for IPv6" "$(dump net6 | tr -d '\n ')" '"prefixlen":48.*GG_BY_IMPORT'
+between "the kernel counts those it names" "$(list_row feed kernel_hits)" 2 10
+like "explain names the list and its line" "$(gg explain 203.0.113.9)" 'feed'
+
+# ---- import ----
+printf '203.0.113.64/28\n203.0.113.7 ; me\n# no more\n2001:db8:78::/48\n' >"$L/one"
+like "import says what it changed" "$(gg import blocked "$L/one" --format cidr --verdict deny --message 'ask your provider')" \
+	'^blocked: 3 entries in force; added 3, removed 0, unchanged 0$'
+like "an imported address is refused with the list's message" "$(rcpt 203.0.113.7)" '^554 5\.7\.1 ask your provider'
+like "over IPv6 too, with that of the list" "$(rcpt 2001:db8:78::8)" '^554 5\.7\.1 ask your provider'
+like "what the configuration lists stays" "$(rcpt 203.0.113.9)" '^554 5\.7\.1 see '
+id=$(bpftool -j map show pinned "$PIN/net4" | field id)
+printf '203.0.113.64/28\n203.0.113.66/32\n' >"$L/two"
+is "import --json" "$(gg --json import blocked - --format cidr <"$L/two" | $PYTHON -c '
+import json, sys
+o = json.load(sys.stdin)
+print(o["list"], o["entries"], o["added"], o["removed"], o["unchanged"])')" "blocked 2 1 2 1"
+[ "$id" != "$(bpftool -j map show pinned "$PIN/net4" | field id)" ]
+is "the pin names another map now" $? 0
+like "which is the one in force" "$(dump net4 | tr -d '\n ')" '"prefixlen":32,"addr":\[203,0,113,66\]'
+like "who is no longer listed is a stranger" "$(rcpt 203.0.113.7)" '^451 '
+like "whose verdict is kept" "$(rcpt 203.0.113.66)" '^554 5\.7\.1 ask your provider'
+
+# ---- exceptions, precedence ----
+printf '203.0.113.66\n' >"$L/except"
+check "a list that excepts" gg import spare "$L/except" --format cidr --verdict except
+like "takes out of the lists before it" "$(rcpt 203.0.113.66)" '^451 '
+check "the operator's word" gg allow 203.0.113.8/30 --reason friends
+like "goes before a list's for the same prefix" "$(rcpt 203.0.113.9)" '^250 '
+check "and when it is taken back" gg forget 203.0.113.8/30
+like "the list's holds again" "$(rcpt 203.0.113.9)" '^554 5\.7\.1 see '
+check "another action" gg import blocked "$L/one" --action drop_new
+start=$SECONDS
+like "who is dropped gets no answer" "$(timeout 4 nsenter --net=/run/netns/client $PYTHON "$HERE/talk.py" 203.0.113.7 $GATE4 QUIT 2>&1)" '^$|refused|timed|time'
+between "at all" "$((SECONDS - start))" 0 6
+
+# ---- what is refused ----
+before=$(dump net4)
+printf '198.18.0.0/24\n300.1.2.3\n198.19.0.99/24\n198.19.1.0/24\n198.19.2.0/24\n' >"$L/bad"
+refuse "bad lines refuse a list" gg import blocked "$L/bad"
+like "each is named" "$(gg import blocked "$L/bad" 2>&1)" "$L/bad:2: \"300.1.2.3\""
+: >"$L/empty"
+refuse "an empty list is refused" gg import blocked "$L/empty"
+refuse "a file that isn't there" gg import blocked "$L/none"
+refuse "an unknown format" gg import blocked "$L/one" --format cird
+refuse "what the configuration says" gg import feed "$L/one" --verdict allow
+gg import feed >/dev/null 2>&1
+is "no file at all is a matter of usage" $? 2
+is "and nothing has changed" "$(dump net4)" "$before"
+like "bad lines can be left out" "$(gg import other "$L/bad" --skip-bad 2>/dev/null)" '^other: 3 entries in force'
+check "and the list removed" gg import other --remove
+refuse "only once" gg import other --remove
+
+# ---- files that go wrong ----
+: >"$L/feed"
+check "a reload with an empty file" gg reload
+like "keeps what was read before" "$(rcpt 203.0.113.9)" '^554 5\.7\.1 see '
+like "and says so" "$(gg status)" 'feed.*empty'
+check "in the log too" log_wait event=list list=feed reason=kept
+
+# ---- connections all the while ----
+seq_list() { $PYTHON -c '
+import ipaddress, sys
+n = int(sys.argv[1])
+print("203.0.113.0/25")
+for i in range(n):
+    print("%s/%d" % (ipaddress.ip_address(0x0a000000 + i * 64), 26 + int(sys.argv[2])))' "$@"; }
+seq_list 100000 0 >"$L/many1"
+seq_list 100000 1 >"$L/many2"
+check "a long list" gg import blocked "$L/many1" --action drop_new
+knock_many() { # until $T/stop is there: how many were let in
+	local in=0 tries=0
+	while [ ! -e "$T/stop" ]; do
+		timeout 0.15 nsenter --net=/run/netns/client $PYTHON "$HERE/talk.py" 203.0.113.7 $GATE4 QUIT 2>&1 | grep -q '^S: 220' && in=$((in + 1))
+		tries=$((tries + 1))
+	done
+	echo "$in of $tries" >"$T/in"
+}
+rm -f "$T/stop"
+knock_many &
+knocker=$!
+for i in 1 2 1 2; do
+	gg import blocked "$L/many$i" >"$T/said" || fail "import of a long list" "$(cat "$T/said")"
+done
+touch "$T/stop"
+wait $knocker
+like "nobody slips in while lists are exchanged" "$(cat "$T/in")" '^0 of [1-9]'
+like "the last one is in force" "$(cat "$T/said")" '^blocked: 100001 entries in force; added 100000, removed 100000, unchanged 1$'
+is "in the kernel, all of it" "$(bpftool -j map dump pinned "$PIN/net4" | grep -o '"prefixlen":27' | wc -l)" 100000
+
+# ---- restarts ----
+gate_kill
+is "without a daemon the lists stay" "$(bpftool -j map dump pinned "$PIN/net4" | grep -o '"prefixlen":27' | wc -l)" 100000
+gate_start || bail "greygated starts again"
+is "an imported list is there again" "$(list_row blocked entries)" 100001
+is "the number of its hits goes on" "$([ "$(list_row blocked kernel_hits)" -gt 0 ]; echo $?)" 0
+is "so is what was last good of a file" "$(list_row feed entries)" 2
+like "an exception too" "$(gg status --json)" '"spare"'
+like "an empty file is still said" "$(gg status)" 'feed.*empty'
+check "removing a list" gg import blocked --remove
+like "lets its addresses go" "$(rcpt 203.0.113.7)" '^451 '
+is "and the kernel's" "$(bpftool -j map dump pinned "$PIN/net4" | grep -o '"prefixlen":27' | wc -l)" 0
+gate_stop
+is "it stops" $? 0

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* import: a list from a file that came with the request. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands_show.h"
+
+#define ERRORS (40 * LIST_ERROR) /* complaints about lines that are shown */
+
+/* What the client sees of the work while it goes on. */
+static void tell(size_t done, size_t all, void *reply)
+{
+	control_row(reply, json_pack("{s:s, s:I, s:I}", "step", all ? "into the kernel" : "reading",
+				     "done", (json_int_t)done, "all", (json_int_t)all));
+	control_flush(reply);
+}
+
+static void complain(struct control_reply *r, char *errors)
+{
+	char *end;
+
+	for (; (end = strchr(errors, '\n')); errors = end + 1) {
+		*end = 0;
+		control_row(r, json_pack("{s:o}", "complaint", row_text(errors)));
+	}
+}
+
+/* The words of a request. 0, or a control_fail. */
+static int take_words(struct control_reply *r, const json_t *args, struct listing_import *what)
+{
+	const char *format = control_text(args, "format"), *verdict = control_text(args, "verdict");
+	const char *action = control_text(args, "action");
+	char known[300];
+
+	what->file = control_text(args, "file");
+	what->message = control_text(args, "message");
+	what->skip_bad = json_is_true(json_object_get(args, "skip_bad"));
+	what->has_format = format;
+	if (!what->file)
+		what->file = what->name;
+	if (format && list_format_find(format, &what->format))
+		return control_fail(r, list_formats(known, sizeof(known)),
+				    "\"%.60s\" is not a format", format);
+	what->verdict = verdict ? config_verdict(verdict) : GG_UNKNOWN;
+	if (verdict && !what->verdict)
+		return control_fail(r, "one of allow, deny, except", "\"%.60s\" is not a verdict",
+				    verdict);
+	what->action = action ? config_action(action) : GG_NO_ACTION;
+	if (action && !what->action)
+		return control_fail(r, "one of reject, stutter, tarpit, drop_new, drop_all",
+				    "\"%.60s\" is not an action", action);
+	if (what->message &&
+	    (strlen(what->message) > LIST_MESSAGE || !text_printable(what->message)))
+		return control_fail(r, "one line of at most 200 bytes",
+				    "the message is too long or has control characters");
+	return 0;
+}
+
+/* What the configuration says of a list is said there. */
+static int check_section(struct control_reply *r, const struct config *c,
+			 const struct listing_import *what)
+{
+	for (int i = 0; i < c->list_count; i++) {
+		const struct config_list *l = &c->lists[i];
+
+		if (strcmp(l->name, what->name) != 0)
+			continue;
+		if ((what->verdict && what->verdict != config_list_verdict(l)) ||
+		    (what->action && what->action != l->action) || what->message)
+			return control_fail(r,
+					    "change it there and reload, or import under another "
+					    "name",
+					    "list %s stands in the configuration, with its "
+					    "verdict, action and message",
+					    what->name);
+	}
+	return 0;
+}
+
+static int failed(struct control_reply *r, const struct listing_import *what,
+		  const struct listing_imported *got, int rc)
+{
+	const char *first = strchr(what->errors, '\n');
+
+	switch (rc) {
+	case -EBADMSG:
+		return control_fail(r,
+				    "mend the lines, or leave them out with --skip-bad; nothing "
+				    "was changed",
+				    "%.200s: %u of %u lines are bad", what->file, got->bad,
+				    got->lines);
+	case -EINVAL:
+		return control_fail(r, "nothing was changed; name its format with --format", "%.*s",
+				    first ? (int)(first - what->errors) : 200, what->errors);
+	case -ENODATA:
+		return control_fail(r, "nothing was changed; greygate import NAME --remove ends it",
+				    "%.200s: empty", what->file);
+	case -ENOSPC:
+		return control_fail(r, "nothing was changed; raise limit imports, or remove a list",
+				    "%.200s: no room for it", what->file);
+	default:
+		return control_fail(r, "nothing was changed", "%.200s: %s", what->file,
+				    strerror(-rc));
+	}
+}
+
+static int take_list(struct control_reply *r, struct daemon *d, const struct config *c,
+		     struct listing_import *what)
+{
+	const struct fastpath_progress progress = {tell, r};
+	struct listing_imported got = {0};
+	json_t *s = control_summary(r);
+	int rc;
+
+	what->progress = &progress;
+	rc = listing_import(&d->lists, c, what, &got);
+	if (rc == -EINVAL || rc == -EBADMSG || (!rc && got.bad)) {
+		char *copy = strdup(what->errors);
+
+		if (copy)
+			complain(r, copy);
+		free(copy);
+	}
+	if (rc)
+		return failed(r, what, &got, rc);
+	json_object_set_new(s, "list", json_string(what->name));
+	json_object_set_new(s, "entries", json_integer(got.entries));
+	json_object_set_new(s, "bad", json_integer(got.bad));
+	json_object_set_new(s, "added", json_integer((json_int_t)got.added));
+	json_object_set_new(s, "removed", json_integer((json_int_t)got.removed));
+	json_object_set_new(s, "unchanged", json_integer((json_int_t)got.unchanged));
+	if (got.unkept)
+		json_object_set_new(s, "warning",
+				    json_sprintf("it won't outlive a restart: state_dir: %s",
+						 strerror(-got.unkept)));
+	return 0;
+}
+
+static int remove_list(struct control_reply *r, struct daemon *d, const struct config *c,
+		       const char *name)
+{
+	int rc = listing_remove(&d->lists, c, name);
+	json_t *s = control_summary(r);
+
+	if (rc == -ENOENT)
+		return control_fail(r, "greygate status shows the lists", "no list %s was imported",
+				    name);
+	if (rc)
+		return control_fail(r, "it is still in force", "%s: %s", name, strerror(-rc));
+	json_object_set_new(s, "list", json_string(name));
+	json_object_set_new(s, "removed_list", json_true());
+	return 0;
+}
+
+int import_list(struct control_reply *r, json_t *args, void *daemon)
+{
+	struct listing_import what = {.name = control_text(args, "name")};
+	struct daemon *d = daemon;
+	const struct config *c = atomic_load(&d->config);
+	char *text = NULL;
+	int rc;
+
+	if (!what.name || !config_list_name_ok(what.name))
+		return control_fail(r, "up to 31 letters, digits, dots, dashes and underscores",
+				    "\"%.60s\" is not a name of a list",
+				    what.name ? what.name : "");
+	if (json_is_true(json_object_get(args, "remove")))
+		return remove_list(r, d, c, what.name);
+	rc = take_words(r, args, &what);
+	if (!rc)
+		rc = check_section(r, c, &what);
+	if (rc)
+		return rc;
+	if (control_file(r) < 0)
+		return control_fail(r, "use greygate import", "no file came with the request");
+	rc = listing_file(control_file(r), &text, &what.len);
+	if (rc)
+		return control_fail(r, NULL, "%.200s: cannot be read: %s", what.file,
+				    strerror(-rc));
+	what.text = text;
+	what.size = ERRORS;
+	what.errors = calloc(1, what.size);
+	rc = what.errors ? take_list(r, d, c, &what)
+			 : control_fail(r, NULL, "%.200s: out of memory", what.file);
+	free(what.errors);
+	free(text);
+	return rc;
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* greygate import: one list from a text, and what that changes. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "listing_plan.h"
+
+/* ---- what changes ---- */
+
+static int by_place(const struct list_prefix *a, const struct list_prefix *b)
+{
+	int c = addr_is4(&b->addr) - addr_is4(&a->addr);
+
+	if (!c)
+		c = memcmp(&a->addr, &b->addr, sizeof(a->addr));
+	return c ? c : a->len - b->len;
+}
+
+static void count_prefixes(const struct list_prefixes *a, const struct list_prefixes *b,
+			   struct listing_imported *ret)
+{
+	size_t i = 0, k = 0;
+
+	while (i < a->count || k < b->count) {
+		int c = i == a->count ? 1 : k == b->count ? -1 : by_place(&a->list[i], &b->list[k]);
+
+		if (!c && a->list[i].says == b->list[k].says)
+			ret->unchanged++;
+		else
+			ret->removed += c <= 0, ret->added += c >= 0;
+		i += c <= 0;
+		k += c >= 0;
+	}
+}
+
+static int by_hash(const void *a, const void *b)
+{
+	uint64_t x = ((const struct list_name *)a)->hash, y = ((const struct list_name *)b)->hash;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Sorted by the hash of their texts, which has one key in all lists. */
+static struct list_name *sorted(const struct list_names *l)
+{
+	struct list_name *copy = malloc((l->count ? l->count : 1) * sizeof(*copy));
+
+	if (copy && l->count) {
+		memcpy(copy, l->list, l->count * sizeof(*copy));
+		qsort(copy, l->count, sizeof(*copy), by_hash);
+	}
+	return copy;
+}
+
+static int count_names(const struct list_names *a, const struct list_names *b,
+		       struct listing_imported *ret)
+{
+	struct list_name *x = sorted(a), *y = sorted(b);
+	size_t i = 0, k = 0;
+	int rc = x && y ? 0 : -ENOMEM;
+
+	while (!rc && (i < a->count || k < b->count)) {
+		int c = i == a->count ? 1 : k == b->count ? -1 : by_hash(&x[i], &y[k]);
+
+		if (!c && x[i].says == y[k].says && x[i].kind == y[k].kind)
+			ret->unchanged++;
+		else
+			ret->removed += c <= 0, ret->added += c >= 0;
+		i += c <= 0;
+		k += c >= 0;
+	}
+	free(x);
+	free(y);
+	return rc;
+}
+
+/* A pattern is only known compiled: all of them are new. */
+static int compare(const struct list_set *before, const struct list_set *after,
+		   struct listing_imported *ret)
+{
+	static const struct list_set nothing;
+
+	before = before ? before : &nothing;
+	ret->added += after->patterns.count;
+	ret->removed += before->patterns.count;
+	count_prefixes(&before->prefixes, &after->prefixes, ret);
+	return count_names(&before->names, &after->names, ret);
+}
+
+/* ---- one list ---- */
+
+/* What the list is to be: of its section, else as it is told, as it was, as is usual. */
+static int settle(const struct listing_import *what, const struct config_list *section,
+		  const struct listed *one, struct stage *s)
+{
+	const struct config_list *was = one ? one->own : NULL;
+	struct kept k = {.format = what->format};
+	enum gg_verdict verdict = what->verdict;
+
+	snprintf(k.name, sizeof(k.name), "%s", what->name);
+	s->conf = section;
+	s->imported = true;
+	s->format = what->has_format ? what->format
+		    : section        ? section->format
+		    : was            ? was->format
+				     : LIST_CIDR;
+	s->stamp = kept_stamp(section ? section->file : NULL);
+	if (section)
+		return 0;
+	k.format = s->format;
+	if (!verdict && was && was->format == s->format)
+		verdict = was->verdict;
+	if (!verdict && list_usual(s->format) == LIST_LISTED && !list_has_verdicts(s->format))
+		verdict = GG_DENY;
+	k.except = verdict == CONFIG_EXCEPT;
+	k.verdict = k.except ? GG_UNKNOWN : verdict;
+	k.action = what->action ? what->action : was ? was->action : GG_REJECT;
+	if (what->message || (was && was->message))
+		snprintf(k.message, sizeof(k.message), "%s",
+			 what->message ? what->message : was->message);
+	s->own = plan_own(&k);
+	s->conf = s->own;
+	return s->own ? 0 : -ENOMEM;
+}
+
+static struct stage *planned(struct plan *p, int slot)
+{
+	for (int i = 0; i < p->count; i++)
+		if (p->stages[i].slot == slot)
+			return &p->stages[i];
+	if (p->count == LISTING_MAX)
+		return NULL;
+	p->stages[p->count] = (struct stage){.slot = slot};
+	return &p->stages[p->count++];
+}
+
+static int slot_for(const struct listing *l, const char *name)
+{
+	int free_one = -ENOSPC;
+
+	for (int i = LISTING_MAX - 1; i >= 0; i--) {
+		if (!strcmp(l->lists[i].name, name))
+			return i;
+		if (!l->lists[i].name[0])
+			free_one = i;
+	}
+	return free_one;
+}
+
+static const struct config_list *section_of(const struct config *c, const char *name)
+{
+	for (int i = 0; i < c->list_count; i++)
+		if (!strcmp(c->lists[i].name, name))
+			return &c->lists[i];
+	return NULL;
+}
+
+static void tell(const struct listing_import *what, size_t done, size_t all)
+{
+	if (what->progress && what->progress->tell)
+		what->progress->tell(done, all, what->progress->arg);
+}
+
+static int take_text(struct listing *l, const struct listing_import *what, struct stage *s,
+		     struct listing_imported *ret)
+{
+	int rc;
+
+	tell(what, 0, 0);
+	rc = listing_read(what->file, what->text, what->len, s->format, l->key, what->errors,
+			  what->size, &s->got);
+	ret->entries = s->got.entries;
+	ret->bad = s->got.bad;
+	ret->lines = s->got.lines;
+	if (!rc && s->got.bad && !what->skip_bad)
+		rc = -EBADMSG;
+	if (!rc && !s->got.entries)
+		rc = -ENODATA;
+	s->text = rc ? NULL : malloc(what->len + 1);
+	if (!rc && !s->text)
+		rc = -ENOMEM;
+	if (rc)
+		return rc;
+	memcpy(s->text, what->text, what->len);
+	s->len = what->len;
+	return compare(l->lists[s->slot].set, s->got.set, ret);
+}
+
+/* Under l->loading; p is the plan without it. */
+static int import(struct listing *l, const struct listing_import *what, struct plan *p,
+		  struct listing_imported *ret)
+{
+	const struct config_list *section = section_of(p->config, what->name);
+	int slot = slot_for(l, what->name), rc;
+	struct kept k;
+	struct stage *s;
+
+	s = slot < 0 ? NULL : planned(p, slot);
+	if (!s)
+		return -ENOSPC;
+	rc = settle(what, section, &l->lists[slot], s);
+	if (!rc)
+		rc = take_text(l, what, s, ret);
+	if (rc)
+		return rc;
+	if (!l->lists[slot].name[0]) {
+		if (l->fastpath)
+			fastpath_list_reset(l->fastpath, (uint8_t)(slot + 1));
+		pthread_mutex_lock(&l->lock);
+		snprintf(l->lists[slot].name, sizeof(l->lists[slot].name), "%s", what->name);
+		pthread_mutex_unlock(&l->lock);
+	}
+	rc = plan_commit(l, p, false, what->progress);
+	if (rc) {
+		pthread_mutex_lock(&l->lock);
+		if (!l->lists[slot].set && !section)
+			l->lists[slot].name[0] = 0;
+		pthread_mutex_unlock(&l->lock);
+		return rc;
+	}
+	if (l->kept < 0)
+		ret->unkept = -ENOENT;
+	if (l->kept >= 0) {
+		k = plan_kept(l, s);
+		ret->unkept = kept_write(l->kept, &k);
+	}
+	free(s->text);
+	s->text = NULL;
+	return 0;
+}
+
+int listing_import(struct listing *l, const struct config *c, const struct listing_import *what,
+		   struct listing_imported *ret)
+{
+	static struct plan p; /* under l->loading */
+	struct listing_imported got = {0};
+	int rc;
+
+	pthread_mutex_lock(&l->loading);
+	rc = plan_current(l, c, &p);
+	if (!rc)
+		rc = import(l, what, &p, &got);
+	if (!rc)
+		plan_finish(l, &p);
+	else
+		plan_free(&p);
+	pthread_mutex_unlock(&l->loading);
+	if (!rc || rc == -EBADMSG)
+		*ret = got;
+	return rc;
+}
+
+int listing_remove(struct listing *l, const struct config *c, const char *name)
+{
+	static struct plan p; /* under l->loading */
+	bool section = section_of(c, name);
+	int slot, rc = -ENOENT;
+
+	pthread_mutex_lock(&l->loading);
+	plan_current(l, c, &p);
+	slot = slot_for(l, name);
+	if (slot >= 0 && l->lists[slot].name[0] && l->lists[slot].imported) {
+		for (int i = 0; i < p.count && !section; i++)
+			if (p.stages[i].slot == slot)
+				memmove(&p.stages[i], &p.stages[i + 1],
+					(size_t)(--p.count - i) * sizeof(p.stages[0]));
+		/* Of another time than any file: it is read again. */
+		l->lists[slot].stamp = (struct kept_stamp){.ns = -1};
+		l->lists[slot].imported = false;
+		rc = section ? 0 : plan_commit(l, &p, false, NULL);
+		if (!rc && !section)
+			plan_finish(l, &p);
+	}
+	plan_free(&p);
+	pthread_mutex_unlock(&l->loading);
+	if (!rc && section)
+		listing_load(l, c);
+	return rc;
+}

@@ -1,0 +1,562 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What is to be in force next is planned and staged while what is in force goes on; then it goes
+ * into the kernel, and only when the kernel has it to the workers. Whatever fails before leaves
+ * everything as it was.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "listing.h"
+#include "listing_plan.h"
+
+static uint32_t wall(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint32_t)t.tv_sec;
+}
+
+/* ---- what is said of it ---- */
+
+static void begin(struct log_line *line, const char *name, const char *reason)
+{
+	log_begin(line, LOG_LIST);
+	log_str(line, "list", name);
+	log_str(line, "reason", reason);
+}
+
+static void say_lines(const char *name, char *errors)
+{
+	struct log_line line;
+	char *end;
+
+	for (int i = 0; i < LISTING_COMPLAINTS && (end = strchr(errors, '\n')); i++) {
+		*end = 0;
+		begin(&line, name, "line");
+		log_str(&line, "message", errors);
+		log_end(&line);
+		errors = end + 1;
+	}
+}
+
+static void say_read(const struct listed *one, const char *reason)
+{
+	struct log_line line;
+
+	begin(&line, one->name, reason);
+	log_str(&line, "file", one->file);
+	log_int(&line, "entries", one->entries);
+	log_int(&line, "bad", one->bad);
+	log_end(&line);
+}
+
+static void say_failed(const char *name, const char *file, const char *why, bool kept)
+{
+	struct log_line line;
+
+	begin(&line, name, kept ? "kept" : "missing");
+	log_str(&line, "file", file);
+	log_str(&line, "message", why);
+	log_end(&line);
+}
+
+/* ---- slots ---- */
+
+static int find(const struct listing *l, const char *name)
+{
+	for (int i = 0; i < LISTING_MAX; i++)
+		if (!strcmp(l->lists[i].name, name))
+			return i;
+	return -1;
+}
+
+static const struct config_list *named(const struct config *c, const char *name)
+{
+	for (int i = 0; i < c->list_count; i++)
+		if (!strcmp(c->lists[i].name, name))
+			return &c->lists[i];
+	return NULL;
+}
+
+static void own_free(struct config_list *own)
+{
+	if (own)
+		free(own->message);
+	free(own);
+}
+
+static void forget(struct listed *one)
+{
+	list_set_free(&one->set);
+	free(one->file);
+	own_free(one->own);
+	memset(one, 0, sizeof(*one));
+}
+
+/* The list's place, a free one if it is new; -ENOSPC. Under l->lock. */
+static int place(struct listing *l, const char *name)
+{
+	int slot = find(l, name);
+
+	if (slot >= 0)
+		return slot;
+	slot = find(l, "");
+	if (slot < 0)
+		return -ENOSPC;
+	snprintf(l->lists[slot].name, sizeof(l->lists[slot].name), "%s", name);
+	return slot;
+}
+
+/* ---- plan ---- */
+
+int plan_current(struct listing *l, const struct config *c, struct plan *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->config = c;
+	pthread_mutex_lock(&l->lock);
+	for (int i = 0; i < c->list_count; i++) {
+		int slot = place(l, c->lists[i].name);
+
+		if (slot >= 0)
+			ret->stages[ret->count++] =
+				(struct stage){.slot = slot, .conf = &c->lists[i]};
+	}
+	for (int i = 0; i < LISTING_MAX; i++)
+		if (l->lists[i].own && !named(c, l->lists[i].name))
+			ret->stages[ret->count++] =
+				(struct stage){.slot = i, .conf = l->lists[i].own};
+	pthread_mutex_unlock(&l->lock);
+	return 0;
+}
+
+void plan_free(struct plan *p)
+{
+	for (int i = 0; i < p->count; i++) {
+		list_set_free(&p->stages[i].got.set);
+		own_free(p->stages[i].own);
+		free(p->stages[i].text);
+	}
+	p->count = 0;
+}
+
+static const struct list_set *set_of(const struct listing *l, const struct stage *s)
+{
+	return s->got.set ? s->got.set : l->lists[s->slot].set;
+}
+
+/* The addresses of all of them as one. */
+static int join(const struct listing *l, const struct plan *p, struct imports **ret)
+{
+	struct import_item *items;
+	uint8_t rank[GG_LISTS] = {0};
+	size_t n = 0, at = 0;
+	int rc;
+
+	for (int i = 0; i < p->count; i++)
+		n += set_of(l, &p->stages[i]) ? set_of(l, &p->stages[i])->prefixes.count : 0;
+	items = malloc((n ? n : 1) * sizeof(*items));
+	if (!items)
+		return -ENOMEM;
+	for (int i = 0; i < p->count; i++) {
+		const struct stage *s = &p->stages[i];
+		const struct list_set *set = set_of(l, s);
+		uint8_t number = (uint8_t)(s->slot + 1);
+
+		rank[number] = (uint8_t)i;
+		for (size_t k = 0; set && k < set->prefixes.count; k++) {
+			const struct list_prefix *from = &set->prefixes.list[k];
+			enum gg_verdict verdict = listing_verdict(s->conf, from->says);
+
+			_Static_assert((int)CONFIG_EXCEPT == (int)IMPORT_EXCEPT, "the same");
+			items[at++] = (struct import_item){.addr = from->addr,
+							   .len = from->len,
+							   .list = number,
+							   .says = (uint8_t)verdict};
+		}
+	}
+	rc = imports_make(items, n, rank, ret);
+	free(items);
+	for (int i = 0; i < p->count && !rc; i++)
+		(*ret)->action[p->stages[i].slot + 1] = (uint8_t)p->stages[i].conf->action;
+	return rc;
+}
+
+/* Under l->lock. */
+static void install(struct listing *l, struct stage *s)
+{
+	struct listed *one = &l->lists[s->slot];
+	char *file = s->conf->file ? strdup(s->conf->file) : NULL;
+
+	if (file || !s->conf->file) {
+		free(one->file);
+		one->file = file;
+	}
+	one->verdict = config_list_verdict(s->conf);
+	if (!s->got.set)
+		return;
+	list_set_free(&one->set);
+	one->set = s->got.set;
+	one->entries = s->got.entries;
+	one->bad = s->got.bad;
+	one->format = s->format;
+	one->read = s->read ? s->read : wall();
+	one->stamp = s->stamp;
+	one->imported = s->imported;
+	if (!s->failed) {
+		one->failed = 0;
+		one->why[0] = 0;
+	}
+	s->got.set = NULL;
+}
+
+/* Whether addresses mean the same by both, and the kernel is told of the same ones. */
+static bool is_same(const struct listing_table *a, const struct listing_table *b)
+{
+	if (!a || a->count != b->count || a->balancer_count != b->balancer_count ||
+	    (a->balancer_count && memcmp(a->balancers, b->balancers,
+					 (size_t)a->balancer_count * sizeof(*a->balancers)) != 0))
+		return false;
+	for (int i = 0; i < a->count; i++) {
+		const struct in_force *x = &a->lists[i], *y = &b->lists[i];
+
+		if (x->set != y->set || x->number != y->number || x->action != y->action ||
+		    x->verdict != y->verdict)
+			return false;
+	}
+	return true;
+}
+
+/* The addresses into the kernel, then into the daemon's own view. */
+static int put_addresses(struct listing *l, const struct plan *p,
+			 const struct fastpath_progress *progress)
+{
+	struct imports *in = NULL, *old;
+	int rc = join(l, p, &in);
+
+	if (!rc && l->fastpath)
+		rc = fastpath_import(l->fastpath, in, p->config->balancers,
+				     p->config->balancer_count, progress);
+	if (rc) {
+		imports_free(&in);
+		return rc;
+	}
+	old = verdicts_import(l->verdicts, in);
+	imports_free(&old);
+	return 0;
+}
+
+int plan_commit(struct listing *l, struct plan *p, bool again,
+		const struct fastpath_progress *progress)
+{
+	struct listing_table *table = calloc(1, sizeof(*table));
+	int rc;
+
+	if (!table)
+		return -ENOMEM;
+	table->balancers = p->config->balancers;
+	table->balancer_count = p->config->balancer_count;
+	for (int i = 0; i < p->count; i++) {
+		const struct stage *s = &p->stages[i];
+		const struct list_set *set = set_of(l, s);
+
+		if (set)
+			table->lists[table->count++] =
+				(struct in_force){.conf = s->conf,
+						  .set = set,
+						  .number = s->slot + 1,
+						  .verdict = config_list_verdict(s->conf),
+						  .action = s->conf->action};
+	}
+	if (again || !is_same(atomic_load(&l->table.value), table)) {
+		rc = put_addresses(l, p, progress);
+		if (rc) {
+			free(table);
+			return rc;
+		}
+	}
+	/* From here on nobody asks the sets that are replaced. */
+	free(swap_replace(&l->table, table));
+	pthread_mutex_lock(&l->lock);
+	for (int i = 0; i < p->count; i++) {
+		struct stage *s = &p->stages[i];
+
+		install(l, s);
+		if (s->own) {
+			own_free(l->lists[s->slot].own);
+			l->lists[s->slot].own = s->own;
+			s->own = NULL;
+		}
+	}
+	l->why[0] = 0;
+	pthread_mutex_unlock(&l->lock);
+	return 0;
+}
+
+/* ---- texts that are kept ---- */
+
+struct kept plan_kept(const struct listing *l, const struct stage *s)
+{
+	const struct listed *one = &l->lists[s->slot];
+	struct kept k = {.number = (uint8_t)(s->slot + 1),
+			 .imported = one->imported,
+			 .format = one->format,
+			 .verdict =
+				 s->conf->verdict == CONFIG_EXCEPT ? GG_UNKNOWN : s->conf->verdict,
+			 .except = s->conf->verdict == CONFIG_EXCEPT,
+			 .action = s->conf->action,
+			 .entries = one->entries,
+			 .read = one->read,
+			 .stamp = one->stamp,
+			 .text = s->text,
+			 .len = s->len};
+
+	snprintf(k.name, sizeof(k.name), "%s", one->name);
+	snprintf(k.message, sizeof(k.message), "%s", s->conf->message ? s->conf->message : "");
+	return k;
+}
+
+/* What was read goes to the disk; a disk that is full costs a restart the last good text. */
+static void keep(struct listing *l, struct stage *s)
+{
+	struct kept k;
+	int rc;
+
+	if (!s->text || l->kept < 0)
+		return;
+	k = plan_kept(l, s);
+	rc = kept_write(l->kept, &k);
+	if (rc)
+		log_message(LOG_ERROR, "list %s: cannot be kept in state_dir: %s", k.name,
+			    strerror(-rc));
+}
+
+/* The text of a list as it was last good. 0 or -errno. */
+static int take_kept(struct listing *l, struct stage *s, const struct kept *k)
+{
+	struct listed *one = &l->lists[s->slot];
+	char errors[2 * LIST_ERROR];
+	struct kept whole;
+	int rc = kept_read(l->kept, k->name, true, &whole);
+
+	if (rc)
+		return rc;
+	rc = listing_read(one->name, whole.text, whole.len, k->format, l->key, errors,
+			  sizeof(errors), &s->got);
+	free(whole.text);
+	s->format = k->format;
+	s->read = k->read;
+	s->stamp = k->stamp;
+	s->imported = k->imported;
+	return rc;
+}
+
+/* ---- files ---- */
+
+/* Reads the file of a section into s; had: entries before. 0, or -errno and s->got.why. */
+static int take_file(struct listing *l, struct stage *s, uint32_t had)
+{
+	const char *file = s->conf->file, *cut;
+	char errors[(LISTING_COMPLAINTS + 2) * LIST_ERROR];
+	int fd, rc;
+
+	s->format = s->conf->format;
+	s->stamp = kept_stamp(file);
+	s->imported = false;
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	rc = fd < 0 ? -errno : listing_file(fd, &s->text, &s->len);
+	if (fd >= 0)
+		close(fd);
+	if (rc) {
+		snprintf(s->got.why, sizeof(s->got.why), "%.400s: cannot be read: %s", file,
+			 strerror(-rc));
+		return rc;
+	}
+	rc = listing_read(file, s->text, s->len, s->format, l->key, errors, sizeof(errors),
+			  &s->got);
+	if (rc)
+		return rc;
+	cut = listing_cut(s->text, s->len, s->got.entries, had);
+	if (cut) {
+		snprintf(s->got.why, sizeof(s->got.why),
+			 "%.300s: %s, %u entries; greygate import %s FILE puts it in force", file,
+			 cut, s->got.entries, l->lists[s->slot].name);
+		list_set_free(&s->got.set);
+		return -ENODATA;
+	}
+	say_lines(l->lists[s->slot].name, errors);
+	return 0;
+}
+
+/* A list of the configuration: as it is, as it was imported, from its file, or as it was last. */
+static void stage(struct listing *l, struct stage *s)
+{
+	struct listed *one = &l->lists[s->slot];
+	struct kept_stamp stamp = kept_stamp(s->conf->file);
+	bool has_kept;
+	struct kept k;
+
+	if (one->set && !one->failed && kept_same(&stamp, &one->stamp) &&
+	    (one->imported || one->format == s->conf->format))
+		return;
+	has_kept = !one->set && l->kept >= 0 && !kept_read(l->kept, one->name, false, &k);
+	if (has_kept && k.imported && kept_same(&stamp, &k.stamp) && !take_kept(l, s, &k))
+		return;
+	if (!take_file(l, s, one->set ? one->entries : has_kept ? k.entries : 0))
+		return;
+	pthread_mutex_lock(&l->lock);
+	one->failed = wall();
+	snprintf(one->why, sizeof(one->why), "%s", s->got.why);
+	pthread_mutex_unlock(&l->lock);
+	s->failed = true;
+	free(s->text);
+	s->text = NULL;
+	/* A section that now names another file or format wants another text, not an old one. */
+	if (has_kept && k.format == s->conf->format)
+		take_kept(l, s, &k);
+	say_failed(one->name, s->conf->file, one->why, one->set || s->got.set);
+}
+
+/* ---- starts and reloads ---- */
+
+struct config_list *plan_own(const struct kept *k)
+{
+	struct config_list *own = calloc(1, sizeof(*own) + sizeof(k->name));
+
+	if (!own)
+		return NULL;
+	own->name = (char *)(own + 1);
+	memcpy(own->name, k->name, sizeof(k->name));
+	own->format = k->format;
+	own->verdict = k->except ? CONFIG_EXCEPT : k->verdict;
+	own->action = k->action;
+	own->message = k->message[0] ? strdup(k->message) : NULL;
+	return own;
+}
+
+/* At a start: each list gets the number it had. */
+static bool restore(const char *name, void *listing)
+{
+	struct listing *l = listing;
+	struct listed *one;
+	struct kept k;
+
+	if (kept_read(l->kept, name, false, &k) || k.number > LISTING_MAX ||
+	    !config_list_name_ok(name))
+		return false;
+	one = &l->lists[k.number - 1];
+	if (one->name[0])
+		return false;
+	memcpy(one->name, k.name, sizeof(one->name));
+	one->imported = k.imported;
+	one->own = k.imported ? plan_own(&k) : NULL;
+	return false;
+}
+
+static void stage_imported(struct listing *l, struct stage *s)
+{
+	struct listed *one = &l->lists[s->slot];
+	struct kept k;
+	int rc;
+
+	if (one->set)
+		return;
+	rc = l->kept < 0 ? -ENOENT : kept_read(l->kept, one->name, false, &k);
+	if (!rc)
+		rc = take_kept(l, s, &k);
+	if (!rc)
+		return;
+	pthread_mutex_lock(&l->lock);
+	one->failed = wall();
+	snprintf(one->why, sizeof(one->why), "what was imported cannot be read again: %s",
+		 strerror(-rc));
+	pthread_mutex_unlock(&l->lock);
+	say_failed(one->name, "", one->why, false);
+}
+
+/* Lists that nothing names any more. After a commit: nobody asks them. */
+static void remove_others(struct listing *l, const struct plan *p)
+{
+	struct log_line line;
+
+	for (int i = 0; i < LISTING_MAX; i++) {
+		bool planned = false;
+
+		for (int k = 0; k < p->count; k++)
+			planned = planned || p->stages[k].slot == i;
+		if (planned || !l->lists[i].name[0])
+			continue;
+		begin(&line, l->lists[i].name, "removed");
+		log_end(&line);
+		if (l->kept >= 0)
+			kept_remove(l->kept, l->lists[i].name);
+		if (l->fastpath)
+			fastpath_list_reset(l->fastpath, (uint8_t)(i + 1));
+		pthread_mutex_lock(&l->lock);
+		forget(&l->lists[i]);
+		pthread_mutex_unlock(&l->lock);
+	}
+}
+
+void plan_finish(struct listing *l, struct plan *p)
+{
+	for (int i = 0; i < p->count; i++)
+		keep(l, &p->stages[i]);
+	remove_others(l, p);
+	plan_free(p);
+}
+
+void listing_load(struct listing *l, const struct config *c)
+{
+	static struct plan p; /* under l->loading */
+	bool fresh[LISTING_MAX] = {false};
+	int rc;
+
+	pthread_mutex_lock(&l->loading);
+	if (l->kept >= 0 && !l->restored)
+		kept_each(l->kept, restore, l);
+	l->restored = true;
+	plan_current(l, c, &p);
+	for (int i = 0; i < p.count; i++) {
+		if (p.stages[i].conf->file)
+			stage(l, &p.stages[i]);
+		else
+			stage_imported(l, &p.stages[i]);
+		fresh[i] = p.stages[i].got.set;
+	}
+	rc = plan_commit(l, &p, false, NULL);
+	if (rc) {
+		pthread_mutex_lock(&l->lock);
+		snprintf(l->why, sizeof(l->why), "lists: %s%s; they stay as they were",
+			 strerror(-rc), rc == -ENOSPC ? ": raise limit imports" : "");
+		pthread_mutex_unlock(&l->lock);
+		log_message(LOG_ERROR, "%s", l->why);
+		plan_free(&p);
+	}
+	for (int i = 0; i < p.count; i++)
+		if (fresh[i])
+			say_read(&l->lists[p.stages[i].slot], "read");
+	if (!rc)
+		plan_finish(l, &p);
+	pthread_mutex_unlock(&l->loading);
+}
+
+int listing_again(struct listing *l, const struct config *c)
+{
+	static struct plan p; /* under l->loading */
+	int rc;
+
+	pthread_mutex_lock(&l->loading);
+	plan_current(l, c, &p);
+	rc = plan_commit(l, &p, true, NULL);
+	plan_free(&p);
+	pthread_mutex_unlock(&l->loading);
+	return rc;
+}

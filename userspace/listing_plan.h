@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Lists on their way into force; for listing_load.c and listing_import.c. Under listing.loading. */
+#ifndef GREYGATE_LISTING_PLAN_H
+#define GREYGATE_LISTING_PLAN_H
+
+#include "listing.h"
+
+struct stage {
+	int slot; /* in listing.lists */
+	const struct config_list *conf;
+	struct config_list *own; /* conf of an imported list that is new */
+	struct reading_of got;   /* set NULL: it stays as it is */
+	enum list_format format;
+	struct kept_stamp stamp;
+	uint32_t read; /* s; 0: now */
+	bool imported;
+	bool failed; /* got is what was kept of it */
+	char *text;  /* to be kept; NULL: is kept already */
+	size_t len;
+};
+
+struct plan {
+	const struct config *config;
+	struct stage stages[LISTING_MAX];
+	int count;
+};
+
+/* All lists in their order, each as it is. */
+int plan_current(struct listing *l, const struct config *c, struct plan *ret);
+/* Puts it in force. again: addresses too if they are the same. 0, or -errno and everything is as it
+ * was. */
+int plan_commit(struct listing *l, struct plan *p, bool again,
+		const struct fastpath_progress *progress);
+/* After a commit: keeps the texts, forgets what isn't planned, frees. */
+void plan_finish(struct listing *l, struct plan *p);
+void plan_free(struct plan *p);
+/* What is kept of a stage that is in force. */
+struct kept plan_kept(const struct listing *l, const struct stage *s);
+/* Settings for a list that no section names; NULL: no memory. */
+struct config_list *plan_own(const struct kept *k);
+
+#endif
