@@ -126,7 +126,7 @@ static void take_back(struct daemon *d)
 	fastpath_again(d->fastpath);
 	rc = fastpath_sync(d->fastpath, d->verdicts, daemon_now());
 	if (rc >= 0)
-		rc = fastpath_import(d->fastpath, NULL, NULL, 0, NULL);
+		rc = listing_again(&d->lists, atomic_load(&d->config));
 	if (rc < 0)
 		log_message(LOG_ERROR, "kernel maps: %s; restart greygated", strerror(-rc));
 }
