@@ -80,7 +80,8 @@ typedef bool (*cli_row_fn)(const json_t *row, void *arg);
  * Returns enum cli_exit; a failure was complained about. */
 int cli_ask(const struct cli *cli, const char *command, json_t *args, cli_row_fn see, void *arg,
 	    json_t **ret_summary);
-/* The same, with a file that the daemon is to read: its descriptor, -1: none. Stays the caller's. */
+/* The same, with a file that the daemon is to read: its descriptor, -1: none. Stays the caller's.
+ */
 int cli_send(const struct cli *cli, const char *command, json_t *args, int file, cli_row_fn see,
 	     void *arg, json_t **ret_summary);
 /* A cli_row_fn: prints the row as one JSON line. */

@@ -45,7 +45,7 @@ enum gg_origin {
 	GG_BY_IMPORT = 4,
 	GG_BY_LIMIT = 5,
 	GG_BY_CORRESPONDENT = 6, /* our users write to it */
-	GG_BY_EXCEPTION = 7, /* as GG_BY_IMPORT, in the place of something that is excepted */
+	GG_BY_EXCEPTION = 7,     /* as GG_BY_IMPORT, in the place of something that is excepted */
 };
 
 enum gg_mode {

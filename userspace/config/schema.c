@@ -48,8 +48,10 @@ static const struct word backend_tls[] = {
 static const struct word proxy[] = {{"v2", 1, NULL}, {"no", 0, NULL}, {NULL, 0, NULL}};
 static const struct word yes_no[] = {{"yes", 1, NULL}, {"no", 0, NULL}, {NULL, 0, NULL}};
 static const struct word xclient[] = {{"auto", 1, NULL}, {"no", 0, NULL}, {NULL, 0, NULL}};
-static const struct word verdicts[] = {
-	{"allow", GG_ALLOW, NULL}, {"deny", GG_DENY, NULL}, {"except", CONFIG_EXCEPT, NULL}, {NULL, 0, NULL}};
+static const struct word verdicts[] = {{"allow", GG_ALLOW, NULL},
+				       {"deny", GG_DENY, NULL},
+				       {"except", CONFIG_EXCEPT, NULL},
+				       {NULL, 0, NULL}};
 static const struct word formats[] = {
 	{"cidr", LIST_CIDR, NULL},
 	{"plain", LIST_CIDR, NULL},
