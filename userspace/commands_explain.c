@@ -133,7 +133,8 @@ static const char *explain_lists(struct explain *e, int known)
 	if (!last)
 		return NULL;
 	snprintf(where, sizeof(where), "line %u out of the file of list %s", a.line, a.list);
-	mend(e, "take", where, " and reload");
+	mend(e, "take", where,
+	     l->lists[a.number - 1].imported ? " and import it again" : " and reload");
 	return a.verdict == GG_ALLOW ? "allow" : "deny";
 }
 
@@ -165,7 +166,9 @@ static int explain_verdict(struct explain *e)
 
 	addr_text(&e->addr, addr);
 	json_object_set_new(control_summary(e->r), "address", json_string(addr));
-	if (verdicts_find(e->d->verdicts, &e->addr, daemon_now(), &v, &p)) {
+	/* What a list says of it is told with its line. */
+	if (verdicts_find(e->d->verdicts, &e->addr, daemon_now(), &v, &p) &&
+	    v.origin != GG_BY_IMPORT) {
 		rc = reasons_load(e->d, e->r, &reasons);
 		if (rc)
 			return rc;
