@@ -245,6 +245,15 @@ def expire(raw, table):
                f"p99 {during['result']['p99_us']} us, without {without['result']['p99_us']}")
 
 
+def lists(raw, table):
+    for o in (o for o in raw if o["row"] == "lists"):
+        table.add(f"s to load {o['entries'] / 1e6:.1f} M prefixes", o["load"], None, None, "< 3",
+                  o["load"] < 3, digits=2)
+        table.add("  packets judged by a part of a list", o["strangers"], None, None, "0",
+                  o["strangers"] == 0)
+        table.note(f"{o['swaps']} exchanges under {o['packets'] / o['seconds'] / 1e6:.2f} Mpps")
+
+
 def xdp(found, table):
     for o in found:
         ours = o.get("greygate")
@@ -271,6 +280,7 @@ def main():
     for row in (host, gateway, tarpit, synflood):
         row(raw, table)
     xdp(xdp_raw, table)
+    lists(raw, table)
     if not table.rows:
         print("bench: no row was measured", file=sys.stderr)
         return 1

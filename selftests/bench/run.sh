@@ -5,7 +5,7 @@
 # everything asked for was measured, whether or not it met its target; 1 when a row could not run.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-rows="greylist stutter relay tls xdp decide expire host gateway tarpit synflood"
+rows="greylist stutter relay tls xdp decide expire host gateway tarpit synflood lists"
 BUILD=$(realpath "${BUILD:-build}")
 failed=0
 export BUILD work raw
@@ -48,6 +48,8 @@ needs() { # row: prints the programs that are not there
 	relay) set -- "$BUILD/greygated" haproxy smtp-source smtp-sink ;;
 	tls) set -- "$BUILD/greygated" "$BUILD/greygate" "$BUILD/selftests/bench/shake" openssl ;;
 	xdp) set -- "$BUILD/selftests/bench/xdp" nft xdp-filter ;;
+	lists) set -- "$BUILD/greygated" "$BUILD/greygate" "$BUILD/selftests/bench/frames" \
+		"$BUILD/selftests/bench/responder" ;;
 	host | gateway | tarpit | synflood) set -- "$BUILD/greygated" "$BUILD/greygate" \
 		"$BUILD/selftests/bench/frames" "$BUILD/selftests/bench/loadgen" ethtool bpftool nsenter ;;
 	expire) set -- "$BUILD/greygated" "$BUILD/greygate" "$BUILD/selftests/bench/loadgen" \
