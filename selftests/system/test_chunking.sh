@@ -73,7 +73,7 @@ before=$(stored) rss=$(gate_rss)
 out=$(chunked ':bigchunks 50 1000000' QUIT)
 is "50 MB in chunks of a megabyte: delivered" "$(codes <<<"$out")" "220 250x56 221"
 is "once" "$(($(stored) - before))" 1
-between "with the memory flat (kB more)" "$(($(gate_rss) - rss))" -100000 8000
+between "with the memory flat (kB more)" "$(($(gate_rss) - rss))" -100000 16000
 all=$(crlf "$FROM" "$TO")
 out=$(talk $SRC $GATE4 "$HELLO" ":send ${all}BDAT 4\\r\\nhi\\r\\nBDAT 3\\r\\na\\r\\nBDAT 0 LAST\\r\\n${all}BDAT 4 LAST\\r\\nyo\\r\\nQUIT\\r\\n" \
 	':reply 9' :eof)
