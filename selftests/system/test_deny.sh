@@ -91,9 +91,9 @@ gg deny 203.0.113.8 --action no_such >/dev/null 2>&1
 between "an unknown action is an error" $? 1 2
 
 # ---- for a while ----
-gg deny 203.0.113.9 --for 2s --action drop_new >/dev/null
-check "--for 2s: dropped" dropped 203.0.113.9
-check "--for 2s: over by itself" wait_for 6 served 203.0.113.9
+gg deny 203.0.113.9 --for 5s --action drop_new >/dev/null
+check "--for 5s: dropped" dropped 203.0.113.9
+check "--for 5s: over by itself" wait_for 12 served 203.0.113.9
 
 # ---- traps ----
 hit() { # source trap
