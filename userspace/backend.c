@@ -165,6 +165,16 @@ bool backend_plain(struct worker *w, struct delivery *d)
 	return connect_to(w, d);
 }
 
+bool backend_anew(struct worker *w, struct delivery *d)
+{
+	leave(w, d);
+	d->backend = 0;
+	d->passed_over = d->last_resort = d->in_the_clear = d->mail_done = false;
+	d->config = w->config;
+	d->uses = 0;
+	return backend_connect(w, d);
+}
+
 /* ---- bytes ---- */
 
 void backend_send(struct worker *w, struct delivery *d, const char *bytes, size_t len)

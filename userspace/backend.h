@@ -45,6 +45,9 @@ int backend_secure(struct worker *w, struct delivery *d);
 int backend_shake(struct worker *w, struct delivery *d, size_t len);
 /* The handshake failed and may be done without: the same mail server again, in the clear. */
 bool backend_plain(struct worker *w, struct delivery *d);
+/* The connection at hand is of no use (nothing of it is in flight): a fresh one. False: there is
+ * none. */
+bool backend_anew(struct worker *w, struct delivery *d);
 void backend_release(struct worker *w, struct delivery *d);
 
 #endif

@@ -60,6 +60,7 @@
 	X(verify_unasked, "recipients not asked about: too many waited")                           \
 	X(verify_unclear, "questions about recipients without an answer that says something")      \
 	X(verify_refused, "recipients refused with the mail server's own words of before")         \
+	X(backend_reused, "deliveries over a connection to the mail server that was kept")         \
 	X(backend_plain,                                                                           \
 	  "deliveries in the clear after a failed TLS handshake with the mail server")             \
 	X(backend_distrusted, "TLS handshakes in which the mail server's certificate was refused") \

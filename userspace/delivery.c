@@ -18,7 +18,7 @@ static struct delivery *at(struct worker *w, uint32_t number)
 	return pool_at(&w->deliveries, number);
 }
 
-static uint32_t number_of(struct worker *w, const struct delivery *d)
+uint32_t delivery_number(struct worker *w, const struct delivery *d)
 {
 	return (uint32_t)((size_t)((const uint8_t *)d - w->deliveries.base) / w->deliveries.size);
 }
@@ -35,7 +35,7 @@ struct ring *delivery_ring(struct worker *w)
 
 struct ring_event delivery_token(struct worker *w, const struct delivery *d, enum op op)
 {
-	return (struct ring_event){number_of(w, d), d->generation, (uint8_t)op};
+	return (struct ring_event){delivery_number(w, d), d->generation, (uint8_t)op};
 }
 
 void delivery_log(struct worker *w, const struct delivery *d, const struct session *s,
@@ -71,7 +71,7 @@ static void release(struct worker *w, struct delivery *d)
 	d->closing = false;
 	counter_add(&w->counters, COUNT_backend_open, -1);
 	shared_give(&w->daemon->backends);
-	pool_give(&w->deliveries, number_of(w, d));
+	pool_give(&w->deliveries, delivery_number(w, d));
 }
 
 /* Goes on closing once nothing of it is in flight. */
@@ -90,6 +90,7 @@ void delivery_call_off(struct worker *w, struct delivery *d)
 {
 	struct ring_event nobody = delivery_token(w, d, OP_CANCEL);
 
+	warm_forget(w, d);
 	d->closing = true;
 	if (d->connecting)
 		ring_cancel(delivery_ring(w), delivery_token(w, d, OP_BACK_CONNECT), nobody);
@@ -114,19 +115,45 @@ void delivery_send(struct worker *w, struct delivery *d)
 	backend_send(w, d, d->out.buf, d->out.len);
 }
 
+static void watch(struct worker *w, struct delivery *d)
+{
+	if (!d->timed)
+		d->timed = wheel_add(w->timeouts, delivery_number(w, d) | DELIVERY_TIMER, 0,
+				     w->now + w->config->upstream.timeout);
+}
+
+void delivery_part(struct worker *w, struct delivery *d)
+{
+	if (!d->closing && d->up.state == UP_IDLE && !d->sending) {
+		upstream_quit(&d->up, &d->out);
+		delivery_send(w, d);
+	}
+	if (d->closing)
+		return;
+	watch(w, d);
+	delivery_call_off(w, d);
+}
+
 void delivery_drop(struct worker *w, struct session *s)
 {
 	struct delivery *d = delivery_of(w, s);
 
 	if (!d)
 		return;
-	if (!d->closing && d->up.state == UP_IDLE && !d->sending) {
-		upstream_quit(&d->up, &d->out);
-		delivery_send(w, d);
-	}
-	if (!d->closing)
-		delivery_call_off(w, d);
+	if (!warm_keep(w, d))
+		delivery_part(w, d);
 	delivery_detach(w, s, d);
+}
+
+bool delivery_again(struct worker *w, struct delivery *d)
+{
+	bool may = d->reused && d->asked == ASKED_MAIL && !d->closing && !d->sending &&
+		   d->session != POOL_NONE;
+
+	d->reused = false;
+	if (may && !backend_anew(w, d))
+		delivery_fail(w, d, "connect");
+	return may;
 }
 
 void delivery_fail(struct worker *w, struct delivery *d, const char *why)
@@ -221,9 +248,8 @@ struct upstream_client delivery_client(struct worker *w, const struct delivery *
 	return client;
 }
 
-struct delivery *delivery_begin(struct worker *w, uint32_t n)
+static struct delivery *fresh(struct worker *w)
 {
-	struct session *s = worker_session(w, n);
 	struct delivery *d;
 	uint16_t generation;
 	uint32_t number;
@@ -243,17 +269,32 @@ struct delivery *delivery_begin(struct worker *w, uint32_t n)
 	memset(d, 0, offsetof(struct delivery, address));
 	d->timed = timed;
 	d->generation = generation;
-	d->session = n;
+	d->session = POOL_NONE;
 	d->fd = -1;
-	d->in_len = d->text_len = d->text_sent = d->accepted_count = 0;
-	d->began = w->now;
-	s->delivery = number;
-	d->here = way_here(w, s);
+	d->config = w->config;
 	upstream_init(&d->up);
 	counter_add(&w->counters, COUNT_backend_open, 1);
-	if (!d->timed)
-		d->timed = wheel_add(w->timeouts, number | DELIVERY_TIMER, 0,
-				     w->now + w->config->upstream.timeout);
+	return d;
+}
+
+struct delivery *delivery_begin(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+	struct delivery *d = warm_take(w);
+
+	if (d)
+		d->reused = true;
+	else
+		d = fresh(w);
+	if (!d)
+		return NULL;
+	d->session = n;
+	s->delivery = delivery_number(w, d);
+	d->in_len = d->text_len = d->text_sent = d->accepted_count = 0;
+	d->failed = d->text_ended = false;
+	d->began = w->now;
+	d->here = way_here(w, s);
+	watch(w, d);
 	return d;
 }
 
@@ -280,7 +321,7 @@ static void lost(struct worker *w, struct delivery *d, const char *why)
 	/* Kept, for the next one's attempt begins in the same place. */
 	bool greeting = d->asked == ASKED_GREETING && !d->closing && d->session != POOL_NONE;
 
-	if (!greeting || d->sending || !backend_skip(w, d, why))
+	if (!delivery_again(w, d) && (!greeting || d->sending || !backend_skip(w, d, why)))
 		delivery_fail(w, d, why);
 }
 
@@ -352,6 +393,8 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 						 : upstream_why(&d->up));
 			return;
 		}
+		if (d->connecting) /* anew */
+			return;
 		/* An answer may have unblocked the client, whose next command may have used this
 		 * delivery. */
 		if (act == UPSTREAM_REPLY_READY && n != POOL_NONE)
@@ -365,6 +408,8 @@ static void back_sent(struct worker *w, struct delivery *d, int res)
 {
 	if (d->closing)
 		return;
+	if (res < 0 && d->reused)
+		return; /* what is read tells of it, too */
 	if (res < 0)
 		delivery_fail(w, d, "send");
 	else if (d->session != POOL_NONE && d->passing)

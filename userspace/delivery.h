@@ -28,7 +28,8 @@ struct ring_event delivery_token(struct worker *w, const struct delivery *d, enu
 void delivery_ask(struct worker *w, struct delivery *d, enum asked what, uint64_t timeout);
 /* Whom it speaks for; ours while there is no session. */
 struct upstream_client delivery_client(struct worker *w, const struct delivery *d);
-/* A connection for the session, not opened yet; NULL: every one is in use. */
+/* A connection for the session, not opened yet or (UP_IDLE) one that was kept; NULL: every one is
+ * in use. */
 struct delivery *delivery_begin(struct worker *w, uint32_t n);
 /* Sends the command in d->out. */
 void delivery_send(struct worker *w, struct delivery *d);
@@ -36,6 +37,12 @@ void delivery_send(struct worker *w, struct delivery *d);
 void delivery_fail(struct worker *w, struct delivery *d, const char *why);
 /* Closes it, once nothing of it is in flight. */
 void delivery_call_off(struct worker *w, struct delivery *d);
+uint32_t delivery_number(struct worker *w, const struct delivery *d);
+/* Says good-bye where that may be said, and closes. */
+void delivery_part(struct worker *w, struct delivery *d);
+/* A kept connection was closed over there before our first command was answered: once more over a
+ * fresh one, as if there had been none. False: it is not that. */
+bool delivery_again(struct worker *w, struct delivery *d);
 /* The session goes on without it. */
 void delivery_detach(struct worker *w, struct session *s, struct delivery *d);
 void delivery_log(struct worker *w, const struct delivery *d, const struct session *s,
@@ -61,6 +68,15 @@ bool way_again(const struct worker *w, struct delivery *d, int error);
 struct endpoint way_here(const struct worker *w, const struct session *s);
 /* The PROXY header that begins the connection, to d->out; false: none does. */
 bool way_header(struct worker *w, struct delivery *d);
+
+/* ---- warm.c ---- */
+
+/* The session is done with it: whether it is kept. */
+bool warm_keep(struct worker *w, struct delivery *d);
+/* It is not kept any longer. */
+void warm_forget(struct worker *w, struct delivery *d);
+/* One that stands, greeted, to the mail server whose turn it is; NULL: none does. */
+struct delivery *warm_take(struct worker *w);
 
 /* ---- message.c ---- */
 

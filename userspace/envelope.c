@@ -73,14 +73,12 @@ void delivery_recipient(struct worker *w, uint32_t n, const struct judgement *ju
 	struct session *s = worker_session(w, n);
 	struct smtp *smtp = session_smtp(w, s);
 	struct delivery *d = delivery_of(w, s);
-	bool fresh;
 
 	/* It has said goodbye (421) and is of no more use. */
 	if (d && (d->closing || d->up.state != UP_IDLE)) {
 		delivery_drop(w, s);
 		d = NULL;
 	}
-	fresh = !d;
 	/* Recipients that a lost connection had accepted must not be forgotten silently. */
 	if (!d && smtp->recipients) {
 		session_reply(w, s, REPLY_BACKEND_LOST, NULL);
@@ -97,10 +95,10 @@ void delivery_recipient(struct worker *w, uint32_t n, const struct judgement *ju
 	}
 	d->judgement = *judgement;
 	s->wait = WAIT_RCPT;
-	if (fresh && !backend_connect(w, d))
-		delivery_fail(w, d, "connect");
-	else if (!fresh)
+	if (d->up.state != UP_CONNECTING)
 		envelope_proceed(w, d);
+	else if (!backend_connect(w, d))
+		delivery_fail(w, d, "connect");
 }
 
 void delivery_data(struct worker *w, uint32_t n)
@@ -303,8 +301,12 @@ void envelope_answer(struct worker *w, struct delivery *d, bool more)
 
 	if (d->session == POOL_NONE)
 		return;
+	/* The one before us may have been the last that this connection was good for. */
+	if (asked == ASKED_MAIL && d->up.code == 421 && delivery_again(w, d))
+		return;
 	d->touched = w->now;
 	d->asked = ASKED_NOTHING;
+	d->reused = false;
 	if (asked < ASKED_MAIL) {
 		delivery_fail(w, d, "unasked reply");
 		return;

@@ -343,6 +343,7 @@ static uint64_t wait_time(struct worker *w)
 		return 0;
 	wait = wheel_next(w->timeouts, w->now, wait);
 	wait = resolver_wait(w->resolver, w->now, wait);
+	wait = warm_wait(w, wait);
 	if ((w->draining || w->leaving) && wait > 100)
 		wait = 100;
 	for (int i = 1; i < w->ring_count && wait; i++)
@@ -360,6 +361,7 @@ static void turn(struct worker *w)
 	wheel_run(w->drips, w->now, FIRE_BUDGET, stutter_fire, w);
 	wheel_run(w->timeouts, w->now, FIRE_BUDGET, on_timer, w);
 	evidence_tick(w);
+	warm_tick(w);
 	if (!w->draining && !w->leaving &&
 	    !atomic_load_explicit(&w->daemon->holding, memory_order_relaxed))
 		arm_accepts(w);

@@ -27,6 +27,7 @@
  *   envelope.c  the dialogue on it
  *   message.c   the message through it
  *   taken.c     messages that the mail server took and the client may not have heard of
+ *   warm.c      connections to the mail server that are kept for the next delivery
  *
  * A session is number n of its worker: ring n >> slot_bits, slot n & slot_mask. While it stutters
  * it is its 128 bytes here and eight in the wheel; it gets a dialog (the SMTP state) with its first
@@ -66,6 +67,7 @@
 #define OPENED (RECV_BUFFER + TLS_RECORD)
 #define DELIVERY_TIMER (1u << 31) /* in the timeout wheel: the number is a delivery's */
 #define LINGER_TIMER (1u << 30)   /* a session's own, beside its slot's */
+#define WARM_MAX 64               /* idle connections to the mail server that are kept */
 #define PROXY_MS 5000             /* how long a load balancer may take for its header */
 #define LINGER_MS 2000            /* how long a refused client may take to read why */
 
@@ -178,6 +180,9 @@ struct delivery {
 	bool in_the_clear;             /* without TLS after a handshake that failed */
 	bool passed_over, last_resort; /* backends that are down: left out so far, tried now */
 	bool failed;                   /* given up, but the client is still read into text */
+	bool kept, reused; /* without a session, for the next one; its, and not yet answered */
+	uint8_t uses;      /* deliveries before this one */
+	const struct config *config; /* of its connect */
 	bool mail_done, text_ended;
 	bool passing;              /* a piece of the message is on its way */
 	bool chunked, chunk_ended; /* the message comes in chunks; the client's has come whole */
@@ -242,6 +247,8 @@ struct worker {
 	bool dns_dead;                                   /* as the log has it */
 	uint64_t dns_quiet, list_quiet[CONFIG_DNSLISTS]; /* ms, no such line before */
 	struct handshakes handshakes;
+	uint32_t warm[WARM_MAX]; /* deliveries that are kept, the longest idle first */
+	unsigned warm_count;
 	char *opened, *sealed; /* of the session at hand: plaintext in, records out */
 	char peeked;
 	char *answered; /* of the delivery at hand: plaintext in */
@@ -507,6 +514,9 @@ void delivery_drop(struct worker *w, struct session *s);
 void delivery_answered(struct worker *w, uint32_t n);
 void delivery_event(struct worker *w, uint32_t number, enum op op, int res);
 void delivery_timeout(struct worker *w, uint32_t number);
+/* Ends connections that were kept long enough; how long until then, `wait` at most. ms */
+void warm_tick(struct worker *w);
+uint64_t warm_wait(struct worker *w, uint64_t wait);
 struct delivery *delivery_of(struct worker *w, const struct session *s);
 /* Message bytes from the client arrived in delivery.text. */
 void message_received(struct worker *w, uint32_t n, int res);

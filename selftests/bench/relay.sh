@@ -36,7 +36,7 @@ sink_start
 haproxy_start; haproxy_pid=$server_pid
 greygated_start "first = 0s" "greylist { delay = 1s  delay_clean = 1s  delay_suspicious = 1s  jitter = 0 }
 	limit { per_source = 1000  message = 100m }
-	upstream { xclient = no }"
+	upstream { xclient = no  idle = 2s }"
 gate_pid=$server_pid
 # The first attempt is deferred, and from the second on the triplet passes.
 source_run $greygated_address 100 1 1 >/dev/null

@@ -12,6 +12,7 @@ BEHAVIOUR: a reply of one's own ("450 4.2.0 busy", \\r\\n escapes understood), o
   garbage    answers with something that is no SMTP reply
   endless    answers with a reply that never ends
   slow:N     (text) reads N KiB a second
+  once:HOW   (in a file) one of the above, the next time only
 
 known=REGEX: recipients that it does not match are refused with 550 5.1.1.
 
@@ -43,8 +44,12 @@ class Over(Exception):
 
 def behaviour(stage):
     try:
-        with open(os.path.join(directory, stage)) as f:
-            return f.read().strip()
+        path = os.path.join(directory, stage)
+        with open(path) as f:
+            how = f.read().strip()
+        if how.startswith("once:"):
+            os.unlink(path)
+        return how.removeprefix("once:")
     except FileNotFoundError:
         return table.get(stage)
 

@@ -170,6 +170,7 @@ struct config {
 		bool verify_recipients;
 		uint32_t verify_probes, verify_cache;
 		uint64_t verify_keep, verify_keep_unknown, verify_keep_domain; /* ms */
+		uint64_t idle;                                                 /* ms */
 	} upstream;
 	struct {
 		struct endpoint *servers; /* none: resolv.conf */

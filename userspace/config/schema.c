@@ -269,6 +269,8 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
   .manual = "v2: begin every connection to the mail server with a PROXY header of version 2 that names the client and our address, and greet in the client's name; XCLIENT is not spoken then. The mail server must expect it. Not in gateway mode." },
 { "upstream", "timeout", KIND_DURATION, KEY_RELOAD, AT(upstream.timeout), .def = "30s", .min = SECOND, .max = 10 * MINUTE,
   .manual = "Longest wait for the mail server, per reply." },
+{ "upstream", "idle", KIND_DURATION, KEY_RELOAD, AT(upstream.idle), .def = "0", .max = MINUTE,
+  .manual = "How long a connection to the mail server is kept for the next message when nobody needs it, half of connections at most. 0: not at all. Only where the mail server is not told who the client is: not with PROXY or XCLIENT, not in gateway mode." },
 { "upstream", "connections", KIND_NUMBER, 0, AT(upstream.connections), .def = "500", .min = 1, .max = 1000000,
   .manual = "Connections to the mail server open at once." },
 

@@ -118,6 +118,7 @@ static const struct {
 	{"upstream", "verify_keep", "25h", false},
 	{"upstream", "verify_keep_unknown", "1h", false},
 	{"upstream", "verify_keep_domain", "7h", false},
+	{"upstream", "idle", "2s", false},
 	{"dns", "servers", "{\"192.0.2.53\"}", true},
 	{"dns", "timeout", "6s", true},
 	{"dns", "cache", "1000", true},

@@ -1,0 +1,104 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# upstream idle: connections to the mail server that are kept for the next message; whom they are not kept
+# for, when they end, and that a client never hears of one that ended too early.
+# shellcheck source=selftests/system/lib.sh
+. "$(dirname "$0")/lib.sh"
+net_up
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=mx" \
+	-keyout "$T/key" -out "$T/pem" 2>"$T/openssl.log" || bail "openssl makes a certificate" "$(cat "$T/openssl.log")"
+B=$T/backend
+mkdir "$B" "$B.x"
+listens() { on mail bash -c "exec 3<>/dev/tcp/$1/$2" 2>/dev/null; }
+serve() { # port directory...
+	start_on mail $PYTHON "$HERE/backend.py" "$MAIL4,$1" "${@:2}" 2>>"$T/backend.log"
+	served=$started
+	wait_for 5 listens $MAIL4 "$1"
+}
+serve 25 "$B" || bail "a mail server"
+first=$served
+serve 27 "$B.x" --xclient || bail "a mail server with XCLIENT"
+smtp_service=26 postfix_new mx mail "smtpd_tls_security_level = may" "smtpd_tls_cert_file = $T/pem" "smtpd_tls_key_file = $T/key" \
+	"smtpd_tls_loglevel = 1" || bail "Postfix"
+
+greylist="mode = off"
+settings() { # backend port, section upstream
+	backend="\"$MAIL4:$1\"" upstream=$2
+	gate_conf
+	[ -n "$gate_pid" ] || { gate_start; return; }
+	local before; before=$(log_size)
+	reloaded() { tail -c +$((before + 1)) "$T/gate.log" | grep -q '"event":"reload".*"verdict":"done"'; }
+	kill -HUP "$gate_pid"; wait_for 3 reloaded
+}
+count=0
+passes() { # name [client]: one message
+	count=$((count + 1))
+	like "$1: delivered" "$(attempt "${2:-192.0.2.7}" $GATE4 "a$count@sender.example" user1@example.net)" '^S: 250 2\.0\.0 (stored|Ok)'
+}
+# By which connection of the mail server a sender's message went; they are numbered.
+way_of() { sed -n "s/^\([0-9]*\) MAIL FROM:<$2@.*/\1/p" "$1/log" | tail -n 1; }
+parted() { grep -q "^$1 QUIT" "$B/log"; }
+# One worker: a connection is kept by the worker whose session it was.
+sed_conf() { sed -i 's/workers = 2/workers = 1/' "$T/greygate.conf"; }
+eval "$(declare -f gate_conf | sed '1s/gate_conf/plain_conf/')"
+gate_conf() { plain_conf && sed_conf; }
+
+check "greygated starts" settings 25 "timeout = 5s  idle = 3s"
+passes "the first message"
+passes "the second, of another client" 203.0.113.7
+is "goes by the same connection" "$(way_of "$B" a2)" "$(way_of "$B" a1)"
+is "backend_reused counts it" "$(counter backend_reused)" 1
+w=$(way_of "$B" a2)
+check "nobody needs it: it is ended with QUIT" wait_for 8 parted "$w"
+passes "the next"
+[ "$(way_of "$B" a3)" != "$w" ]; is "goes by a fresh one" $? 0
+
+# ---- ended too early ----
+echo 'once:close' >"$B/mail"
+passes "the mail server closes at MAIL"
+[ "$(way_of "$B" a4)" != "$(way_of "$B" a3)" ]; is "went by a fresh one" $? 0
+echo 'once:reset' >"$B/mail"
+passes "it resets the connection at MAIL"
+echo 'once:421 4.4.2 idle for too long' >"$B/mail"
+passes "it answers MAIL with 421"
+kill -KILL "$first"; wait "$first" 2>/dev/null
+serve 25 "$B"
+passes "it was started anew"
+is "each was delivered once" "$(find "$B" -name '*.eml' | wc -l)" 7
+refuse "and nothing was put off" logged event=relay verdict=defer
+
+# ---- not kept ----
+w=$(way_of "$B" "a$count")
+echo 'once:550 5.1.1 unknown' >"$B/rcpt"
+out=$(attempt 192.0.2.7 $GATE4 "refused@sender.example" user1@example.net)
+like "a refused recipient is refused" "$out" '^S: 550 5\.1\.1 unknown'
+check "an open transaction is not left to others" wait_for 2 parted "$(way_of "$B" refused)"
+echo 'once:450 4.2.0 busy' >"$B/mail"
+out=$(attempt 192.0.2.7 $GATE4 "busy@sender.example" user1@example.net)
+like "a refusal of MAIL is handed on as it is" "$out" '^S: 450 4\.2\.0 busy'
+passes "before a reload"
+check "reload: it is another configuration" settings 25 "timeout = 5s  idle = 4s"
+w=$(way_of "$B" "a$count")
+passes "after it"
+[ "$(way_of "$B" "a$count")" != "$w" ]; is "goes by a fresh connection" $? 0
+check "reload: a mail server that is told the client by XCLIENT" settings 27 "timeout = 5s  idle = 4s"
+passes "a message"
+passes "another"
+[ "$(way_of "$B.x" "a$count")" != "$(way_of "$B.x" "a$((count - 1))")" ]
+is "each has a connection of its own" $? 0
+check "reload: it is not told" settings 27 "timeout = 5s  idle = 4s  xclient = no"
+passes "a message"
+passes "another"
+is "they share one" "$(way_of "$B.x" "a$count")" "$(way_of "$B.x" "a$((count - 1))")"
+
+# ---- many, and TLS ----
+check "reload: Postfix with TLS" settings 26 "timeout = 5s  idle = 4s  xclient = no"
+on client smtp-source -s 10 -m 200 -l 4000 -f many@sender.example -t user1@example.net $GATE4:25 >"$T/said" 2>&1
+is "200 messages, ten at a time" $? 0
+arrived() { [ "$(find "$T/mx/box/new" -type f | wc -l)" = "$1" ]; }
+check "are all delivered, once" wait_for 10 arrived 200
+connects=$(grep -c 'postfix/smtpd.*: connect from' "$T/mx/maillog")
+between "by a few connections" "$connects" 1 60
+check "in TLS" grep -q 'TLS connection established from' "$T/mx/maillog"
+gate_stop; is "SIGTERM: exit code 0" $? 0
+unlike "Postfix lost none of them" "$(cat "$T/mx/maillog")" 'lost connection'
