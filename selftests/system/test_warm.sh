@@ -94,7 +94,7 @@ is "they share one" "$(way_of "$B.x" "a$count")" "$(way_of "$B.x" "a$((count - 1
 # ---- many, and TLS ----
 check "reload: Postfix with TLS" settings 26 "timeout = 5s  idle = 4s  xclient = no"
 on client smtp-source -s 10 -m 200 -l 4000 -f many@sender.example -t user1@example.net $GATE4:25 >"$T/said" 2>&1
-is "200 messages, ten at a time" $? 0
+rc=$?; note "$(cat "$T/said")"; is "200 messages, ten at a time" $rc 0
 arrived() { [ "$(find "$T/mx/box/new" -type f | wc -l)" = "$1" ]; }
 check "are all delivered, once" wait_for 10 arrived 200
 connects=$(grep -c 'postfix/smtpd.*: connect from' "$T/mx/maillog")
