@@ -170,7 +170,7 @@ bool backend_anew(struct worker *w, struct delivery *d)
 	leave(w, d);
 	d->backend = 0;
 	d->passed_over = d->last_resort = d->in_the_clear = d->mail_done = false;
-	d->config = w->config;
+	d->reloads = w->reloads;
 	d->uses = 0;
 	return backend_connect(w, d);
 }

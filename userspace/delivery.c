@@ -147,10 +147,15 @@ void delivery_drop(struct worker *w, struct session *s)
 
 bool delivery_again(struct worker *w, struct delivery *d)
 {
-	bool may = d->reused && d->asked == ASKED_MAIL && !d->closing && !d->sending &&
+	bool may = d->reused && (d->asked == ASKED_MAIL || d->asked == ASKED_RCPT) && !d->closing &&
 		   d->session != POOL_NONE;
 
-	d->reused = false;
+	/* It ended while our command was on its way: once that is over. */
+	if (may && d->sending) {
+		d->stale = true;
+		return true;
+	}
+	d->reused = d->stale = false;
 	if (may && !backend_anew(w, d))
 		delivery_fail(w, d, "connect");
 	return may;
@@ -271,7 +276,7 @@ static struct delivery *fresh(struct worker *w)
 	d->generation = generation;
 	d->session = POOL_NONE;
 	d->fd = -1;
-	d->config = w->config;
+	d->reloads = w->reloads;
 	upstream_init(&d->up);
 	counter_add(&w->counters, COUNT_backend_open, 1);
 	return d;
@@ -353,7 +358,7 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 		return;
 	/* Our command has not even left. */
 	if (d->sending && (d->up.state == UP_COMMAND || d->up.state == UP_TEXT_END)) {
-		delivery_fail(w, d, "spoke out of turn");
+		lost(w, d, "spoke out of turn");
 		return;
 	}
 	if (d->shaking) {
@@ -408,9 +413,11 @@ static void back_sent(struct worker *w, struct delivery *d, int res)
 {
 	if (d->closing)
 		return;
-	if (res < 0 && d->reused)
+	if (d->stale)
+		delivery_again(w, d);
+	else if (res < 0 && d->reused)
 		return; /* what is read tells of it, too */
-	if (res < 0)
+	else if (res < 0)
 		delivery_fail(w, d, "send");
 	else if (d->session != POOL_NONE && d->passing)
 		message_sent(w, d->session, d);

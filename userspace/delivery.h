@@ -40,7 +40,7 @@ void delivery_call_off(struct worker *w, struct delivery *d);
 uint32_t delivery_number(struct worker *w, const struct delivery *d);
 /* Says good-bye where that may be said, and closes. */
 void delivery_part(struct worker *w, struct delivery *d);
-/* A kept connection was closed over there before our first command was answered: once more over a
+/* A kept connection was closed over there before our first recipient was answered: once more over a
  * fresh one, as if there had been none. False: it is not that. */
 bool delivery_again(struct worker *w, struct delivery *d);
 /* The session goes on without it. */

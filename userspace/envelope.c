@@ -302,11 +302,11 @@ void envelope_answer(struct worker *w, struct delivery *d, bool more)
 	if (d->session == POOL_NONE)
 		return;
 	/* The one before us may have been the last that this connection was good for. */
-	if (asked == ASKED_MAIL && d->up.code == 421 && delivery_again(w, d))
+	if (d->up.code == 421 && delivery_again(w, d))
 		return;
 	d->touched = w->now;
 	d->asked = ASKED_NOTHING;
-	d->reused = false;
+	d->reused &= asked == ASKED_MAIL && d->up.code / 100 == 2;
 	if (asked < ASKED_MAIL) {
 		delivery_fail(w, d, "unasked reply");
 		return;

@@ -35,11 +35,11 @@ static bool ending(const struct worker *w)
 bool warm_keep(struct worker *w, struct delivery *d)
 {
 	const struct config *c = w->config;
-	bool told = c->mode == GG_MODE_GATEWAY || c->upstream.proxy ||
-		    (c->upstream.xclient && d->up.xclient);
+	bool told = c->mode == GG_MODE_GATEWAY || c->upstream.proxy || d->up.told;
 
 	if (told || ending(w) || w->warm_count >= limit(w) || d->uses >= WARM_USES ||
-	    d->config != c || d->closing || d->sending || d->mail_done || d->up.state != UP_IDLE)
+	    d->reloads != w->reloads || d->closing || d->sending || d->mail_done ||
+	    d->up.state != UP_IDLE)
 		return false;
 	d->kept = true;
 	d->touched = w->now;
@@ -73,7 +73,7 @@ struct delivery *warm_take(struct worker *w)
 	for (unsigned i = w->warm_count; i-- > 0;) {
 		struct delivery *d = at(w, i);
 
-		if (d->config != c || d->backend != first)
+		if (d->reloads != w->reloads || d->backend != first)
 			continue;
 		warm_forget(w, d);
 		d->uses++;
@@ -85,7 +85,11 @@ struct delivery *warm_take(struct worker *w)
 
 static uint64_t due(struct worker *w)
 {
-	return ending(w) ? w->now : at(w, 0)->touched + w->config->upstream.idle;
+	const struct delivery *d = at(w, 0);
+
+	if (ending(w) || d->reloads != w->reloads)
+		return w->now;
+	return d->touched + w->config->upstream.idle;
 }
 
 void warm_tick(struct worker *w)

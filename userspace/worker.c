@@ -108,6 +108,7 @@ static void read_config(struct worker *w)
 		return;
 	}
 	w->config = c;
+	w->reloads++;
 	w->policy = daemon_policy(w->daemon, c);
 	w->smtp.hostname = c->hostname;
 	w->smtp.contact = c->contact;

@@ -180,9 +180,10 @@ struct delivery {
 	bool in_the_clear;             /* without TLS after a handshake that failed */
 	bool passed_over, last_resort; /* backends that are down: left out so far, tried now */
 	bool failed;                   /* given up, but the client is still read into text */
-	bool kept, reused; /* without a session, for the next one; its, and not yet answered */
+	bool kept, reused; /* without a session, for the next one; its, no recipient answered yet */
+	bool stale;        /* reused, and found closed while our command was on its way */
 	uint8_t uses;      /* deliveries before this one */
-	const struct config *config; /* of its connect */
+	uint32_t reloads;  /* worker.reloads at its connect */
 	bool mail_done, text_ended;
 	bool passing;              /* a piece of the message is on its way */
 	bool chunked, chunk_ended; /* the message comes in chunks; the client's has come whole */
@@ -247,6 +248,7 @@ struct worker {
 	bool dns_dead;                                   /* as the log has it */
 	uint64_t dns_quiet, list_quiet[CONFIG_DNSLISTS]; /* ms, no such line before */
 	struct handshakes handshakes;
+	uint32_t reloads;        /* changes of config: a pointer may come again */
 	uint32_t warm[WARM_MAX]; /* deliveries that are kept, the longest idle first */
 	unsigned warm_count;
 	char *opened, *sealed; /* of the session at hand: plaintext in, records out */

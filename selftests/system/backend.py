@@ -146,6 +146,7 @@ def serve(sock):
     base = os.path.join(directory, "%d.%d" % (os.getpid(), number))
     name = base + ".part"
     count = recipients = 0
+    named = False
     chunks = None
     try:
         act(sock, "banner", "220 backend.example.net ESMTP")
@@ -157,13 +158,14 @@ def serve(sock):
             verb = line.split()[0].upper().decode("latin-1") if line.split() else ""
             if verb == "EHLO":
                 offers = ["backend.example.net", "PIPELINING", "SIZE 104857600", "8BITMIME"]
-                if xclient:
+                if xclient and not named:
                     offers.append("XCLIENT NAME ADDR PORT PROTO HELO")
                 text = "\r\n".join("250-" + o for o in offers[:-1]) + "\r\n250 " + offers[-1]
                 act(sock, "ehlo", text)
             elif verb == "HELO":
                 act(sock, "helo", "250 backend.example.net")
             elif verb == "XCLIENT":
+                named = True
                 act(sock, "xclient", "220 backend.example.net ESMTP")
             elif verb == "MAIL":
                 chunks = None

@@ -108,6 +108,7 @@ static enum upstream_act introduce(struct upstream *u, const struct upstream_cli
 	if (!c->use_xclient || !greeting_xclient(u, c, xclient))
 		return ready(u);
 	say(out, "%s", xclient);
+	u->told = true;
 	return ask(u, UP_XCLIENT);
 }
 
@@ -263,7 +264,7 @@ size_t upstream_input(struct upstream *u, const struct upstream_client *c, const
 void upstream_init(struct upstream *u)
 {
 	u->state = UP_CONNECTING;
-	u->own_name = u->secured = false;
+	u->told = u->own_name = u->secured = false;
 	u->command = 0;
 	u->why = WHY_NOTHING;
 	u->caps = u->xclient = 0;

@@ -86,6 +86,7 @@ struct upstream_client {
 struct upstream {
 	uint8_t state;   /* enum upstream_state */
 	bool secured;    /* the handshake is over, or was refused and is done without */
+	bool told;       /* XCLIENT was sent: it is this client's, whatever is offered since */
 	bool own_name;   /* the client's EHLO name was refused after XCLIENT */
 	uint8_t command; /* which one's reply is awaited */
 	uint8_t why;     /* what broke it */

@@ -331,7 +331,7 @@ static void xclient_greets_again(void **state)
 	play_every_way(without, COUNT(without), false);
 }
 
-static void a_refused_xclient_is_forgotten(void **state)
+static void xclient_refused_or_not_offered_again(void **state)
 {
 	static const struct script s = {{NULL}, NULL};
 	struct run *r = run_new(&s, true);
@@ -344,6 +344,15 @@ static void a_refused_xclient_is_forgotten(void **state)
 	input(r, "550 no\r\n", 8);
 	assert_int_equal(r->u.xclient, 0);
 	assert_true(r->u.caps & UPSTREAM_ESMTP);
+	upstream_init(&r->u);
+	assert_false(r->u.told);
+	upstream_connected(&r->u);
+	input(r, "220 a\r\n", 7);
+	input(r, "250-a\r\n250 XCLIENT ADDR\r\n", 25);
+	input(r, "220 a\r\n", 7);
+	input(r, "250 a\r\n", 7);
+	assert_int_equal(r->u.xclient, 0);
+	assert_true(r->u.told);
 	free(r);
 }
 
@@ -572,7 +581,7 @@ int main(void)
 		cmocka_unit_test(offers_in_the_clear_are_forgotten),
 		cmocka_unit_test(deliveries_that_go_well_or_are_refused),
 		cmocka_unit_test(xclient_greets_again),
-		cmocka_unit_test(a_refused_xclient_is_forgotten),
+		cmocka_unit_test(xclient_refused_or_not_offered_again),
 		cmocka_unit_test(backends_that_refuse_the_greeting),
 		cmocka_unit_test(backends_that_break_in_a_command),
 		cmocka_unit_test(what_comes_unasked_breaks_the_connection),
