@@ -211,7 +211,9 @@ static void check_run(struct worker *w, uint32_t number, const struct dns_answer
 			return;
 		}
 	}
-	e->found.spf = verdict_of[c->spf.result];
+	/* The policy of a domain that vouches for everybody makes no two clients one sender. */
+	e->found.spf = c->spf.anyone && c->spf.result == SPF_R_PASS ? SPF_NEUTRAL
+								    : verdict_of[c->spf.result];
 	lower(e->found.spf_domain, c->spf.domain);
 	check_drop(w, e);
 }

@@ -12,6 +12,10 @@
 #include "name.h"
 #include "spf.h"
 
+/* Shorter prefixes hold more than one organisation has. */
+#define WIDEST4 8
+#define WIDEST6 16
+
 enum want {
 	WANT_NOTHING,
 	WANT_RECORD, /* TXT of the top frame's domain */
@@ -180,6 +184,8 @@ static void frame_end(struct spf *s, enum spf_result r, const char *what, size_t
 	}
 	trace(s, "%.*s: %s", (int)len, what, spf_result_text(r));
 	s->depth--;
+	if (r != SPF_R_PASS)
+		s->anyone = false;
 	s->text_len = f->text;
 	s->term.text = s->text + f->term;
 	s->term.text_len = f->term_len;
@@ -190,8 +196,21 @@ static void frame_end(struct spf *s, enum spf_result r, const char *what, size_t
 		no_match(s, spf_result_text(r));
 }
 
+/* "+all" and networks that nobody owns as a whole. */
+static bool holds_anyone(const struct spf *s)
+{
+	const struct spf_term *t = &s->term;
+
+	if (t->kind == SPF_ALL)
+		return true;
+	if (t->kind != SPF_IP4 && t->kind != SPF_IP6 && t->kind != SPF_A && t->kind != SPF_MX)
+		return false;
+	return addr_is4(&s->addr) ? t->cidr4 < WIDEST4 : t->cidr6 < WIDEST6;
+}
+
 static void match(struct spf *s)
 {
+	s->anyone = holds_anyone(s);
 	frame_end(s, s->term.match, s->term.text, s->term.text_len);
 }
 

@@ -319,6 +319,39 @@ static void failures_of_servers(void **state)
 	assert_string_equal(s.explanation, "");
 }
 
+/* Who vouches for everybody vouches for nobody. */
+static void passes_for_anyone(void **state)
+{
+	static const char zone[] =
+		"{\"all.example\": [[\"TXT\", [\"v=spf1 +all\"]]],"
+		"\"i.example\": [[\"TXT\", [\"v=spf1 include:all.example -all\"]]],"
+		"\"r.example\": [[\"TXT\", [\"v=spf1 redirect=all.example\"]]],"
+		"\"half.example\": [[\"TXT\", [\"v=spf1 ip4:128.0.0.0/1 ip6:2000::/3 -all\"]]],"
+		"\"a0.example\": [[\"TXT\", [\"v=spf1 a/0//0 -all\"]], [\"A\", \"10.0.0.1\"],"
+		" [\"AAAA\", \"fd00::1\"]],"
+		"\"q.example\": [[\"TXT\", [\"v=spf1 ?include:all.example -all\"]]],"
+		"\"qi.example\": [[\"TXT\", [\"v=spf1 include:q.example ip4:192.0.2.9 ip6:2001:db8::9 "
+		"-all\"]]],"
+		"\"eight.example\": [[\"TXT\", [\"v=spf1 ip4:192.0.0.0/8 ip6:2001::/16 -all\"]]],"
+		"\"last.example\": [[\"TXT\", [\"v=spf1 ip4:192.0.2.9 ip6:2001:db8::9 +all\"]]]}";
+	static const struct {
+		const char *sender;
+		bool anyone;
+	} rows[] = {
+		{"a@all.example", true},    {"a@i.example", true},   {"a@r.example", true},
+		{"a@half.example", true},   {"a@a0.example", true},  {"a@qi.example", false},
+		{"a@eight.example", false}, {"a@last.example", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(check(zone, "192.0.2.9", rows[i].sender), SPF_R_PASS);
+		assert_int_equal(s.anyone, rows[i].anyone);
+		assert_int_equal(check(zone, "2001:db8::9", rows[i].sender), SPF_R_PASS);
+		assert_int_equal(s.anyone, rows[i].anyone);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +366,7 @@ int main(void)
 		cmocka_unit_test(senders),
 		cmocka_unit_test(long_records),
 		cmocka_unit_test(failures_of_servers),
+		cmocka_unit_test(passes_for_anyone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
