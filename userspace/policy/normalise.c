@@ -229,19 +229,33 @@ static void unwrap(char *local)
 
 /* Words that say: a machine made this address, not a person. */
 static const char *const bounce_words[] = {
-	"bounce",       "bounces", "bounced",    "bnc",          "return",  "returns",
-	"verp",         "errors",  "fbl",        "notification", "noreply", "notifications",
-	"unsubscribe",  "reply",   "newsletter", "mailer",       "owner",   "campaign",
-	"envelopefrom", "rpath",   "complaints",
+	"bounce", "bounces",      "bounced", "bnc",           "verp",        "errors",
+	"fbl",    "notification", "noreply", "notifications", "unsubscribe", "newsletter",
+	"rpath",  "envelopefrom", "complaints",
 };
+
+/* People are called so, or call themselves so: boat.owner.1975. They count at the beginning only,
+ * before what separates an id. */
+static const char *const leading_words[] = {
+	"owner", "mailer", "return", "returns", "reply", "campaign",
+};
+
+static bool word_among(const char *const *words, size_t n, const char *p, size_t len)
+{
+	for (size_t i = 0; i < n; i++)
+		if (*p == *words[i] && !strncmp(p, words[i], len) && !words[i][len])
+			return true;
+	return false;
+}
 
 static bool bounce_word(const char *p, size_t len)
 {
-	for (size_t i = 0; i < sizeof(bounce_words) / sizeof(bounce_words[0]); i++)
-		if (*p == *bounce_words[i] && !strncmp(p, bounce_words[i], len) &&
-		    !bounce_words[i][len])
-			return true;
-	return false;
+	return word_among(bounce_words, sizeof(bounce_words) / sizeof(bounce_words[0]), p, len);
+}
+
+static bool leading_word(const char *p, size_t len)
+{
+	return word_among(leading_words, sizeof(leading_words) / sizeof(leading_words[0]), p, len);
 }
 
 /* bounce.example.org, bounces7.example.org; but reply.example may be a company with people in it.
@@ -253,7 +267,7 @@ static bool bounce_domain(const char *domain)
 
 		while (p[len] >= 'a' && p[len] <= 'z')
 			len++;
-		if (bounce_word(p, len)) {
+		if (bounce_word(p, len) || leading_word(p, len)) {
 			const char *organisation = policy_organisation(domain);
 
 			return organisation && p < organisation;
@@ -342,7 +356,11 @@ static bool made_by_machine(const char *local, const char *domain)
 	/* Words in somebody's domain say nothing of the address. */
 	const char *end = verp_tail(local) ? strrchr(local, '=') : local + strlen(local);
 
+	size_t first = word_length(local);
+
 	if (bounce_domain(domain) || numbered_verp(local))
+		return true;
+	if (first && local[first] && strchr("-+=", local[first]) && leading_word(local, first))
 		return true;
 	for (const char *p = local; p < end;) {
 		size_t len = word_length(p);

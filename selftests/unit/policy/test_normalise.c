@@ -75,6 +75,14 @@ static void vectors(void **state)
 		 "alice+srs=orig.example=bob@tenant.example"},
 		{"prvs=3242a51f53=SRS0=HHhh=TT=orig.example=alice@f.example",
 		 "srs0.orig.example=alice@f.example"},
+		/* words that people are called by */
+		{"boat.owner.1975@example.org", "boat.owner.1975@example.org"},
+		{"anna_mailer_1923@example.org", "anna_mailer_1923@example.org"},
+		{"home-owner-123@example.org", "home-owner-123@example.org"},
+		{"owner.1975@example.org", "owner.1975@example.org"},
+		{"owner-list-4711@l.example", "owner-list-#@l.example"},
+		{"return-4711-x@l.example", "return-#-x@l.example"},
+		{"reply+4711a8f3@l.example", "reply#@l.example"},
 		/* VERP */
 		{"list-bounces+bob=example.net@l.example", "list-bounces#@l.example"},
 		{"list+bob=example.net@l.example", "list#@l.example"},
