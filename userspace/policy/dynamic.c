@@ -300,6 +300,8 @@ static int points_of_address4(const char *host, const uint8_t octets[4])
 
 	if (found >= 3)
 		return points[found];
+	if (parts_found(tokens, n, 8, 4, parts, 4, 255) == 4)
+		return points[4];
 	n = tokens_of(host, true, tokens);
 	for (size_t i = 0; i < n; i++)
 		if (tokens[i].len >= 8 && glued(&tokens[i], octets))

@@ -36,6 +36,9 @@ static void vectors(void **state)
 		{"c6-33-64-07.isp.example", "198.51.100.7", true},
 		{"pc6336407x.isp.example", "198.51.100.7", true},
 		{"306063144007.isp.example", "198.51.100.7", true}, /* octal */
+		{"306-063-144-007.isp.example", "198.51.100.7", true},
+		{"7.0144.63.0306.isp.example", "198.51.100.7", true},
+		{"306-063-144-006.isp.example", "198.51.100.7", false},
 		{"3325256711.isp.example", "198.51.100.7", true},
 		{"7-100-51.isp.example", "198.51.100.7", true},
 		{"2001-db8-1-2--7.isp.example", "2001:db8:1:2::7", true},
