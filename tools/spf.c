@@ -12,6 +12,7 @@
 #include "../userspace/config/config.h"
 #include "../userspace/dns/resolver.h"
 #include "../userspace/dns/spf.h"
+#include "../userspace/policy/policy.h"
 #include "cli.h"
 
 #define PATIENCE 20000 /* ms for a whole check, RFC 7208 4.6.4 */
@@ -202,13 +203,26 @@ static void print_json(const struct check *c)
 	json_decref(out);
 }
 
+/* Name servers know A-labels only (RFC 7208 4.3), as the daemon asks them. */
+static const char *ascii_sender(const char *sender, char ret[POLICY_MAILBOX])
+{
+	const char *at = strrchr(sender, '@');
+	size_t local = at ? (size_t)(at + 1 - sender) : 0;
+
+	if (local >= POLICY_MAILBOX)
+		return sender;
+	memcpy(ret, sender, local);
+	return policy_ascii_domain(sender + local, ret + local, POLICY_MAILBOX - local) ? ret
+											: sender;
+}
+
 int cmd_spf(struct cli *cli, int argc, char **argv)
 {
 	static struct check c;
 	const char *words[3], *server = NULL;
 	const struct cli_option options[] = {{"--server", &server, NULL}, {NULL, NULL, NULL}};
 	struct spf_query q = {.now = (uint64_t)time(NULL), .trace = trace, .trace_arg = &c};
-	char host[256] = "unknown";
+	char host[256] = "unknown", sender[POLICY_MAILBOX];
 
 	if (cli_parse(cli, argc, argv, options, 3, 3, words) < 0)
 		return CLI_USAGE;
@@ -222,7 +236,7 @@ int cmd_spf(struct cli *cli, int argc, char **argv)
 	for (int i = 0; i < WATCHES; i++)
 		c.fds[i].fd = -1;
 	q.helo = words[1];
-	q.sender = strcmp(words[2], "<>") ? words[2] : "";
+	q.sender = strcmp(words[2], "<>") ? ascii_sender(words[2], sender) : "";
 	q.receiver = host;
 	c.path = json_array();
 	spf_begin(&c.spf, &q);

@@ -29,6 +29,7 @@ like "the null sender asks for the HELO name" "$out" '"result":"none".*"decided"
 out=$(spf 1.2.3.4 mail.example.net 'x@example.net' --server '[::1]:5300')
 like "the explanation" "$out" '^  explanation  x$'
 like "no such server: temperror" "$(spf 1.2.3.4 a.b x@c.example --server 127.0.0.1:5399)" '^temperror for c\.example$'
+like "a domain in UTF-8 is asked for by its A-label" "$(spf 1.2.3.4 a.b x@BÜCHER.example --server 127.0.0.1:5399)" '^temperror for xn--bcher-kva\.example$'
 refuse "no address" spf 1.2.3 a.b x@c.example
 refuse "no server" spf 1.2.3.4 a.b x@c.example --server nowhere
 refuse "a configuration that does not load" on gate "$BUILD/greygate" -c /dev/null spf 1.2.3.4 a.b x@c.example
