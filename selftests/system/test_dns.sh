@@ -29,6 +29,7 @@ cat >"$T/zone.json" <<'END'
 	"7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.8.b.d.0.1.0.0.2.bad.list": [["A", "127.0.0.3"]],
 	"good.example": [["TXT", "v=spf1 redirect=_spf.good.example"]],
 	"_spf.good.example": [["TXT", "v=spf1 ip4:192.0.2.0/24 ip6:2001:db8:1::/64 -all exp=why.good.example"]],
+	"all.example": [["TXT", "v=spf1 +all"]],
 	"why.good.example": [["TXT", "%{c} is not ours"]]
 }
 END
@@ -103,6 +104,8 @@ several
 is "the second session asks nothing again" "$(counter dns_asked)" "$before"
 talk 192.0.2.7 $GATE4 "$HELLO" 'MAIL FROM:<>' "$TO" RSET 'MAIL FROM:<a@nowhere.example>' "$TO" QUIT >/dev/null
 is "each sender has an SPF of its own" "$(known 192.0.2.7 spf a@nowhere.example)/$(known 192.0.2.7 spf_domain a@nowhere.example)" "none/"
+talk 192.0.2.7 $GATE4 "$HELLO" 'MAIL FROM:<a@all.example>' "$TO" QUIT >/dev/null
+is "who vouches for everybody vouches for nobody" "$(known 192.0.2.7 spf a@all.example)" neutral
 is "reload changes the lists" "$(sed -i 's/weight = 2/weight = 7/' "$T/greygate.conf"; gg reload >/dev/null
 	try 192.0.2.8 >/dev/null; known 192.0.2.8 list_score)" 7
 

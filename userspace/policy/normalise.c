@@ -229,9 +229,9 @@ static void unwrap(char *local)
 
 /* Words that say: a machine made this address, not a person. */
 static const char *const bounce_words[] = {
-	"bounce", "bounces",      "bounced", "bnc",           "verp",        "errors",
-	"fbl",    "notification", "noreply", "notifications", "unsubscribe", "newsletter",
-	"rpath",  "envelopefrom", "complaints",
+	"bounce",      "bounces",    "bounced",      "bnc",          "verp",
+	"errors",      "fbl",        "notification", "noreply",      "notifications",
+	"unsubscribe", "newsletter", "rpath",        "envelopefrom", "complaints",
 };
 
 /* People are called so, or call themselves so: boat.owner.1975. They count at the beginning only,

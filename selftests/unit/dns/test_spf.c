@@ -330,7 +330,8 @@ static void passes_for_anyone(void **state)
 		"\"a0.example\": [[\"TXT\", [\"v=spf1 a/0//0 -all\"]], [\"A\", \"10.0.0.1\"],"
 		" [\"AAAA\", \"fd00::1\"]],"
 		"\"q.example\": [[\"TXT\", [\"v=spf1 ?include:all.example -all\"]]],"
-		"\"qi.example\": [[\"TXT\", [\"v=spf1 include:q.example ip4:192.0.2.9 ip6:2001:db8::9 "
+		"\"qi.example\": [[\"TXT\", [\"v=spf1 include:q.example ip4:192.0.2.9 "
+		"ip6:2001:db8::9 "
 		"-all\"]]],"
 		"\"eight.example\": [[\"TXT\", [\"v=spf1 ip4:192.0.0.0/8 ip6:2001::/16 -all\"]]],"
 		"\"last.example\": [[\"TXT\", [\"v=spf1 ip4:192.0.2.9 ip6:2001:db8::9 +all\"]]]}";
@@ -338,8 +339,8 @@ static void passes_for_anyone(void **state)
 		const char *sender;
 		bool anyone;
 	} rows[] = {
-		{"a@all.example", true},    {"a@i.example", true},   {"a@r.example", true},
-		{"a@half.example", true},   {"a@a0.example", true},  {"a@qi.example", false},
+		{"a@all.example", true},    {"a@i.example", true},     {"a@r.example", true},
+		{"a@half.example", true},   {"a@a0.example", true},    {"a@qi.example", false},
 		{"a@eight.example", false}, {"a@last.example", false},
 	};
 
