@@ -56,7 +56,7 @@ dialogue '220|RCPT|451'
 must "the banner took $(seconds whole) s, byte by byte" at_least "$(stamp whole <<<"$out")" 2500
 must "the answer is 451: greylisted, with minutes, a ticket and a contact" \
 	said '^S: 451 4\.7\.1 Greylisted, please retry in .* \(ticket [0-9A-Z]{13}; '
-must "nothing reached the mail server" sh -c "! grep -q from= '$T/mx/maillog'"
+must "nothing reached the mail server" sh -c "! grep -q 'from=<alice' '$T/mx/maillog'"
 ticket=$(sed -nE 's/.*\(ticket ([0-9A-Z]+);.*/\1/p' <<<"$out")
 tell "The ticket leads back to the decision:  greygate explain $ticket"
 out=$(gg explain "$ticket")

@@ -25,6 +25,7 @@
 #include "core/log.h"
 #include "daemon.h"
 #include "listeners.h"
+#include "loop/ring.h"
 #include "notify.h"
 #include "policy/conduct.h"
 #include "privileges.h"
@@ -239,6 +240,11 @@ static int start(struct process *p, const struct config *c)
 	struct daemon *d = &p->daemon;
 	int rc = privileges_find(c->user, &p->who, p->err, sizeof(p->err));
 
+	/* What fails behind open_fastpath can't be taken back: the rights for it are gone. */
+	if (!rc)
+		rc = privileges_check(p->err, sizeof(p->err));
+	if (!rc)
+		rc = ring_check(p->err, sizeof(p->err));
 	if (!rc)
 		rc = takeover_begin(&p->takeover, d, p->err, sizeof(p->err));
 	if (!rc)

@@ -59,6 +59,29 @@ int privileges_give(const char *dir, const struct privileges *p, char *err, size
 	return rc;
 }
 
+int privileges_check(char *err, size_t err_size)
+{
+	static const struct {
+		int number;
+		const char *name;
+	} needed[] = {{CAP_SETGID, "CAP_SETGID"}, {CAP_SETUID, "CAP_SETUID"}};
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	if (geteuid() != 0 || syscall(SYS_capget, &header, data))
+		return 0;
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		if (data[0].effective & 1u << needed[i].number)
+			continue;
+		snprintf(err, err_size,
+			 "missing capability %s: becoming the configured user needs it; give it to "
+			 "the service or start as the configured user",
+			 needed[i].name);
+		return -EPERM;
+	}
+	return 0;
+}
+
 void privileges_limits(void)
 {
 	/* File tables of the rings, and their memory. */

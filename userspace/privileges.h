@@ -17,6 +17,9 @@ struct privileges {
 
 /* The ids of a user. -ENOENT and err with the mend when there is none. */
 int privileges_find(const char *user, struct privileges *ret, char *err, size_t err_size);
+/* Whether privileges_drop can succeed, asked before anything is attached that only root can take
+ * back. -EPERM and err names the capability that is missing. */
+int privileges_check(char *err, size_t err_size);
 /* Gives a directory and the plain files in it to the user: the store is opened before the drop. */
 int privileges_give(const char *dir, const struct privileges *p, char *err, size_t err_size);
 /* Raises the limits on descriptors and locked memory to their hard values, for the rings. */

@@ -55,6 +55,20 @@ fails "no bpffs" "$T/nobpf.*(bpffs|mount)" start_with "s:^bpffs = .*:bpffs = \"$
 fails "missing capability BPF" '(CAP_|capabilit|privilege|root)' capless -bpf,-sys_admin,-perfmon
 fails "missing capability NET_ADMIN" '(CAP_|capabilit|privilege|root)' capless -net_admin,-sys_admin
 fails "missing capability NET_BIND_SERVICE" ':25.*(CAP_NET_BIND_SERVICE|capabilit|privilege|root)' capless -net_bind_service
+fails "missing capability SETGID" 'CAP_SETGID' capless -setgid
+fails "missing capability SETUID" 'CAP_SETUID' capless -setuid
+cat >"$T/ringless.py" <<'END'
+import ctypes, os, struct, sys
+# io_uring_setup is answered EPERM, as by kernel.io_uring_disabled and by containers
+code = b"".join(struct.pack("HBBI", *i) for i in ((0x20, 0, 0, 0), (0x15, 0, 1, 425), (6, 0, 0, 0x50001), (6, 0, 0, 0x7FFF0000)))
+class Program(ctypes.Structure):
+    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
+if ctypes.CDLL(None).prctl(22, 2, ctypes.byref(Program(4, code))):
+    sys.exit("no seccomp")
+os.execv(sys.argv[1], sys.argv[1:])
+END
+ringless() { on gate timeout 10 $PYTHON "$T/ringless.py" "$BUILD/greygated" -c "$T/greygate.conf" -f; }
+fails "no io_uring" 'io_uring_setup: .*io_uring_disabled' ringless
 fails "a control socket nobody can make" "$T/readonly" start_with "s:^control = .*:control = \"$T/readonly/c.sock\":"
 fails "no such configuration" "$T/none.conf" on gate timeout 10 "$BUILD/greygated" -c "$T/none.conf" -f
 fails "a bad value" "other\.conf:[0-9]+: .*sideways" start_with 's/^mode = .*/mode = sideways/'

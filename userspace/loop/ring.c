@@ -41,6 +41,23 @@ static const char *setup_mend(int err)
 	}
 }
 
+#define RING_FLAGS                                                                                 \
+	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |     \
+	 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP)
+
+int ring_check(char *err, size_t err_size)
+{
+	struct io_uring_params p = {.flags = RING_FLAGS, .cq_entries = 8};
+	struct io_uring uring;
+	int rc = io_uring_queue_init_params(1, &uring, &p);
+
+	if (rc)
+		snprintf(err, err_size, "io_uring_setup: %s; %s", strerror(-rc), setup_mend(rc));
+	else
+		io_uring_queue_exit(&uring);
+	return rc;
+}
+
 /* liburing 2.3 has no io_uring_setup_buf_ring: the ring of buffers is registered by hand. */
 static int buffers_new(struct ring *r, const struct ring_conf *conf)
 {
@@ -79,9 +96,7 @@ static int buffers_new(struct ring *r, const struct ring_conf *conf)
 int ring_new(struct ring *r, const struct ring_conf *conf, char *err, size_t err_size)
 {
 	struct io_uring_params p = {
-		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-			 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE |
-			 IORING_SETUP_CLAMP,
+		.flags = RING_FLAGS,
 		.cq_entries = conf->entries * 8,
 	};
 	const char *step = "io_uring_setup";

@@ -44,6 +44,8 @@ struct ring_conf {
 	uint32_t buffer_size;
 };
 
+/* Whether rings can be had here at all, before anything else is done; err as below. */
+int ring_check(char *err, size_t err_size);
 /* On failure err names the cause and the mend: io_uring refused by sysctl or by a container's
  * filter, kernel too old, descriptor limit. */
 int ring_new(struct ring *r, const struct ring_conf *conf, char *err, size_t err_size);
