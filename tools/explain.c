@@ -221,10 +221,26 @@ static void print_outcome(const json_t *s)
 	}
 }
 
+/* The lines of a reply as one. */
+static const char *one_line(const char *reply, char *out, size_t size)
+{
+	size_t len = 0;
+
+	for (; *reply && len + 1 < size; reply++)
+		if (*reply == '\n')
+			out[len++] = ' ';
+		else if (*reply != '\r')
+			out[len++] = *reply;
+	while (len && out[len - 1] == ' ')
+		len--;
+	out[len] = '\0';
+	return out;
+}
+
 static void print_mailbox(const json_t *s, uint64_t now)
 {
 	const json_t *recipient = json_object_get(s, "recipient");
-	char mailbox[400], reply[600];
+	char mailbox[400], reply[600], safe[600];
 
 	printf("mail to %s ", format_safe(row_str(s, "mailbox"), 0, mailbox, sizeof(mailbox)));
 	puts(!strcmp(row_str(s, "verdict"), "exempt") ? "is never greylisted"
@@ -232,7 +248,8 @@ static void print_mailbox(const json_t *s, uint64_t now)
 						      : "is let through: not enforced");
 	if (json_is_object(recipient)) {
 		line("recipient", recipient_words(row_str(recipient, "state")));
-		line("reply", format_safe(row_str(recipient, "reply"), 0, reply, sizeof(reply)));
+		one_line(row_str(recipient, "reply"), reply, sizeof(reply));
+		line("reply", format_safe(reply, 0, safe, sizeof(safe)));
 		print_when("since", recipient, "since", now);
 		print_when("until", recipient, "until", now);
 	}
