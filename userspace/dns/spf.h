@@ -141,8 +141,8 @@ struct spf {
 	/* What a caller reads. */
 	struct spf_question question;
 	enum spf_result result;
-	bool anyone; /* a pass that nearly any client gets: it says nothing of this one */
-	char domain[DNS_NAME];             /* whose policy was asked; "" when there is no such */
+	bool anyone;           /* a pass that nearly any client gets: it says nothing of this one */
+	char domain[DNS_NAME]; /* whose policy was asked; "" when there is no such */
 	char explanation[SPF_EXPLANATION]; /* of a fail, "" when the domain gives none */
 	char decided[160];                 /* the term that matched, or what is wrong */
 
