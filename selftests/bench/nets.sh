@@ -61,6 +61,7 @@ figure() { # JSON key
 # config.
 kernel_path_start() {
 	local dir=$work/greygated
+	rm -rf "$dir/state" # what another row has allowed
 	mkdir -p "$dir/state" "$dir/run" "$dir/bpf"
 	mountpoint -q "$dir/bpf" || mount -t bpf bpf "$dir/bpf"
 	chown nobody "$dir/state" "$dir/run"

@@ -214,7 +214,7 @@ def tarpit(raw, table):
         table.add("tarpit: conversations held", opened, None, None, f">= {o['wanted']}",
                   opened >= o["wanted"])
         grown = (after["maps_bytes"] - before["maps_bytes"]
-                 + (after["rss_kb"] - before["rss_kb"]) * 1024) / opened
+                 + (after["rss_kb"] - before["rss_kb"]) * 1024) / max(opened, 1)
         table.add("  bytes each, daemon and maps", grown, None, None, "0", grown < 0.5, digits=1)
         table.note(f"{after['sockets'] - before['sockets']} sockets more than before")
 
