@@ -56,38 +56,47 @@ void judge_source(struct worker *w, struct session *s)
 
 /* ---- what is written down ---- */
 
-static void remember(struct worker *w, const struct session *s, const struct smtp *smtp,
-		     uint64_t ticket, const char *verdict, const char *reason, uint32_t wait,
-		     uint32_t age, const struct listing_answer *by)
+/* As much of a string as fits. */
+static void keep(char *to, size_t size, const char *from)
+{
+	size_t len = strnlen(from, size - 1);
+
+	memcpy(to, from, len);
+	to[len] = '\0';
+}
+
+static void remember(struct worker *w, struct session *s, uint64_t ticket, const char *verdict,
+		     const char *reason, uint32_t wait, uint32_t age,
+		     const struct listing_answer *by)
 {
 	struct recent_entry e = {
 		.ticket = ticket, .time = w->wall, .src = s->src, .wait = wait, .age = age};
 	const struct policy_evidence *known = evidence_of(w, s);
+	const struct smtp *smtp = session_smtp(w, s);
 
-	snprintf(e.verdict, sizeof(e.verdict), "%s", verdict);
-	snprintf(e.reason, sizeof(e.reason), "%s", reason);
-	snprintf(e.recipient, sizeof(e.recipient), "%s", recipient_word(w, s));
-	snprintf(e.helo, sizeof(e.helo), "%.63s", smtp->helo);
-	snprintf(e.from, sizeof(e.from), "%.95s", smtp->reverse.text);
-	snprintf(e.to, sizeof(e.to), "%.95s", smtp->forward.text);
+	keep(e.verdict, sizeof(e.verdict), verdict);
+	keep(e.reason, sizeof(e.reason), reason);
+	keep(e.recipient, sizeof(e.recipient), recipient_word(w, s));
+	keep(e.helo, sizeof(e.helo), smtp->helo);
+	keep(e.from, sizeof(e.from), smtp->reverse.text);
+	keep(e.to, sizeof(e.to), smtp->forward.text);
 	if (known) {
 		e.name_state = known->name_state;
 		e.spf = known->spf;
 		e.list_score = known->list_score;
-		snprintf(e.name, sizeof(e.name), "%.99s", known->name);
-		snprintf(e.spf_domain, sizeof(e.spf_domain), "%.95s", known->spf_domain);
+		keep(e.name, sizeof(e.name), known->name);
+		keep(e.spf_domain, sizeof(e.spf_domain), known->spf_domain);
 	}
 	if (by && by->number) {
 		e.list_line = by->line;
-		snprintf(e.list, sizeof(e.list), "%s", by->list);
+		keep(e.list, sizeof(e.list), by->list);
 	}
 	recent_add(w->recent, &e);
 }
 
 void judge_remember(struct worker *w, struct session *s, const char *verdict, const char *reason)
 {
-	remember(w, s, session_smtp(w, s), policy_source_tag(&w->policy, &s->src), verdict, reason,
-		 0, 0, NULL);
+	remember(w, s, policy_source_tag(&w->policy, &s->src), verdict, reason, 0, 0, NULL);
 }
 
 void judge_begin(struct worker *w, struct session *s, struct log_line *l, enum log_event event)
@@ -110,6 +119,18 @@ void judge_begin(struct worker *w, struct session *s, struct log_line *l, enum l
 		log_str(l, "spf", evidence_spf_text(known->spf));
 	if (known->list_score)
 		log_int(l, "list_score", known->list_score);
+}
+
+/* A decision: what explain shows of it, and its line in the log as far as all of them are alike.
+ * tag: what its ticket stands for. by: the list that decided, or NULL. */
+static void decided(struct worker *w, struct session *s, struct log_line *l, uint64_t tag,
+		    const char *verdict, const char *reason, uint32_t wait, uint32_t age,
+		    const struct listing_answer *by)
+{
+	remember(w, s, tag, verdict, reason, wait, age, by);
+	judge_begin(w, s, l, LOG_DECISION);
+	log_str(l, "verdict", verdict);
+	log_str(l, "reason", reason);
 }
 
 bool judge_store(struct worker *w, const struct session *s, const struct policy_edit *e,
@@ -156,7 +177,6 @@ static void refuse(struct worker *w, struct session *s, const char *why, const c
 		[GG_BY_IMPORT] = "source is on a block list",
 		[GG_BY_LIMIT] = "source address opened too many connections",
 	};
-	struct smtp *smtp = session_smtp(w, s);
 	uint64_t tag = policy_source_tag(&w->policy, &s->src);
 	char ticket[TICKET_TEXT];
 	struct smtp_reply_args args = {.ticket = ticket_text(tag, ticket),
@@ -171,10 +191,7 @@ static void refuse(struct worker *w, struct session *s, const char *why, const c
 		args.reason = given ? given : why;
 	session_reply(w, s, REPLY_DENIED, &args);
 	counter_add(&w->counters, COUNT_denied, 1);
-	remember(w, s, smtp, tag, "deny", reason, 0, 0, listed);
-	judge_begin(w, s, &l, LOG_DECISION);
-	log_str(&l, "verdict", "deny");
-	log_str(&l, "reason", reason);
+	decided(w, s, &l, tag, "deny", reason, 0, 0, listed);
 	log_str(&l, "ticket", ticket);
 	log_int(&l, "reply", 554);
 	if (listed)
@@ -194,10 +211,7 @@ static void refuse_manners(struct worker *w, struct session *s, const char *why,
 	session_reply(w, s, REPLY_PROTOCOL, &args);
 	smtp_rcpt_done(smtp, false);
 	counter_add(&w->counters, COUNT_check_refused, 1);
-	remember(w, s, smtp, tag, "deny", word, 0, 0, NULL);
-	judge_begin(w, s, &l, LOG_DECISION);
-	log_str(&l, "verdict", "deny");
-	log_str(&l, "reason", word);
+	decided(w, s, &l, tag, "deny", word, 0, 0, NULL);
 	log_str(&l, "ticket", ticket);
 	log_int(&l, "reply", smtp_reply_code(REPLY_PROTOCOL));
 	log_end(&l);
@@ -213,10 +227,7 @@ static void refuse_unknown(struct worker *w, struct session *s, const struct ver
 		s->hangup = true;
 	smtp_rcpt_done(smtp, false);
 	counter_add(&w->counters, COUNT_verify_refused, 1);
-	remember(w, s, smtp, 0, "deny", "unknown_user", 0, 0, NULL);
-	judge_begin(w, s, &l, LOG_DECISION);
-	log_str(&l, "verdict", "deny");
-	log_str(&l, "reason", "unknown_user");
+	decided(w, s, &l, 0, "deny", "unknown_user", 0, 0, NULL);
 	log_strn(&l, "reply", reply->text, strcspn(reply->text, "\r\n"));
 	log_end(&l);
 	trapping_answer(w, s, reply->code, reply->text);
@@ -267,21 +278,16 @@ static void note_attempt(struct worker *w, struct session *s, const struct weigh
 
 static void defer(struct worker *w, struct session *s, const struct policy_decision *d)
 {
-	struct smtp *smtp = session_smtp(w, s);
 	char ticket[TICKET_TEXT];
 	struct smtp_reply_args args = {.minutes = policy_minutes(d->wait),
 				       .ticket = ticket_text(d->tag, ticket)};
-	const char *reason = policy_reason_text(d->reason);
 	struct log_line l;
 
 	session_reply(w, s, REPLY_GREYLISTED, &args);
 	counter_add(&w->counters, d->reason == REASON_EARLY ? COUNT_early : COUNT_greylisted, 1);
 	if (d->reason == REASON_LATE)
 		counter_add(&w->counters, COUNT_late, 1);
-	remember(w, s, smtp, d->tag, "grey", reason, d->wait, d->age, NULL);
-	judge_begin(w, s, &l, LOG_DECISION);
-	log_str(&l, "verdict", "grey");
-	log_str(&l, "reason", reason);
+	decided(w, s, &l, d->tag, "grey", policy_reason_text(d->reason), d->wait, d->age, NULL);
 	log_str(&l, "class", policy_class_text(d->delay_class));
 	log_str(&l, "identity", policy_rung_text(d->rung));
 	log_int(&l, "wait_s", d->wait);
@@ -303,9 +309,7 @@ static void note_passed(struct worker *w, uint32_t n, const struct judgement *j)
 {
 	const struct policy_decision *d = &j->decision;
 	struct session *s = worker_session(w, n);
-	struct smtp *smtp = session_smtp(w, s);
 	const char *verdict = !s->allowed ? "pass" : is_sample(w, s) ? "observe" : "allow";
-	const char *reason = policy_reason_text(d->reason);
 	enum counter which = d->reason == REASON_LEARN           ? COUNT_learned
 			     : d->reason == REASON_CORRESPONDENT ? COUNT_answered
 			     : j->count                          ? COUNT_passed
@@ -314,11 +318,8 @@ static void note_passed(struct worker *w, uint32_t n, const struct judgement *j)
 	struct log_line l;
 
 	counter_add(&w->counters, which, 1);
-	remember(w, s, smtp, j->count ? d->tag : 0, verdict, reason, 0, d->age,
-		 d->reason == REASON_LIST ? &w->listed : NULL);
-	judge_begin(w, s, &l, LOG_DECISION);
-	log_str(&l, "verdict", verdict);
-	log_str(&l, "reason", reason);
+	decided(w, s, &l, j->count ? d->tag : 0, verdict, policy_reason_text(d->reason), 0, d->age,
+		d->reason == REASON_LIST ? &w->listed : NULL);
 	if (j->count) {
 		log_str(&l, "class", policy_class_text(d->delay_class));
 		log_str(&l, "identity", policy_rung_text(d->rung));
@@ -341,7 +342,7 @@ static void let_through(struct worker *w, uint32_t n, const struct judgement *j)
 static void choose(struct judgement *j, const struct weighed *x)
 {
 	const struct policy_decision *d = &x->decision;
-	struct policy_identity decided = {d->rung, d->tag};
+	struct policy_identity last = {d->rung, d->tag};
 
 	j->decision = *d;
 	j->level = x->level;
@@ -349,9 +350,9 @@ static void choose(struct judgement *j, const struct weighed *x)
 	    d->reason == REASON_CORRESPONDENT)
 		return; /* there is no record to mature */
 	for (int i = 0; i < x->count; i++)
-		if (x->ids[i].tag != decided.tag && policy_marks(d, &x->ids[i]))
+		if (x->ids[i].tag != last.tag && policy_marks(d, &x->ids[i]))
 			j->ids[j->count++] = x->ids[i];
-	j->ids[j->count++] = decided;
+	j->ids[j->count++] = last;
 }
 
 /* The word for the log of a source that is denied. */

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The flood: turns the frame under BPF_F_TEST_XDP_LIVE_FRAMES into a SYN from a random one of the
- * denied hosts and sends it out of the interface it stands on. Beside it the two programs that the
- * peers need: a bare drop, which is the ceiling, and a bare pass, without which a veth end that has
- * no program of its own lets no frame in.
+ * denied hosts and sends it out of the interface it stands on. The ends that the peers need are
+ * those of frames.bpf.c.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -14,7 +13,6 @@
 #include "selftests/bench/xdpgen.h"
 
 volatile const __u32 hosts = 1;
-__u64 dropped; /* one interface, one CPU: no races */
 
 SEC("xdp")
 int flood(struct xdp_md *ctx)
@@ -31,21 +29,6 @@ int flood(struct xdp_md *ctx)
 	ip->saddr = xdpgen_host((__u64)random * hosts >> 32);
 	tcp->source = random;
 	return XDP_TX;
-}
-
-SEC("xdp")
-int drop(struct xdp_md *ctx)
-{
-	(void)ctx;
-	dropped++;
-	return XDP_DROP;
-}
-
-SEC("xdp")
-int pass(struct xdp_md *ctx)
-{
-	(void)ctx;
-	return XDP_PASS;
 }
 
 char LICENSE[] SEC("license") = "GPL";

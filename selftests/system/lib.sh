@@ -226,6 +226,9 @@ map_is() { map_entry "$1" | grep -q "$2"; } # address GG_ALLOW|GG_DENY
 
 # Talks SMTP from the client's namespace and prints the conversation: talk SOURCE SERVER STEP...
 # (the steps: see talk.py).
+# Where a source's mail goes: the gate, unless a test says otherwise.
+SERVER4=$GATE4 SERVER6=$GATE6
+server_for() { case $1 in *:*) echo "$SERVER6" ;; *) echo "$SERVER4" ;; esac; }
 talk() { on client $PYTHON "$HERE/talk.py" "$@"; }
 # One small message, whole: attempt SOURCE SERVER SENDER RECIPIENT [STEP...]
 attempt() {

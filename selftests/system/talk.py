@@ -30,10 +30,11 @@ A STEP is a command line (sent with CRLF; its whole reply is read) or one of
   :quiet           from here on only replies and times are printed
   :nobanner        (first step) does not read the banner
   :eof             reads until the server closes
-  :reset :close    leaves with a RST, with a FIN
+  :reset :close    leaves with a RST, with a FIN, when all that was sent has been received
 """
 import codecs
 import ctypes
+import fcntl
 import ipaddress
 import itertools
 import os
@@ -42,6 +43,7 @@ import socket
 import ssl
 import struct
 import sys
+import termios
 import time
 
 LIMIT = float(os.environ.get("TALK_TIMEOUT", "30"))
@@ -148,6 +150,16 @@ class Talk:
         except OSError:
             # What the server said before it closed is still to be read.
             pass
+
+    def received(self):
+        """Waits for the last acknowledgment: a RST takes with it what has not left yet."""
+        end = time.monotonic() + LIMIT
+        while struct.unpack("i", fcntl.ioctl(self.sock, termios.TIOCOUTQ, bytes(4)))[0]:
+            if self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                return
+            if time.monotonic() > end:
+                raise Gone("<timeout>")
+            time.sleep(0.001)
 
     def body(self, name):
         if name == "-":
@@ -274,10 +286,12 @@ class Talk:
             while True:
                 self.reply()
         elif word == ":reset":
+            self.received()
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.sock.close()
             sys.exit(0)
         elif word == ":close":
+            self.received()
             self.sock.close()
             sys.exit(0)
         else:

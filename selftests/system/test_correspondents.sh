@@ -29,7 +29,6 @@ gate_conf
 gate_start || bail "greygated starts"
 pass "greygated starts"
 
-server_for() { case $1 in *:*) echo $GATE6 ;; *) echo $GATE4 ;; esac; }
 mail() { # source sender [recipient]
 	talk "$1" "$(server_for "$1")" 'EHLO client.example.org' "MAIL FROM:<$2>" "RCPT TO:<${3:-user1@example.net}>" QUIT
 }

@@ -16,7 +16,6 @@ gate_start || bail "greygated starts"
 pass "greygated starts"
 
 export TALK_TIMEOUT=10
-server_for() { case $1 in *:*) echo $GATE6 ;; *) echo $GATE4 ;; esac; }
 say() { # source step...
 	local src=$1; shift
 	talk "$src" "$(server_for "$src")" 'EHLO client.example.org' "$@" QUIT

@@ -5,6 +5,9 @@
 # the lists, and nothing but TCP to the protected endpoints is touched.
 # shellcheck source=selftests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=selftests/system/scenes.sh
+. "$HERE/scenes.sh"
+SERVER4=$MAIL4 SERVER6=$MAIL6
 
 # client --- gate --- hop --- mail. From hop to mail the way is narrower than the rest, which only ICMP
 # can tell.
@@ -64,12 +67,6 @@ before=$(others)
 gate_start || bail "greygated starts"
 pass "greygated starts"
 
-DAEMON='^S: 220 gate\.example\.net' POSTFIX='^S: 220 mx\.example\.net'
-STORED='^S: 250 2\.0\.0 Ok: queued as'
-DROPPED='^T: connect <timeout>'
-SOURCES="192.0.2.7 2001:db8:1::7"
-server_for() { case $1 in *:*) echo $MAIL6 ;; *) echo $MAIL4 ;; esac; }
-hello() { talk "$1" "$(server_for "$1")" 'EHLO client.example.org' QUIT; }
 
 is "echo, fragments, UDP, other ports, ARP and ND fare as before" "$(others)" "$before"
 like "the rules are there" "$(ip -n gate rule show)" 'fwmark 0x67726579 iif g0 lookup 26489'
@@ -80,16 +77,7 @@ wait_for 5 grep -q m0 /proc/$dump/cmdline
 inner() { sleep 0.2; cat "$T/inner.txt"; }
 
 # ---- strangers meet the daemon, and become known ----
-for src in $SOURCES; do
-	dst=$(server_for "$src")
-	out=$(attempt "$src" "$dst" alice@sender.example user1@example.net)
-	like "$src: a stranger's banner is the daemon's" "$out" "$DAEMON"
-	like "$src: first attempt is 451" "$out" '^S: 451 4\.7\.1 Greylisted'
-	attempt "$src" "$dst" bob@sender.example user1@example.net >/dev/null
-done
-for src in 203.0.113.7 2001:db8:77::7; do
-	attempt "$src" "$(server_for "$src")" mid@sender.example user2@example.net >/dev/null
-done
+scene_strangers
 unlike "no stranger reached the mail server" "$(inner)" ' (192\.0\.2\.[78]|203\.0\.113\.7)\.[0-9]+ > '
 sleep 3.1
 for src in $SOURCES; do
@@ -112,15 +100,7 @@ between "tc_daemon counted strangers" "$(counter tc_daemon)" 8 100
 # ---- promoted sources are forwarded ----
 at=$(log_size)
 before_n=$(counter forwarded)
-for src in $SOURCES; do
-	out=$(attempt "$src" "$(server_for "$src")" new@sender.example user3@example.net)
-	like "$src: the next connection is answered by Postfix" "$out" "$POSTFIX"
-	like "$src: and delivered by it" "$out" "$STORED"
-done
-sleep 0.3
-for src in $SOURCES; do
-	refuse "$src: no event in the daemon's log" logged "+$at" src="$src"
-done
+scene_known "$at"
 between "XDP forwarded their packets" "$(($(counter forwarded) - ${before_n:-0}))" 20 500
 
 # ---- samples of theirs meet the daemon ----
@@ -177,38 +157,7 @@ for src in 203.0.113.7 2001:db8:77::7; do
 	attempt "$src" "$dst" mid@sender.example user2@example.net >/dev/null
 done
 sleep 3.1
-for src in 203.0.113.7 2001:db8:77::7; do
-	dst=$(server_for "$src")
-	rm -f "$T/in" "$T/go"
-	talk "$src" "$dst" 'EHLO client.example.org' 'MAIL FROM:<mid@sender.example>' ":touch $T/in" \
-		":await $T/go" 'RCPT TO:<user2@example.net>' DATA ':body -' QUIT >"$T/mid" &
-	job=$!
-	wait_for 10 test -e "$T/in"
-	check "$src: allow acts while its session is open" gg allow "$src"
-	like "$src: a new connection meets Postfix" "$(hello "$src")" "$POSTFIX"
-	touch "$T/go"
-	wait $job
-	like "$src: the open session stays with the daemon" "$(cat "$T/mid")" "$DAEMON"
-	like "$src: and delivers" "$(cat "$T/mid")" "$STORED"
-
-	rm -f "$T/in" "$T/go"
-	talk "$src" "$dst" 'EHLO client.example.org' 'MAIL FROM:<mid2@sender.example>' ":touch $T/in" \
-		":await $T/go" 'RCPT TO:<user2@example.net>' DATA ':body -' QUIT >"$T/mid" &
-	job=$!
-	wait_for 10 test -e "$T/in"
-	check "$src: deny acts while its session is open" gg deny "$src" --action drop_new
-	like "$src: a new connection is dropped" "$(TALK_TIMEOUT=1.5 hello "$src")" "$DROPPED"
-	touch "$T/go"
-	wait $job
-	like "$src: the open session stays with Postfix" "$(cat "$T/mid")" "$POSTFIX"
-	like "$src: and delivers" "$(cat "$T/mid")" "$STORED"
-	gg deny "$src" --action reject >/dev/null
-	out=$(talk "$src" "$dst" 'EHLO client.example.org' 'MAIL FROM:<mid@sender.example>' \
-		'RCPT TO:<user2@example.net>' QUIT)
-	like "$src: action reject gives it to the daemon, with a reason" "$out" '^S: 554 5\.7\.1 .*ticket'
-	gg forget "$src" >/dev/null
-	like "$src: forgotten, it is a stranger again" "$(hello "$src")" "$DAEMON"
-done
+scene_open_sessions
 
 # ---- a port used again ----
 # Both of the session's sockets are in TIME_WAIT when the promoted source comes again by the same port.
@@ -293,7 +242,6 @@ is "doctor: exit code" "$rc" 1
 gg deny 203.0.113.66 --action drop_new >/dev/null
 gg allow 192.0.2.7 >/dev/null
 gg allow 2001:db8:1::7 >/dev/null
-answers() { hello "$1" | grep -qE "$2"; }
 rm -f "$T/in" "$T/go"
 talk 192.0.2.7 $MAIL4 'EHLO client.example.org' 'MAIL FROM:<kill@sender.example>' \
 	'RCPT TO:<user7@example.net>' DATA ":touch $T/in" ":await $T/go" ":body $T/big" QUIT >"$T/mid" &
@@ -304,12 +252,7 @@ touch "$T/go"
 wait $job
 like "kill -9 in the middle of a forwarded message: it arrives" "$(cat "$T/mid")" "$STORED"
 check "whole, and once" wait_for 5 boxed_is mx kill@sender.example 1
-for src in 203.0.113.8 2001:db8:78::8; do
-	check "$src: kill -9, when_down = open: a stranger reaches Postfix" wait_for 15 answers "$src" "$POSTFIX"
-	like "$src: and is served" "$(attempt "$src" "$(server_for "$src")" down@sender.example user4@example.net)" "$STORED"
-done
-like "a drop_new verdict stays in force" "$(TALK_TIMEOUT=1.5 hello 203.0.113.66)" "$DROPPED"
-like "an allowed source still meets Postfix" "$(hello 192.0.2.7)" "$POSTFIX"
+scene_down_open
 rm -f "$T/in" "$T/go"
 talk 203.0.113.8 $MAIL4 'EHLO client.example.org' 'MAIL FROM:<back@sender.example>' ":touch $T/in" \
 	":await $T/go" 'RCPT TO:<user2@example.net>' DATA ':body -' QUIT >"$T/mid" &
@@ -332,12 +275,7 @@ like "xdp = off: a stranger meets the daemon" "$(hello 203.0.113.8)" "$DAEMON"
 like "xdp = off: an allowed source meets Postfix" "$(hello 192.0.2.7)" "$POSTFIX"
 like "xdp = off: a drop_new verdict holds" "$(TALK_TIMEOUT=1.5 hello 203.0.113.66)" "$DROPPED"
 gate_kill
-CLOSED='^T: connect <(refused|timeout)>'
-closed() { TALK_TIMEOUT=2 hello "$1" | grep -qE "$CLOSED"; }
-for src in 203.0.113.8 2001:db8:78::8; do
-	check "$src: when_down = closed: a stranger is refused" wait_for 15 closed "$src"
-done
-like "when_down = closed: an allowed source still meets Postfix" "$(hello 192.0.2.7)" "$POSTFIX"
+scene_down_closed
 
 # ---- nothing is left ----
 check "detach works without a daemon" on gate "$BUILD/greygate" -c "$T/greygate.conf" detach

@@ -41,7 +41,7 @@ whole() { send DATA ":body $T/m" QUIT; }
 vanish() { # step...
 	local n; n=$(stored)
 	send DATA ":part $T/m" ':send .\r\n' "$@" >/dev/null
-	wait_for 5 more "$n"
+	check "the mail server has what a client left behind" wait_for 5 more "$n"
 }
 more() { [ "$(stored)" -gt "$1" ]; }
 

@@ -25,7 +25,6 @@ net_is() { # prefix GG_ALLOW
 	# shellcheck disable=SC2046
 	bpftool map lookup pinned "$PIN/$map" key $(net_key "$1") 2>/dev/null | grep -q "$2"
 }
-server_for() { case $1 in *:*) echo $GATE6 ;; *) echo $GATE4 ;; esac; }
 try() { attempt "$1" "$(server_for "$1")" "$2" user1@example.net; } # source sender
 delivered() { try "$1" "$2" | grep -qE '^S: 250 .*queued|^S: 250 2\.0\.0'; }
 greylisted() { try "$1" "$2" | grep -qE '^S: 451 4\.7\.1'; }

@@ -14,7 +14,6 @@ gate_conf
 gate_start || bail "greygated starts"
 like "the program is native" "$(ip -n gate link show g0)" 'xdp'
 
-server_for() { case $1 in *:*) echo $GATE6 ;; *) echo $GATE4 ;; esac; }
 knock() { local how=$1 src=$2; shift 2; on client $PYTHON "$HERE/knock.py" "$how" "$src" "$(server_for "$src")" "$@"; }
 bracketed() { case $1 in *:*) echo "[$1]" ;; *) echo "$1" ;; esac; }
 grown() { [ "$(counter "$1")" -gt "$2" ]; }

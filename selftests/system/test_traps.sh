@@ -20,7 +20,6 @@ gate_conf
 gate_start || bail "greygated starts"
 pass "greygated starts"
 
-server_for() { case $1 in *:*) echo $GATE6 ;; *) echo $GATE4 ;; esac; }
 say() { # source step...
 	local src=$1; shift
 	talk "$src" "${server:-$(server_for "$src")}" 'EHLO client.example.org' "$@" QUIT

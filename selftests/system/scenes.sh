@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# What host and gateway mode have alike, for their tests to source after lib.sh: greygated and Postfix behind
+# one address, known sources with Postfix, strangers with the daemon.
+
+DAEMON='^S: 220 gate\.example\.net' POSTFIX='^S: 220 mx\.example\.net'
+STORED='^S: 250 2\.0\.0 Ok: queued as'
+DROPPED='^T: connect <timeout>'
+SOURCES="192.0.2.7 2001:db8:1::7"
+
+hello() { talk "$1" "$(server_for "$1")" 'EHLO client.example.org' QUIT; }
+answers() { hello "$1" | grep -qE "$2"; } # source banner
+
+# Nobody is known yet: two triplets of each source, and one of those who come later.
+scene_strangers() {
+	local src dst out
+	for src in $SOURCES; do
+		dst=$(server_for "$src")
+		out=$(attempt "$src" "$dst" alice@sender.example user1@example.net)
+		like "$src: a stranger's banner is the daemon's" "$out" "$DAEMON"
+		like "$src: first attempt is 451" "$out" '^S: 451 4\.7\.1 Greylisted'
+		attempt "$src" "$dst" bob@sender.example user1@example.net >/dev/null
+	done
+	for src in 203.0.113.7 2001:db8:77::7; do
+		attempt "$src" "$(server_for "$src")" mid@sender.example user2@example.net >/dev/null
+	done
+}
+
+# What is promoted meets Postfix; of the log from here on it has no line.
+scene_known() { # size of the log
+	local at=$1 src out
+	for src in $SOURCES; do
+		out=$(attempt "$src" "$(server_for "$src")" new@sender.example user3@example.net)
+		like "$src: the next connection is answered by Postfix" "$out" "$POSTFIX"
+		like "$src: and delivered by it" "$out" "$STORED"
+	done
+	sleep 0.3
+	for src in $SOURCES; do
+		refuse "$src: no event in the daemon's log" logged "+$at" src="$src"
+	done
+}
+
+# Allowed, and then denied, while a session is open: it ends where it began.
+scene_open_sessions() {
+	local src dst out job
+	for src in 203.0.113.7 2001:db8:77::7; do
+		dst=$(server_for "$src")
+		rm -f "$T/in" "$T/go"
+		talk "$src" "$dst" 'EHLO client.example.org' 'MAIL FROM:<mid@sender.example>' ":touch $T/in" \
+			":await $T/go" 'RCPT TO:<user2@example.net>' DATA ':body -' QUIT >"$T/mid" &
+		job=$!
+		wait_for 10 test -e "$T/in"
+		check "$src: allow acts while its session is open" gg allow "$src"
+		like "$src: a new connection meets Postfix" "$(hello "$src")" "$POSTFIX"
+		touch "$T/go"
+		wait $job
+		like "$src: the open session stays with the daemon" "$(cat "$T/mid")" "$DAEMON"
+		like "$src: and delivers" "$(cat "$T/mid")" "$STORED"
+
+		rm -f "$T/in" "$T/go"
+		talk "$src" "$dst" 'EHLO client.example.org' 'MAIL FROM:<mid2@sender.example>' ":touch $T/in" \
+			":await $T/go" 'RCPT TO:<user2@example.net>' DATA ':body -' QUIT >"$T/mid" &
+		job=$!
+		wait_for 10 test -e "$T/in"
+		check "$src: deny acts while its session is open" gg deny "$src" --action drop_new
+		like "$src: a new connection is dropped" "$(TALK_TIMEOUT=1.5 hello "$src")" "$DROPPED"
+		touch "$T/go"
+		wait $job
+		like "$src: the open session stays with Postfix" "$(cat "$T/mid")" "$POSTFIX"
+		like "$src: and delivers" "$(cat "$T/mid")" "$STORED"
+		gg deny "$src" --action reject >/dev/null
+		out=$(talk "$src" "$dst" 'EHLO client.example.org' 'MAIL FROM:<mid@sender.example>' \
+			'RCPT TO:<user2@example.net>' QUIT)
+		like "$src: action reject gives it to the daemon, with a reason" "$out" '^S: 554 5\.7\.1 .*ticket'
+		gg forget "$src" >/dev/null
+		like "$src: forgotten, it is a stranger again" "$(hello "$src")" "$DAEMON"
+	done
+}
+
+# The daemon was killed; 203.0.113.66 is denied with drop_new.
+scene_down_open() {
+	local src
+	for src in 203.0.113.8 2001:db8:78::8; do
+		check "$src: kill -9, when_down = open: a stranger reaches Postfix" wait_for 15 answers "$src" "$POSTFIX"
+		like "$src: and is served" "$(attempt "$src" "$(server_for "$src")" down@sender.example user4@example.net)" "$STORED"
+	done
+	like "a drop_new verdict stays in force" "$(TALK_TIMEOUT=1.5 hello 203.0.113.66)" "$DROPPED"
+	like "an allowed source still meets Postfix" "$(hello 192.0.2.7)" "$POSTFIX"
+}
+
+scene_down_closed() {
+	local src
+	CLOSED='^T: connect <(refused|timeout)>'
+	closed() { TALK_TIMEOUT=2 hello "$1" | grep -qE "$CLOSED"; }
+	for src in 203.0.113.8 2001:db8:78::8; do
+		check "$src: when_down = closed: a stranger is refused" wait_for 15 closed "$src"
+	done
+	like "when_down = closed: an allowed source still meets Postfix" "$(hello 192.0.2.7)" "$POSTFIX"
+}
