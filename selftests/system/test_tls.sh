@@ -142,7 +142,7 @@ check "they are gone" wait_for 5 none_open
 gate_stop; is "SIGTERM: exit code 0" $? 0
 
 # ---- stutter inside TLS ----
-stutter="first = 0s  interval = 20ms  deny_limit = 8s"
+stutter="first = 0s  interval = 10ms  deny_limit = 8s"
 extra="tls { $certs }"
 gate_conf
 gate_start || bail "greygated starts again"
