@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "policy/conduct.h"
+#include "relay/rcpt.h"
 #include "traps.h"
 #include "worker.h"
 
@@ -133,17 +134,6 @@ const char *trapping_recipient(struct worker *w, struct session *s, const char *
 
 /* ---- what the mail server says ---- */
 
-/* "550 5.1.1" (RFC 3463 3.2), or Exchange's 5.1.10. Without such a code 550 may mean anything. */
-static bool knows_not(int code, const char *reply)
-{
-	const char *status = reply + 4;
-
-	if (code != 550 || strlen(reply) < 9 || strncmp(status, "5.1.1", 5) != 0)
-		return false;
-	status += status[5] == '0' ? 6 : 5;
-	return *status == ' ' || *status == '\r' || *status == '\0';
-}
-
 void trapping_answer(struct worker *w, struct session *s, int code, const char *reply)
 {
 	uint32_t harvest = w->config->trap.harvest;
@@ -153,7 +143,7 @@ void trapping_answer(struct worker *w, struct session *s, int code, const char *
 		return;
 	if (code / 100 == 2)
 		standing_note(w, s, &s->src, CONDUCT_KNOWN, 0);
-	if (!knows_not(code, reply))
+	if (rcpt_says(code, reply) != RCPT_UNKNOWN)
 		return;
 	c = standing_note(w, s, &s->src, CONDUCT_UNKNOWN, 0);
 	if (conduct_harvests(&c, harvest))

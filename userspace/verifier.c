@@ -251,7 +251,7 @@ static void on_mail(struct prober *p)
 
 static void on_nobody(struct prober *p)
 {
-	enum rcpt_says says = rcpt_says(&p->to.up);
+	enum rcpt_says says = rcpt_says(p->to.up.code, p->to.up.reply);
 
 	p->refusals += p->to.up.code >= 500;
 	if (says != RCPT_UNCLEAR)
@@ -272,7 +272,7 @@ static void on_rcpt(struct prober *p)
 		[RCPT_UNCLEAR] = VERIFY_UNCLEAR,
 	};
 
-	settle(p, states[rcpt_says(&p->to.up)], NULL);
+	settle(p, states[rcpt_says(p->to.up.code, p->to.up.reply)], NULL);
 	over(p);
 }
 

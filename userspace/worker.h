@@ -457,7 +457,7 @@ void judge_remember(struct worker *w, struct session *s, const char *verdict, co
 const char *trapping_recipient(struct worker *w, struct session *s, const char **ret_reason);
 /* A source that is in a trap already sends mail. */
 void trapping_again(struct worker *w, struct session *s);
-/* What the mail server said to the recipient. */
+/* What the mail server said to the recipient: code, and its reply as in relay/rcpt.h. */
 void trapping_answer(struct worker *w, struct session *s, int code, const char *reply);
 
 /* ---- standing.c ---- */

@@ -169,3 +169,34 @@ check "host mode: reload without that pause" gg reload
 sleep 1.1
 lows "host mode"
 gate_stop; is "SIGTERM: exit code 0" $? 0
+
+# ---- harvest: what mail servers say ----
+B=$T/backend
+mkdir "$B"
+start_on mail $PYTHON "$HERE/backend.py" $MAIL4,26 "$B" 2>>"$T/backend.log"
+check "a mail server that says what it is told" wait_for 10 has listening "$B/log"
+mode=relay listen='"0.0.0.0:25", "[::]:25"' protect= backend="\"$MAIL4:26\""
+greylist="mode = learn  promote_after = 0" upstream="timeout = 5s  verify_recipients = no"
+trap_conf="life = 200s  action = reject  harvest = 3"
+gate_conf
+check "learn mode: greygated starts" gate_start
+release 203.0.113.66 2001:db8:66::66
+answered() { # source reply: three recipients, each gets it
+	echo "$2" >"$B/rcpt"
+	is "$2: the client hears it" \
+		"$(ask "$1" h@spam.example {a,b,c}@example.net | grep -cxF "S: $(printf %b "$2" | tail -n 1 | tr -d '\r')")" 3
+}
+for reply in '550 No such user' '550' '550-No such\r\n550 user' '551 User not local' '553 Mailbox name not allowed' \
+	'550 5.1.1 User unknown' '550 5.1.10 RecipientNotFound' '550 5.4.1 Access denied'; do
+	for src in 203.0.113.66 2001:db8:66::66; do
+		answered $src "$reply"
+		check "$reply: a harvest of $src" trapped $src
+		release $src
+	done
+done
+for reply in '550 5.7.1 Client host blocked' '553 5.1.8 Bad sender' '550-No such user\r\n550 5.7.1 for you' \
+	'550 5.0.0 no' '552 Mailbox full' '554 No' '501 Syntax' '450 No such user' '451 4.1.1 later'; do
+	answered 203.0.113.66 "$reply"
+	refuse "$reply: says nothing of the recipient" trapped 203.0.113.66
+done
+gate_stop; is "SIGTERM: exit code 0" $? 0

@@ -172,7 +172,7 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
 { "trap", "low_priority_pause", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(trap.low_pause), .def = "10m", .max = 30 * DAY,
   .manual = "How long low_priority_mx is no trap after a start of the daemon, or after clients could not be served: mail server not reached, limits exceeded." },
 { "trap", "harvest", KIND_NUMBER, KEY_RELOAD, AT(trap.harvest), .def = "5", .max = 6000,
-  .manual = "Recipients in a row that the mail server does not know (550 5.1.1) that deny a source. Each message delivered adds as many, up to ten times. 0: never." },
+  .manual = "Recipients in a row that the mail server refuses as unknown that deny a source. Each message delivered adds as many, up to ten times. 0: never." },
 { "trap", "sources", KIND_NUMBER, 0, AT(trap.sources), .def = "100k", .min = 1000, .max = 100000000,
   .manual = "Sources whose conduct is remembered for traps and demotion, 32 bytes each; the one longest unheard of makes room." },
 { "trap", "life", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(trap.life), .def = "24h", .min = SECOND, .max = 365 * DAY,

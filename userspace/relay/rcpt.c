@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "answer.h"
 #include "rcpt.h"
 
-#define STATUS 16 /* longer than any enhanced status */
+#define TEXT 4 /* where it begins in a line, behind code and hyphen or space */
 
 /* Third parts of 5.SUBJECT.x that speak of the recipient; the rest of a subject does not. */
 static const struct {
@@ -18,28 +18,27 @@ static const struct {
 static const int bare[] = {550, 551, 553}; /* codes that say it without a status */
 
 /* The status in the last line of the reply; false: there is none. */
-static bool status(const struct upstream *u, int *ret_subject, int *ret_detail)
+static bool status(const char *reply, int *ret_subject, int *ret_detail)
 {
-	char text[STATUS] = "", after;
-	const char *line;
-	size_t at = 0, len = 0;
+	const char *line = reply, *next;
 
-	while (answer_line(u, &at, &line, &len))
-		snprintf(text, sizeof(text), "%.*s", len < STATUS ? (int)len : STATUS - 1, line);
-	return sscanf(text, "5.%3d.%3d%c", ret_subject, ret_detail, &after) >= 2;
+	while ((next = strchr(line, '\n')) && next[1])
+		line = next + 1;
+	return strlen(line) > TEXT &&
+	       sscanf(line + TEXT, "5.%3d.%3d", ret_subject, ret_detail) == 2;
 }
 
-enum rcpt_says rcpt_says(const struct upstream *u)
+enum rcpt_says rcpt_says(int code, const char *reply)
 {
 	int subject, detail;
 
-	if (u->code / 100 == 2)
+	if (code / 100 == 2)
 		return RCPT_VALID;
-	if (u->code / 100 != 5)
+	if (code / 100 != 5)
 		return RCPT_UNCLEAR;
-	if (!status(u, &subject, &detail)) {
+	if (!status(reply, &subject, &detail)) {
 		for (size_t i = 0; i < sizeof(bare) / sizeof(bare[0]); i++)
-			if (u->code == bare[i])
+			if (code == bare[i])
 				return RCPT_UNKNOWN;
 		return RCPT_UNCLEAR;
 	}

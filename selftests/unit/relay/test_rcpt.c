@@ -18,7 +18,7 @@ static enum rcpt_says of(const char *reply)
 	answer_begin(&up);
 	assert_int_equal(answer_take(&up, reply, strlen(reply), &a), strlen(reply));
 	assert_int_equal(a, ANSWER_WHOLE);
-	return rcpt_says(&up);
+	return rcpt_says(up.code, up.reply);
 }
 
 static void what_mail_servers_say(void **state)
@@ -46,12 +46,21 @@ static void what_mail_servers_say(void **state)
 		{"553 mailbox name not allowed\r\n", RCPT_UNKNOWN},
 		{"550\r\n", RCPT_UNKNOWN},
 		{"550 5.1.\r\n", RCPT_UNKNOWN},
+		{"550-5.7.1 of the first line\r\n550 No such user\r\n", RCPT_UNKNOWN},
+		{"550-No such user\r\n550\r\n", RCPT_UNKNOWN},
+		{"553 5.1.3 bad address syntax\r\n", RCPT_UNKNOWN},
 		/* of the one who asks, of the sender, of the load, of the protocol */
 		{"554 5.7.1 <x@e.net>: Relay access denied\r\n", RCPT_UNCLEAR},
 		{"550 5.7.1 Client host blocked\r\n", RCPT_UNCLEAR},
+		{"550-No such user\r\n550 5.7.1 Client host blocked\r\n", RCPT_UNCLEAR},
+		{"553 5.7.1 Sender address rejected\r\n", RCPT_UNCLEAR},
+		{"551 5.7.0 not from you\r\n", RCPT_UNCLEAR},
+		{"550 5.0.0 no\r\n", RCPT_UNCLEAR},
 		{"550 5.1.7 bad sender\r\n", RCPT_UNCLEAR},
 		{"550 5.1.8 sender's domain does not exist\r\n", RCPT_UNCLEAR},
 		{"552 5.2.2 mailbox full\r\n", RCPT_UNCLEAR},
+		{"552 too much mail\r\n", RCPT_UNCLEAR},
+		{"501 bad address\r\n", RCPT_UNCLEAR},
 		{"554 transaction failed\r\n", RCPT_UNCLEAR},
 		{"503 5.5.1 bad sequence\r\n", RCPT_UNCLEAR},
 		{"530 5.7.0 Must issue a STARTTLS command first\r\n", RCPT_UNCLEAR},
