@@ -58,6 +58,11 @@ if [ -z "$conf" ]; then
 	END
 fi
 "$BUILD/greygated" -t -c "$conf" || exit 1
+pid_there() { # of the daemon that answers for this configuration
+	"$BUILD/greygate" -c "$conf" status --json 2>/dev/null | grep -oE '"pid": *[0-9]+' | head -n 1 | grep -oE '[0-9]+'
+}
+there=$(pid_there)
+[ -z "$there" ] || die "$conf: process $there runs with it already; stop that one: Ctrl-C where it was started, or sudo kill $there"
 # The file may be edited, and be wrong, by the time everything has to be found again.
 kept=$(mktemp) && cp "$conf" "$kept" || exit 1
 trap finish EXIT
@@ -73,12 +78,17 @@ fi
 daemon=$!
 set +m
 
+up=
 for _ in {1..100}; do
 	kill -0 "$daemon" 2>/dev/null || break
-	"$BUILD/greygate" -c "$conf" status >/dev/null 2>&1 && break
+	[ "$(pid_there)" = "$daemon" ] && up=1 && break
 	sleep 0.1
 done
-if [ -n "$own" ] && kill -0 "$daemon" 2>/dev/null; then
+# Without its mail server the set-up has nothing to show; who has the port was said by the sink.
+if [ -n "$own" ] && ! kill -0 "$sink" 2>/dev/null; then
+	die "the mail server of this set-up (127.0.0.1:2526) did not start"
+fi
+if [ -n "$own" ] && [ -n "$up" ]; then
 	cat <<-END
 
 	greygate is up. From another terminal, twice, 10 seconds apart (the first try is deferred,

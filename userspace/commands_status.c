@@ -149,18 +149,18 @@ static json_t *problems(struct daemon *d, const struct config *c)
 		store_writer_stats(d->writer, &s);
 		if (s.failing)
 			json_array_append_new(
-				array, json_string("store: the last group could not be written; "
+				array, json_string("store: it cannot be written, see the log; "
 						   "verdicts and records are only in memory"));
 		if (s.full)
 			json_array_append_new(
 				array,
 				json_string("store: full, new grey records are only in memory; "
 					    "raise limit store or free space on the disk"));
-		if (s.lost)
+		if (s.behind)
 			json_array_append_new(
 				array,
-				json_sprintf("store: %llu records came faster than the disk takes "
-					     "them and are only in memory",
+				json_sprintf("store: records come faster than the disk takes them; "
+					     "%llu are only in memory",
 					     (unsigned long long)s.lost));
 	}
 	clock_gettime(CLOCK_MONOTONIC, &now);

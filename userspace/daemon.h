@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The daemon's shared state, built by main.c in this order and taken down in the reverse one:
- * config, store, records and verdicts (loaded from the store), fast path, writer, workers, control.
+ * The daemon's shared state, built by startup.c in this order and taken down by main.c in the
+ * reverse one: config, store, records and verdicts (loaded from the store), fast path, writer,
+ * workers, control.
  *
  * Workers and the control thread hold a pointer to it. Everything in it is either constant after
  * start, safe from any thread by its own contract (records, verdicts, fastpath), or atomic.

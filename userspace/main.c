@@ -1,62 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * greygated: start, signals, stop. Everything that needs rights is opened first and in an order
- * that a failure can take back: store, listeners, kernel fast path, control socket; then rights are
- * dropped; then come the threads.
+ * greygated: arguments, signals, stop. What a start opens is in startup.c.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "background.h"
 #include "commands.h"
 #include "core/log.h"
-#include "daemon.h"
-#include "listeners.h"
-#include "loop/ring.h"
 #include "notify.h"
-#include "policy/conduct.h"
-#include "privileges.h"
 #include "probe.h"
+#include "process.h"
 #include "starter.h"
 #include "taken.h"
-#include "takeover.h"
 #include "traps.h"
-#include "upgrade.h"
 #include "verifier.h"
 #include "verify.h"
 #include "worker.h"
 
 #define CONFIG_FILE "/etc/greygate/greygate.conf"
-#define STORE_FIRST ((size_t)256 << 20)
-#define STORE_QUEUE 32768
-#define STORE_PATIENCE 60 /* tries, 50 ms apart */
-#define HEARTBEAT_LIMIT 10
-#define PROBE_AT_START 500 /* ms: a mail server that is slower is learned later */
 #define PROBE_A_TICK 50
-#define ERROR_SIZE 4096
-
-struct process {
-	struct daemon daemon;
-	struct listeners listeners;
-	struct control *control;
-	struct privileges who;
-	struct takeover takeover; /* from the process before */
-	struct upgrade upgrade;   /* to the one behind */
-	char err[ERROR_SIZE];
-};
 
 static void usage(FILE *f)
 {
@@ -69,231 +41,6 @@ static void usage(FILE *f)
 	      "USR2 has the program started anew and hands everything over to it.\n"
 	      "See greygated(8), greygate.conf(5), greygate(1).\n",
 	      f);
-}
-
-/* ---- what is opened with rights ---- */
-
-static int open_store(struct process *p, const struct config *c)
-{
-	struct daemon *d = &p->daemon;
-	struct store_conf conf = {.dir = c->state_dir,
-				  .map_bytes = STORE_FIRST < c->limit.store ? STORE_FIRST
-									    : c->limit.store,
-				  .max_bytes = c->limit.store,
-				  .window = config_window(c),
-				  .keep = config_keep(c),
-				  .sync = true,
-				  .held_lock = p->takeover.store_lock};
-	const struct timespec pause = {.tv_nsec = 50000000};
-	int rc;
-
-	p->takeover.store_lock = 0;
-	rc = store_open_lmdb(&conf, &d->store, d->key, p->err, sizeof(p->err));
-
-	/* A daemon that was just killed may not be quite gone. */
-	for (int i = 0; rc == -EBUSY && i < STORE_PATIENCE; i++) {
-		nanosleep(&pause, NULL);
-		rc = store_open_lmdb(&conf, &d->store, d->key, p->err, sizeof(p->err));
-	}
-	if (rc)
-		return rc;
-	if (p->err[0]) {
-		snprintf(d->store_why, sizeof(d->store_why), "%.*s", (int)sizeof(d->store_why) - 1,
-			 p->err);
-		log_message(LOG_STORE, "%s", p->err);
-	}
-	return privileges_give(c->state_dir, &p->who, p->err, sizeof(p->err));
-}
-
-static int make_tables(struct process *p, const struct config *c)
-{
-	struct daemon *d = &p->daemon;
-	int rc = table_new(c->greylist.records, policy_rank, NULL, &d->records);
-
-	if (!rc)
-		rc = table_new(c->limit.sessions + 1024, NULL, NULL, &d->sources);
-	if (!rc && c->limit.unconfirmed)
-		rc = table_new(c->limit.unconfirmed, taken_rank, NULL, &d->taken);
-	if (!rc)
-		rc = table_new(c->correspondent.domains, NULL, NULL, &d->correspondents);
-	if (!rc)
-		rc = table_new(c->trap.sources, conduct_rank, NULL, &d->conducts);
-	if (!rc)
-		rc = verdicts_new((size_t)c->limit.hosts + c->limit.nets, d->key, &d->verdicts);
-	if (!rc)
-		rc = verify_new(d->key, c->upstream.verify_cache, d->worker_count, &d->verify);
-	if (!rc)
-		rc = daemon_load(d);
-	if (rc)
-		snprintf(p->err, sizeof(p->err),
-			 "records: %s; lower greylist records, trap sources or limit hosts",
-			 strerror(-rc));
-	return rc;
-}
-
-static int open_fastpath(struct process *p, const struct config *c)
-{
-	static struct endpoint vips[VIPS_MAX];
-	struct daemon *d = &p->daemon;
-	struct fastpath_conf conf = {.mode = c->mode,
-				     .xdp = c->xdp,
-				     .bpffs = c->bpffs,
-				     .vips = vips,
-				     .vip_count = listeners_vips(c, vips),
-				     .observe = c->correspondent.observe,
-				     .hosts = c->limit.hosts,
-				     .nets = c->limit.nets,
-				     .imported = c->limit.imports,
-				     .open_when_down = c->open_when_down,
-				     .heartbeat_limit = HEARTBEAT_LIMIT,
-				     .new_per_source = c->limit.new_per_source,
-				     .new_per_cpu = c->limit.new_per_cpu,
-				     .sample = c->greylist.sample,
-				     .held_lock = p->takeover.pins_lock,
-				     .interface_count = c->interface_count};
-	const struct fastpath_attachment *at;
-	int rc, n;
-
-	/* The tc program of gateway mode is there without XDP too. */
-	if (c->xdp == FASTPATH_OFF && c->mode != GG_MODE_GATEWAY)
-		conf.interface_count = 0;
-	if (c->mode == GG_MODE_RELAY && !conf.interface_count) {
-		snprintf(d->fastpath_why, sizeof(d->fastpath_why), "%s",
-			 c->interface_count ? "switched off (xdp = off)"
-					    : "no interfaces configured");
-		return 0;
-	}
-	for (int i = 0; i < conf.interface_count; i++)
-		conf.interfaces[i] = c->interfaces[i];
-	p->takeover.pins_lock = 0;
-	rc = fastpath_open(&conf, &d->fastpath, p->err, sizeof(p->err));
-	if (rc)
-		return rc;
-	if (fastpath_observe_why(d->fastpath))
-		log_message(LOG_ERROR, "correspondents are not observed: %s",
-			    fastpath_observe_why(d->fastpath));
-	n = fastpath_attachments(d->fastpath, &at);
-	for (int i = 0; i < n; i++) {
-		struct log_line l;
-		size_t used = strlen(d->fastpath_why);
-
-		log_begin(&l, LOG_START);
-		log_str(&l, "interface", at[i].interface);
-		log_str(&l, "xdp", at[i].how);
-		log_str(&l, "with", at[i].with);
-		log_str(&l, "reason", at[i].why);
-		log_end(&l);
-		snprintf(d->fastpath_why + used, sizeof(d->fastpath_why) - used, "%s%s: %s, %s",
-			 used ? "; " : "", at[i].interface, at[i].how, at[i].with);
-	}
-	if (fastpath_replaced(d->fastpath)[0])
-		log_message(
-			LOG_START,
-			"kernel maps: those pinned as %s are of another schema: replaced, with the "
-			"verdicts from the store",
-			fastpath_replaced(d->fastpath));
-	rc = fastpath_sync(d->fastpath, d->verdicts, daemon_now());
-	if (rc >= 0)
-		rc = fastpath_give(d->fastpath, p->who.uid, p->who.gid);
-	if (rc < 0)
-		log_message(LOG_ERROR, "kernel maps: %s; the daemon decides alone until a restart",
-			    strerror(-rc));
-	/* Last: from now on the socket lookup program hands connections over. */
-	for (int is4 = 0; is4 <= 1 && c->mode == GG_MODE_HOST; is4++) {
-		int fd = listeners_of(&p->listeners, is4);
-
-		rc = fd < 0 ? 0
-			    : fastpath_listener(d->fastpath,
-						is4 ? GG_SOCK_DAEMON4 : GG_SOCK_DAEMON6, fd);
-		if (rc < 0) {
-			snprintf(p->err, sizeof(p->err), "socket map: %s; run Linux 6.1 or newer",
-				 strerror(-rc));
-			return rc;
-		}
-	}
-	return 0;
-}
-
-/* Lists are read with the daemon's own rights, as at every reload. */
-static int open_lists(struct process *p, const struct config *c)
-{
-	struct daemon *d = &p->daemon;
-	char dir[4096];
-
-	d->lists.verdicts = d->verdicts;
-	d->lists.fastpath = d->fastpath;
-	d->lists.key = d->key;
-	d->lists.kept = kept_open(c->state_dir);
-	if (d->lists.kept < 0) {
-		log_message(LOG_ERROR, "%s/lists: %s; lists won't outlive a restart", c->state_dir,
-			    strerror(-d->lists.kept));
-		return 0;
-	}
-	snprintf(dir, sizeof(dir), "%s/lists", c->state_dir);
-	return privileges_give(dir, &p->who, p->err, sizeof(p->err));
-}
-
-/* ---- start and stop ---- */
-
-static int start(struct process *p, const struct config *c)
-{
-	struct daemon *d = &p->daemon;
-	int rc = privileges_find(c->user, &p->who, p->err, sizeof(p->err));
-
-	/* What fails behind open_fastpath can't be taken back: the rights for it are gone. */
-	if (!rc)
-		rc = privileges_check(p->err, sizeof(p->err));
-	if (!rc)
-		rc = ring_check(p->err, sizeof(p->err));
-	if (!rc)
-		rc = takeover_begin(&p->takeover, d, p->err, sizeof(p->err));
-	if (!rc)
-		rc = open_store(p, c);
-	if (!rc)
-		rc = make_tables(p, c);
-	if (!rc)
-		rc = listeners_open(c, d->worker_count, &p->takeover.listeners, &p->listeners,
-				    p->err, sizeof(p->err));
-	if (!rc)
-		rc = commands_open(d, p->who.uid, p->who.gid, p->takeover.control, &p->control,
-				   p->err, sizeof(p->err));
-	if (!rc)
-		rc = open_fastpath(p, c);
-	if (!rc)
-		rc = open_lists(p, c);
-	if (rc)
-		return rc;
-	/* Before the drop, which then holds for its thread too and leaves it nothing. */
-	rc = store_writer_start(d->store, d->worker_count + 1, STORE_QUEUE, &d->writer);
-	if (rc) {
-		snprintf(p->err, sizeof(p->err), "store writer: %s", strerror(-rc));
-		return rc;
-	}
-	/* The store is still another process's to write. */
-	if (p->takeover.channel >= 0)
-		store_writer_pause(d->writer);
-	rc = privileges_drop(&p->who, c->mode == GG_MODE_GATEWAY, p->err, sizeof(p->err));
-	if (rc)
-		return rc;
-	daemon_apply(d, NULL, c);
-	probe_step(d, PROBE_AT_START);
-	for (int i = 0; i < d->worker_count && !rc; i++) {
-		rc = worker_start(d, i, p->listeners.fd[i], p->listeners.count, &d->workers[i],
-				  p->err, sizeof(p->err));
-		/* The worker owns its listeners, also when it could not begin. */
-		memset(p->listeners.fd[i], -1, sizeof(p->listeners.fd[i]));
-	}
-	privileges_forget(false);
-	if (!rc) {
-		rc = verifier_start(d);
-		if (rc)
-			snprintf(p->err, sizeof(p->err), "verifier thread: %s", strerror(-rc));
-	}
-	if (!rc)
-		rc = takeover_ready(&p->takeover, p->err, sizeof(p->err));
-	if (!rc)
-		rc = control_start(p->control);
-	return rc;
 }
 
 /* Nobody before us any more who might go on. */
@@ -350,7 +97,7 @@ static void stop(struct process *p)
 
 static void reload(struct daemon *d)
 {
-	char err[ERROR_SIZE] = "";
+	char err[4096] = "";
 	struct log_line l;
 
 	notify("RELOADING=1");
@@ -467,17 +214,19 @@ static int run(struct process *p, char **argv, bool foreground)
 	privileges_limits();
 	rc = log_start(STDERR_FILENO, c->log);
 	if (!rc)
-		rc = start(p, c);
+		rc = startup(p, c);
 	if (!rc)
 		rc = serve_alone(p);
 	if (rc) {
 		takeover_fail(&p->takeover, p->err[0] ? p->err : strerror(-rc));
 		atomic_store(&d->draining, true);
 		stop(p);
+		rollback_end(&p->rollback, false);
 		log_stop();
 		fprintf(stderr, "greygated: %s\n", p->err[0] ? p->err : strerror(-rc));
 		return EXIT_FAILURE;
 	}
+	rollback_end(&p->rollback, true);
 	log_begin(&l, LOG_START);
 	log_str(&l, "version", GREYGATE_VERSION);
 	log_str(&l, "mode", config_mode_text(c->mode));
@@ -610,6 +359,7 @@ int main(int argc, char **argv)
 	pthread_mutex_init(&p->daemon.offers_lock, NULL);
 	listing_init(&p->daemon.lists);
 	memset(p->listeners.fd, -1, sizeof(p->listeners.fd));
+	p->rollback.fd = -1;
 	p->daemon.holding = p->takeover.channel >= 0;
 	p->upgrade = (struct upgrade){.daemon = &p->daemon, .starter = -1, .channel = -1};
 	option = run(p, argv, foreground);

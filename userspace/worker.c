@@ -568,7 +568,7 @@ int worker_start(struct daemon *d, int number, const int *listeners, int listene
 	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	rc = w->wake_fd < 0 ? -errno : -pthread_create(&w->thread, NULL, worker_main, &start);
 	if (rc) {
-		snprintf(err, err_size, "worker thread: %s", strerror(-rc));
+		snprintf(err, err_size, "worker thread: %s; " THREAD_MEND, strerror(-rc));
 		free(w);
 		return rc;
 	}

@@ -71,6 +71,9 @@
 #define PROXY_MS 5000             /* how long a load balancer may take for its header */
 #define LINGER_MS 2000            /* how long a refused client may take to read why */
 
+/* Of a thread that can't be made, for whoever starts the daemon. */
+#define THREAD_MEND "raise the limits on processes and memory of the user (ulimit -u, -v)"
+
 enum op {
 	OP_ACCEPT = 1, /* number: index into accepts */
 	OP_RECV,       /* number: session */

@@ -69,6 +69,18 @@ os.execv(sys.argv[1], sys.argv[1:])
 END
 ringless() { on gate timeout 10 $PYTHON "$T/ringless.py" "$BUILD/greygated" -c "$T/greygate.conf" -f; }
 fails "no io_uring" 'io_uring_setup: .*io_uring_disabled' ringless
+# By then the program is on the interface, and the rights to take it away are gone.
+mkdir -p "$T/nobody" && sed -e 's/^user = .*/user = "nobody"/' -e "s:^state_dir = .*:state_dir = \"$T/nobody\":" \
+	"$T/greygate.conf" >"$T/nobody.conf"
+limited() { # option of prlimit, configuration
+	local rc
+	on gate timeout 20 prlimit "$1" "$BUILD/greygated" -c "$2" -f 2>"$T/limited.err"
+	rc=$?
+	grep -v '^{' "$T/limited.err" >&2
+	return $rc
+}
+fails "no more processes for the user" 'thread: .*ulimit -u' limited --nproc=1 "$T/nobody.conf"
+fails "too little memory for the workers" 'worker memory: .*lower limit' limited --as=$((2 << 30)) "$T/greygate.conf"
 fails "a control socket nobody can make" "$T/readonly" start_with "s:^control = .*:control = \"$T/readonly/c.sock\":"
 fails "no such configuration" "$T/none.conf" on gate timeout 10 "$BUILD/greygated" -c "$T/none.conf" -f
 fails "a bad value" "other\.conf:[0-9]+: .*sideways" start_with 's/^mode = .*/mode = sideways/'
@@ -90,6 +102,14 @@ else
 fi
 check "and the first one lives on" gg status
 
+run_twice() { on gate timeout 20 "$HERE/../../tools/run.sh" "$T/greygate.conf"; }
+out=$(run_twice 2>&1)
+is "make run beside it: exit code 1" $? 1
+like "make run beside it: says who it is, and how to stop it" "$out" "process $gate_pid .*kill $gate_pid"
+is "make run beside it: says no more" "$(wc -l <<<"$out")" 1
+check "and the first one still lives on" gg status
+like "with its program" "$(ip -n gate link show g0)" 'xdp'
+
 # ---- kill -9: records and verdicts ----
 grey() { # sender...: first attempts, one session
 	local s steps=()
@@ -103,6 +123,9 @@ sleep 1.2
 gate_kill
 like "kill -9: the program stays on the interface" "$(ip -n gate link show g0)" 'xdp'
 check "kill -9: verdicts stay in the map" map_is $OTHER GG_ALLOW
+refuse "a restart without memory for its workers" limited --as=$((2 << 30)) "$T/greygate.conf"
+like "it leaves the program of before" "$(ip -n gate link show g0)" 'xdp'
+check "and its verdicts" map_is $OTHER GG_ALLOW
 check "restart" gate_start
 check "restart: verdicts are taken over" map_is $OTHER GG_ALLOW
 like "restart: the CLI lists them" "$(gg list allow)" "$OTHER"
@@ -199,5 +222,24 @@ like "says so in status" "$(gg status)" 'damaged'
 check "the damaged one is kept" sh -c "ls $T/state/store.bad-*"
 like "and serves" "$(grey fresh)" '^S: 451 4\.7\.1 Greylisted'
 gate_stop; is "and ends well" $? 0
+
+# ---- a disk that is full, and has room again ----
+mkdir "$T/small" && mount -t tmpfs -o size=1m,mode=755 greygate-small "$T/small" && mkdir "$T/small/state"
+chown $GATE_USER "$T/small/state"
+sed -i "s:^state_dir = .*:state_dir = \"$T/small/state\":" "$T/greygate.conf"
+check "starts in a small file system" gate_start
+dd if=/dev/zero of="$T/small/filler" bs=4k status=none 2>/dev/null
+troubled() { gg status | grep -q 'store: '; }
+for n in 1 2 3 4 5 6 7 8; do
+	gg allow 198.51.100.0/2$n --reason "a disk that fills up" >/dev/null 2>&1
+	grey full$n-{a,b,c,d,e,f,g,h} >/dev/null
+	troubled && break
+done
+check "a full disk: status says so" wait_for 20 troubled
+like "a full disk: mail goes on" "$(grey fullest)" '^S: 451 4\.7\.1 Greylisted'
+rm "$T/small/filler"
+untroubled() { gg status | grep -q . && ! troubled; }
+check "room again: status says no more of it" wait_for 60 untroubled
+gate_stop; is "and it ends well" $? 0
 check "detach leaves nothing" on gate "$BUILD/greygate" -c "$T/greygate.conf" detach
 check "really nothing" clean

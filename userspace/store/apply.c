@@ -170,6 +170,17 @@ static bool dispensable(const struct op *op)
 	return op->sub == SUB_GREY && !op->del && !op->item->notice;
 }
 
+/* A row that is there already, as it is: only a commit that has something to write meets a full
+ * disk. */
+static int rewrite_schema(struct store *s, MDB_txn *txn)
+{
+	uint8_t schema[4];
+	MDB_val key = engine_val("schema", 6), value = engine_val(schema, sizeof(schema));
+
+	codec_set_due(schema, STORE_SCHEMA);
+	return mdb_put(txn, s->sub[SUB_META], &key, &value, 0);
+}
+
 static int run_group(struct store *s, size_t ops, size_t *ret_dropped)
 {
 	MDB_cursor *c = NULL;
@@ -180,6 +191,8 @@ static int run_group(struct store *s, size_t ops, size_t *ret_dropped)
 	rc = engine_begin(s, &txn);
 	if (rc)
 		return rc;
+	if (!ops)
+		rc = rewrite_schema(s, txn);
 	for (size_t i = 0; !rc && i < ops; i++) {
 		const struct op *op = &s->room[i];
 
@@ -247,8 +260,6 @@ int engine_apply(struct store *s, const struct store_item *const *items, size_t 
 	struct op *room;
 	int rc;
 
-	if (!n)
-		return 0;
 	if (n > SIZE_MAX / (OPS_PER_ITEM * sizeof(*room)))
 		return -E2BIG;
 	if (n * OPS_PER_ITEM > s->room_ops) {
@@ -258,7 +269,7 @@ int engine_apply(struct store *s, const struct store_item *const *items, size_t 
 		s->room = room;
 		s->room_ops = n * OPS_PER_ITEM;
 	}
-	ops = collect(s, items, n);
+	ops = n ? collect(s, items, n) : 0;
 	/* Each round changes something for the better or is the last: the map grows to its limit,
 	 * grey records are given up once, rows to evict run out, recovery is tried once. */
 	for (;;) {
@@ -270,7 +281,7 @@ int engine_apply(struct store *s, const struct store_item *const *items, size_t 
 			s->full_since = 0;
 			continue;
 		}
-		if (no_room(rc) && !evict(s))
+		if (n && no_room(rc) && !evict(s))
 			continue;
 		if ((rc == MDB_PANIC || engine_damaged(rc)) && !recovered &&
 		    !engine_recover(s, rc)) {

@@ -5,8 +5,9 @@
  */
 #include "engine.h"
 
-/* A full store is given another chance after this long, if an eighth of it is free. s */
-#define FULL_PAUSE 30
+/* A full store is given another chance after this long, if an eighth of it is free or it was the
+ * disk that had no room, and has now. s */
+#define FULL_PAUSE 10
 
 static int expire_grey(struct store *s, MDB_txn *txn, uint32_t now, size_t max, size_t *steps)
 {
@@ -128,8 +129,13 @@ static void judge_full(struct store *s, uint32_t now)
 		return;
 	if (!s->full_since || s->full_since > now)
 		s->full_since = now;
-	if (now - s->full_since >= FULL_PAUSE && used < s->max_bytes - s->max_bytes / 8)
-		s->full = false;
+	if (now - s->full_since < FULL_PAUSE)
+		return;
+	if (info.me_mapsize >= s->max_bytes && used >= s->max_bytes - s->max_bytes / 8)
+		return;
+	s->full = false;
+	/* Where there is no room it is full again. */
+	engine_apply(s, NULL, 0);
 }
 
 int engine_expire(struct store *s, uint32_t now, size_t max, size_t *ret_steps)

@@ -77,7 +77,8 @@ struct store_stats {
 	uint64_t expired; /* rows removed because they were over */
 	uint64_t lost;    /* items dropped: queue full, group failed, or grey ones while full */
 	uint32_t commit_us_max;
-	bool failing;   /* the last group could not be written */
+	bool failing;   /* nothing can be written: asked again every second */
+	bool behind;    /* a queue was full within the last minute */
 	bool full;      /* at its limit or the disk full: new grey records are dropped */
 	bool set_aside; /* a corrupt store was renamed, at open or later */
 };
@@ -88,7 +89,8 @@ struct store_ops {
 	 * sources, verdicts, traps. A tag may come twice, then the later one counts. Before the
 	 * writer runs. 0, or -errno: what was seen until then is good. */
 	int (*load)(struct store *s, uint32_t now, store_see_fn see, void *arg);
-	/* One transaction: all or nothing. Grows the map by itself. */
+	/* One transaction: all or nothing. Grows the map by itself. Without items (n 0): whether one
+	 * could be written now. */
 	int (*apply)(struct store *s, const struct store_item *const *items, size_t n);
 	/* At most max steps in one transaction; a step removes a row that is over at `now`, or puts
 	 * off one that was used since. *ret_steps == max: there may be more. */

@@ -26,9 +26,9 @@
 #define GROUP_ITEMS 4096 /* at most: a backlog is worked off in large transactions */
 #define GROUP_MS 50
 #define WAKE_ITEMS 500 /* queued by one producer without a wake-up */
+#define LOST_SAY_MS 60000
 /* A step of expiry takes some milliseconds, which a notice may have to wait; 20 of them a second
  * remove more than any day's worth of attempts brings in. */
-#define LOST_SAY_MS 60000
 #define EXPIRE_STEPS 1000
 #define EXPIRE_BUSY_MS 50
 #define EXPIRE_IDLE_MS 1000
@@ -62,8 +62,8 @@ struct store_writer {
 	const struct store_item *group[GROUP_ITEMS];
 	int turn; /* the producer to be asked first */
 	struct store_stats engine;
-	uint64_t lost, lost_said;
-	int64_t lost_next; /* ms, when a loss may be said again */
+	uint64_t lost, lost_said, lost_seen;
+	int64_t lost_next, lost_at; /* ms: a loss may be said again; the last one was seen */
 	bool failing;
 };
 
@@ -144,13 +144,22 @@ int store_notices(struct store_writer *w, int p, struct store_notice *ret, int m
 	return count;
 }
 
+/* What found no place in a queue. */
+static uint64_t lost_in_queues(const struct store_writer *w)
+{
+	uint64_t lost = 0;
+
+	for (int i = 0; i < w->producer_count; i++)
+		lost += atomic_load_explicit(&w->producers[i].lost, memory_order_relaxed);
+	return lost;
+}
+
 void store_writer_stats(struct store_writer *w, struct store_stats *ret)
 {
 	pthread_mutex_lock(&w->stats_lock);
 	*ret = w->stats;
 	pthread_mutex_unlock(&w->stats_lock);
-	for (int i = 0; i < w->producer_count; i++)
-		ret->lost += atomic_load_explicit(&w->producers[i].lost, memory_order_relaxed);
+	ret->lost += lost_in_queues(w);
 }
 
 /* ---- the writer's side ---- */
@@ -205,22 +214,24 @@ static void answer(struct producer *q, int err)
 		signal_fd(q->fd);
 }
 
-/* What found no place in a queue; said once a minute while it goes on. */
-static void say_lost(struct store_writer *w)
+/* Said once a minute while it goes on. True for a minute after the last one. */
+static bool say_lost(struct store_writer *w)
 {
-	uint64_t lost = 0;
+	uint64_t lost = lost_in_queues(w);
 	int64_t now = now_ms();
 
-	for (int i = 0; i < w->producer_count; i++)
-		lost += atomic_load_explicit(&w->producers[i].lost, memory_order_relaxed);
-	if (lost == w->lost_said || now < w->lost_next)
-		return;
-	log_message(LOG_STORE,
-		    "store is behind: %" PRIu64 " records are known to this process only: use a "
-		    "faster disk for state_dir",
-		    lost - w->lost_said);
-	w->lost_said = lost;
-	w->lost_next = now + LOST_SAY_MS;
+	if (lost != w->lost_seen)
+		w->lost_at = now;
+	w->lost_seen = lost;
+	if (lost != w->lost_said && now >= w->lost_next) {
+		log_message(LOG_STORE,
+			    "store is behind: %" PRIu64 " records are known to this process only: "
+			    "use a faster disk for state_dir",
+			    lost - w->lost_said);
+		w->lost_said = lost;
+		w->lost_next = now + LOST_SAY_MS;
+	}
+	return lost && now - w->lost_at < LOST_SAY_MS;
 }
 
 static void publish_stats(struct store_writer *w)
@@ -232,6 +243,7 @@ static void publish_stats(struct store_writer *w)
 	st = w->engine;
 	st.lost += w->lost;
 	st.failing = w->failing;
+	st.behind = say_lost(w);
 	pthread_mutex_lock(&w->stats_lock);
 	old = w->stats;
 	w->stats = st;
@@ -241,7 +253,6 @@ static void publish_stats(struct store_writer *w)
 				       "restart: raise limit store or free space on the disk");
 	if (!st.full && old.full)
 		log_message(LOG_STORE, "store has room again");
-	say_lost(w);
 	if (st.set_aside && !old.set_aside)
 		log_message(LOG_STORE, "store was damaged: renamed to store.bad-TIME in its "
 				       "directory and begun anew");
@@ -283,6 +294,9 @@ static void expire(struct store_writer *w, int64_t *next)
 		return;
 	if (w->ops->expire(w->store, (uint32_t)time(NULL), EXPIRE_STEPS, &steps))
 		steps = 0;
+	/* There may be no mail to find out by. */
+	if (w->failing)
+		note_result(w, w->ops->apply(w->store, NULL, 0));
 	publish_stats(w);
 	*next = now_ms() + (steps == EXPIRE_STEPS ? EXPIRE_BUSY_MS : EXPIRE_IDLE_MS);
 }

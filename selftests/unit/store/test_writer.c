@@ -58,6 +58,7 @@ struct puppet {
 	const struct store_ops *ops;
 	_Atomic int fail;  /* so many groups fail */
 	_Atomic int error; /* with this */
+	_Atomic int shut;  /* what a look whether it can be written is answered */
 	_Atomic bool hold; /* apply does not return */
 	_Atomic int inside, calls, expires;
 	_Atomic size_t items, largest;
@@ -69,6 +70,8 @@ static int puppet_apply(struct store *s, const struct store_item *const *items, 
 {
 	struct puppet *p = (struct puppet *)s;
 
+	if (!n)
+		return atomic_load(&p->shut);
 	atomic_fetch_add(&p->calls, 1);
 	atomic_store(&p->inside, 1);
 	while (atomic_load(&p->hold))
@@ -331,6 +334,7 @@ static void a_store_that_fails_says_so_until_it_works(void **state)
 
 	(void)state;
 	atomic_store(&p.error, -ENOSPC);
+	atomic_store(&p.shut, -ENOSPC);
 	atomic_store(&p.fail, 4);
 	for (uint64_t i = 1; i <= 3; i++) {
 		push_record(w, 0, i, true);
@@ -346,6 +350,31 @@ static void a_store_that_fails_says_so_until_it_works(void **state)
 	store_writer_stats(w, &st);
 	assert_false(st.failing);
 	assert_int_equal(st.lost, 3);
+	store_writer_stop(&w);
+}
+
+static void a_store_that_works_again_says_so_without_mail(void **state)
+{
+	struct store_stats st;
+	struct puppet p;
+	struct store_writer *w = start(&p, 1, 64);
+
+	(void)state;
+	atomic_store(&p.error, -ENOSPC);
+	atomic_store(&p.shut, -ENOSPC);
+	atomic_store(&p.fail, 2);
+	push_record(w, 0, 1, true);
+	await_notices(w, 0, 1, 1, -ENOSPC);
+	for (int seen = atomic_load(&p.expires); atomic_load(&p.expires) < seen + 2;)
+		sched_yield();
+	store_writer_stats(w, &st);
+	assert_true(st.failing);
+	atomic_store(&p.shut, 0);
+	do {
+		sched_yield();
+		store_writer_stats(w, &st);
+	} while (st.failing);
+	assert_int_equal(atomic_load(&p.calls), 2);
 	store_writer_stop(&w);
 }
 
@@ -581,6 +610,7 @@ int main(void)
 		cmocka_unit_test(the_eventfd_stays_readable_while_notices_wait),
 		cmocka_unit_test(a_failed_group_is_tried_again),
 		cmocka_unit_test(a_store_that_fails_says_so_until_it_works),
+		cmocka_unit_test(a_store_that_works_again_says_so_without_mail),
 		cmocka_unit_test(stopping_writes_what_waits),
 		cmocka_unit_test(stopping_does_not_wait_for_a_broken_store),
 		cmocka_unit_test(expiry_starves_nobody),
