@@ -89,8 +89,8 @@ struct store_ops {
 	 * sources, verdicts, traps. A tag may come twice, then the later one counts. Before the
 	 * writer runs. 0, or -errno: what was seen until then is good. */
 	int (*load)(struct store *s, uint32_t now, store_see_fn see, void *arg);
-	/* One transaction: all or nothing. Grows the map by itself. Without items (n 0): whether one
-	 * could be written now. */
+	/* One transaction: all or nothing. Grows the map by itself. Without items (n 0): whether
+	 * one could be written now. */
 	int (*apply)(struct store *s, const struct store_item *const *items, size_t n);
 	/* At most max steps in one transaction; a step removes a row that is over at `now`, or puts
 	 * off one that was used since. *ret_steps == max: there may be more. */
