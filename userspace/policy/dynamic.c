@@ -128,11 +128,6 @@ struct token {
 	size_t len;
 };
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 static bool is_letter(char c)
 {
 	return c >= 'a' && c <= 'z';

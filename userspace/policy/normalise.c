@@ -2,317 +2,91 @@
 /*
  * Senders without what changes from one message, or one attempt, to the next.
  *
- * Two steps. The schemes that wrap an address in a tag of their own (BATV, SRS and kin) are undone
- * by a table of prefixes. Then the words of the local part are looked at: those that no person
- * could have for a name (a UUID, a long hash) become "#"; and where such a word, or one of the
- * table of bounce words, shows that a machine made the address, shorter numbers and ids do too.
+ * The schemes that wrap an address are undone (schemes.c). Then the words of the local part are
+ * looked at: those that no person could have for a name (a UUID, a long hash; ids.c) become "#";
+ * and where such a word, or one of the tables of words that machines use, shows that a machine made
+ * the address, shorter numbers and ids do too.
  *
  * Limits: an address without any such sign is left alone, however random it looks: better one mail
  * more that waits than two people who share a record.
  */
 #include <string.h>
 
-#include "policy.h"
+#include "internal.h"
 
-/* Lengths from which a word is no name: phone numbers have up to 15 digits. */
-#define LONE_DIGITS 17
-#define LONE_HEX 16
-#define LONE_BASE 20
-#define LONE_TURNS 4 /* between letters and digits: a name with a number behind it has one */
-/* The same in an address that a machine made. */
-#define IDS_DIGITS 3
-#define IDS_HEX 6
-#define IDS_BASE 8
-/* And behind a "+", which leads to the same mailbox anyway. */
-#define TAIL_DIGITS 5
-#define TAIL_MIX 6
-#define TAIL_TURNS 2
+#define DIGITS "0123456789"
+#define ALPHABET "abcdefghijklmnopqrstuvwxyz" DIGITS
 
-#define UUID 36
+#define LIST_DIGITS 3    /* least of the number of a message */
+#define LABEL_ID 8       /* least of a label with digits in a host for bounces */
+#define SERVICE_DIGITS 6 /* behind a word that people use, too */
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool is_word(char c)
-{
-	return is_digit(c) || (c >= 'a' && c <= 'z');
-}
-
-static bool is_hex(char c)
-{
-	return is_digit(c) || (c >= 'a' && c <= 'f');
-}
-
-static size_t word_length(const char *p)
-{
-	size_t n = 0;
-
-	while (is_word(p[n]))
-		n++;
-	return n;
-}
-
-/* ---- schemes ---- */
-
-/* Moves what follows `from` to `to`. */
-static void close_gap(char *to, const char *from)
-{
-	memmove(to, from, strlen(from) + 1);
-}
-
-/* Tag of draft-levine-smtp-batv: key number, day, hash. */
-static bool batv_tag(const char *p, size_t len)
-{
-	if (len != 10)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (!(i < 4 ? is_digit(p[i]) : is_hex(p[i])))
-			return false;
-	return true;
-}
-
-/* Tags of other makers: some characters, not all of them letters. */
-static bool tag_of(const char *p, size_t len, bool (*character)(char c))
-{
-	size_t digits = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		if (!character(p[i]))
-			return false;
-		digits += is_digit(p[i]);
-	}
-	return len >= 6 && len <= 16 && digits >= 2;
-}
-
-static bool hex_tag(const char *p, size_t len)
-{
-	return tag_of(p, len, is_hex);
-}
-
-static bool word_tag(const char *p, size_t len)
-{
-	return tag_of(p, len, is_word);
-}
-
-/* prvs=TAG=user, in older drafts prvs=user=TAG and prvs=user/TAG. */
-static bool unwrap_prvs(char *local, char *body)
-{
-	/* The surest kind of tag is looked for on both sides first. */
-	bool (*const tags[])(const char *, size_t) = {batv_tag, hex_tag, word_tag};
-	char *first = strchr(body, '='), *last = strrchr(body, '=');
-
-	if (!first)
-		first = last = strchr(body, '/');
-	if (!first || first == body || !last[1])
-		return false;
-	for (size_t i = 0; i < 3; i++) {
-		if (*first == '=' && tags[i](body, (size_t)(first - body))) {
-			close_gap(local, first + 1);
-			return true;
-		}
-		if (tags[i](last + 1, strlen(last + 1))) {
-			*last = '\0';
-			close_gap(local, body);
-			return true;
-		}
-	}
-	return false;
-}
-
-/* btv1==TAG==user */
-static bool unwrap_btv1(char *local, char *body)
-{
-	size_t len = word_length(body);
-
-	if (len < 4 || strncmp(body + len, "==", 2) != 0 || !body[len + 2])
-		return false;
-	close_gap(local, body + len + 2);
-	return true;
-}
-
-/* msprvs1=TAG=user */
-static bool unwrap_msprvs1(char *local, char *body)
-{
-	char *end = strchr(body, '=');
-
-	if (!end || end == body || !end[1])
-		return false;
-	close_gap(local, end + 1);
-	return true;
-}
-
-/* Behind the hash and the day of SRS0, which come first: HASH=DAY=domain=user. NULL: it is none. */
-static char *srs_rest(char *body)
-{
-	char *day = strchr(body, '='), *rest = day ? strchr(day + 1, '=') : NULL;
-
-	return rest && day > body && rest > day + 1 && rest <= day + 5 && rest[1] ? rest + 1 : NULL;
-}
-
-/* SRS0=HASH=DAY=domain=user: the first forwarder's. */
-static bool unwrap_srs0(char *local, char *body)
-{
-	char *rest = srs_rest(body);
-
-	if (!rest || !strchr(rest, '='))
-		return false;
-	local[4] = '.'; /* no separator of SRS: it is not unwrapped again */
-	close_gap(local + 5, rest);
-	return true;
-}
-
-/* SRS1=HASH=forwarder=SRS0's body with its separator: a forwarder's forwarder. */
-static bool unwrap_srs1(char *local, char *body)
-{
-	char *forwarder = strchr(body, '='), *inner, *rest;
-
-	if (!forwarder || forwarder == body)
-		return false;
-	forwarder++;
-	inner = strchr(forwarder, '=');
-	if (!inner || inner == forwarder || !inner[1])
-		return false;
-	rest = srs_rest(inner + 2);
-	if (!rest)
-		return false;
-	close_gap(inner + 1, rest);
-	local[4] = '.';
-	close_gap(local + 5, forwarder);
-	return true;
-}
-
-static const struct scheme {
-	const char *prefix;
-	bool (*unwrap)(char *local, char *body); /* body: behind the prefix */
-} schemes[] = {
-	{"prvs=", unwrap_prvs}, {"btv1==", unwrap_btv1}, {"msprvs1=", unwrap_msprvs1},
-	{"srs0=", unwrap_srs0}, {"srs0+", unwrap_srs0},  {"srs0-", unwrap_srs0},
-	{"srs1=", unwrap_srs1}, {"srs1+", unwrap_srs1},  {"srs1-", unwrap_srs1},
+/* A sender, taken apart. */
+struct parts {
+	const char *kept; /* in front of the local part: of SRS, whose original sender it is */
+	char *local;
+	const char *domain; /* the local part's own: that of the original sender */
+	const char *ids;    /* in local: behind the word that says it is for bounces */
+	enum maker maker;
 };
 
-/* user+SRS=HASH=DAY=domain=user, as some providers put it; the rest may be missing. */
-static void strip_inner_srs(char *local)
-{
-	static const char mark[] = "+srs=";
-	char *at = strstr(local, mark), *body, *hash_end;
+/* ---- words that machines use ---- */
 
-	if (!at)
-		return;
-	body = at + strlen(mark);
-	hash_end = strchr(body, '=');
-	if (!hash_end || hash_end == body || word_length(hash_end + 1) != 2)
-		return;
-	if (hash_end[3] == '=')
-		close_gap(at + strlen(mark), hash_end + 4);
-	else if (!hash_end[3])
-		at[strlen(mark) - 1] = '\0';
-}
+struct words {
+	const char *const *list;
+	size_t count;
+};
 
-static void unwrap(char *local)
-{
-	/* Wrapped addresses are wrapped again; each round makes the text shorter. */
-	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]);) {
-		size_t len = strlen(schemes[i].prefix);
-
-		if (!strncmp(local, schemes[i].prefix, len) &&
-		    schemes[i].unwrap(local, local + len))
-			i = 0;
-		else
-			i++;
+#define WORDS(...)                                                                                 \
+	{                                                                                          \
+		.list = (const char *const[]){__VA_ARGS__},                                        \
+		.count = sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)         \
 	}
-	strip_inner_srs(local);
-}
 
-/* ---- words ---- */
+/* Nobody's name: first, or among - + = _. */
+static const struct words plain = WORDS("bounces", "bounced", "verp", "rpath", "envelopefrom");
+/* A name or initials, unless it is first and one of - + = _ follows. */
+static const struct words leading = WORDS("bounce", "bnc", "fbl");
+/* Names of hosts that only bounces go to. */
+static const struct words hosts = WORDS("bounce", "bounces", "bnc", "verp", "rpath");
+/* First in addresses of machines; of people, too. */
+static const struct words services =
+	WORDS("noreply", "notification", "notifications", "reply", "return", "returns", "mailer",
+	      "campaign", "newsletter", "unsubscribe", "errors", "complaints");
+/* In addresses of lists, before the number of a message and its recipient: first, or what ezmlm has
+ * behind the list's name. */
+static const struct words lists =
+	WORDS("news", "newsletter", "list", "lists", "mailing", "mailings", "return", "returns",
+	      "sentto", "campaign", "mailer", "notification", "notifications");
 
-/* Words that say: a machine made this address, not a person. */
-static const char *const bounce_words[] = {
-	"bounce",      "bounces",    "bounced",      "bnc",          "verp",
-	"errors",      "fbl",        "notification", "noreply",      "notifications",
-	"unsubscribe", "newsletter", "rpath",        "envelopefrom", "complaints",
-};
-
-/* People are called so, or call themselves so: boat.owner.1975. They count at the beginning only,
- * before what separates an id. */
-static const char *const leading_words[] = {
-	"owner", "mailer", "return", "returns", "reply", "campaign",
-};
-
-static bool word_among(const char *const *words, size_t n, const char *p, size_t len)
+static bool among(const struct words *words, const char *p, size_t len)
 {
-	for (size_t i = 0; i < n; i++)
-		if (*p == *words[i] && !strncmp(p, words[i], len) && !words[i][len])
+	for (size_t i = 0; i < words->count; i++)
+		if (*p == *words->list[i] && !strncmp(p, words->list[i], len) &&
+		    !words->list[i][len])
 			return true;
 	return false;
 }
 
-static bool bounce_word(const char *p, size_t len)
-{
-	return word_among(bounce_words, sizeof(bounce_words) / sizeof(bounce_words[0]), p, len);
-}
-
-static bool leading_word(const char *p, size_t len)
-{
-	return word_among(leading_words, sizeof(leading_words) / sizeof(leading_words[0]), p, len);
-}
-
-/* bounce.example.org, bounces7.example.org; but reply.example may be a company with people in it.
+/* bounce.example.org, bounces7.example.org, below what an organisation has: the label; else NULL.
  */
-static bool bounce_domain(const char *domain)
+static const char *bounce_label(const char *domain)
 {
 	for (const char *p = domain; *p; p += strcspn(p, "."), p += *p == '.') {
 		size_t len = 0;
 
 		while (p[len] >= 'a' && p[len] <= 'z')
 			len++;
-		if (bounce_word(p, len) || leading_word(p, len)) {
+		if (among(&hosts, p, len) && p[len + strspn(p + len, DIGITS)] == '.') {
 			const char *organisation = policy_organisation(domain);
 
-			return organisation && p < organisation;
+			return organisation && p < organisation ? p : NULL;
 		}
 	}
-	return false;
+	return NULL;
 }
 
-static bool uuid_at(const char *p)
-{
-	for (size_t i = 0; i < UUID; i++) {
-		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (dash ? p[i] != '-' : !is_hex(p[i]))
-			return false;
-	}
-	return !is_word(p[UUID]);
-}
-
-/* From letters to digits and back. */
-static size_t turns_in(const char *p, size_t len)
-{
-	size_t turns = 0;
-
-	for (size_t i = 1; i < len; i++)
-		turns += is_digit(p[i]) != is_digit(p[i - 1]);
-	return turns;
-}
-
-/* Whether a word is a number or an id: surely one, or (machine) one in an address made by a
- * machine. */
-static bool is_id(const char *p, size_t len, bool machine)
-{
-	size_t digits = 0, hex = 0, turns = turns_in(p, len);
-
-	for (size_t i = 0; i < len; i++) {
-		digits += is_digit(p[i]);
-		hex += is_hex(p[i]);
-	}
-	if (digits == len)
-		return len >= (machine ? IDS_DIGITS : LONE_DIGITS);
-	if (machine)
-		return digits >= 2 && len >= (hex == len ? IDS_HEX : IDS_BASE);
-	return turns >= LONE_TURNS && len >= (hex == len ? LONE_HEX : LONE_BASE);
-}
+/* ---- VERP ---- */
 
 /* "=domain" with a dot in it, up to the end: the recipient of a VERP address. */
 static bool verp_tail(const char *p)
@@ -320,73 +94,117 @@ static bool verp_tail(const char *p)
 	const char *equals = strrchr(p, '=');
 
 	return equals && equals > p && is_word(equals[1]) && strchr(equals, '.') &&
-	       strspn(equals + 1, "abcdefghijklmnopqrstuvwxyz0123456789.-") == strlen(equals + 1);
+	       strspn(equals + 1, ALPHABET ".-") == strlen(equals + 1);
 }
 
-/* news-4711-user=example.net: a number, and behind it a whole address. */
-static bool numbered_verp(const char *local)
+/* news-4711-user=example.net: a list, a number, and behind it a whole address. Where the number
+ * stands, or NULL. */
+static char *numbered_verp(char *local)
 {
-	const char *equals = strrchr(local, '=');
+	char *equals = strrchr(local, '=');
+	bool list = false;
 
 	if (!verp_tail(local))
-		return false;
-	for (const char *p = local; p < equals;) {
-		size_t len = word_length(p);
+		return NULL;
+	for (char *p = local; p < equals;) {
+		size_t len = word_span(p);
 
-		if (len >= IDS_DIGITS && strspn(p, "0123456789") == len && p[len] == '-')
-			return true;
+		if (list && len >= LIST_DIGITS && strspn(p, DIGITS) == len && p[len] == '-')
+			return p;
+		list = list || (p == local && among(&lists, p, len)) ||
+		       (p > local && p[-1] == '-' && !strncmp(p, "return-", len + 1));
 		p += len ? len : 1;
 	}
-	return false;
+	return NULL;
 }
 
-/* user+4711a8f3 */
-static bool id_tail(const char *p)
+/* ---- who made it ---- */
+
+static bool separates(char c)
 {
-	size_t len = word_length(p);
-
-	if (p[len])
-		return false;
-	return strspn(p, "0123456789") == len ? len >= TAIL_DIGITS
-					      : len >= TAIL_MIX && turns_in(p, len) >= TAIL_TURNS;
+	return c && strchr("-+=_", c);
 }
 
-static bool made_by_machine(const char *local, const char *domain)
+/* Whether the address says of itself that bounces go to it, and behind which word its ids begin. */
+static bool find_bouncer(struct parts *s)
 {
 	/* Words in somebody's domain say nothing of the address. */
-	const char *end = verp_tail(local) ? strrchr(local, '=') : local + strlen(local);
+	const char *end = verp_tail(s->local) ? strrchr(s->local, '=') : strchr(s->local, '\0');
+	const char *number;
+	size_t len;
 
-	size_t first = word_length(local);
+	for (const char *p = s->local; p < end; p += len ? len : 1) {
+		bool first = p == s->local, parted = separates(p[len = word_span(p)]);
 
-	if (bounce_domain(domain) || numbered_verp(local))
-		return true;
-	if (first && local[first] && strchr("-+=", local[first]) && leading_word(local, first))
-		return true;
-	for (const char *p = local; p < end;) {
-		size_t len = word_length(p);
-
-		if (uuid_at(p) || (len && (bounce_word(p, len) || is_id(p, len, false))))
+		if (!len || !(first || (parted && separates(p[-1]))))
+			continue;
+		if (among(&plain, p, len) || (first && parted && among(&leading, p, len))) {
+			s->ids = p + len;
 			return true;
-		p += len ? len : 1;
+		}
 	}
-	return false;
+	number = numbered_verp(s->local);
+	s->ids = number ? number - 1 : s->local;
+	return number;
 }
+
+/* Whether every word is an id to that maker, and that somebody could not remember one of them. */
+static void look_at(const char *p, enum maker maker, bool *ret_all, bool *ret_lone)
+{
+	*ret_all = true;
+	*ret_lone = false;
+	for (size_t len; *p; p += len ? len : 1) {
+		len = is_uuid(p) ? UUID : word_span(p);
+		*ret_lone = *ret_lone || len == UUID || is_id(p, len, MAKER_PERSON);
+		*ret_all = *ret_all && (!len || len == UUID || is_id(p, len, maker));
+	}
+}
+
+static enum maker maker_of(struct parts *s)
+{
+	enum maker maker = bounce_label(s->domain) ? MAKER_HOST : MAKER_LONE_ID;
+	size_t first = word_span(s->local);
+	bool all, lone;
+
+	if (find_bouncer(s))
+		return MAKER_BOUNCER;
+	look_at(s->local, maker == MAKER_HOST ? MAKER_BOUNCER : maker, &all, &lone);
+	if (maker == MAKER_HOST)
+		return all ? MAKER_BOUNCER : maker;
+	if (lone && all)
+		return maker;
+	if (s->local[first] &&
+	    (among(&services, s->local, first) || among(&leading, s->local, first)))
+		return MAKER_SERVICE;
+	return MAKER_PERSON;
+}
+
+/* ---- what varies ---- */
 
 /* Where the part begins that stands for the recipient or the message as a whole; the end if there
  * is none. */
-static char *variable_tail(char *local, bool machine)
+static char *variable_tail(const struct parts *s)
 {
-	char *plus = strchr(local, '+'), *equals, *from;
+	char *local = s->local, *plus = strchr(local, '+'), *equals, *from;
 
-	/* What is left of SRS is the original sender. */
-	if (!strncmp(local, "srs0.", 5) || !strncmp(local, "srs1.", 5) || strstr(local, "+srs"))
+	if (strstr(local, "+srs")) /* what is left of it is the original sender */
 		return local + strlen(local);
 	/* list+user=example.net, list+4711a8f3, and bounce+whatever */
-	if (plus && plus > local && (machine || verp_tail(plus + 1) || id_tail(plus + 1)))
+	if (plus && plus > local && (verp_tail(plus + 1) || is_id_tail(plus + 1, s->maker)))
 		return plus;
+	if (s->maker < MAKER_HOST)
+		return local + strlen(local);
+	/* user=example.org__ID: who sent it, and the message */
+	from = strstr(local, "__");
+	if (from && from > local && from[2]) {
+		*from = '\0';
+		if (verp_tail(local))
+			return *from = '_', from;
+		*from = '_';
+	}
 	/* list-bounces-user=example.net; the user may have hyphens: cut at the last one of those
 	 * that lead a word before "=". */
-	if (machine && verp_tail(local)) {
+	if (verp_tail(local)) {
 		equals = strrchr(local, '=');
 		for (from = equals; from > local && *from != '-'; from--)
 			;
@@ -396,44 +214,153 @@ static char *variable_tail(char *local, bool machine)
 	return local + strlen(local);
 }
 
+/* How long an id at p is; 0: there is none. */
+static size_t id_span(const struct parts *s, const char *p)
+{
+	size_t len = word_span(p), first = word_span(s->local);
+
+	if (is_uuid(p))
+		return UUID;
+	if (!len)
+		return 0;
+	if (is_id(p, len, s->maker))
+		return len;
+	if (strspn(p, DIGITS) != len)
+		return 0;
+	/* A year right behind the word, and a long number behind one of a service. */
+	if (s->maker == MAKER_BOUNCER && len >= LIST_DIGITS && p == s->ids + 1 && s->ids > s->local)
+		return len;
+	return s->maker == MAKER_SERVICE && len >= SERVICE_DIGITS && p == s->local + first + 1 ? len
+											       : 0;
+}
+
+/* Whether all that follows in a bouncer's address is the message's, from p on: two ids, or one that
+ * has separators in its alphabet. */
+static bool all_varies(const struct parts *s, const char *p)
+{
+	size_t ids = 0;
+
+	if (s->maker < MAKER_HOST || p < s->ids)
+		return false;
+	if (is_word(*p) && is_scrambled(p, strspn(p, ALPHABET "-_")))
+		return true;
+	if (!id_span(s, p))
+		return false;
+	for (size_t len; *p; p += len ? len : 1) {
+		len = id_span(s, p);
+		ids += len > 0;
+		len = len ? len : word_span(p);
+	}
+	return ids > 1;
+}
+
+/* ---- the result ---- */
+
+struct out {
+	char *at;
+	size_t len, size;
+};
+
+static void put(struct out *o, const char *p, size_t len)
+{
+	for (size_t i = 0; i < len && o->len + 1 < o->size; i++)
+		o->at[o->len++] = p[i];
+}
+
+static void put_mark(struct out *o)
+{
+	/* How many pieces an id has changes with what its alphabet holds. */
+	if (o->len > 1 && o->at[o->len - 2] == '#' && !is_word(o->at[o->len - 1]))
+		o->len--;
+	else if (!o->len || o->at[o->len - 1] != '#')
+		put(o, "#", 1);
+}
+
+static void put_local(struct out *o, const struct parts *s)
+{
+	const char *p = s->local;
+
+	while (*p && !all_varies(s, p)) {
+		size_t id = id_span(s, p), len = word_span(p);
+
+		if (id)
+			put_mark(o);
+		else
+			put(o, p, len ? len : 1);
+		p += id ? id : len ? len : 1;
+	}
+	if (!*p)
+		return;
+	while (o->len && strchr("-_", o->at[o->len - 1])) /* may be of the id's alphabet */
+		o->len--;
+	put_mark(o);
+}
+
+/* Ids of messages stand in names below the host for bounces, too. */
+static void put_domain(struct out *o, const char *domain)
+{
+	const char *bounce = bounce_label(domain), *p = domain;
+
+	while (bounce && p < bounce) {
+		size_t len = strcspn(p, ".") + 1;
+
+		if (len > LABEL_ID && strcspn(p, DIGITS) < len)
+			put(o, "#.", 2);
+		else
+			put(o, p, len);
+		p += len;
+	}
+	put(o, p, strlen(p));
+}
+
+/* srs0.DOMAIN=USER: the user's own parts. */
+static void enter_srs(struct parts *s)
+{
+	char *domain = s->local + strlen("srs0."), *equals = strchr(domain, '=');
+
+	if (strncmp(s->local, "srs0.", 5) != 0 && strncmp(s->local, "srs1.", 5) != 0)
+		return;
+	if (equals && s->local[3] == '1') {
+		domain = equals + 1;
+		equals = strchr(domain, '=');
+	}
+	if (!equals)
+		return;
+	*equals = '\0';
+	s->kept = s->local;
+	s->domain = domain;
+	s->local = equals + 1;
+}
+
 void policy_normalise(const char *sender, char *ret, size_t size)
 {
-	char local[POLICY_MAILBOX], domain[POLICY_MAILBOX], *at, *end;
-	bool machine, cut;
-	size_t n = 0;
+	char text[POLICY_MAILBOX], domain[POLICY_MAILBOX] = "", *at, *tail;
+	struct parts s = {.kept = "", .local = text, .domain = domain};
+	struct out o = {ret, 0, size};
+	bool cut;
 
-	policy_canonical(sender, local, sizeof(local));
-	at = strrchr(local, '@');
-	domain[0] = '\0';
+	policy_canonical(sender, text, sizeof(text));
+	at = strrchr(text, '@');
 	if (at) {
-		memcpy(domain, at, strlen(at) + 1);
+		memcpy(domain, at + 1, strlen(at + 1) + 1);
 		*at = '\0';
 	}
-	unwrap(local);
-	machine = made_by_machine(local, domain[0] ? domain + 1 : domain);
-	end = variable_tail(local, machine);
-	cut = *end;
-	*end = '\0';
-	for (const char *p = local; *p && n + 2 < size;) {
-		bool uuid = uuid_at(p);
-		size_t len = uuid ? UUID : word_length(p);
-
-		if (uuid || (len && is_id(p, len, machine))) {
-			/* How many pieces an id has changes with what its alphabet holds. */
-			if (n > 1 && ret[n - 2] == '#' && !is_word(ret[n - 1]))
-				n--;
-			else
-				ret[n++] = '#';
-			p += len;
-			continue;
-		}
-		len = len ? len : 1;
-		for (size_t i = 0; i < len && n + 2 < size; i++)
-			ret[n++] = *p++;
+	unwrap_schemes(text);
+	enter_srs(&s);
+	s.maker = maker_of(&s);
+	tail = variable_tail(&s);
+	cut = *tail;
+	*tail = '\0';
+	if (*s.kept) {
+		put(&o, s.kept, strlen(s.kept));
+		put(&o, "=", 1);
 	}
-	if (cut && n + 2 < size && (!n || ret[n - 1] != '#'))
-		ret[n++] = '#';
-	for (const char *p = domain; *p && n + 1 < size; p++)
-		ret[n++] = *p;
-	ret[n] = '\0';
+	put_local(&o, &s);
+	if (cut && (!o.len || ret[o.len - 1] != '#'))
+		put(&o, "#", 1);
+	if (at) {
+		put(&o, "@", 1);
+		put_domain(&o, domain);
+	}
+	ret[o.len] = '\0';
 }
