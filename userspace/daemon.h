@@ -14,12 +14,13 @@
 #include <stdatomic.h>
 
 #include "config/config.h"
+#include "core/digest.h"
+#include "core/hash.h"
 #include "core/table.h"
 #include "core/verdicts.h"
 #include "counters.h"
 #include "fastpath/fastpath.h"
 #include "listing.h"
-#include "core/hash.h"
 #include "policy/policy.h"
 #include "recent.h"
 #include "store/store.h"
@@ -71,8 +72,9 @@ struct daemon {
 	const char *config_file;
 	uint8_t key[HASH_KEY];
 	struct table *records;
-	struct table *taken;   /* messages whose 250 may be lost; NULL: limit unconfirmed is 0 */
-	struct table *sources; /* sessions by source, for limit per_source */
+	struct table *taken; /* messages whose 250 may be lost; NULL: limit unconfirmed is 0 */
+	struct digest_key taken_key;
+	struct table *sources;        /* sessions by source, for limit per_source */
 	struct table *correspondents; /* domains, see correspondents.c */
 	struct table *conducts;       /* struct conduct by source */
 	_Atomic(struct trap_patterns *) patterns;

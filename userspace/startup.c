@@ -68,6 +68,7 @@ static int make_tables(struct process *p, const struct config *c)
 		rc = table_new(c->limit.sessions + 1024, NULL, NULL, &d->sources);
 	if (!rc && c->limit.unconfirmed)
 		rc = table_new(c->limit.unconfirmed, taken_rank, NULL, &d->taken);
+	digest_key(&d->taken_key, d->key);
 	if (!rc)
 		rc = table_new(c->correspondent.domains, NULL, NULL, &d->correspondents);
 	if (!rc)

@@ -31,7 +31,7 @@ void taken_begin(struct worker *w, struct delivery *d)
 	d->taken_tag = 0;
 	d->message_id = (struct messageid){0};
 	if (w->daemon->taken)
-		digest_begin(&d->digest, w->daemon->key);
+		digest_begin(&d->digest, &w->daemon->taken_key);
 }
 
 void taken_add(struct worker *w, struct delivery *d, const char *bytes, size_t len)

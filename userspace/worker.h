@@ -40,7 +40,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/digest.h"
 #include "daemon.h"
 #include "evidence.h"
 #include "loop/pool.h"
@@ -188,13 +187,12 @@ struct delivery {
 	uint8_t uses;      /* deliveries before this one */
 	uint32_t reloads;  /* worker.reloads at its connect */
 	bool mail_done, text_ended;
-	bool passing;              /* a piece of the message is on its way */
-	bool chunked, chunk_ended; /* the message comes in chunks; the client's has come whole */
-	uint8_t asked;             /* enum asked: what the next reply answers */
-	uint64_t touched, timeout; /* ms */
-	uint64_t bytes, began;     /* of the message at hand; ms */
-	struct digest digest;      /* of the message so far: taken.c's, as the next ones are */
-	struct messageid message_id;
+	bool passing;                /* a piece of the message is on its way */
+	bool chunked, chunk_ended;   /* the message comes in chunks; the client's has come whole */
+	uint8_t asked;               /* enum asked: what the next reply answers */
+	uint64_t touched, timeout;   /* ms */
+	uint64_t bytes, began;       /* of the message at hand; ms */
+	struct messageid message_id; /* of the message so far: taken.c's, as the next ones are */
 	uint64_t recipients_sum, taken_tag, taken_check;
 	struct judgement judgement; /* of the recipient being asked */
 	struct tls tls;
@@ -203,6 +201,7 @@ struct delivery {
 	struct upstream up;
 	struct upstream_out out;
 	uint32_t in_len, text_len, text_sent;
+	struct digest digest; /* of the message so far: taken.c's */
 	char in[RECV_BUFFER];
 	char ahead[TEXT_AHEAD]; /* adjoins text */
 	char text[TEXT_BUFFER];

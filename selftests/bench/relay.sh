@@ -27,7 +27,7 @@ turn() {
 		printf "{\"row\": \"relay\", \"kind\": \"%s\", \"server\": \"%s\", \"messages_s\": %.1f, \"mb_s\": %.1f, " \
 			"\"cpu_us\": %.1f, \"rss_before_kb\": %d, \"rss_kb\": %d}\n", kind, server, n / s, n * bytes / s / 1e6,
 			(b - a) * 1e6 / n, kb, kb2 }' | tee -a "$raw" |
-		sed 's/.*"kind": "\(.*\)", "server": "\(.*\)", "messages_s": \(.*\), "mb_s": \(.*\), "cpu.*/  \1 \2: \3 messages\/s, \4 MB\/s/'
+		sed 's/.*"kind": "\(.*\)", "server": "\(.*\)", "messages_s": \(.*\), "mb_s": \(.*\), "cpu_us": \(.*\), "rss_b.*/  \1 \2: \3 messages\/s, \4 MB\/s, CPU \5 us a message/'
 }
 
 ip link set lo up
