@@ -58,7 +58,9 @@ static void json_row(const struct run *run, const struct replay_attempt *a,
 	char ip[ADDR_TEXT];
 	json_t *row = json_object();
 
-	json_object_set_new(row, "time", json_integer(a->time));
+	json_object_set_new(row, "time",
+			    a->time % 1000 ? json_real((double)a->time / 1000)
+					   : json_integer((json_int_t)(a->time / 1000)));
 	json_object_set_new(row, "ip", json_string(addr_text(&a->src, ip)));
 	json_object_set_new(row, "helo", text_json(a->helo));
 	json_object_set_new(row, "sender", text_json(a->sender));
@@ -76,6 +78,12 @@ static void json_row(const struct run *run, const struct replay_attempt *a,
 	json_decref(row);
 }
 
+static void field(const char *text)
+{
+	putchar('\t');
+	fputs(text, stdout);
+}
+
 /* `row` is the line as it was read. */
 static int one(struct run *run, const struct replay_attempt *a, const char *row)
 {
@@ -88,8 +96,15 @@ static int one(struct run *run, const struct replay_attempt *a, const char *row)
 		json_row(run, a, &v);
 		return 0;
 	}
-	printf("%s\t%s\t%s\t%s\t%u\t%s", row, v.verdict, v.reason, v.delay_class, v.wait,
-	       v.identity);
+	fputs(row, stdout);
+	field(v.verdict);
+	field(v.reason);
+	field(v.delay_class);
+	if (v.wait)
+		printf("\t%u", v.wait);
+	else
+		field("0");
+	field(v.identity);
 	for (int p = REPLAY_OURS + 1; run->compare && p < REPLAY_POLICIES; p++)
 		printf("\t%s", v.passed[p] ? "pass" : "grey");
 	putchar('\n');
@@ -137,10 +152,13 @@ static int tsv_line(struct run *run, char *line)
 static int postfix_attempt(const struct replay_attempt *a, void *arg)
 {
 	struct run *run = arg;
-	char row[4096], ip[ADDR_TEXT];
+	char row[4096], ip[ADDR_TEXT], fraction[8] = "";
 
-	snprintf(row, sizeof(row), "%u\t%s\t%s\t%s\t%s\t%s\t", a->time, addr_text(&a->src, ip),
-		 a->helo, a->sender, a->recipient, a->evidence.name);
+	if (a->time % 1000)
+		snprintf(fraction, sizeof(fraction), ".%03u", (unsigned int)(a->time % 1000));
+	snprintf(row, sizeof(row), "%lu%s\t%s\t%s\t%s\t%s\t%s\t", (unsigned long)(a->time / 1000),
+		 fraction, addr_text(&a->src, ip), a->helo, a->sender, a->recipient,
+		 a->evidence.name);
 	return one(run, a, row);
 }
 
@@ -306,7 +324,6 @@ static int begin(struct run *run)
 		.policy = config_policy(c),
 		.policy_of = policy_of,
 		.policy_arg = c,
-		.records = c->greylist.records,
 		.exempt = c->greylist.exempt,
 		.exempt_count = c->greylist.exempt_count,
 		.traps = c->trap.addresses,
@@ -319,7 +336,7 @@ static int begin(struct run *run)
 	};
 	err = replay_new(&conf, &run->replay);
 	if (err)
-		cli_complain("replay: %s; lower greylist.records", strerror(-err));
+		cli_complain("replay: %s", strerror(-err));
 	return err;
 }
 

@@ -44,6 +44,72 @@ echo 'greylist { delay = 1x }' >"$T/bad.conf"
 refuse "a bad configuration is refused" replay -c "$T/bad.conf" replay $trace
 like "with its line" "$(cat "$T/err")" "bad\.conf:1: greylist\.delay"
 
+# ---- which keys it obeys: those that the manual names, and no others ----
+# A log in which each of them has something to decide.
+{
+	printf 'time\tip\thelo\tsender\trecipient\trdns\tspf\n'
+	row() { printf '%s\t%s\th.example\t%s\t%s\t%s\t%s\n' "$@"; }
+	row 0 192.0.2.1 a@one.example bob@example.net mx.one.example pass
+	row 1 192.0.2.3 a@poor.example bob@example.net '' none
+	for at in 2 3 4 5 6 7 8 9 10 11 12; do row $at 192.0.2.4 a@hasty.example eve@example.net mx.hasty.example none; done
+	row 100 192.0.2.1 a@one.example bob@example.net mx.one.example pass
+	row 101 192.0.2.1 b@one.example bob@example.net mx.one.example pass
+	row 300 192.0.2.1 b@one.example bob@example.net mx.one.example pass
+	row 301 192.0.2.1 c@one.example bob@example.net mx.one.example pass
+	row 302 192.0.2.7 c@two.example bob@example.net mx.two.example pass
+	row 400 203.0.113.1 a@trap.example old@example.net mx.trap.example pass
+	row 4400 203.0.113.1 a@trap.example old@example.net mx.trap.example pass
+	row 4500 203.0.113.2 a@probe.example x@elsewhere.example mx.probe.example pass
+	row 80000 192.0.2.3 a@poor.example bob@example.net '' none
+	row 170000 203.0.113.1 a@trap.example bob@example.net mx.trap.example pass
+	row 1800000 192.0.2.3 a@poor.example bob@example.net '' none
+} >"$T/keys.tsv"
+base='trap { addresses = {"old@example.net"} hosted = {"example.net", "elsewhere.example"} }'
+with() { # settings
+	printf '%s\n' "$1" >"$T/keys.conf"
+	replay -c "$T/keys.conf" replay "$T/keys.tsv"
+}
+with "$base" >"$T/base"
+is "a log on which the keys are tried" "$?" 0
+obeyed=
+while read -r key settings; do
+	with "${settings/BASE/$base}" >"$T/out"
+	check "$key is obeyed" test $? = 0
+	refuse "$key shows in the verdicts" cmp -s "$T/out" "$T/base"
+	obeyed+="$key "
+done <<'END'
+mode BASE greylist { mode = learn }
+match BASE greylist { match = address }
+delay_clean BASE greylist { delay_clean = 90s }
+delay BASE greylist { delay = 600s }
+delay_suspicious BASE greylist { delay_suspicious = 1h }
+jitter BASE greylist { jitter = 0 }
+window BASE greylist { window = 2h }
+keep BASE greylist { keep = 10d }
+promote_after BASE greylist { promote_after = 0 }
+promote_net_after BASE greylist { promote_net_after = 1 }
+hammer BASE greylist { hammer = 1 }
+exempt BASE greylist { exempt = {"192.0.2.0/24"} }
+domain BASE domain "example.net" { mode = off }
+mailbox BASE mailbox "bob@example.net" { delay_clean = 2m }
+addresses trap { hosted = {"example.net", "elsewhere.example"} }
+hosted trap { addresses = {"old@example.net"} hosted = {"example.net"} }
+life trap { addresses = {"old@example.net"} hosted = {"example.net", "elsewhere.example"} life = 1h }
+max trap { addresses = {"old@example.net"} hosted = {"example.net", "elsewhere.example"} max = 25h }
+END
+$PYTHON - tools/greygate.1 >"$T/named" <<'END'
+import re, sys
+part = open(sys.argv[1]).read().split("It obeys these keys", 1)[1].split("Nothing else", 1)[0]
+print(*sorted(w for l in part.split("\n") if l.startswith((".Ic ", ".Li ")) for w in l[4:].split() if w not in ",.greylist:trap;"))
+END
+is "the manual names these, and no others" "$(cat "$T/named")" "$(tr ' ' '\n' <<<"$obeyed" | sed '/^$/d' | sort | xargs)"
+with "${base%\}}"' harvest = 1 sources = 1000 action = drop_new low_priority_mx = {"192.0.2.1"} low_priority_pause = 1h }
+hostname = "h.example"
+greylist { records = 1000 sample = 1 demote_refused = 1 demote_after = 1 }
+dnslist "zen.example.org" { weight = 2 }
+check { helo_name = reject } limit { recipients = 1 } stutter { first = 1s }' >"$T/out"
+is "others are not asked" "$(cat "$T/err")$(cmp "$T/out" "$T/base" 2>&1)" ""
+
 # ---- beside the peers ----
 replay replay --compare $trace >"$T/out"
 like "the peers have columns" "$(head -n 1 "$T/out")" "	identity	spamd	postgrey$"
@@ -125,6 +191,18 @@ print(len(rows), rows[0]["verdict"], rows[0]["class"], rows[2]["verdict"], rows[
       s["attempts"], s["passed"], s["never_passed"], s["domains"][0]["domain"], s["domains"][0]["max"])
 END
 )" "3 grey suspicious pass 0 198.51.100.7 3 1 0 b.example 1100"
+
+# ---- between seconds ----
+{
+	printf 'time\tip\tsender\trecipient\n'
+	for at in 0.9 300.2 300.899 300.9; do printf '%s\t198.51.100.7\ta@b.example\tbob@example.net\n' $at; done
+} >"$T/fine.tsv"
+replay -c "$T/plain.conf" replay "$T/fine.tsv" >"$T/out"
+is "a delay is not shorter for a fraction of a second, nor longer" "$(rows "$T/out" | cut -f 1,6,8 | tr '\t\n' ' ;')" \
+	"0.9 first 300;300.2 early 1;300.899 early 1;300.9 mature 0;"
+replay --json replay "$T/fine.tsv" >"$T/out"
+is "and JSON tells it" "$($PYTHON -c 'import json, sys
+print(*[json.loads(l)["time"] for l in sys.stdin if "verdict" in l])' <"$T/out")" "0.9 300.2 300.899 300.9"
 
 # ---- bad input ----
 {

@@ -11,7 +11,7 @@
 #include "../core/verdicts.h"
 #include "internal.h"
 
-#define EPOCH (1u << 30) /* where the log's time 0 lies */
+#define EPOCH (1u << 30) /* s, where the log's time 0 lies */
 #define VERDICTS (1u << 20)
 
 /* Not secret: nobody can aim at a log that is already written, and every run must agree. */
@@ -24,8 +24,25 @@ struct replay {
 	struct peers *peers; /* NULL: not asked for */
 	struct greytraps *traps;
 	struct tally tally;
-	uint32_t now;
+	uint64_t ms; /* of the log */
 };
+
+/*
+ * The policy counts whole seconds, a log may not. What is asked is asked at the second that has
+ * begun, what is written is written at the second that comes, so that no delay is shorter than it
+ * says; and the seconds of a mail begin with its first attempt, so that it isn't longer either.
+ */
+struct moment {
+	uint32_t now, next; /* s */
+};
+
+static struct moment moment_of(uint64_t ms)
+{
+	return (struct moment){
+		.now = EPOCH + (uint32_t)(ms / 1000),
+		.next = EPOCH + (uint32_t)((ms + 999) / 1000),
+	};
+}
 
 static int put_allowed(struct replay *r, const struct prefix *p, enum gg_origin origin,
 		       uint32_t expires)
@@ -43,13 +60,12 @@ int replay_new(const struct replay_conf *c, struct replay **ret)
 	if (!r)
 		return -ENOMEM;
 	r->conf = *c;
-	r->now = EPOCH;
 	memcpy(r->conf.policy.key, fixed_key, sizeof(fixed_key));
-	err = table_new(c->records, policy_rank, NULL, &r->records);
+	err = room_new(&r->records);
 	if (!err)
 		err = verdicts_new(VERDICTS, fixed_key, &r->verdicts);
 	if (!err && c->compare)
-		err = peers_new(fixed_key, c->records, &r->peers);
+		err = peers_new(fixed_key, &r->peers);
 	for (int i = 0; !err && i < c->exempt_count; i++)
 		err = put_allowed(r, &c->exempt[i], GG_BY_OPERATOR, 0);
 	if (!err)
@@ -80,8 +96,10 @@ void replay_free(struct replay **r)
 /* An entry in use lives on. */
 static void slide(struct replay *r, const struct prefix *p, const struct verdict_entry *e)
 {
-	if (e->origin == GG_BY_LEARNING && e->expires != r->now + r->conf.policy.keep)
-		put_allowed(r, p, GG_BY_LEARNING, r->now + r->conf.policy.keep);
+	uint32_t until = moment_of(r->ms).next + r->conf.policy.keep;
+
+	if (e->origin == GG_BY_LEARNING && e->expires != until)
+		put_allowed(r, p, GG_BY_LEARNING, until);
 }
 
 /* Denies the source; what it and its network had earned is gone. */
@@ -89,16 +107,17 @@ static void trap(struct replay *r, const struct addr *src, bool hit)
 {
 	struct verdict_entry e = {.verdict = GG_DENY, .origin = GG_BY_TRAP}, old;
 	struct prefix host = addr_host(src), network = addr_network(src);
+	struct moment m = moment_of(r->ms);
 
-	if (verdicts_get(r->verdicts, &host, r->now, &old) && old.origin == GG_BY_TRAP)
+	if (verdicts_get(r->verdicts, &host, m.now, &old) && old.origin == GG_BY_TRAP)
 		e.repeats = old.repeats;
 	if (hit)
-		e.repeats = greytraps_before(r->traps, src, r->now);
-	e.expires = r->now + policy_trap_life(r->conf.trap_life, r->conf.trap_max, e.repeats);
+		e.repeats = greytraps_before(r->traps, src, m.now);
+	e.expires = m.next + policy_trap_life(r->conf.trap_life, r->conf.trap_max, e.repeats);
 	if (hit)
-		greytraps_hit(r->traps, src, r->now, e.expires);
+		greytraps_hit(r->traps, src, m.now, e.expires);
 	verdicts_put(r->verdicts, &host, &e);
-	if (verdicts_get(r->verdicts, &network, r->now, &old) && old.origin == GG_BY_LEARNING)
+	if (verdicts_get(r->verdicts, &network, m.now, &old) && old.origin == GG_BY_LEARNING)
 		verdicts_del(r->verdicts, &network);
 	table_del(r->records, policy_source_tag(&r->conf.policy, src), NULL);
 	table_del(r->records, policy_network_tag(&r->conf.policy, src), NULL);
@@ -109,20 +128,20 @@ static void trap(struct replay *r, const struct addr *src, bool hit)
 struct triplet {
 	struct policy_conf policy;
 	uint64_t pair;
+	struct moment at; /* in seconds of its mail */
 	struct policy_attempt attempt;
 	struct policy_identity ids[POLICY_RUNGS];
 	int count;
 };
 
-static struct policy_edit edit_of(struct replay *r, const struct triplet *t,
-				  enum policy_class delay_class, int i)
+static struct policy_edit edit_of(const struct triplet *t, enum policy_class delay_class, int i)
 {
 	return (struct policy_edit){
 		.conf = &t->policy,
 		.attempt = &t->attempt,
 		.rung = t->ids[i].rung,
 		.delay_class = delay_class,
-		.now = r->now,
+		.now = t->at.now,
 	};
 }
 
@@ -142,14 +161,17 @@ static struct policy_decision decide(struct replay *r, struct triplet *t)
 	for (int i = 0; i < t->count; i++)
 		if (table_get(r->records, t->ids[i].tag, &cell))
 			records[i] = record_of(&cell);
-	d = policy_decide(&t->policy, &t->attempt, t->ids, records, t->count, r->now);
+	d = policy_decide(&t->policy, &t->attempt, t->ids, records, t->count, t->at.now);
 	for (int i = 0; i < t->count && (d.verdict == POLICY_GREY || d.reason == REASON_LEARN);
 	     i++) {
-		struct policy_edit e = edit_of(r, t, d.delay_class, i);
+		struct policy_edit e = edit_of(t, d.delay_class, i);
 
+		e.now = t->at.next;
 		e.shadow = policy_shadow(&d, i);
 		table_edit(r->records, t->ids[i].tag, policy_edit_attempt, &e, NULL);
 	}
+	if (d.reason == REASON_FIRST || d.reason == REASON_LATE)
+		d.wait += t->at.next - t->at.now;
 	return d;
 }
 
@@ -158,7 +180,8 @@ static void promote(struct replay *r, const struct triplet *t, struct policy_edi
 	const struct policy_conf *c = &r->conf.policy;
 	struct policy_conf asked = *c;
 	struct prefix host = addr_host(&t->attempt.src), network = addr_network(&t->attempt.src);
-	uint32_t until = r->now + c->keep;
+	struct moment m = moment_of(r->ms);
+	uint32_t until = m.next + c->keep;
 
 	/* What the recipient's settings ask for, in records that are everyone's. */
 	asked.mode = t->policy.mode;
@@ -166,13 +189,13 @@ static void promote(struct replay *r, const struct triplet *t, struct policy_edi
 	asked.promote_net_after = t->policy.promote_net_after;
 	e->conf = &asked;
 	table_edit(r->records, policy_source_tag(c, &t->attempt.src), policy_edit_source, e, NULL);
-	if (e->promote && !verdicts_get(r->verdicts, &host, r->now, NULL))
+	if (e->promote && !verdicts_get(r->verdicts, &host, m.now, NULL))
 		put_allowed(r, &host, GG_BY_LEARNING, until);
 	if (!e->reached)
 		return;
 	table_edit(r->records, policy_network_tag(c, &t->attempt.src), policy_edit_network, e,
 		   NULL);
-	if (e->promote && !verdicts_get(r->verdicts, &network, r->now, NULL))
+	if (e->promote && !verdicts_get(r->verdicts, &network, m.now, NULL))
 		put_allowed(r, &network, GG_BY_LEARNING, until);
 }
 
@@ -183,7 +206,7 @@ static void deliver(struct replay *r, const struct triplet *t, const struct poli
 	if (d->reason == REASON_EXEMPT || d->reason == REASON_OFF)
 		return;
 	for (int i = 0; i < t->count; i++) {
-		struct policy_edit e = edit_of(r, t, d->delay_class, i);
+		struct policy_edit e = edit_of(t, d->delay_class, i);
 
 		if (!policy_marks(d, &t->ids[i]))
 			continue;
@@ -191,28 +214,23 @@ static void deliver(struct replay *r, const struct triplet *t, const struct poli
 		fresh |= e.first_pass && t->ids[i].tag == d->tag;
 	}
 	if (fresh) {
-		struct policy_edit e = edit_of(r, t, d->delay_class, 0);
+		struct policy_edit e = edit_of(t, d->delay_class, 0);
 
 		promote(r, t, &e);
 	}
 }
 
-static void answer(struct replay *r, const struct replay_attempt *a, struct replay_answer *ret,
-		   uint64_t *ret_pair)
+static void answer(struct replay *r, const struct replay_attempt *a, struct triplet *t,
+		   struct replay_answer *ret)
 {
-	struct triplet t = {.policy = r->conf.policy,
-			    .attempt = {.src = a->src,
-					.sender = a->sender,
-					.recipient = a->recipient,
-					.evidence = &a->evidence}};
+	uint32_t now = moment_of(r->ms).now;
 	struct policy_decision d;
 	struct verdict_entry e;
 	const char *reason;
 	struct prefix p;
 
-	t.pair = *ret_pair = policy_pair(&t.policy, &t.attempt);
 	*ret = (struct replay_answer){.delay_class = policy_class_text(CLASS_EXEMPT)};
-	if (verdicts_find(r->verdicts, &a->src, r->now, &e, &p)) {
+	if (verdicts_find(r->verdicts, &a->src, now, &e, &p)) {
 		ret->identity = policy_rung_text(p.len == 128 ? RUNG_ADDRESS : RUNG_NETWORK);
 		if (e.verdict == GG_DENY) {
 			if (a->sender[0])
@@ -240,9 +258,9 @@ static void answer(struct replay *r, const struct replay_attempt *a, struct repl
 		ret->passed[REPLAY_OURS] = true;
 		return;
 	}
-	d = decide(r, &t);
+	d = decide(r, t);
 	if (d.verdict == POLICY_PASS)
-		deliver(r, &t, &d);
+		deliver(r, t, &d);
 	ret->verdict = d.verdict == POLICY_PASS ? "pass" : "grey";
 	ret->reason = policy_reason_text(d.reason);
 	ret->delay_class = policy_class_text(d.delay_class);
@@ -254,17 +272,26 @@ static void answer(struct replay *r, const struct replay_attempt *a, struct repl
 int replay_next(struct replay *r, const struct replay_attempt *a, struct replay_answer *ret)
 {
 	struct replay_attempt at = *a;
-	uint64_t pair;
+	struct triplet t = {.policy = r->conf.policy,
+			    .attempt = {.src = a->src,
+					.sender = a->sender,
+					.recipient = a->recipient,
+					.evidence = &at.evidence}};
+	struct tally_mail *mail;
 
-	if (EPOCH + a->time > r->now)
-		r->now = EPOCH + a->time;
+	if (a->time > r->ms)
+		r->ms = a->time;
 	if (a->helo[0] && policy_helo_bad(a->helo, &a->src, ""))
 		at.evidence.bad_helo = true;
-	answer(r, &at, ret, &pair);
-	if (r->peers)
-		peers_next(r->peers, &at, r->now, ret->passed);
-	return tally_add(&r->tally, fixed_key, &at, pair, r->now, !strcmp(ret->verdict, "deny"),
-			 ret->passed);
+	t.pair = policy_pair(&t.policy, &t.attempt);
+	if (room_grow(&r->records) || tally_mail(&r->tally, fixed_key, &at, t.pair, r->ms, &mail))
+		return -ENOMEM;
+	t.at = moment_of(r->ms - mail->first % 1000);
+	answer(r, &at, &t, ret);
+	if (r->peers && peers_next(r->peers, &at, moment_of(r->ms).now, ret->passed))
+		return -ENOMEM;
+	tally_add(&r->tally, mail, r->ms, !strcmp(ret->verdict, "deny"), ret->passed);
+	return 0;
 }
 
 struct replay_totals replay_total(const struct replay *r, enum replay_policy p)

@@ -5,16 +5,30 @@
 
 #include "../core/numbers.h"
 #include "../core/spread.h"
+#include "../core/table.h"
 #include "replay.h"
+
+/* ---- room.c ---- */
+
+/* -ENOMEM */
+int room_new(struct table **ret);
+/* Room for what one more attempt may write: an eighth of the table is more than that. -ENOMEM, and
+ * the table is what it was. */
+int room_grow(struct table **t);
+
+/* ---- tsv.c ---- */
+
+/* What stands at *text, "." or "," and digits or nothing, as ms; moves *text behind it. */
+uint32_t replay_fraction(const char **text);
 
 /* ---- peers.c ---- */
 
 struct peers;
 
-int peers_new(const uint8_t key[16], size_t records, struct peers **ret);
+int peers_new(const uint8_t key[16], struct peers **ret);
 void peers_free(struct peers **p);
-/* Fills passed[REPLAY_SPAMD] and passed[REPLAY_POSTGREY]. */
-void peers_next(struct peers *p, const struct replay_attempt *a, uint32_t now, bool *passed);
+/* Fills passed[REPLAY_SPAMD] and passed[REPLAY_POSTGREY]. -ENOMEM. */
+int peers_next(struct peers *p, const struct replay_attempt *a, uint32_t now, bool *passed);
 
 /* ---- greytraps.c ---- */
 
@@ -32,7 +46,8 @@ void greytraps_hit(struct greytraps *t, const struct addr *src, uint32_t now, ui
 /* ---- tally.c ---- */
 
 struct tally_mail {
-	uint32_t first, domain;
+	uint64_t first; /* ms */
+	uint32_t domain;
 	uint32_t delay[REPLAY_POLICIES]; /* s; SPREAD_NEVER */
 };
 
@@ -44,9 +59,12 @@ struct tally {
 	uint64_t attempts, denied, passed[REPLAY_POLICIES];
 };
 
-/* pair: policy_pair of the attempt. -ENOMEM. */
-int tally_add(struct tally *t, const uint8_t key[16], const struct replay_attempt *a, uint64_t pair,
-	      uint32_t now, bool denied, const bool passed[REPLAY_POLICIES]);
+/* The mail of an attempt whose policy_pair it is, at `now` (ms); good until the next one's is asked
+ * for. -ENOMEM. */
+int tally_mail(struct tally *t, const uint8_t key[16], const struct replay_attempt *a,
+	       uint64_t pair, uint64_t now, struct tally_mail **ret);
+void tally_add(struct tally *t, struct tally_mail *m, uint64_t now, bool denied,
+	       const bool passed[REPLAY_POLICIES]);
 void tally_free(struct tally *t);
 struct replay_totals tally_total(const struct tally *t, enum replay_policy p);
 int tally_domains(struct tally *t, enum replay_policy p, spread_see_fn see, void *arg);

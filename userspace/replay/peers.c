@@ -48,15 +48,6 @@ struct visit {
 	uint32_t passes;    /* out */
 };
 
-static uint32_t old_as_victim(const struct cell *c, void *arg)
-{
-	struct memory m;
-
-	(void)arg;
-	memcpy(&m, c->data, sizeof(m));
-	return UINT32_MAX - m.last;
-}
-
 static bool edit_triplet(struct cell *cell, bool found, void *arg)
 {
 	struct visit *v = arg;
@@ -145,7 +136,7 @@ static bool postgrey(struct peers *p, const struct replay_attempt *a, const char
 	return v.passed;
 }
 
-int peers_new(const uint8_t key[16], size_t records, struct peers **ret)
+int peers_new(const uint8_t key[16], struct peers **ret)
 {
 	struct peers *p = calloc(1, sizeof(*p));
 	int err;
@@ -153,7 +144,7 @@ int peers_new(const uint8_t key[16], size_t records, struct peers **ret)
 	if (!p)
 		return -ENOMEM;
 	memcpy(p->key, key, sizeof(p->key));
-	err = table_new(2 * records, old_as_victim, NULL, &p->table);
+	err = room_new(&p->table);
 	if (err) {
 		free(p);
 		return err;
@@ -171,12 +162,15 @@ void peers_free(struct peers **p)
 	*p = NULL;
 }
 
-void peers_next(struct peers *p, const struct replay_attempt *a, uint32_t now, bool *passed)
+int peers_next(struct peers *p, const struct replay_attempt *a, uint32_t now, bool *passed)
 {
 	char sender[POLICY_MAILBOX], recipient[POLICY_MAILBOX];
 
+	if (room_grow(&p->table))
+		return -ENOMEM;
 	policy_canonical(a->sender, sender, sizeof(sender));
 	policy_canonical(a->recipient, recipient, sizeof(recipient));
 	passed[REPLAY_SPAMD] = spamd(p, a, sender, recipient, now);
 	passed[REPLAY_POSTGREY] = postgrey(p, a, sender, recipient, now);
+	return 0;
 }

@@ -18,7 +18,7 @@
 #include "../core/hash.h"
 #include "internal.h"
 
-#define DAY_S 86400
+#define DAY_MS 86400000LL
 #define TEXT 400
 
 /* A place in `texts`. */
@@ -26,7 +26,7 @@ typedef uint32_t text_ref;
 
 struct message {
 	uint64_t queue_id; /* hash */
-	int64_t time;
+	int64_t time;      /* ms */
 	struct addr src;
 	text_ref name, from;
 	uint32_t serial; /* of the message, for `delivered` */
@@ -96,43 +96,75 @@ static int64_t days_of(int year, int month, int day)
 	       before[month - 1] + day - 1;
 }
 
-static bool time_iso(const char *line, int64_t *ret)
+/* One to `most` digits; moves *p behind them. */
+static bool number(const char **p, int most, int *ret)
 {
-	int y, mo, d, h, mi, s, oh = 0, om = 0, n = 0;
-	const char *p;
+	int n = 0, value = 0;
 
-	if (sscanf(line, "%4d-%2d-%2d%*1[T ]%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &s, &n) != 6 ||
-	    !n || mo < 1 || mo > 12)
+	for (; n < most && **p >= '0' && **p <= '9'; n++)
+		value = 10 * value + *(*p)++ - '0';
+	*ret = value;
+	return n > 0;
+}
+
+static bool skip(const char **p, char c)
+{
+	if (**p != c)
 		return false;
-	p = line + n;
-	if (*p == '.' || *p == ',')
-		p += 1 + strspn(p + 1, "0123456789");
-	if ((*p == '+' || *p == '-') && sscanf(p + 1, "%2d:%2d", &oh, &om) != 2 &&
-	    sscanf(p + 1, "%2d%2d", &oh, &om) != 2)
+	(*p)++;
+	return true;
+}
+
+/* "18:00:01" and what follows a point there, as ms of the day. */
+static bool time_of_day(const char **p, int64_t *ret)
+{
+	int h, m, s;
+
+	if (!number(p, 2, &h) || !skip(p, ':') || !number(p, 2, &m) || !skip(p, ':') ||
+	    !number(p, 2, &s))
 		return false;
-	*ret = (days_of(y, mo, d) * 24 + h) * 3600 + mi * 60 + s -
-	       (*p == '-' ? -1 : 1) * (oh * 3600 + om * 60);
+	*ret = ((h * 60LL + m) * 60 + s) * 1000 + replay_fraction(p);
+	return true;
+}
+
+static bool time_iso(const char *p, int64_t *ret)
+{
+	int y, mo, d, oh = 0, om = 0;
+	int64_t ms;
+
+	if (!number(&p, 4, &y) || !skip(&p, '-') || !number(&p, 2, &mo) || !skip(&p, '-') ||
+	    !number(&p, 2, &d) || mo < 1 || mo > 12 || (!skip(&p, 'T') && !skip(&p, ' ')) ||
+	    !time_of_day(&p, &ms))
+		return false;
+	if (*p == '+' || *p == '-') {
+		int sign = *p++ == '-' ? -1 : 1;
+
+		if (!number(&p, 2, &oh) || (skip(&p, ':'), !number(&p, 2, &om)))
+			return false;
+		ms -= sign * (oh * 60 + om) * 60000LL;
+	}
+	*ret = days_of(y, mo, d) * DAY_MS + ms;
 	return true;
 }
 
 static bool time_classic(struct replay_postfix *p, const char *line, int64_t *ret)
 {
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	char month[4];
-	const char *at;
-	int d, h, mi, s, m;
+	static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+					 "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+	int64_t ms;
+	int m, d;
 
-	if (sscanf(line, "%3[A-Za-z] %d %2d:%2d:%2d", month, &d, &h, &mi, &s) != 5)
+	for (m = 0; m < 12 && strncmp(line, months[m], 3) != 0; m++)
+		;
+	if (m == 12 || line[3] != ' ')
 		return false;
-	at = strstr(months, month);
-	if (!at || strlen(month) != 3 || (at - months) % 3)
+	for (line += 3; *line == ' ';)
+		line++;
+	if (!number(&line, 2, &d) || !skip(&line, ' ') || !time_of_day(&line, &ms))
 		return false;
-	m = (int)(at - months) / 3 + 1;
-	*ret = (days_of(p->year, m, d) * 24 + h) * 3600 + mi * 60 + s;
-	if (p->last_time && *ret + 183LL * DAY_S < p->last_time) {
-		p->year++;
-		*ret = (days_of(p->year, m, d) * 24 + h) * 3600 + mi * 60 + s;
-	}
+	*ret = days_of(p->year, m + 1, d) * DAY_MS + ms;
+	if (p->last_time && *ret + 183 * DAY_MS < p->last_time)
+		*ret = days_of(++p->year, m + 1, d) * DAY_MS + ms;
 	return true;
 }
 
@@ -381,7 +413,7 @@ int replay_postfix_each(struct replay_postfix *p, replay_attempt_fn see, void *a
 		const struct logged *l = &p->logged[i];
 		const char *name = p->texts + l->name;
 		struct replay_attempt a = {
-			.time = (uint32_t)(l->time - p->logged[0].time),
+			.time = (uint64_t)(l->time - p->logged[0].time),
 			.src = l->src,
 			.helo = p->texts + l->helo,
 			.sender = p->texts + l->from,

@@ -15,7 +15,7 @@
 #include "../policy/policy.h"
 
 struct replay_attempt {
-	uint32_t time; /* s from any beginning, below 2^31; going back stands still */
+	uint64_t time; /* ms from any beginning, below 2^31 s; going back stands still */
 	struct addr src;
 	const char *helo;   /* "": not known */
 	const char *sender; /* "": null */
@@ -29,7 +29,6 @@ struct replay_conf {
 	/* What holds for a recipient instead; NULL: nothing else for any. */
 	const struct policy_conf *(*policy_of)(const char *recipient, const void *arg);
 	const void *policy_arg;
-	size_t records;
 	const struct prefix *exempt;
 	int exempt_count;
 	char *const *traps;  /* user@domain or @domain, and patterns */

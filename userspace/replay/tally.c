@@ -7,10 +7,10 @@
 
 #include "internal.h"
 
-static int mail_of(struct tally *t, const uint8_t key[16], const struct replay_attempt *a,
-		   uint64_t pair, uint32_t now, struct tally_mail **ret)
+int tally_mail(struct tally *t, const uint8_t key[16], const struct replay_attempt *a,
+	       uint64_t pair, uint64_t now, struct tally_mail **ret)
 {
-	char sender[POLICY_MAILBOX];
+	char text[POLICY_MAILBOX];
 	struct tally_mail *m;
 	uint32_t *known;
 	const char *at;
@@ -26,9 +26,11 @@ static int mail_of(struct tally *t, const uint8_t key[16], const struct replay_a
 	m->first = now;
 	for (int p = 0; p < REPLAY_POLICIES; p++)
 		m->delay[p] = SPREAD_NEVER;
-	policy_normalise(a->sender, sender, sizeof(sender));
-	at = strrchr(sender, '@');
-	if (spread_name(&t->domains, key, at ? at + 1 : sender, &m->domain) ||
+	policy_canonical(a->sender, text, sizeof(text));
+	at = strrchr(text, '@');
+	if (!at)
+		policy_normalise(a->sender, text, sizeof(text));
+	if (spread_name(&t->domains, key, at ? at + 1 : text, &m->domain) ||
 	    numbers_add(&t->by_mail, pair, (uint32_t)t->mail_count))
 		return -ENOMEM;
 	t->mail_count++;
@@ -36,21 +38,16 @@ static int mail_of(struct tally *t, const uint8_t key[16], const struct replay_a
 	return 0;
 }
 
-int tally_add(struct tally *t, const uint8_t key[16], const struct replay_attempt *a, uint64_t pair,
-	      uint32_t now, bool denied, const bool passed[REPLAY_POLICIES])
+void tally_add(struct tally *t, struct tally_mail *m, uint64_t now, bool denied,
+	       const bool passed[REPLAY_POLICIES])
 {
-	struct tally_mail *m;
-
-	if (mail_of(t, key, a, pair, now, &m))
-		return -ENOMEM;
 	t->attempts++;
 	t->denied += denied;
 	for (int p = 0; p < REPLAY_POLICIES; p++) {
 		t->passed[p] += passed[p];
 		if (passed[p] && m->delay[p] == SPREAD_NEVER)
-			m->delay[p] = now - m->first;
+			m->delay[p] = (uint32_t)((now - m->first) / 1000);
 	}
-	return 0;
 }
 
 void tally_free(struct tally *t)

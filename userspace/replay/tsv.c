@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "replay.h"
+#include "internal.h"
 
 #define COLUMNS 64
 
@@ -77,21 +77,35 @@ int replay_tsv_header(struct replay_tsv *t, char *line, char why[REPLAY_WHY])
 	return 0;
 }
 
-/* Seconds, a fraction is dropped. */
-static int read_time(const char *text, uint32_t *ret)
+uint32_t replay_fraction(const char **text)
 {
+	uint32_t ms = 0, digit = 100;
+	const char *p = *text;
+
+	if (*p != '.' && *p != ',')
+		return 0;
+	for (p++; *p >= '0' && *p <= '9'; p++, digit /= 10)
+		ms += digit * (uint32_t)(*p - '0');
+	*text = p;
+	return ms;
+}
+
+/* Seconds; of a fraction what is less than a thousandth is dropped. */
+static int read_time(const char *text, uint64_t *ret)
+{
+	const char *point;
 	uint64_t s = 0;
 	size_t n = strspn(text, "0123456789");
 
-	if (!n || n > 10 ||
-	    (text[n] && (text[n] != '.' || text[n + 1 + strspn(text + n + 1, "0123456789")])))
+	if (!n || n > 10)
 		return -EINVAL;
 	for (size_t i = 0; i < n; i++)
 		s = 10 * s + (uint64_t)(text[i] - '0');
-	if (s > INT32_MAX)
+	point = text + n;
+	if (s > INT32_MAX || (*point && *point != '.'))
 		return -EINVAL;
-	*ret = (uint32_t)s;
-	return 0;
+	*ret = 1000 * s + replay_fraction(&point);
+	return *point ? -EINVAL : 0;
 }
 
 /* With or without its brackets. */

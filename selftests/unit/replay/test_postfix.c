@@ -23,7 +23,7 @@ static int see(const struct replay_attempt *a, void *arg)
 	char ip[ADDR_TEXT];
 
 	assert_true(s->count < 20);
-	snprintf(s->rows[s->count++], 1000, "%u %s %s <%s> <%s> %s %s", a->time,
+	snprintf(s->rows[s->count++], 1000, "%.10g %s %s <%s> <%s> %s %s", (double)a->time / 1000,
 		 addr_text(&a->src, ip), *a->helo ? a->helo : "-", a->sender, a->recipient,
 		 names[a->evidence.name_state], a->evidence.name);
 	return s->count == s->stop_at ? -EIO : 0;
@@ -162,14 +162,18 @@ static void time_stamps(void **state)
 		"Foo 31 23:59:58 " REFUSED("192.0.2.1"),
 		"31 Dec 23:59:58 " REFUSED("192.0.2.1"),
 		"2026-13-01T00:00:00Z " REFUSED("192.0.2.1"),
+		"2026-03-01T00:00Z " REFUSED("192.0.2.1"),
+		"2026-03-01T00:00:00+x " REFUSED("192.0.2.1"),
+		"Dec 31 23:59 " REFUSED("192.0.2.1"),
+		"Dec31 23:59:58 " REFUSED("192.0.2.1"),
 		REFUSED("192.0.2.1"),
 		NULL,
 	};
 	static const char *const iso_rows[] = {
 		"0 192.0.2.1 m <a@s.example> <b@y.example> confirmed m.s.example",
-		"2 192.0.2.2 m <a@s.example> <b@y.example> confirmed m.s.example",
-		"3 192.0.2.3 m <a@s.example> <b@y.example> confirmed m.s.example",
-		"4 192.0.2.4 m <a@s.example> <b@y.example> confirmed m.s.example",
+		"1.75 192.0.2.2 m <a@s.example> <b@y.example> confirmed m.s.example",
+		"2.85 192.0.2.3 m <a@s.example> <b@y.example> confirmed m.s.example",
+		"3.75 192.0.2.4 m <a@s.example> <b@y.example> confirmed m.s.example",
 		NULL,
 	};
 	static const char *const classic_rows[] = {

@@ -12,8 +12,8 @@
 
 static const uint8_t key[16] = "tally";
 
-static void add(struct tally *t, uint32_t now, const char *sender, const char *recipient, bool ours,
-		bool spamd)
+static void add_at(struct tally *t, uint64_t ms, const char *sender, const char *recipient,
+		   bool ours, bool spamd)
 {
 	struct replay_attempt a = {.helo = "", .sender = sender, .recipient = recipient};
 	const bool passed[REPLAY_POLICIES] = {[REPLAY_OURS] = ours, [REPLAY_SPAMD] = spamd};
@@ -21,7 +21,16 @@ static void add(struct tally *t, uint32_t now, const char *sender, const char *r
 	const struct policy_attempt attempt = {.sender = sender, .recipient = recipient};
 	const struct policy_conf c = {.key = "pair"};
 
-	assert_int_equal(tally_add(t, key, &a, policy_pair(&c, &attempt), now, false, passed), 0);
+	struct tally_mail *m = NULL;
+
+	assert_int_equal(tally_mail(t, key, &a, policy_pair(&c, &attempt), ms, &m), 0);
+	tally_add(t, m, ms, false, passed);
+}
+
+static void add(struct tally *t, uint32_t s, const char *sender, const char *recipient, bool ours,
+		bool spamd)
+{
+	add_at(t, s * UINT64_C(1000), sender, recipient, ours, spamd);
 }
 
 struct seen {
@@ -100,6 +109,22 @@ static void percentiles_by_domain(void **state)
 	tally_free(&t);
 }
 
+static void delays_are_whole_seconds(void **state)
+{
+	struct tally t = {.attempts = 0};
+	struct seen s = {.count = 0};
+
+	(void)state;
+	add_at(&t, 999, "a@x", "b@y", false, false);
+	add_at(&t, 60998, "a@x", "b@y", true, false);
+	add_at(&t, 999, "a@z", "b@y", false, false);
+	add_at(&t, 60999, "a@z", "b@y", true, false);
+	assert_int_equal(tally_domains(&t, REPLAY_OURS, see, &s), 0);
+	assert_int_equal(s.rows[0].max, 59);
+	assert_int_equal(s.rows[1].max, 60);
+	tally_free(&t);
+}
+
 static void nothing_is_no_domain(void **state)
 {
 	struct tally t = {.attempts = 0};
@@ -117,6 +142,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mails_are_counted_once),
 		cmocka_unit_test(percentiles_by_domain),
+		cmocka_unit_test(delays_are_whole_seconds),
 		cmocka_unit_test(nothing_is_no_domain),
 	};
 

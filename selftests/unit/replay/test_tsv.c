@@ -33,7 +33,7 @@ static void a_row_is_read(void **state)
 
 	(void)state;
 	assert_int_equal(replay_tsv_row(&t, line, &a, why), 0);
-	assert_int_equal(a.time, 61);
+	assert_int_equal(a.time, 61000);
 	assert_string_equal(addr_text(&a.src, ip), "198.18.64.10");
 	assert_string_equal(a.helo, "col01.hotmail.example");
 	assert_string_equal(a.sender, "alice@hotmail.example");
@@ -46,6 +46,30 @@ static void a_row_is_read(void **state)
 	assert_false(a.evidence.bad_helo || a.evidence.early_talk || a.evidence.early_pipelining);
 }
 
+static void fractions_are_thousandths(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t ms;
+	} rows[] = {
+		{"0", 0},          {"0.", 0},
+		{"0.9", 900},      {"7.05", 7050},
+		{"7.0059", 7005},  {"7.9999999999999", 7999},
+		{"007.125", 7125}, {"2147483647.999", 2147483647999},
+	};
+	struct replay_tsv t = columns("time\tip\tsender\trecipient");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char line[100], why[REPLAY_WHY];
+		struct replay_attempt a;
+
+		snprintf(line, sizeof(line), "%s\t192.0.2.1\ta@x\tb@y", rows[i].text);
+		assert_int_equal(replay_tsv_row(&t, line, &a, why), 0);
+		assert_int_equal(a.time, rows[i].ms);
+	}
+}
+
 static void columns_may_stand_anywhere(void **state)
 {
 	struct replay_tsv t = columns("note\trecipient\tsender\tip\ttime");
@@ -55,7 +79,7 @@ static void columns_may_stand_anywhere(void **state)
 
 	(void)state;
 	assert_int_equal(replay_tsv_row(&t, line, &a, why), 0);
-	assert_int_equal(a.time, 12);
+	assert_int_equal(a.time, 12750);
 	assert_string_equal(a.sender, "");
 	assert_string_equal(a.recipient, "b@y");
 	assert_string_equal(a.helo, "");
@@ -115,6 +139,8 @@ static void bad_rows(void **state)
 		{"\t192.0.2.1\th\ta@x\tb@y\tn\tpass", "time \"\""},
 		{"-1\t192.0.2.1\th\ta@x\tb@y\tn\tpass", "time \"-1\""},
 		{"1e3\t192.0.2.1\th\ta@x\tb@y\tn\tpass", "time"},
+		{"1,5\t192.0.2.1\th\ta@x\tb@y\tn\tpass", "time"},
+		{"1.5.5\t192.0.2.1\th\ta@x\tb@y\tn\tpass", "time"},
 		{"1.5s\t192.0.2.1\th\ta@x\tb@y\tn\tpass", "time"},
 		{"2147483648\t192.0.2.1\th\ta@x\tb@y\tn\tpass", "time"},
 		{"99999999999999999999\t192.0.2.1\th\ta@x\tb@y\tn\tpass", "time"},
@@ -164,6 +190,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_row_is_read),
+		cmocka_unit_test(fractions_are_thousandths),
 		cmocka_unit_test(columns_may_stand_anywhere),
 		cmocka_unit_test(an_empty_name_is_none),
 		cmocka_unit_test(bad_headers),

@@ -23,7 +23,6 @@ static inline struct replay_conf settings(void)
 			   .promote_after = 2,
 			   .promote_net_after = 4,
 			   .hammer = 10},
-		.records = 100000,
 		.trap_life = DAY,
 		.trap_max = 30 * DAY,
 	};
@@ -37,10 +36,10 @@ static inline struct replay *engine(const struct replay_conf *c)
 	return r;
 }
 
-/* name, spf: as in replay_evidence. */
-static inline struct replay_answer try(struct replay *r, uint32_t time, const char *src,
-				       const char *sender, const char *recipient, const char *name,
-				       const char *spf)
+/* time in ms; name, spf: as in replay_evidence. */
+static inline struct replay_answer try_at(struct replay *r, uint64_t time, const char *src,
+					  const char *sender, const char *recipient,
+					  const char *name, const char *spf)
 {
 	struct replay_attempt a = {
 		.time = time, .helo = "mail.example.org", .sender = sender, .recipient = recipient};
@@ -50,6 +49,14 @@ static inline struct replay_answer try(struct replay *r, uint32_t time, const ch
 	assert_int_equal(replay_evidence(&a, name, spf), 0);
 	assert_int_equal(replay_next(r, &a, &v), 0);
 	return v;
+}
+
+/* time in s */
+static inline struct replay_answer try(struct replay *r, uint32_t time, const char *src,
+				       const char *sender, const char *recipient, const char *name,
+				       const char *spf)
+{
+	return try_at(r, time * UINT64_C(1000), src, sender, recipient, name, spf);
 }
 
 #endif
