@@ -5,6 +5,7 @@
  * session:
  *
  *   worker.c    the loop: accept, completions, ticks
+ *   worker_start.c  its rings, pools and thread: made and taken down
  *   drain.c     its end
  *   arrival.c   from accept to the banner, with the header of a load balancer
  *   session.c   one client's life: bytes in, replies out, close
@@ -285,12 +286,21 @@ struct worker {
 	char error[200];      /* why worker_main could not begin */
 };
 
-/* ---- worker.c ---- */
+/* ---- worker_start.c ---- */
 
 /* Starts a worker on listening sockets that it then owns. Waits until its rings stand: on failure
  * nothing runs and err names the cause and the mend. */
 int worker_start(struct daemon *d, int number, const int *listeners, int listener_count,
 		 struct worker **ret, char *err, size_t err_size);
+/* Waits until it has ended. */
+void worker_join(struct worker **w);
+
+/* ---- worker.c ---- */
+
+/* One turn of the loop; and of it what a start needs: the time, the settings in force. */
+void worker_turn(struct worker *w);
+void worker_clocks(struct worker *w);
+void worker_settings(struct worker *w);
 /* Its listening sockets, until it drains; returns how many. */
 int worker_listeners(const struct worker *w, int ret[WORKER_LISTENERS]);
 /* Its sessions are over; worker_join will not wait. */
@@ -300,7 +310,6 @@ void worker_wake(struct worker *w);
 /* Has session_timeout called for this slot at `due` or before: a slot has one entry in the wheel,
  * whoever comes and goes. */
 void worker_timer(struct worker *w, uint32_t n, uint64_t due);
-void worker_join(struct worker **w);
 /* Bytes of our own that a session costs while it stutters, for status. */
 size_t worker_session_bytes(void);
 
