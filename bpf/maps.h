@@ -82,15 +82,7 @@ struct {
 	__uint(max_entries, 1 << 17);
 	__type(key, __u32);
 	__type(value, struct gg_bucket);
-} index4 SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1 << 17);
-	__type(key, __u32);
-	__type(value, struct gg_bucket);
-} index6 SEC(".maps");
+} index4 SEC(".maps"), index6 SEC(".maps");
 
 /* Protected endpoints. */
 struct {

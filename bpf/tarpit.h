@@ -18,6 +18,13 @@
 #define TARPIT_TTL 64
 #define TARPIT_LEAST_FRAME 60 /* Ethernet, without its checksum */
 
+#define TARPIT_SWAP(a, b)                                                                          \
+	do {                                                                                       \
+		__typeof__(a) was = a;                                                             \
+		a = b;                                                                             \
+		b = was;                                                                           \
+	} while (0)
+
 /* What there is to answer. Sequence numbers are in host order. */
 struct tarpit {
 	__u32 ours, theirs; /* next ones of both sides */
@@ -125,10 +132,7 @@ static __always_inline __u16 tarpit_fold(__s64 sum)
  */
 static __always_inline __s64 tarpit_tcp(struct tcphdr *tcp, const struct tarpit *t)
 {
-	__be16 port = tcp->source;
-
-	tcp->source = tcp->dest;
-	tcp->dest = port;
+	TARPIT_SWAP(tcp->source, tcp->dest);
 	tcp->seq = bpf_htonl(t->ours);
 	tcp->ack_seq = bpf_htonl(t->theirs);
 	((__be16 *)tcp)[6] = bpf_htons(0x5010 | (t->syn ? 0x02 : 0)); /* length 5, ACK, SYN */
@@ -144,14 +148,11 @@ static __always_inline bool tarpit_ip4(struct xdp_md *ctx, const struct packet *
 {
 	struct iphdr *ip = tarpit_ip(ctx, p, sizeof(*ip));
 	struct tcphdr *tcp;
-	__be32 addr;
 
 	if (!ip)
 		return false;
 	tcp = (void *)(ip + 1);
-	addr = ip->saddr;
-	ip->saddr = ip->daddr;
-	ip->daddr = addr;
+	TARPIT_SWAP(ip->saddr, ip->daddr);
 	ip->tos = 0;
 	ip->tot_len = bpf_htons(sizeof(*ip) + sizeof(*tcp));
 	ip->id = 0;
@@ -167,15 +168,12 @@ static __always_inline bool tarpit_ip6(struct xdp_md *ctx, const struct packet *
 				       const struct tarpit *t)
 {
 	struct ipv6hdr *ip = tarpit_ip(ctx, p, sizeof(*ip));
-	struct in6_addr addr;
 	struct tcphdr *tcp;
 
 	if (!ip)
 		return false;
 	tcp = (void *)(ip + 1);
-	addr = ip->saddr;
-	ip->saddr = ip->daddr;
-	ip->daddr = addr;
+	TARPIT_SWAP(ip->saddr, ip->daddr);
 	*(__be32 *)ip = bpf_htonl(0x60000000); /* version, no class, no label */
 	ip->payload_len = bpf_htons(sizeof(*tcp));
 	ip->hop_limit = TARPIT_TTL;

@@ -48,32 +48,33 @@ static inline enum gg_verdict expected(const struct lists *l, const struct addr 
 
 /* ---- asking the programs ---- */
 
-static inline bool is_dropped_by_xdp(const struct addr *a)
+static inline void syn_from(struct frame *f, const struct addr *a)
 {
 	char text[ADDR_TEXT];
 	struct frame_spec s = {.from = addr_text(a, text),
 			       .to = addr_is4(a) ? VIP4 : VIP6,
 			       .to_port = PORT,
 			       .flags = TCP_SYN};
+
+	frame_build(f, &s);
+}
+
+static inline bool is_dropped_by_xdp(const struct addr *a)
+{
 	struct frame f;
 
-	frame_build(&f, &s);
+	syn_from(&f, a);
 	return program_run(xdp, f.b, f.len) == XDP_DROP;
 }
 
 static inline bool is_dropped_by_tc(const struct addr *a)
 {
-	char text[ADDR_TEXT];
-	struct frame_spec s = {.from = addr_text(a, text),
-			       .to = addr_is4(a) ? VIP4 : VIP6,
-			       .to_port = PORT,
-			       .flags = TCP_SYN};
 	struct __sk_buff context = {};
 	struct frame f;
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f.b, .ctx_in = &context,
 		    .ctx_size_in = sizeof(context), .repeat = 1);
 
-	frame_build(&f, &s);
+	syn_from(&f, a);
 	opts.data_size_in = f.len;
 	if (bpf_prog_test_run_opts(bpf_program__fd(tc->progs.greygate_tc), &opts))
 		fail_msg("tc test run: %s", strerror(errno));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Entries, sweep, comparison with the daemon's verdicts, endpoints, counters.
+ * Entries, endpoints, counters.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,58 +17,13 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "room.h"
-
-static struct fastpath *fp;
-
-static int set_up(void **state)
-{
-	return room_enter(state);
-}
-
-static int open_one(void **state)
-{
-	struct fastpath_conf conf = room_conf(GG_MODE_RELAY);
-
-	(void)state;
-	conf.hosts = 5000;
-	conf.nets = 100;
-	fp = room_open(&conf);
-	return 0;
-}
-
-static int close_one(void **state)
-{
-	(void)state;
-	fastpath_close(&fp);
-	room_detach();
-	return 0;
-}
-
-static struct gg_entry get(const char *prefix)
-{
-	const struct prefix p = room_prefix(prefix);
-	struct gg_entry e = {};
-
-	if (fastpath_get(fp, &p, &e))
-		fail_msg("no entry for %s", prefix);
-	return e;
-}
+#include "entries.h"
 
 static int lookup_raw(enum map_id id, const void *key)
 {
 	struct gg_entry e;
 
 	return bpf_map_lookup_elem(fp->maps[id], key, &e) ? -errno : 0;
-}
-
-static struct gg_conf switches(void)
-{
-	struct gg_conf c;
-	__u32 zero = 0;
-
-	assert_int_equal(bpf_map_lookup_elem(fp->maps[MAP_CONF], &zero, &c), 0);
-	return c;
 }
 
 static void a_prefix_goes_to_the_map_of_its_kind(void **state)
@@ -146,18 +101,6 @@ static void the_programs_know_how_many_prefixes_there_are(void **state)
 }
 
 /* As the kernel would have. */
-static void set_marks(const char *host4, uint64_t hits, uint64_t last_seen)
-{
-	const struct prefix p = room_prefix(host4);
-	struct gg_entry e = get(host4);
-	struct gg_key4 key;
-
-	memcpy(key.addr, p.addr.b + 12, 4);
-	e.hits = hits;
-	e.last_seen = last_seen;
-	assert_int_equal(bpf_map_update_elem(fp->maps[MAP_HOST4], &key, &e, BPF_EXIST), 0);
-}
-
 static void the_same_verdict_again_keeps_the_marks(void **state)
 {
 	const uint32_t later = time(NULL) + 3600;
@@ -209,240 +152,6 @@ static void a_full_map_says_so_and_keeps_what_it_has(void **state)
 	assert_int_equal(code, -ENOSPC);
 	assert_int_equal(i, 101);
 	assert_int_equal(switches().have_net4, 100);
-}
-
-struct found {
-	int count;
-	bool host4, host6, net4, net6;
-	uint32_t last_seen;
-};
-
-static void find(const struct prefix *p, const struct gg_entry *e, uint32_t last_seen, void *arg)
-{
-	struct found *f = arg;
-	char text[PREFIX_TEXT];
-
-	f->count++;
-	prefix_text(p, text);
-	f->host4 |= !strcmp(text, "192.0.2.7") && e->verdict == GG_ALLOW;
-	f->host6 |= !strcmp(text, "2001:db8::7") && e->action == GG_DROP_NEW;
-	f->net4 |= !strcmp(text, "192.0.2.0/24") && e->action == GG_REJECT;
-	f->net6 |= !strcmp(text, "2001:db8::/48") && e->verdict == GG_ALLOW;
-	if (!strcmp(text, "192.0.2.7"))
-		f->last_seen = last_seen;
-	else
-		assert_int_equal(last_seen, 0);
-}
-
-static void a_sweep_sees_every_entry_with_its_time(void **state)
-{
-	struct found f = {};
-	uint32_t now = time(NULL);
-
-	(void)state;
-	room_put(fp, "192.0.2.7", GG_ALLOW, GG_NO_ACTION, 0);
-	room_put(fp, "2001:db8::7", GG_DENY, GG_DROP_NEW, now + 1000);
-	room_put(fp, "192.0.2.0/24", GG_DENY, GG_REJECT, 0);
-	room_put(fp, "2001:db8::/48", GG_ALLOW, GG_NO_ACTION, 0);
-	set_marks("192.0.2.7", 1, entries_now() - 5);
-	assert_int_equal(fastpath_sweep(fp, find, &f), 0);
-	assert_int_equal(f.count, 4);
-	assert_true(f.host4 && f.host6 && f.net4 && f.net6);
-	assert_in_range(f.last_seen, now - 7, now + 2);
-}
-
-static void count_one(const struct prefix *p, const struct gg_entry *e, uint32_t last_seen,
-		      void *arg)
-{
-	(void)p;
-	(void)e;
-	(void)last_seen;
-	++*(int *)arg;
-}
-
-static void a_sweep_sees_thousands_once_each(void **state)
-{
-	const struct verdict_entry e = {.verdict = GG_ALLOW};
-	struct prefix p = room_prefix("192.0.0.0");
-	int i, count = 0;
-
-	(void)state;
-	for (i = 0; i < 4321; i++) {
-		p.addr.b[14] = i >> 8;
-		p.addr.b[15] = i;
-		assert_int_equal(fastpath_put(fp, &p, &e), 0);
-	}
-	assert_int_equal(fastpath_sweep(fp, count_one, &count), 0);
-	assert_int_equal(count, 4321);
-}
-
-static void a_sweep_removes_what_has_expired(void **state)
-{
-	const struct prefix host = room_prefix("192.0.2.7"), net = room_prefix("10.0.0.0/8");
-	const struct prefix fresh = room_prefix("192.0.2.8");
-	struct gg_entry e;
-	int count = 0;
-
-	(void)state;
-	room_put(fp, "192.0.2.7", GG_ALLOW, GG_NO_ACTION, ROOM_EXPIRED);
-	room_put(fp, "10.0.0.0/8", GG_ALLOW, GG_NO_ACTION, ROOM_EXPIRED);
-	/* Expired just now: a renewal may be on its way. */
-	room_put(fp, "192.0.2.8", GG_ALLOW, GG_NO_ACTION, time(NULL) - 2);
-	room_put(fp, "192.0.2.9", GG_ALLOW, GG_NO_ACTION, 0);
-	assert_int_equal(fastpath_sweep(fp, count_one, &count), 0);
-	assert_int_equal(count, 1);
-	assert_int_equal(fastpath_get(fp, &host, &e), -ENOENT);
-	assert_int_equal(fastpath_get(fp, &net, &e), -ENOENT);
-	assert_int_equal(fastpath_get(fp, &fresh, &e), 0);
-	assert_int_equal(switches().have_net4, 0);
-}
-
-static void an_entry_renewed_after_the_walk_stays(void **state)
-{
-	const struct prefix p = room_prefix("192.0.2.7");
-	struct gg_entry e;
-
-	(void)state;
-	room_put(fp, "192.0.2.7", GG_ALLOW, GG_NO_ACTION, time(NULL) + 100);
-	assert_int_equal(entries_expire(fp, &p, entries_now()), 0);
-	assert_int_equal(fastpath_get(fp, &p, &e), 0);
-}
-
-static const uint8_t hash_key[16] = "0123456789abcde";
-
-static struct verdicts *verdicts_with(const char *const *prefixes, enum gg_action action)
-{
-	struct verdict_entry e = {.verdict = GG_DENY, .action = action, .origin = GG_BY_OPERATOR};
-	struct verdicts *v;
-	struct prefix p;
-
-	assert_int_equal(verdicts_new(1000, hash_key, &v), 0);
-	for (; *prefixes; prefixes++) {
-		p = room_prefix(*prefixes);
-		assert_int_equal(verdicts_put(v, &p, &e), 0);
-	}
-	return v;
-}
-
-static void sync_makes_the_kernel_hold_what_the_daemon_holds(void **state)
-{
-	static const char *const wanted[] = {"192.0.2.7",     "2001:db8::7",  "192.0.2.0/24",
-					     "2001:db8::/48", "198.51.100.1", NULL};
-	struct verdicts *v = verdicts_with(wanted, GG_DROP_NEW);
-	const struct prefix stale = room_prefix("192.0.2.99"), net = room_prefix("10.0.0.0/8");
-	uint32_t now = time(NULL);
-	struct gg_entry e;
-
-	(void)state;
-	room_put(fp, "192.0.2.7", GG_DENY, GG_DROP_NEW, 0); /* the same */
-	set_marks("192.0.2.7", 12, 34);
-	room_put(fp, "198.51.100.1", GG_DENY, GG_REJECT, 0); /* another action */
-	set_marks("198.51.100.1", 5, 6);
-	room_put(fp, "192.0.2.99", GG_ALLOW, GG_NO_ACTION, 0); /* not wanted */
-	room_put(fp, "10.0.0.0/8", GG_ALLOW, GG_NO_ACTION, 0);
-	assert_int_equal(fastpath_sync(fp, v, now), 2 + 4);
-	assert_int_equal(get("192.0.2.7").hits, 12);
-	assert_int_equal(get("192.0.2.7").last_seen, 34);
-	assert_int_equal(get("198.51.100.1").action, GG_DROP_NEW);
-	assert_int_equal(get("198.51.100.1").hits, 0);
-	assert_int_equal(get("2001:db8::7").action, GG_DROP_NEW);
-	assert_int_equal(get("192.0.2.0/24").length, 24);
-	assert_int_equal(get("2001:db8::/48").length, 48);
-	assert_int_equal(fastpath_get(fp, &stale, &e), -ENOENT);
-	assert_int_equal(fastpath_get(fp, &net, &e), -ENOENT);
-	assert_int_equal(switches().have_net4, 1);
-	/* A second time there is nothing to do. */
-	assert_int_equal(fastpath_sync(fp, v, now), 0);
-	verdicts_free(&v);
-}
-
-static void sync_follows_the_expiry(void **state)
-{
-	struct verdict_entry e = {.verdict = GG_ALLOW, .origin = GG_BY_LEARNING};
-	const struct prefix p = room_prefix("192.0.2.7");
-	uint32_t now = time(NULL);
-	struct verdicts *v;
-
-	(void)state;
-	assert_int_equal(verdicts_new(1000, hash_key, &v), 0);
-	e.expires = now + 1000;
-	assert_int_equal(verdicts_put(v, &p, &e), 0);
-	assert_int_equal(fastpath_sync(fp, v, now), 1);
-	set_marks("192.0.2.7", 3, 4);
-	assert_int_equal(fastpath_sync(fp, v, now), 0);
-	e.expires = now + 5000;
-	assert_int_equal(verdicts_put(v, &p, &e), 0);
-	assert_int_equal(fastpath_sync(fp, v, now), 1);
-	assert_int_equal(get("192.0.2.7").hits, 3);
-	assert_in_range(get("192.0.2.7").expires, entries_now() + 4990, entries_now() + 5010);
-	/* Gone by then. */
-	assert_int_equal(fastpath_sync(fp, v, now + 6000), 1);
-	verdicts_free(&v);
-}
-
-static void sync_with_a_full_map_fits_what_it_can(void **state)
-{
-	static const char *const none[] = {NULL};
-	struct verdicts *v = verdicts_with(none, GG_REJECT);
-	struct verdict_entry e = {.verdict = GG_DENY, .action = GG_REJECT};
-	struct prefix p = room_prefix("10.0.0.0/24");
-	int i, count = 0;
-
-	(void)state;
-	for (i = 0; i < 150; i++) {
-		p.addr.b[14] = i;
-		assert_int_equal(verdicts_put(v, &p, &e), 0);
-	}
-	assert_int_equal(fastpath_sync(fp, v, time(NULL)), -ENOSPC);
-	assert_int_equal(fastpath_sweep(fp, count_one, &count), 0);
-	assert_int_equal(count, 100);
-	verdicts_free(&v);
-}
-
-/* More than a batch in each family. */
-static struct verdicts *thousands_of(int n)
-{
-	struct verdict_entry e = {.verdict = GG_DENY, .action = GG_DROP_NEW};
-	struct prefix four = room_prefix("192.0.0.0"), six = room_prefix("2001:db8::");
-	struct verdicts *v;
-	int i;
-
-	assert_int_equal(verdicts_new(2 * n + 100, hash_key, &v), 0);
-	for (i = 0; i < n; i++) {
-		four.addr.b[14] = six.addr.b[14] = i >> 8;
-		four.addr.b[15] = six.addr.b[15] = i;
-		assert_int_equal(verdicts_put(v, &four, &e), 0);
-		assert_int_equal(verdicts_put(v, &six, &e), 0);
-	}
-	return v;
-}
-
-static void sync_fills_empty_maps_in_batches(void **state)
-{
-	struct verdicts *v = thousands_of(4700);
-	int count = 0;
-
-	(void)state;
-	assert_int_equal(fastpath_sync(fp, v, time(NULL)), 9400);
-	assert_int_equal(fastpath_sweep(fp, count_one, &count), 0);
-	assert_int_equal(count, 9400);
-	assert_int_equal(get("192.0.18.91").length, 32);
-	assert_int_equal(get("2001:db8::125b").length, 128);
-	assert_int_equal(fp->index[INDEX4].count, 4700);
-	assert_int_equal(fastpath_sync(fp, v, time(NULL)), 0);
-	verdicts_free(&v);
-}
-
-static void sync_fills_what_fits_of_too_many(void **state)
-{
-	struct verdicts *v = thousands_of(6000);
-	int count = 0;
-
-	(void)state;
-	assert_int_equal(fastpath_sync(fp, v, time(NULL)), -ENOSPC);
-	assert_int_equal(fastpath_sweep(fp, count_one, &count), 0);
-	assert_in_range(count, 2 * 5000, 2 * 5100);
-	verdicts_free(&v);
 }
 
 static bool is_protected(const char *address, uint16_t port)
@@ -605,8 +314,6 @@ static void once_open_it_needs_no_privilege(void **state)
 	assert_int_equal(status, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_one, close_one)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -617,15 +324,6 @@ int main(void)
 		TEST(the_same_verdict_again_keeps_the_marks),
 		TEST(a_time_before_the_boot_has_passed),
 		TEST(a_full_map_says_so_and_keeps_what_it_has),
-		TEST(a_sweep_sees_every_entry_with_its_time),
-		TEST(a_sweep_sees_thousands_once_each),
-		TEST(a_sweep_removes_what_has_expired),
-		TEST(an_entry_renewed_after_the_walk_stays),
-		TEST(sync_makes_the_kernel_hold_what_the_daemon_holds),
-		TEST(sync_follows_the_expiry),
-		TEST(sync_with_a_full_map_fits_what_it_can),
-		TEST(sync_fills_empty_maps_in_batches),
-		TEST(sync_fills_what_fits_of_too_many),
 		TEST(endpoints_come_and_go_with_their_markers),
 		TEST(too_many_endpoints_are_refused),
 		TEST(counters_are_summed_over_the_cpus),
@@ -633,5 +331,5 @@ int main(void)
 		TEST(once_open_it_needs_no_privilege),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, NULL);
+	return cmocka_run_group_tests(tests, room_enter, NULL);
 }

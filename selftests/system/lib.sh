@@ -197,6 +197,15 @@ gate_start() { # [seconds]
 	note "the daemon did not start: $(tail -n 5 "$T/gate.log")"
 	return 1
 }
+# The settings as they are now, in force: by a reload, or by a start where there is no daemon.
+gate_renew() {
+	local before
+	gate_conf
+	if [ -z "$gate_pid" ] || gone "$gate_pid"; then gate_start; return; fi
+	before=$(log_size)
+	kill -HUP "$gate_pid"
+	wait_for 10 logged "+$before" event=reload verdict=done
+}
 gate_kill() { kill -KILL "$gate_pid"; wait "$gate_pid" 2>/dev/null; }
 gate_stop() { # [seconds]; its exit code
 	kill -TERM "$gate_pid"
@@ -207,6 +216,14 @@ gate_rss() { awk '/^VmRSS/ { print $2 }' /proc/"$gate_pid"/status; } # kB
 gg() { "$BUILD/greygate" -s "$T/run/control.sock" "$@"; }
 # What is pinned; the kernel itself puts *.debug files into every bpffs.
 pins() { find "$T/bpf" -type f ! -name '*.debug' | wc -l; }
+# A name server with the zones of $T/zone.json, or of files; $T/mode says how it behaves.
+dns_up() { # address port [file...]
+	local at=("$1" "$2"); shift 2
+	echo ok >"$T/mode"
+	start_on gate $PYTHON "$HERE/dnsd.py" --mode "$T/mode" "${at[@]}" "${@-$T/zone.json}" >"$T/dnsd.out" 2>&1
+	dnsd_pid=$started
+	check "the scripted name server is up" wait_for 5 grep -q ready "$T/dnsd.out"
+}
 # A counter of `greygate stats --json`, wherever in it.
 counter() { gg stats --json 2>/dev/null | $PYTHON "$HERE/pick.py" value "$1"; }
 # Lines of the daemon's log in which every KEY=VALUE holds; nothing and failure when there is none.

@@ -17,9 +17,7 @@ cat >"$T/zone.json" <<'END'
 	"mail.friend.example": [["A", "192.0.2.7"]]
 }
 END
-echo ok >"$T/mode"
-start_on gate $PYTHON "$HERE/dnsd.py" --mode "$T/mode" 127.0.0.1 5353 "$T/zone.json" >"$T/dnsd.out" 2>&1
-check "the scripted name server is up" wait_for 5 grep -q ready "$T/dnsd.out"
+dns_up 127.0.0.1 5353
 stutter="first = 300ms  interval = 100ms"
 greylist="delay = 300s  delay_clean = 300s  delay_suspicious = 300s  promote_after = 0"
 trap_conf='addresses = {"trap@example.net"}  hosted = {"example.net", "ours.example"}  action = reject'

@@ -33,10 +33,7 @@ cat >"$T/zone.json" <<'END'
 	"why.good.example": [["TXT", "%{c} is not ours"]]
 }
 END
-echo ok >"$T/mode"
-start_on gate $PYTHON "$HERE/dnsd.py" --mode "$T/mode" 127.0.0.1 5353 "$T/zone.json" >"$T/dnsd.out" 2>&1
-check "the scripted name server is up" wait_for 5 grep -q ready "$T/dnsd.out"
-dnsd_pid=$started
+dns_up 127.0.0.1 5353
 interfaces=
 greylist="delay = 300s  delay_clean = 300s  delay_suspicious = 300s"
 lists='dnslist "bad.list" { weight = 2  replies = "127.0.0.2-11" }

@@ -21,8 +21,7 @@ cat >"$T/zone.json" <<'END'
 	"six.good.example": [["AAAA", "2001:db8:1::7"]]
 }
 END
-start_on gate $PYTHON "$HERE/dnsd.py" 127.0.0.1 5353 "$T/zone.json" >"$T/dnsd.out" 2>&1
-check "the scripted name server is up" wait_for 5 grep -q ready "$T/dnsd.out"
+dns_up 127.0.0.1 5353
 
 L=$T/lists
 printf '# ours\ngood.example\n/^mx\\d+\\.pattern\\.example$/\n' >"$L/senders"

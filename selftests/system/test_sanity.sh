@@ -19,11 +19,7 @@ crlf() { printf '%s\\r\\n' "$@"; }
 checks() { # off|evidence|reject: for all of them
 	extra="check { early_talk = $1  pipelining = $1  helo_syntax = $1  helo_name = $1  helo_literal = $1
 		helo_ours = $1  non_smtp = $1 }"
-	gate_conf
-	local before; before=$(log_size)
-	kill -HUP "$gate_pid"
-	reloaded() { tail -c +$((before + 1)) "$T/gate.log" | grep -q '"event":"reload".*"verdict":"done"'; }
-	wait_for 3 reloaded
+	gate_renew
 }
 rude() { # what steps...: the conversation of one rude client, its recipient's code last
 	local src=$SRC to=$GATE4

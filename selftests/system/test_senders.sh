@@ -21,11 +21,8 @@ extra=$tls
 gate_conf
 gate_start || bail "greygated starts"
 settings() { # the rest of the config
-	local before; before=$(log_size)
 	extra=$1
-	gate_conf
-	reloaded() { tail -c +$((before + 1)) "$T/gate.log" | grep -q '"event":"reload".*"verdict":"done"'; }
-	kill -HUP "$gate_pid"; wait_for 3 reloaded
+	gate_renew
 }
 
 # A message that anything on the way could break: dots, long and empty lines, 8-bit text.

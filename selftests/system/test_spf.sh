@@ -8,9 +8,7 @@
 ip netns add gate && ip -n gate link set lo up || bail "network namespace"
 SUITE=selftests/data/rfc7208-tests.json
 zones=(); for n in $(seq 0 15); do zones+=("$SUITE#$n"); done
-echo ok >"$T/mode"
-start_on gate $PYTHON "$HERE/dnsd.py" --mode "$T/mode" ::1 5300 "${zones[@]}" >"$T/dnsd.out" 2>&1
-check "the scripted name server is up" wait_for 5 grep -q ready "$T/dnsd.out"
+dns_up ::1 5300 "${zones[@]}"
 suite() { on gate $PYTHON "$HERE/spf_suite.py" "$BUILD/greygate" $SUITE '[::1]' 5300 600ms; }
 out=$(suite); note "RFC 7208 suite: $(tail -n 1 <<<"$out") cases"
 is "every case of the suite" "$out" "203 of 203"

@@ -65,11 +65,7 @@ mx "smtpd_tls_protocols = >=TLSv1" "smtpd_tls_mandatory_protocols = >=TLSv1"
 
 reload_tls() {
 	extra="tls { $tls  backend = $1 }"
-	gate_conf
-	local before; before=$(log_size)
-	kill -HUP "$gate_pid"
-	reloaded() { tail -c +$((before + 1)) "$T/gate.log" | grep -q '"event":"reload".*"verdict":"done"'; }
-	wait_for 3 reloaded
+	gate_renew
 }
 check "reload: required" reload_tls required
 check "required: a server that may" deliver may

@@ -36,11 +36,7 @@ for port in 26 27 28; do wait_for 5 listens $MAIL4 $port || bail "port $port lis
 greylist="mode = off"
 to() { # backend, upstream section: has the daemon use it
 	backend=$1 upstream="timeout = 5s $2"
-	gate_conf
-	if gone "$gate_pid"; then gate_start; return; fi
-	local before; before=$(log_size)
-	reloaded() { tail -c +$((before + 1)) "$T/gate.log" | grep -q '"event":"reload".*"verdict":"done"'; }
-	kill -HUP "$gate_pid"; wait_for 3 reloaded
+	gate_renew
 }
 count=0
 deliver() { # source server: sets received to the mail server's own header
@@ -151,9 +147,7 @@ cat >"$T/zone.json" <<'END'
 	"7.113.0.203.in-addr.arpa": [["TIMEOUT"]]
 }
 END
-echo ok >"$T/mode"
-start_on gate $PYTHON "$HERE/dnsd.py" --mode "$T/mode" 127.0.0.1 5353 "$T/zone.json" >"$T/dnsd.out" 2>&1
-wait_for 5 grep -q ready "$T/dnsd.out" || bail "the scripted name server"
+dns_up 127.0.0.1 5353
 start_on mail $PYTHON "$HERE/backend.py" $MAIL4,30 "$T/told" \
 	"ehlo=250-mx\r\n250 XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT REVERSE_NAME" 2>>"$T/backend.log"
 wait_for 5 listens $MAIL4 30

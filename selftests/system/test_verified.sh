@@ -62,11 +62,7 @@ for port in 31 36; do wait_for 5 listens $MAIL4 $port || bail "Postfix listens o
 greylist="mode = off"
 use() { # backend, the rest of section tls
 	backend=$1 extra="tls { backend = verified  backend_ca = \"${ca:-$T/ca.pem}\"  $2 }"
-	gate_conf
-	[ -n "$gate_pid" ] || { gate_start; return; }
-	local before; before=$(log_size)
-	reloaded() { tail -c +$((before + 1)) "$T/gate.log" | grep -q '"event":"reload".*"verdict":"done"'; }
-	kill -HUP "$gate_pid"; wait_for 3 reloaded
+	gate_renew
 }
 count=0
 passes() { # name

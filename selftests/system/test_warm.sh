@@ -26,11 +26,7 @@ greylist="mode = off"
 limit="per_source = 1000  new_per_source = 0"
 settings() { # backend port, section upstream
 	backend="\"$MAIL4:$1\"" upstream=$2
-	gate_conf
-	[ -n "$gate_pid" ] || { gate_start; return; }
-	local before; before=$(log_size)
-	reloaded() { tail -c +$((before + 1)) "$T/gate.log" | grep -q '"event":"reload".*"verdict":"done"'; }
-	kill -HUP "$gate_pid"; wait_for 3 reloaded
+	gate_renew
 }
 count=0
 passes() { # name [client]: one message

@@ -9,19 +9,7 @@
 
 #include <cmocka.h>
 
-#include "config/config.h"
-
-#define GOOD "listen = {\"127.0.0.1:2525\"}\nbackend = {\"127.0.0.1:10025\"}\n"
-
-static struct config *parse(const char *text)
-{
-	struct config *c = NULL;
-	char err[8192];
-
-	if (config_parse("F", text, &c, err, sizeof(err)))
-		fail_msg("%s\nof\n%s", err, text);
-	return c;
-}
+#include "selftests/unit/config/parse.h"
 
 /* "mode=learn@domain .example.net" */
 static void says(const struct config *c, const char *recipient, const char *expected)

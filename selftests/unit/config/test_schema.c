@@ -9,20 +9,8 @@
 
 #include <cmocka.h>
 
-#include "config/config.h"
+#include "selftests/unit/config/parse.h"
 #include "config/schema.h"
-
-#define GOOD "listen = {\"127.0.0.1:2525\"}\nbackend = {\"127.0.0.1:10025\"}\n"
-
-static struct config *parse(const char *text)
-{
-	struct config *c = NULL;
-	char err[8192];
-
-	if (config_parse("F", text, &c, err, sizeof(err)))
-		fail_msg("%s\nof\n%s", err, text);
-	return c;
-}
 
 /* Another allowed value of each key, to see which change needs a restart. Keys of the other mode
  * are left to `modes`. */

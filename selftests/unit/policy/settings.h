@@ -45,6 +45,15 @@ static inline struct policy_edit edit_of(const struct policy_conf *c,
 	};
 }
 
+#define TAG 4711
+
+/* Declares a triplet's first attempt, the edit for it and its record, which is not there yet. */
+#define A_TRIPLET(c, a, e, r)                                                                      \
+	struct policy_conf c = settings();                                                         \
+	struct policy_attempt a = attempt("192.0.2.7", "a@x", "b@y");                              \
+	struct policy_edit e = edit_of(&(c), &(a), NOW);                                           \
+	struct record r = {.tag = TAG}
+
 /* A table of one record: runs the edit on it as table_edit would. */
 static inline bool run_edit(struct record *r, table_edit_fn edit, struct policy_edit *e)
 {

@@ -10,8 +10,6 @@
 #include "selftests/unit/policy/settings.h"
 #include "selftests/unit/random.h"
 
-#define TAG 4711
-
 static const table_edit_fn edits[] = {policy_edit_attempt, policy_edit_delivered,
 				      policy_edit_source};
 
@@ -106,10 +104,7 @@ static void a_clock_set_back_restarts_the_wait(void **state)
 
 static void a_delivery_turns_grey_into_passed_and_slides(void **state)
 {
-	struct policy_conf c = settings();
-	struct policy_attempt a = attempt("192.0.2.7", "a@x", "b@y");
-	struct policy_edit e = edit_of(&c, &a, NOW);
-	struct record r = {.tag = TAG};
+	A_TRIPLET(c, a, e, r);
 
 	(void)state;
 	run_edit(&r, policy_edit_attempt, &e);
@@ -148,10 +143,7 @@ static void a_delivery_turns_grey_into_passed_and_slides(void **state)
 
 static void a_message_may_end_after_the_window(void **state)
 {
-	struct policy_conf c = settings();
-	struct policy_attempt a = attempt("192.0.2.7", "a@x", "b@y");
-	struct policy_edit e = edit_of(&c, &a, NOW);
-	struct record r = {.tag = TAG};
+	A_TRIPLET(c, a, e, r);
 
 	(void)state;
 	run_edit(&r, policy_edit_attempt, &e);
@@ -165,10 +157,7 @@ static void a_message_may_end_after_the_window(void **state)
 
 static void a_delivery_needs_no_record(void **state)
 {
-	struct policy_conf c = settings();
-	struct policy_attempt a = attempt("192.0.2.7", "a@x", "b@y");
-	struct policy_edit e = edit_of(&c, &a, NOW);
-	struct record r = {.tag = TAG};
+	A_TRIPLET(c, a, e, r);
 
 	(void)state;
 	assert_true(run_edit(&r, policy_edit_delivered, &e));
@@ -203,10 +192,7 @@ static void distinct_triplets_promote_at_the_threshold(void **state)
 
 static void an_idle_source_starts_over(void **state)
 {
-	struct policy_conf c = settings();
-	struct policy_attempt a = attempt("192.0.2.7", "a@x", "b@y");
-	struct policy_edit e = edit_of(&c, &a, NOW);
-	struct record r = {.tag = TAG};
+	A_TRIPLET(c, a, e, r);
 
 	(void)state;
 	run_edit(&r, policy_edit_source, &e);

@@ -10,15 +10,10 @@
 
 #include "selftests/unit/policy/settings.h"
 
-#define TAG 4711
-
 /* The delay of the first delivery stays, whatever comes later. */
 static void a_record_says_how_long_it_took(void **state)
 {
-	struct policy_conf c = settings();
-	struct policy_attempt a = attempt("192.0.2.7", "a@x", "b@y");
-	struct policy_edit e = edit_of(&c, &a, NOW);
-	struct record r = {.tag = TAG};
+	A_TRIPLET(c, a, e, r);
 
 	(void)state;
 	run_edit(&r, policy_edit_attempt, &e);
@@ -40,10 +35,7 @@ static void a_record_says_how_long_it_took(void **state)
 
 static void what_learn_mode_let_through_is_marked(void **state)
 {
-	struct policy_conf c = settings();
-	struct policy_attempt a = attempt("192.0.2.7", "a@x", "b@y");
-	struct policy_edit e = edit_of(&c, &a, NOW);
-	struct record r = {.tag = TAG};
+	A_TRIPLET(c, a, e, r);
 
 	(void)state;
 	run_edit(&r, policy_edit_attempt, &e);

@@ -92,17 +92,23 @@ static void sources_and_networks_earn_and_lose_their_place(void **state)
 	replay_free(&r);
 }
 
-static void a_trap_ends_by_itself(void **state)
+/* The whole domain unused.example is one. */
+static struct replay *engine_with_trap(void)
 {
 	static char trap[] = "@unused.example";
-	char *const traps[] = {trap};
+	static char *const traps[] = {trap};
 	struct replay_conf c = settings();
-	struct replay *r;
 
-	(void)state;
 	c.traps = traps;
 	c.trap_count = 1;
-	r = engine(&c);
+	return engine(&c);
+}
+
+static void a_trap_ends_by_itself(void **state)
+{
+	struct replay *r = engine_with_trap();
+
+	(void)state;
 	/* never for the null sender */
 	assert_string_equal(try(r, 0, "192.0.2.1", "", "x@unused.example", NULL, NULL).verdict,
 			    "grey");
@@ -160,15 +166,9 @@ static void traps_take_patterns_and_relay_probes(void **state)
 /* A further hit doubles the time, in the trap and after it. */
 static void a_repeater_is_trapped_for_longer(void **state)
 {
-	static char trap[] = "@unused.example";
-	char *const traps[] = {trap};
-	struct replay_conf c = settings();
-	struct replay *r;
+	struct replay *r = engine_with_trap();
 
 	(void)state;
-	c.traps = traps;
-	c.trap_count = 1;
-	r = engine(&c);
 	try(r, 0, "192.0.2.1", "a@s.example", "x@unused.example", NULL, NULL);
 	try(r, 10, "192.0.2.1", "a@s.example", "y@unused.example", NULL, NULL);
 	assert_string_equal(try(r, 10 + 2 * DAY - 1, "192.0.2.1", "", BOB, NULL, NULL).reason,
