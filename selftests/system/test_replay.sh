@@ -181,6 +181,17 @@ replay -c "$T/plain.conf" replay "$T/patient.tsv" >"$T/out"
 is "a patient bot on a dynamic line waits as a suspicious one" "$(rows "$T/out" | cut -f 8-11 | tr '\t\n' ' ;')" \
 	"grey first suspicious 900;grey early suspicious 100;pass mature suspicious 0;"
 
+{
+	printf 'time\tip\thelo\tsender\trecipient\trdns\tspf\n'
+	printf '0\t192.0.2.1\th.example\ta@b.example\tbob@example.net\tmx1.b.example\tpass\n'
+	printf '300\t198.51.100.7\th.example\ta@b.example\tbob@example.net\t7-100-51-198.pool.isp.example\tpass\n'
+	printf '301\t203.0.113.2\th.example\ta@b.example\tbob@example.net\tmx2.b.example\tpass\n'
+} >"$T/company.tsv"
+replay -c "$T/plain.conf" replay "$T/company.tsv" >"$T/out"
+is "also when a better host of its SPF domain began; that one's pool does not wait for it" \
+	"$(rows "$T/out" | cut -f 8-12 | tr '\t\n' ' ;')" \
+	"grey first clean 60 spf;grey early suspicious 600 spf;pass mature clean 0 spf;"
+
 # ---- JSON ----
 replay --json replay "$T/patient.tsv" >"$T/out"
 is "one object a row, then the summary" "$($PYTHON - "$T/out" <<'END'

@@ -8,10 +8,15 @@ static bool misbehaves(const struct policy_evidence *e)
 	return e->early_talk || e->early_pipelining || e->bad_helo;
 }
 
-static bool suspicious(const struct policy_evidence *e)
+bool is_suspect(const struct policy_evidence *e, bool dynamic)
 {
-	return misbehaves(e) || e->list_score > 0 || e->spf == SPF_FAIL ||
-	       e->name_state == NAME_NONE || e->name_state == NAME_UNCONFIRMED;
+	return dynamic || misbehaves(e) || e->list_score > 0 || e->spf == SPF_FAIL;
+}
+
+static bool suspicious(const struct policy_evidence *e, bool dynamic)
+{
+	return is_suspect(e, dynamic) || e->name_state == NAME_NONE ||
+	       e->name_state == NAME_UNCONFIRMED;
 }
 
 bool policy_vouched(const struct policy_evidence *e)
@@ -31,7 +36,7 @@ enum policy_class class_of(const struct policy_attempt *a, bool dynamic)
 
 	if (!e)
 		return CLASS_DEFAULT;
-	if (dynamic || suspicious(e))
+	if (suspicious(e, dynamic))
 		return CLASS_SUSPICIOUS;
 	return e->name_state == NAME_CONFIRMED && e->spf == SPF_PASS ? CLASS_CLEAN : CLASS_DEFAULT;
 }

@@ -66,15 +66,21 @@ bool policy_expired(const struct policy_conf *c, const struct record *r, uint32_
 	}
 }
 
+/* What the evidence of an attempt asks of it. */
+struct asked {
+	enum policy_class fresh; /* where no record stands */
+	enum policy_class least; /* where one does, whatever class that has */
+};
+
 /* What one identity alone would decide. */
-static struct policy_decision standing(const struct policy_conf *c, enum policy_class fresh,
+static struct policy_decision standing(const struct policy_conf *c, const struct asked *asked,
 				       const struct policy_identity *id, const struct record *r,
 				       uint32_t now)
 {
 	struct policy_decision d = {
 		.verdict = POLICY_GREY,
 		.reason = REASON_FIRST,
-		.delay_class = fresh,
+		.delay_class = asked->fresh,
 		.rung = id->rung,
 		.tag = id->tag,
 	};
@@ -92,7 +98,8 @@ static struct policy_decision standing(const struct policy_conf *c, enum policy_
 		d.age = since(r->first, now);
 		d.reason = over ? REASON_LATE : REASON_EARLY;
 		if (!over)
-			d.delay_class = r->delay_class;
+			d.delay_class =
+				r->delay_class < asked->least ? asked->least : r->delay_class;
 	}
 	delay = policy_delay(c, d.delay_class, d.tag);
 	if (d.reason == REASON_EARLY && d.age >= delay) {
@@ -112,14 +119,27 @@ static bool better(const struct policy_decision *a, const struct policy_decision
 }
 
 /* A name among the identities does not look dynamic: that need not be found out again. */
-static enum policy_class classify(const struct policy_attempt *a, const struct policy_identity *ids,
-				  int n)
+static bool dynamic_among(const struct policy_attempt *a, const struct policy_identity *ids, int n)
 {
-	if (!is_exempt(a))
-		for (int i = 0; i < n; i++)
-			if (ids[i].rung == RUNG_NAME)
-				return class_of(a, false);
-	return policy_classify(a);
+	const struct policy_evidence *e = a->evidence;
+
+	for (int i = 0; i < n; i++)
+		if (ids[i].rung == RUNG_NAME)
+			return false;
+	return e && e->name_state == NAME_CONFIRMED && policy_dynamic(e->name, &a->src);
+}
+
+/* Who is exempt is let through whatever is asked; its records wait like anybody's. */
+static struct asked ask(const struct policy_attempt *a, bool exempt,
+			const struct policy_identity *ids, int n)
+{
+	bool dynamic = !exempt && dynamic_among(a, ids, n);
+	bool suspect = !exempt && a->evidence && is_suspect(a->evidence, dynamic);
+
+	return (struct asked){
+		.fresh = exempt ? CLASS_DEFAULT : class_of(a, dynamic),
+		.least = suspect ? CLASS_SUSPICIOUS : CLASS_EXEMPT,
+	};
 }
 
 static bool counts(const struct policy_conf *c, const struct record *r, uint32_t now)
@@ -139,15 +159,14 @@ struct policy_decision policy_decide(const struct policy_conf *c, const struct p
 {
 	static const struct policy_identity nobody;
 	static const struct record nothing;
-	enum policy_class fresh = classify(a, ids, n);
-	enum policy_class waiting = fresh == CLASS_EXEMPT ? CLASS_DEFAULT : fresh;
+	bool exempt = is_exempt(a), counted;
+	const struct asked asked = ask(a, exempt, ids, n);
 	struct policy_decision best, d;
-	bool counted;
 
-	best = standing(c, waiting, n ? &ids[0] : &nobody, n ? &records[0] : &nothing, now);
+	best = standing(c, &asked, n ? &ids[0] : &nobody, n ? &records[0] : &nothing, now);
 	counted = n && counts(c, &records[0], now);
 	for (int i = 1; i < n; i++) {
-		d = standing(c, waiting, &ids[i], &records[i], now);
+		d = standing(c, &asked, &ids[i], &records[i], now);
 		if (better(&d, &best))
 			best = d;
 		counted |= counts(c, &records[i], now);
@@ -155,7 +174,7 @@ struct policy_decision policy_decide(const struct policy_conf *c, const struct p
 	best.counted = counted;
 	if (c->mode == POLICY_OFF) {
 		best.reason = REASON_OFF;
-	} else if (fresh == CLASS_EXEMPT) {
+	} else if (exempt) {
 		best.reason = REASON_EXEMPT;
 		best.delay_class = CLASS_EXEMPT;
 	} else if (a->correspondent && best.verdict == POLICY_GREY) {

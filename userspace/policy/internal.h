@@ -10,6 +10,9 @@ bool looks_dynamic(const char *name, const char *organisation, const struct addr
 
 /* Let through without asking the records. */
 bool is_exempt(const struct policy_attempt *a);
+/* Whether evidence speaks against this very host, whatever company it keeps: what it does, what
+ * lists and its provider say of it, a domain that disowns it. Not what it merely lacks. */
+bool is_suspect(const struct policy_evidence *e, bool dynamic);
 /* Class of an attempt that is not, when it is known whether its confirmed name looks dynamic. */
 enum policy_class class_of(const struct policy_attempt *a, bool dynamic);
 

@@ -172,8 +172,17 @@ struct policy_decision {
 	uint32_t age;          /* s since the first attempt */
 };
 
-/* records[i] belongs to ids[i]; state RECORD_NONE where the table had none. The record that takes
- * the attempt furthest decides. Without identities (n is 0) the attempt is a first one. */
+/*
+ * The wait belongs to the triplet, suspicion to the host. A record keeps the class of its first
+ * attempt, so that a pool is told one wait whichever of its addresses comes, also where evidence is
+ * late or its host lacks a name. But an attempt whose own evidence speaks against its host (a
+ * dynamic-looking name, what it did in the session, DNS lists, SPF fail) waits out the suspicious
+ * class, counted from that same first attempt, though an earlier host of its domain or network
+ * began in a better one; and what it does leaves the record's class to the others. What it met as
+ * passed stays passed.
+ *
+ * records[i] belongs to ids[i]; state RECORD_NONE where the table had none. The record that
+ * takes the attempt furthest decides. Without identities (n is 0) the attempt is a first one. */
 struct policy_decision policy_decide(const struct policy_conf *c, const struct policy_attempt *a,
 				     const struct policy_identity *ids,
 				     const struct record *records, int n, uint32_t now);

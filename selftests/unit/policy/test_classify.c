@@ -136,12 +136,61 @@ static void nothing_unknown_passes_whatever_the_evidence(void **state)
 	}
 }
 
+/* Random evidence against random records: never a better class than the first attempt's, never less
+ * than suspicious where the evidence speaks against the host, else exactly the record's; whoever is
+ * told a wait passes after it. */
+static void a_host_never_gains_by_its_company(void **state)
+{
+	uint64_t x = 23;
+
+	(void)state;
+	for (int round = 0; round < 30000; round++) {
+		struct policy_evidence e = anything(&x);
+		struct policy_attempt a =
+			attempt(round % 2 ? "192.0.2.7" : "2001:db8::7", "a@x", "b@y");
+		struct policy_identity ids[POLICY_RUNGS];
+		struct record records[POLICY_RUNGS] = {0};
+		struct policy_conf c = settings();
+		struct policy_decision d;
+		enum policy_class class;
+		bool against;
+		int n, met;
+
+		a.evidence = &e;
+		c.jitter = 20;
+		n = policy_identities(&c, &a, ids);
+		met = (int)random_below(&x, (uint32_t)n);
+		class = (enum policy_class)(1 + random_below(&x, 3));
+		records[met] = (struct record){
+			.tag = ids[met].tag,
+			.first = NOW - random_below(&x, 1200),
+			.state = RECORD_GREY,
+			.delay_class = (uint8_t) class,
+		};
+		d = policy_decide(&c, &a, ids, records, n, NOW);
+		if (d.reason == REASON_EXEMPT)
+			continue;
+		against = e.early_talk || e.early_pipelining || e.bad_helo || e.list_score > 0 ||
+			  e.spf == SPF_FAIL ||
+			  (e.name_state == NAME_CONFIRMED && policy_dynamic(e.name, &a.src));
+		assert_int_equal(d.tag, ids[met].tag);
+		assert_int_equal(d.delay_class, against ? CLASS_SUSPICIOUS : class);
+		if (d.verdict == POLICY_PASS)
+			assert_true(d.age >= policy_delay(&c, d.delay_class, d.tag));
+		else
+			assert_int_equal(
+				policy_decide(&c, &a, ids, records, n, NOW + d.wait).reason,
+				REASON_MATURE);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(evidence_gives_the_class),
 		cmocka_unit_test(without_evidence_the_default),
 		cmocka_unit_test(nothing_unknown_passes_whatever_the_evidence),
+		cmocka_unit_test(a_host_never_gains_by_its_company),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,79 @@ static void the_class_of_the_first_attempt_stays(void **state)
 	assert_int_equal(decide_one(&c, &a, &r, NOW).wait, 1);
 }
 
+/* Class of the record, what is known of the host that comes now, and in which class it waits: what
+ * speaks against the host counts, what it lacks or what is not known does not. */
+static void suspicion_belongs_to_the_host(void **state)
+{
+	static const struct {
+		enum policy_class record;
+		struct policy_evidence e;
+		enum policy_class class;
+	} rows[] = {
+		{CLASS_CLEAN, {.name = ""}, CLASS_CLEAN},
+		{CLASS_CLEAN, {.spf = SPF_TEMPERROR}, CLASS_CLEAN},
+		{CLASS_CLEAN, {.spf = SPF_SOFTFAIL}, CLASS_CLEAN},
+		{CLASS_CLEAN, {.name_state = NAME_NONE}, CLASS_CLEAN},
+		{CLASS_CLEAN, {.name_state = NAME_UNCONFIRMED}, CLASS_CLEAN},
+		{CLASS_CLEAN,
+		 {.name_state = NAME_CONFIRMED, .name = "mx2.example.org", .spf = SPF_PASS},
+		 CLASS_CLEAN},
+		{CLASS_CLEAN,
+		 {.name_state = NAME_CONFIRMED, .name = "dsl-7.isp.example", .spf = SPF_PASS},
+		 CLASS_SUSPICIOUS},
+		{CLASS_CLEAN, {.spf = SPF_FAIL}, CLASS_SUSPICIOUS},
+		{CLASS_CLEAN, {.list_score = 1}, CLASS_SUSPICIOUS},
+		{CLASS_CLEAN, {.early_talk = true}, CLASS_SUSPICIOUS},
+		{CLASS_CLEAN, {.early_pipelining = true}, CLASS_SUSPICIOUS},
+		{CLASS_CLEAN, {.bad_helo = true}, CLASS_SUSPICIOUS},
+		{CLASS_DEFAULT, {.early_talk = true}, CLASS_SUSPICIOUS},
+		{CLASS_DEFAULT,
+		 {.name_state = NAME_CONFIRMED, .name = "mx2.example.org", .spf = SPF_PASS},
+		 CLASS_DEFAULT},
+		/* good evidence does not wash off what the first attempt was */
+		{CLASS_SUSPICIOUS,
+		 {.name_state = NAME_CONFIRMED, .name = "mx2.example.org", .spf = SPF_PASS},
+		 CLASS_SUSPICIOUS},
+		{CLASS_SUSPICIOUS, {.early_talk = true}, CLASS_SUSPICIOUS},
+	};
+	static const enum policy_rung rungs[] = {RUNG_SPF, RUNG_NETWORK, RUNG_ADDRESS};
+	struct policy_attempt a = attempt("198.51.100.7", "a@x", "b@y");
+	struct policy_conf c = settings();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (size_t k = 0; k < 3; k++) {
+			const uint32_t delay = c.delay[rows[i].class];
+			const struct policy_identity id = {rungs[k], 77};
+			struct record r = grey(NOW - 50);
+			struct policy_decision d;
+
+			r.delay_class = rows[i].record;
+			a.evidence = &rows[i].e;
+			d = policy_decide(&c, &a, &id, &r, 1, NOW);
+			if (d.delay_class != rows[i].class)
+				fail_msg("row %zu: %s", i, policy_class_text(d.delay_class));
+			assert_int_equal(d.reason, REASON_EARLY);
+			/* since the first attempt, not since the host's own */
+			assert_int_equal(d.wait, delay - 50);
+			d = policy_decide(&c, &a, &id, &r, 1, r.first + delay - 1);
+			assert_int_equal(d.verdict, POLICY_GREY);
+			assert_int_equal(d.wait, 1);
+			d = policy_decide(&c, &a, &id, &r, 1, r.first + delay);
+			assert_int_equal(d.reason, REASON_MATURE);
+			/* what was delivered waits no more, whoever brings it */
+			r = passed(NOW - 50);
+			assert_int_equal(policy_decide(&c, &a, &id, &r, 1, NOW).reason,
+					 REASON_KNOWN);
+			/* and who is exempt does not at all */
+			r = grey(NOW - 50);
+			a.exempt = true;
+			assert_int_equal(policy_decide(&c, &a, &id, &r, 1, NOW).reason,
+					 REASON_EXEMPT);
+			a.exempt = false;
+		}
+}
+
 static void modes_and_exemptions_come_before_records(void **state)
 {
 	static const struct {
@@ -447,6 +520,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_record_decides_by_its_age),
 		cmocka_unit_test(the_class_of_the_first_attempt_stays),
+		cmocka_unit_test(suspicion_belongs_to_the_host),
 		cmocka_unit_test(modes_and_exemptions_come_before_records),
 		cmocka_unit_test(the_null_sender_waits_like_others),
 		cmocka_unit_test(the_furthest_of_all_rungs_decides),

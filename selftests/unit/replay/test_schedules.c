@@ -305,12 +305,85 @@ static void a_patient_bot_meets_the_suspicious_class(void **state)
 	}
 }
 
+/* A bot on a customer's line, of a domain whose SPF vouches for it: it waits as it would alone,
+ * though a clean host of the same domain began; and holds up none of that domain's own pool. */
+static void a_bot_gains_nothing_by_its_domain(void **state)
+{
+	static const char *const bots[] = {"198-51-100-7.dsl.isp.example", "ppp7.isp.example",
+					   "c6336407.isp.example"};
+	struct replay_conf c = settings();
+
+	(void)state;
+	c.policy.jitter = 0;
+	for (size_t i = 0; i < 3; i++) {
+		struct replay *r = engine(&c);
+		struct replay_answer v =
+			try(r, 0, "192.0.2.1", "a@s.example", BOB, "mx1.s.example", "pass");
+
+		assert_string_equal(v.delay_class, "clean");
+		for (uint32_t at = 61; at < 900; at += 200) {
+			v = try(r, at, "198.51.100.7", "a@s.example", BOB, bots[i], "pass");
+			assert_string_equal(v.reason, "early");
+			assert_string_equal(v.delay_class, "suspicious");
+			assert_string_equal(v.identity, "spf");
+			assert_int_equal(v.wait, 900 - at);
+		}
+		if (i)
+			v = try(r, 899, "203.0.113.9", "a@s.example", BOB, "mx2.s.example", "pass");
+		else
+			v = try(r, 900, "198.51.100.7", "a@s.example", BOB, bots[i], "pass");
+		assert_string_equal(v.reason, "mature");
+		assert_string_equal(v.delay_class, i ? "clean" : "suspicious");
+		replay_free(&r);
+	}
+}
+
+/* A pool with an unlike host now and then: passes on its second attempt from any address that has
+ * nothing against it, whoever tried in between. */
+static void a_pool_passes_on_its_second_attempt(void **state)
+{
+	static const struct {
+		const char *src, *name, *spf;
+	} hosts[] = {
+		{"198.18.1.10", "mail-1.google.example", "pass"},
+		{"198.19.2.11", "mail-2.google.example", "pass"},
+		{"203.0.113.12", "mail-3.google.example", "temperror"},
+		{"198.18.3.13", "", "pass"},
+		{"2001:db8:1::10", NULL, "pass"},
+		{"2001:db8:2::10", "mail-4.google.example", NULL},
+	};
+	struct replay_conf c = settings();
+
+	(void)state;
+	for (size_t from = 0; from < 2; from++)
+		for (size_t to = 0; to < 6; to++) {
+			struct replay *r = engine(&c);
+
+			assert_string_equal(try(r, 0, hosts[from].src, "a@gmail.example", BOB,
+						hosts[from].name, hosts[from].spf)
+						    .delay_class,
+					    "clean");
+			/* a bot that uses the name of a neighbour, and is told to go on waiting */
+			assert_string_equal(try(r, 361, "198.51.100.7", "a@gmail.example", BOB,
+						"7-100-51-198.pool.isp.example", "pass")
+						    .reason,
+					    "early");
+			assert_string_equal(try(r, 362, hosts[to].src, "a@gmail.example", BOB,
+						hosts[to].name, hosts[to].spf)
+						    .reason,
+					    "mature");
+			replay_free(&r);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_provider_is_delivered),
 		cmocka_unit_test(bots_are_blocked),
 		cmocka_unit_test(a_patient_bot_meets_the_suspicious_class),
+		cmocka_unit_test(a_bot_gains_nothing_by_its_domain),
+		cmocka_unit_test(a_pool_passes_on_its_second_attempt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
