@@ -55,6 +55,10 @@ struct cli_option {
  * wanted. Returns how many there are, or -1 after a complaint: the caller returns CLI_USAGE. */
 int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options, int min,
 	      int max, const char *words[]);
+/* Whether the daemon can be told the text, which has to be UTF-8; false after a complaint. */
+bool cli_utf8(const char *text);
+/* What a complaint begins with from now on, such as "line 7: "; stays the caller's. */
+void cli_where(const char *where);
 /* On standard error; with --json also {"error":...,"mend":...} on standard output. */
 void cli_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_complain_mend(const char *error, const char *mend);

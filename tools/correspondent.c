@@ -3,6 +3,7 @@
  * correspondent: whom our users write to. `add -` is for a tail of a log: it follows standard input
  * for as long as that lasts, names and lines of a Postfix log alike.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,20 +22,20 @@ static bool print_correspondent(const json_t *row, void *arg)
 	return true;
 }
 
-static json_t *request(const char *name, const char *life)
+static int request(struct cli *cli, bool add, const char *name, const char *life, json_t **ret)
 {
-	json_t *args = json_pack("{s:s}", "name", name);
+	json_t *args;
 
-	if (life)
-		json_object_set_new(args, "for", json_string(life));
-	return args;
+	if (!cli_utf8(name) || (life && !cli_utf8(life)))
+		return CLI_FAILED;
+	args = json_pack("{s:s, s:s*}", "name", name, "for", life);
+	return cli_ask(cli, add ? "correspondent-add" : "correspondent-del", args, NULL, NULL, ret);
 }
 
 static int change(struct cli *cli, bool add, const char *name, const char *life)
 {
 	json_t *s = NULL;
-	int rc = cli_ask(cli, add ? "correspondent-add" : "correspondent-del", request(name, life),
-			 NULL, NULL, &s);
+	int rc = request(cli, add, name, life, &s);
 
 	if (rc)
 		return rc;
@@ -47,29 +48,55 @@ static int change(struct cli *cli, bool add, const char *name, const char *life)
 	return CLI_DONE;
 }
 
+struct feed {
+	unsigned long lines, added, refused, passed_over;
+};
+
 /* What a line names, one after the other. */
+static void feed_line(struct cli *cli, char *line, size_t len, const char *life, struct feed *f)
+{
+	const char *text = line + strspn(line, " \t\r\n");
+	char *names[CORRESPONDENT_NAMES];
+	bool other = *text && *text != '#', whole = strlen(line) == len;
+	int count = whole ? correspondent_names(line, names) : 0;
+
+	if (!whole) {
+		cli_complain("a NUL byte; what is read has to be text");
+		f->refused++;
+	} else {
+		f->passed_over += other && !count;
+	}
+	for (int i = 0; i < count; i++) {
+		int rc = request(cli, true, names[i], life, NULL);
+
+		*(rc ? &f->refused : &f->added) += 1;
+	}
+}
+
+/* A line that is refused is one less: what follows it may be good. */
 static int feed(struct cli *cli, const char *life)
 {
-	char *line = NULL, *names[CORRESPONDENT_NAMES];
-	unsigned long added = 0, failed = 0;
+	char *line = NULL, where[40];
+	struct feed f = {0};
 	size_t size = 0;
+	ssize_t len;
 
-	while (getline(&line, &size, stdin) > 0) {
-		int count = correspondent_names(line, names);
-
-		for (int i = 0; i < count; i++) {
-			int rc = cli_ask(cli, "correspondent-add", request(names[i], life), NULL,
-					 NULL, NULL);
-
-			*(rc ? &failed : &added) += 1;
-		}
+	cli_where(where);
+	while ((len = getline(&line, &size, stdin)) > 0) {
+		snprintf(where, sizeof(where), "line %lu: ", ++f.lines);
+		feed_line(cli, line, (size_t)len, life, &f);
 	}
+	cli_where("");
 	free(line);
+	if (ferror(stdin))
+		cli_complain("standard input cannot be read to its end: %s", strerror(errno));
 	if (cli->json)
-		printf("{\"added\":%lu,\"failed\":%lu}\n", added, failed);
+		printf("{\"added\":%lu,\"failed\":%lu,\"passed_over\":%lu,\"lines\":%lu}\n",
+		       f.added, f.refused, f.passed_over, f.lines);
 	else
-		printf("%lu added or renewed, %lu refused\n", added, failed);
-	return failed && !added ? CLI_FAILED : CLI_DONE;
+		printf("%lu added or renewed, %lu refused, %lu of %lu lines passed over\n", f.added,
+		       f.refused, f.passed_over, f.lines);
+	return f.refused || ferror(stdin) ? CLI_FAILED : CLI_DONE;
 }
 
 int cmd_correspondent(struct cli *cli, int argc, char **argv)

@@ -294,7 +294,9 @@ int cmd_explain(struct cli *cli, int argc, char **argv)
 		json_decref(rows);
 		return CLI_USAGE;
 	}
-	rc = cli_ask(cli, "explain", json_pack("{s:s}", "what", what), collect, rows, &s);
+	rc = !cli_utf8(what);
+	rc = rc ? CLI_FAILED
+		: cli_ask(cli, "explain", json_pack("{s:s}", "what", what), collect, rows, &s);
 	if (!rc && cli->json) {
 		json_object_del(s, "done");
 		json_object_set(s, "rows", rows);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../userspace/config/config.h"
+#include "../userspace/core/utf8.h"
 #include "cli.h"
 
 #define CONFIG_FILE "/etc/greygate/greygate.conf"
@@ -70,17 +71,24 @@ void cli_json(struct cli *cli)
 	cli->json = json_errors = true;
 }
 
+static const char *complaints_at = "";
+
+void cli_where(const char *where)
+{
+	complaints_at = where;
+}
+
 void cli_complain_mend(const char *error, const char *mend)
 {
 	json_t *row;
 
 	/* The complaints about a configuration are lines of their own. */
-	fprintf(stderr, "%s%s\n", strchr(error, '\n') ? "" : "greygate: ", error);
+	fprintf(stderr, "%s%s%s\n", strchr(error, '\n') ? "" : "greygate: ", complaints_at, error);
 	if (mend)
 		fprintf(stderr, "  %s\n", mend);
 	if (!json_errors)
 		return;
-	row = json_pack("{s:s, s:s*}", "error", error, "mend", mend);
+	row = json_pack("{s:s++, s:s*}", "error", complaints_at, error, "", "mend", mend);
 	cli_print_json(row, NULL);
 	json_decref(row);
 }
@@ -94,6 +102,20 @@ void cli_complain(const char *format, ...)
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	cli_complain_mend(text, NULL);
+}
+
+bool cli_utf8(const char *text)
+{
+	char shown[200];
+
+	if (utf8_valid(text, strlen(text)))
+		return true;
+	format_safe(text, 0, shown, sizeof(shown));
+	for (char *p = shown; *p; p++)
+		*p = *p & 0x80 ? '?' : *p;
+	cli_complain("\"%s\" is not UTF-8; write what is not ASCII in it, or a domain with xn--",
+		     shown);
+	return false;
 }
 
 static const struct cli_option *find_option(const struct cli_option *o, const char *name)

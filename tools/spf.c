@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../userspace/config/config.h"
+#include "../userspace/core/idn.h"
 #include "../userspace/dns/resolver.h"
 #include "../userspace/dns/spf.h"
 #include "../userspace/policy/policy.h"
@@ -212,8 +213,7 @@ static const char *ascii_sender(const char *sender, char ret[POLICY_MAILBOX])
 	if (local >= POLICY_MAILBOX)
 		return sender;
 	memcpy(ret, sender, local);
-	return policy_ascii_domain(sender + local, ret + local, POLICY_MAILBOX - local) ? ret
-											: sender;
+	return idn_ascii(sender + local, ret + local, POLICY_MAILBOX - local) ? ret : sender;
 }
 
 int cmd_spf(struct cli *cli, int argc, char **argv)

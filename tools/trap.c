@@ -30,6 +30,8 @@ int cmd_trap(struct cli *cli, int argc, char **argv)
 		cli_complain("trap: one of: trap add ADDRESS, trap del ADDRESS, trap list");
 		return CLI_USAGE;
 	}
+	if (!cli_utf8(words[1]))
+		return CLI_FAILED;
 	snprintf(command, sizeof(command), "trap-%s", words[0]);
 	rc = cli_ask(cli, command, json_pack("{s:s}", "address", words[1]), NULL, NULL, &s);
 	if (rc)

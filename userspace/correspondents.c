@@ -52,7 +52,7 @@ int correspondent_parse(const char *text, struct correspondent *ret)
 		return -EINVAL;
 	if (at)
 		text = at + 1;
-	if (text[0] == '[' || !smtp_domain_ok(text, strlen(text)))
+	if (text[0] == '[' || !smtp_mail_domain_ok(text, strlen(text)))
 		return -EINVAL;
 	policy_canonical(text, c.name, sizeof(c.name));
 	organisation = policy_organisation(c.name);

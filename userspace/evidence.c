@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/idn.h"
 #include "dns/lists.h"
 #include "dns/name.h"
 #include "evidence.h"
@@ -226,9 +227,8 @@ static const char *ascii_sender(const struct smtp_path *path, char text[POLICY_M
 	if (!path->wide || !local || local >= POLICY_MAILBOX)
 		return path->text;
 	memcpy(text, path->text, local);
-	return policy_ascii_domain(path->text + local, text + local, POLICY_MAILBOX - local)
-		       ? text
-		       : path->text;
+	return idn_ascii(path->text + local, text + local, POLICY_MAILBOX - local) ? text
+										   : path->text;
 }
 
 void evidence_mail(struct worker *w, uint32_t n)

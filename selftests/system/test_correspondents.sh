@@ -81,10 +81,28 @@ Nov 21 20:00:00 mx postfix/smtpd[77]: connect from unknown[203.0.113.8]
 END
 )
 gg forget 203.0.113.9 >/dev/null
-like "names and lines of a log" "$out" '^\{"added":4,"failed":0\}'
+like "names and lines of a log" "$out" '^\{"added":4,"failed":0,"passed_over":2,"lines":7\}'
 out=$(corr list --json | $PYTHON -c 'import json, sys
 print(*sorted(json.loads(line)["name"] for line in sys.stdin))')
 is "list --json has them all" "$out" "2001:db8:79::9 friend.example logged.example plain.example"
+fed() { # line...: greygate's words on both outputs, and $code
+	out=$(printf '%b\n' "$@" | gg correspondent add - 2>&1); code=$?
+}
+fed one.example 'no domain' 'b\xfccher.example' '-x.example' co.uk 'two.ex\0ample' three.example user@ours.example BÜCHER.example
+is "a feed with bad lines: exit code 1" $code 1
+for line in 'line 3: .*not UTF-8' 'line 4: "-x\.example" is neither' 'line 5: "co\.uk" is no domain' 'line 6: a NUL byte' \
+	'line 8: ours\.example is on our own side' '3 added or renewed, 5 refused, 1 of 9 lines passed over'; do
+	like "it says: $line" "$out" "$line"
+done
+like "the lines behind them are read" "$(corr list)" '^three\.example +domain'
+like "a domain in UTF-8 is listed as DNS has it" "$(corr list)" '^xn--bcher-kva\.example +domain'
+check "and known by its other spelling" corr del bücher.example
+refuse "once" corr del xn--bcher-kva.example
+check "del of another one" corr del three.example
+corr del one.example >/dev/null
+fed '# nothing' ''
+is "a feed of nothing: exit code 0" "$code $out" "0 0 added or renewed, 0 refused, 0 of 2 lines passed over"
+like "a name that is not UTF-8" "$(corr add $'b\xfccher.example' 2>&1)" 'b\?cher\.example" is not UTF-8'
 check "del of a host" corr del 2001:db8:79::9
 refuse "del of it again" corr del 2001:db8:79::9
 like "it waits" "$(mail 2001:db8:79::9 x@unknown.example)" "$GREY"

@@ -50,6 +50,14 @@ refuse "trap add of it twice" gg trap add 'BAIT?@example.net'
 refuse "trap add of what is no pattern of a mailbox" gg trap add 'bait?'
 check "trap add of the same in quotes: another thing" gg trap add '"bait?"@example.net'
 check "trap del of that" gg trap del '"bait?"@example.net'
+check "trap add of a domain in UTF-8" gg trap add '@BÜCHER.example'
+refuse "trap add of its other spelling" gg trap add @xn--bcher-kva.example
+like "trap add of what is not UTF-8" "$(gg trap add $'@b\xfccher.example' 2>&1)" 'b\?cher\.example" is not UTF-8'
+for to in x@xn--bcher-kva.example x@bücher.EXAMPLE; do
+	like "$to is a trap" "$(say 203.0.113.66 'MAIL FROM:<bot@spam.example> SMTPUTF8' "RCPT TO:<$to>")" '^S: 554 5\.7\.1 .*spam trap'
+	release 203.0.113.66
+done
+check "trap del by the other spelling" gg trap del @xn--bcher-kva.example
 like "the pattern catches" "$(mail 2001:db8:66::66 bait7@example.net)" '^S: 554'
 check "IPv6: denied in the kernel" trapped 2001:db8:66::66
 out=$(gg explain 2001:db8:66::66)

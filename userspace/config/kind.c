@@ -120,7 +120,7 @@ static int read_mailbox(const struct schema_key *k, const char *text, void *to, 
 static bool domains_ok(const char *text)
 {
 	text += strncmp(text, "*.", 2) ? 0 : 2;
-	return smtp_domain_ok(text, strlen(text));
+	return smtp_mail_domain_ok(text, strlen(text));
 }
 
 bool config_trap_ok(const char *text)

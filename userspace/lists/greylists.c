@@ -23,7 +23,7 @@ static int read_address(const char *text, int least, struct prefix *ret)
 
 int line_postgrey_client(struct reading *r, char *text)
 {
-	char *pattern;
+	char name[TEXT_NAME], *pattern;
 	struct prefix p;
 
 	if (text[strcspn(text, " \t")])
@@ -35,14 +35,14 @@ int line_postgrey_client(struct reading *r, char *text)
 		return reading_give_prefix(r, &p);
 	if (only_numbers(text) || strchr(text, ':'))
 		return reading_bad(r, text, "not an address; " NAME_ALLOWED);
-	if (!text_name(text))
+	if (!text_name(text, name))
 		return reading_bad(r, text, "not a host name; " NAME_ALLOWED);
-	return reading_give_text(r, LIST_DOMAIN, text);
+	return reading_give_text(r, LIST_DOMAIN, name);
 }
 
 int line_postgrey_recipient(struct reading *r, char *text)
 {
-	char *pattern, *at;
+	char mailbox[USER_LONGEST + 1 + TEXT_NAME], *domain = mailbox, *pattern, *at;
 
 	if (text[strcspn(text, " \t")])
 		return reading_bad(r, text, "a blank within it; " TO_ALLOWED);
@@ -58,9 +58,13 @@ int line_postgrey_recipient(struct reading *r, char *text)
 		*at = 0;
 		return reading_give_text(r, LIST_TO_USER, text);
 	}
-	if (!text_name(at ? at + 1 : text))
+	if (at) {
+		memcpy(mailbox, text, (size_t)(at + 1 - text));
+		domain += at + 1 - text;
+	}
+	if (!text_name(at ? at + 1 : text, domain))
 		return reading_bad(r, text, "not a domain; " TO_ALLOWED);
-	return reading_give_text(r, at ? LIST_TO : LIST_TO_DOMAIN, text);
+	return reading_give_text(r, at ? LIST_TO : LIST_TO_DOMAIN, mailbox);
 }
 
 int line_sqlgrey_ip(struct reading *r, char *text)
@@ -77,13 +81,13 @@ int line_sqlgrey_ip(struct reading *r, char *text)
 int line_sqlgrey_fqdn(struct reading *r, char *text)
 {
 	bool below = text[0] == '*' && text[1] == '.';
-	char *pattern = text_pattern(text);
+	char name[TEXT_NAME], *pattern = text_pattern(text);
 
 	if (pattern)
 		return reading_give_text(r, LIST_PATTERN, pattern);
-	if (only_numbers(text) || !text_name(below ? text + 2 : text))
+	if (only_numbers(text) || !text_name(below ? text + 2 : text, name))
 		return reading_bad(r, text,
 				   "not a host name; allowed is one, *.domain or "
 				   "/pattern/");
-	return reading_give_text(r, below ? LIST_BELOW : LIST_NAME, below ? text + 2 : text);
+	return reading_give_text(r, below ? LIST_BELOW : LIST_NAME, name);
 }

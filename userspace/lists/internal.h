@@ -58,9 +58,11 @@ int line_access(struct reading *r, char *text);
 
 /* ---- text.c ---- */
 
-/* Lower case in place; true: a host name or domain of RFC 1035's length, labels of letters, digits,
- * "-" and "_", the last one not a number. A final dot is taken away. */
-bool text_name(char *text);
+/* In lower case and, where it is not ASCII, with A-labels, as DNS and canonical mailboxes have it;
+ * true: a host name or domain of RFC 1035's length, labels of letters, digits, "-" and "_", the
+ * last one not a number. A final dot is taken away. */
+#define TEXT_NAME 256
+bool text_name(const char *text, char ret[TEXT_NAME]);
 /* The next word of *text, which moves behind it; NULL at the end. */
 char *text_word(char **text);
 /* Takes the slashes off "/.../": what stood between them, or NULL when it is nothing of that kind.

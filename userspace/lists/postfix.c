@@ -261,6 +261,7 @@ int line_access(struct reading *r, char *text)
 {
 	char *key = text_word(&text), *word = text_word(&text);
 	bool below = key[0] == '.';
+	char name[TEXT_NAME];
 	struct prefix p;
 
 	if (!word)
@@ -273,7 +274,7 @@ int line_access(struct reading *r, char *text)
 		return reading_bad(r, key,
 				   "a mail address; allowed are names and addresses of "
 				   "clients");
-	if (!text_name(below ? key + 1 : key))
+	if (!text_name(below ? key + 1 : key, name))
 		return reading_bad(r, key, "neither a name nor an address of a client");
-	return reading_give_text(r, below ? LIST_BELOW : LIST_DOMAIN, below ? key + 1 : key);
+	return reading_give_text(r, below ? LIST_BELOW : LIST_DOMAIN, name);
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../core/utf8.h"
 #include "internal.h"
 
 enum traits {
@@ -222,6 +223,8 @@ static int take_line(struct reading *r, const struct format *f, char *text)
 	r->message = NULL;
 	if (has_control(text))
 		return reading_bad(r, text, "a control character; the file must be plain text");
+	if (!utf8_valid(text, strlen(text)))
+		return reading_bad(r, text, "not UTF-8; what is not ASCII has to be");
 	return f->line(r, text);
 }
 

@@ -2,6 +2,7 @@
 /* Words, names and patterns within a line. */
 #include <string.h>
 
+#include "../core/idn.h"
 #include "internal.h"
 
 #define NAME_LONGEST 253
@@ -17,16 +18,19 @@ static bool is_label(char c)
 	return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '_';
 }
 
-bool text_name(char *text)
+bool text_name(const char *text, char ret[TEXT_NAME])
 {
-	size_t len = strlen(text), label = 0;
+	size_t len, label = 0;
 	bool number = true;
 
-	if (len && text[len - 1] == '.')
-		text[--len] = 0;
+	if (!idn_ascii(text, ret, TEXT_NAME))
+		return false;
+	len = strlen(ret);
+	if (len && ret[len - 1] == '.')
+		ret[--len] = 0;
 	if (!len || len > NAME_LONGEST)
 		return false;
-	for (char *p = text; *p; p++) {
+	for (char *p = ret; *p; p++) {
 		if (*p >= 'A' && *p <= 'Z')
 			*p = (char)(*p + ('a' - 'A'));
 		if (*p == '.') {

@@ -2,6 +2,7 @@
 /* Mailboxes: one spelling for each, and those that are never greylisted. */
 #include <string.h>
 
+#include "../core/idn.h"
 #include "../core/utf8.h"
 #include "policy.h"
 
@@ -32,8 +33,7 @@ void policy_canonical(const char *mailbox, char *ret, size_t size)
 		p = local_end;
 	}
 	/* One domain, whichever way it is spelt; without "@" there is nothing else. */
-	if (utf8_needed(name, (size_t)(end - name)) &&
-	    policy_ascii_domain(name, domain, sizeof(domain))) {
+	if (utf8_needed(name, (size_t)(end - name)) && idn_ascii(name, domain, sizeof(domain))) {
 		for (; p < name && n + 1 < size; p++)
 			ret[n++] = lower(*p);
 		p = domain;

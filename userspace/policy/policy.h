@@ -107,10 +107,6 @@ bool policy_helo_bad(const char *helo, const struct addr *src, const char *hostn
  * somebody registered; NULL when there is none. */
 const char *policy_organisation(const char *name);
 
-/* A domain with its U-labels as A-labels (RFC 5891, mapped as UTS 46 has it): true, or false and
- * *ret as it may be, when it has none or `size` is too small. Allocates when it isn't ASCII. */
-bool policy_ascii_domain(const char *domain, char *ret, size_t size);
-
 /* Canonical form of a mailbox for tags: the local part as its value (a quoted string without its
  * quotes and backslashes, RFC 5321 4.1.2) and the domain with A-labels, both in lower case. Cut at
  * size >= 1. */

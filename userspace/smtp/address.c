@@ -303,5 +303,12 @@ bool smtp_domain_ok(const char *text, size_t len)
 
 	if (!len)
 		return false;
-	return (*text == '[' ? literal_span(text, end) : domain_span(text, end, true)) == len;
+	return (*text == '[' ? literal_span(text, end) : domain_span(text, end, NAMES_LENIENT)) ==
+	       len;
+}
+
+bool smtp_mail_domain_ok(const char *text, size_t len)
+{
+	return smtp_domain_ok(text, len) ||
+	       (len && domain_span(text, text + len, NAMES_WIDE) == len);
 }

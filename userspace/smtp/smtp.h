@@ -269,5 +269,7 @@ int smtp_path_parse(const char *text, size_t len, enum smtp_path_kind kind, stru
 /* A domain or address literal as HELO and EHLO take it: underscores, which many host names carry
  * against the grammar, are let through here and nowhere else. */
 bool smtp_domain_ok(const char *text, size_t len);
+/* The same of what a setting names as the domain of mailboxes: also in UTF-8 (RFC 6531 3.3). */
+bool smtp_mail_domain_ok(const char *text, size_t len);
 
 #endif

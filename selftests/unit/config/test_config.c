@@ -114,7 +114,9 @@ static void everything(void **state)
 		"\"2001:db8::/32\", 198.51.100.1} }\n"
 		"trap { addresses = {\"old@example.net\", \"@unused.example.net\", "
 		"\"a*b?@x.net\",\n"
-		"\"u@*.x.net\", \"@*.x.net\", '\"*\"@x.net'} hosted = {Example.NET, \"*.x.net\"}\n"
+		"\"u@*.x.net\", \"@*.x.net\", '\"*\"@x.net'} hosted = {Example.NET, \"*.x.net\", "
+		"\"BÜCHER.example\", "
+		"\"*.bücher.example\"}\n"
 		"low_priority_mx = {192.0.2.26, \"2001:db8::26\"} low_priority_pause = 0\n"
 		"harvest = 0 sources = 1k life = 1h\n"
 		"max = 2h action = drop_all }\n"
@@ -146,7 +148,9 @@ static void everything(void **state)
 	assert_string_equal(c->trap.addresses[1], "@unused.example.net");
 	assert_string_equal(c->trap.addresses[5], "\"*\"@x.net");
 	assert_string_equal(c->trap.hosted[0], "example.net");
-	assert_int_equal(c->trap.hosted_count, 2);
+	assert_string_equal(c->trap.hosted[2], "xn--bcher-kva.example");
+	assert_string_equal(c->trap.hosted[3], "*.xn--bcher-kva.example");
+	assert_int_equal(c->trap.hosted_count, 4);
 	assert_int_equal(c->trap.low_count, 2);
 	assert_int_equal(c->trap.harvest, 0);
 	assert_int_equal(c->trap.action, GG_DROP_ALL);

@@ -30,6 +30,30 @@ static void clients_of_postgrey(void **state)
 	DUMP_CHECK(rows);
 }
 
+/* One spelling, which is that of DNS and of canonical mailboxes. */
+static void other_scripts(void **state)
+{
+	static const struct dump_row rows[] = {
+		{LIST_POSTGREY_CLIENTS, "mx.MÜLLER.example\nxn--mller-kva.example\n",
+		 "1:domain mx.xn--mller-kva.example\n2:domain xn--mller-kva.example\n", NULL},
+		{LIST_POSTGREY_RECIPIENTS, "Jörg@Müller.example\nmüller.example\nJÖRG@\n",
+		 "1:to jörg@xn--mller-kva.example\n2:todomain xn--mller-kva.example\n"
+		 "3:user jÖrg\n",
+		 NULL},
+		{LIST_SQLGREY_CLIENTS_FQDN, "*.müller.example\nmüller.example.\n",
+		 "1:below xn--mller-kva.example\n2:name xn--mller-kva.example\n", NULL},
+		{LIST_ACCESS, "müller.example OK\n.müller.example REJECT\n",
+		 "1:+domain xn--mller-kva.example\n2:-below xn--mller-kva.example\n", NULL},
+		{LIST_POSTGREY_RECIPIENTS, "a@-ü.example\nb@c.example\n", "2:to b@c.example\n",
+		 "f:1: \"a@-??.example\": not a domain"},
+		{LIST_POSTGREY_RECIPIENTS, "a@m\xfcller.example # m\xfc\n", "",
+		 "f:1: \"a@m?ller.example\": not UTF-8"},
+	};
+
+	(void)state;
+	DUMP_CHECK(rows);
+}
+
 static void bad_clients_of_postgrey(void **state)
 {
 	static const struct dump_row rows[] = {
@@ -48,8 +72,9 @@ static void bad_clients_of_postgrey(void **state)
 		{LIST_POSTGREY_CLIENTS, "user@example.com", "", "f:1: \"user@example.com\": not a"},
 		{LIST_POSTGREY_CLIENTS, "*.example.com", "", "f:1: \"*.example.com\": not a host"},
 		{LIST_POSTGREY_CLIENTS, ".", "", "f:1: \".\": not an address"},
-		{LIST_POSTGREY_CLIENTS, "m\xc3\xbcller.example", "",
-		 "f:1: \"m??ller.example\": not"},
+		{LIST_POSTGREY_CLIENTS, "m\xfcller.example", "",
+		 "f:1: \"m?ller.example\": not UTF-8"},
+		{LIST_POSTGREY_CLIENTS, "☃.example", "", "f:1: \"???.example\": not a host name"},
 		{LIST_POSTGREY_CLIENTS,
 		 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example", "",
 		 "f:1: \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\": not a host name"},
@@ -73,7 +98,7 @@ static void recipients_of_postgrey(void **state)
 		 "f:1: \"user@bad domain\": a blank"},
 		{LIST_POSTGREY_RECIPIENTS, "user@[192.0.2.1]", "",
 		 "f:1: \"user@[192.0.2.1]\": not"},
-		{LIST_POSTGREY_RECIPIENTS, "user@.", "", "f:1: \"user@\": not a domain"},
+		{LIST_POSTGREY_RECIPIENTS, "user@.", "", "f:1: \"user@.\": not a domain"},
 		{LIST_POSTGREY_RECIPIENTS, "@", "", "f:1: \"@\": not a mail address"},
 		{LIST_POSTGREY_RECIPIENTS,
 		 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@example.net",
@@ -114,9 +139,8 @@ static void clients_of_sqlgrey(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(clients_of_postgrey),
-		cmocka_unit_test(bad_clients_of_postgrey),
-		cmocka_unit_test(recipients_of_postgrey),
+		cmocka_unit_test(clients_of_postgrey), cmocka_unit_test(bad_clients_of_postgrey),
+		cmocka_unit_test(other_scripts),       cmocka_unit_test(recipients_of_postgrey),
 		cmocka_unit_test(clients_of_sqlgrey),
 	};
 

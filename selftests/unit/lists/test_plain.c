@@ -68,7 +68,7 @@ static void bad_lines_of_addresses(void **state)
 		{LIST_CIDR, "192.0.2.1 words", "", "f:1: \"words\": words behind an address"},
 		{LIST_CIDR, "192.0.2.1-192.0.2.2 words", "", "f:1: \"words\": words behind"},
 		{LIST_CIDR, "mail.example.com", "", "f:1: \"mail.example.com\": not an address"},
-		{LIST_CIDR, "\xff\xfe", "", "f:1: \"??\": not an address"},
+		{LIST_CIDR, "\xff\xfe", "", "f:1: \"??\": not UTF-8"},
 		{LIST_CIDR, "\x01", "", "f:1: \"?\": a control character"},
 		{LIST_SPAMHAUS_DROP, "<html><body>404</body></html>", "", "f:1: \"<html><body>404"},
 		{LIST_SPAMHAUS_DROP, "; Spamhaus DROP List\n", "",

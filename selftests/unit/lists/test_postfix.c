@@ -138,7 +138,7 @@ static void bad_maps_of_access(void **state)
 		 "f:1: \"m??ll\": not plain ASCII"},
 		{LIST_ACCESS, "user@example.com REJECT", "", "f:1: \"user@example.com\": a mail"},
 		{LIST_ACCESS, "<> REJECT", "", "f:1: \"<>\": neither a name nor an address"},
-		{LIST_ACCESS, "192.0.2. OK", "", "f:1: \"192.0.2\": neither a name nor"},
+		{LIST_ACCESS, "192.0.2. OK", "", "f:1: \"192.0.2.\": neither a name nor"},
 		{LIST_ACCESS, "192.0.2.256 OK", "", "f:1: \"192.0.2.256\": neither a name nor"},
 		{LIST_ACCESS, "2001:db8:x OK", "", "f:1: \"2001:db8:x\": neither a name nor"},
 		{LIST_ACCESS, "1:2:3:4:5:6:7:8:9 OK", "", "f:1: \"1:2:3:4:5:6:7:8:9\": neither"},
