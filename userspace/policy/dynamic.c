@@ -122,10 +122,14 @@ static const char *const suffixes[] = {
 	".ip6.arpa",
 };
 
-/* A run of letters and digits between others. */
+/* What a name is cut into: digits; letters and digits; numbers as C has them, with 0x or without.
+ */
+enum cut { DIGITS, WORDS, NUMBERS };
+
 struct token {
 	const char *at;
 	size_t len;
+	bool hex; /* 0x stood before it */
 };
 
 static bool is_letter(char c)
@@ -173,19 +177,40 @@ static int points_of_words(const char *host, int *ret_excuse)
 
 /* ---- the address ---- */
 
-/* Runs of digits, or of hex digits between other characters than letters and digits. */
-static size_t tokens_of(const char *host, bool hex, struct token ret[TOKENS])
+static bool begins_hex(const char *p)
+{
+	return p[0] == '0' && p[1] == 'x' && is_hex(p[2]);
+}
+
+/* Whether the token goes on with the character at p. */
+static bool goes_on(const char *p, enum cut cut, bool hex)
+{
+	if (cut == WORDS)
+		return is_word(*p);
+	return hex ? is_hex(*p) && !begins_hex(p) : is_digit(*p);
+}
+
+static struct token token_at(const char *p, enum cut cut)
+{
+	struct token t = {p, 0, cut == NUMBERS && begins_hex(p)};
+
+	if (t.hex)
+		t.at += 2;
+	while (goes_on(t.at + t.len, cut, t.hex))
+		t.len++;
+	return t;
+}
+
+static size_t tokens_of(const char *host, enum cut cut, struct token ret[TOKENS])
 {
 	size_t n = 0;
 
 	for (const char *p = host; *p && n < TOKENS;) {
-		size_t len = 0;
+		struct token t = token_at(p, cut);
 
-		while (is_digit(p[len]) || (hex && is_letter(p[len])))
-			len++;
-		if (len)
-			ret[n++] = (struct token){p, len};
-		p += len ? len : 1;
+		if (t.len)
+			ret[n++] = t;
+		p = t.len ? t.at + t.len : p + 1;
 	}
 	return n;
 }
@@ -206,17 +231,45 @@ static int value_of(const struct token *t, unsigned int base, int max)
 	return value <= max ? value : -1;
 }
 
+static bool is_decimal(const struct token *t, int part)
+{
+	return t->len <= 3 && value_of(t, 10, part) == part;
+}
+
+static bool is_octal(const struct token *t, int part)
+{
+	return t->len <= 4 && value_of(t, 8, part) == part;
+}
+
+static bool is_hex_octet(const struct token *t, int part)
+{
+	return t->len <= 2 && value_of(t, 16, part) == part;
+}
+
+static bool is_hex_group(const struct token *t, int part)
+{
+	return t->len <= 4 && value_of(t, 16, part) == part;
+}
+
+/* 203, 0313, 0xcb */
+static bool is_number(const struct token *t, int part)
+{
+	if (t->hex)
+		return is_hex_octet(t, part);
+	return is_decimal(t, part) || (t->at[0] == '0' && is_octal(t, part));
+}
+
 /* How many of the parts stand among the tokens, each at a place of its own, in any order. */
-static size_t parts_found(const struct token *tokens, size_t n, unsigned int base, size_t longest,
-			  const int *parts, size_t count, int max)
+static size_t parts_found(const struct token *tokens, size_t n,
+			  bool (*is)(const struct token *t, int part), const int *parts,
+			  size_t count)
 {
 	bool used[TOKENS] = {false};
 	size_t found = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		for (size_t t = 0; t < n; t++) {
-			if (used[t] || tokens[t].len > longest ||
-			    value_of(&tokens[t], base, max) != parts[i])
+			if (used[t] || !is(&tokens[t], parts[i]))
 				continue;
 			used[t] = true;
 			found++;
@@ -230,7 +283,7 @@ static size_t parts_found(const struct token *tokens, size_t n, unsigned int bas
 static bool read_glued(const char *p, size_t width, unsigned int base, uint8_t ret[4])
 {
 	for (size_t i = 0; i < 4; i++) {
-		const struct token t = {p + i * width, width};
+		const struct token t = {p + i * width, width, false};
 		int value = value_of(&t, base, 255);
 
 		if (value < 0)
@@ -290,25 +343,28 @@ static int points_of_address4(const char *host, const uint8_t octets[4])
 	const int parts[4] = {octets[0], octets[1], octets[2], octets[3]};
 	static const int points[] = {0, 0, 1, 2, 2};
 	struct token tokens[TOKENS];
-	size_t n = tokens_of(host, false, tokens);
-	size_t found = parts_found(tokens, n, 10, 3, parts, 4, 255);
+	size_t n = tokens_of(host, DIGITS, tokens);
+	size_t found = parts_found(tokens, n, is_decimal, parts, 4);
 
 	if (found >= 3)
 		return points[found];
-	if (parts_found(tokens, n, 8, 4, parts, 4, 255) == 4)
+	if (parts_found(tokens, n, is_octal, parts, 4) == 4)
 		return points[4];
-	n = tokens_of(host, true, tokens);
+	n = tokens_of(host, NUMBERS, tokens);
+	if (parts_found(tokens, n, is_number, parts, 4) == 4)
+		return points[4];
+	n = tokens_of(host, WORDS, tokens);
 	for (size_t i = 0; i < n; i++)
 		if (tokens[i].len >= 8 && glued(&tokens[i], octets))
 			return points[4];
-	return parts_found(tokens, n, 16, 2, parts, 4, 255) == 4 ? points[4] : points[found];
+	return parts_found(tokens, n, is_hex_octet, parts, 4) == 4 ? points[4] : points[found];
 }
 
 /* The interface half in one run of hex digits, the groups one by one, or nibble by nibble. */
 static int points_of_address6(const char *host, const struct addr *src)
 {
 	struct token tokens[TOKENS];
-	size_t n = tokens_of(host, true, tokens), wanted = 0, nibbles = 0;
+	size_t n = tokens_of(host, WORDS, tokens), wanted = 0, nibbles = 0;
 	int groups[8];
 
 	for (size_t i = 0; i < 16; i += 2)
@@ -321,7 +377,8 @@ static int points_of_address6(const char *host, const struct addr *src)
 		if (tokens[i].len < 16)
 			continue;
 		for (size_t b = 0; b < 8; b++) {
-			const struct token byte = {tokens[i].at + tokens[i].len - 16 + 2 * b, 2};
+			const struct token byte = {tokens[i].at + tokens[i].len - 16 + 2 * b, 2,
+						   false};
 
 			same += value_of(&byte, 16, 255) == src->b[8 + b];
 		}
@@ -330,8 +387,8 @@ static int points_of_address6(const char *host, const struct addr *src)
 	}
 	if (nibbles >= 16)
 		return 2;
-	return wanted >= 3 && parts_found(tokens, n, 16, 4, groups, wanted, 0xffff) == wanted ? 2
-											      : 0;
+	return wanted >= 3 && parts_found(tokens, n, is_hex_group, groups, wanted) == wanted ? 2
+											     : 0;
 }
 
 bool looks_dynamic(const char *name, const char *organisation, const struct addr *src)
