@@ -258,8 +258,9 @@ static void twice_gives_the_same(void **state)
 	replay_free(&b);
 }
 
-/* A pool whose evidence comes and goes: whoever was told a wait and comes after it, within the
- * window and as somebody that is known, passes, and from then on always. */
+/* A pool whose evidence comes and goes, with hosts among it that look like customers' lines:
+ * whoever was told a wait and comes after it, within the window and as somebody that is known,
+ * passes, and from then on always. The lines wait their own time, which is told to each of them. */
 static void a_mature_triplet_always_passes(void **state)
 {
 	struct replay_conf c = settings();
@@ -270,13 +271,14 @@ static void a_mature_triplet_always_passes(void **state)
 	(void)state;
 	for (uint32_t mail = 0; mail < 3000; mail++) {
 		const uint32_t began = now;
-		uint32_t due = UINT32_MAX;
+		uint32_t due[2] = {UINT32_MAX, UINT32_MAX}; /* of hosts, of lines */
 		char sender[60], domain[40];
 		bool passed = false;
 
 		snprintf(domain, sizeof(domain), "p%u.example", mail);
 		snprintf(sender, sizeof(sender), "user@%s", domain);
 		for (int k = 0; k < 9; k++) {
+			bool line = random_below(&x, 5) == 0;
 			char src[40], name[60] = "";
 			struct replay_answer v;
 
@@ -287,16 +289,19 @@ static void a_mature_triplet_always_passes(void **state)
 			else
 				snprintf(src, sizeof(src), "2001:db8:%x:%x::1", mail,
 					 random_below(&x, 250));
-			if (random_below(&x, 2))
+			if (line)
+				snprintf(name, sizeof(name), "ppp%u.isp.example",
+					 random_below(&x, 9));
+			else if (random_below(&x, 2))
 				snprintf(name, sizeof(name), "m%u.%s", random_below(&x, 9), domain);
 			v = try(r, now, src, sender, BOB, name, "pass");
 			if (!k)
 				assert_string_equal(v.verdict, "grey");
-			if (passed || (now >= due && now - began <= c.policy.window))
+			if (passed || (now >= due[line] && now - began <= c.policy.window))
 				assert_true(v.passed[REPLAY_OURS]);
 			passed |= v.passed[REPLAY_OURS];
 			if (!v.passed[REPLAY_OURS])
-				due = now + v.wait;
+				due[line] = now + v.wait;
 		}
 	}
 	replay_free(&r);
@@ -431,6 +436,71 @@ static void a_log_of_any_length_is_remembered(void **state)
 	replay_free(&r);
 }
 
+static const char *host(uint32_t i, char src[40])
+{
+	snprintf(src, 40, "192.0.2.%u", i);
+	return src;
+}
+
+/* What hosts of a network earned is gone with a trap that each of them walked into: when it is
+ * over, whatever they send is answered as if they had never earned anything. */
+static void promotion_and_demotion_are_inverse(void **state)
+{
+	static char trap[] = "old@example.net";
+	char *const traps[] = {trap};
+	struct replay_conf c = settings();
+	uint32_t earned = 0;
+	uint64_t x = 41;
+
+	(void)state;
+	c.traps = traps;
+	c.trap_count = 1;
+	for (uint32_t round = 0; round < 200; round++) {
+		struct replay *promoted = engine(&c), *plain = engine(&c);
+		uint32_t hosts = 1 + random_below(&x, 6), at = 0, allowed = 0;
+		char src[40], sender[60];
+
+		for (uint32_t h = 1; h <= hosts; h++)
+			for (uint32_t mail = random_below(&x, 4); mail < 4; mail++) {
+				snprintf(sender, sizeof(sender), "%c%c@past.example", 'a' + h,
+					 'a' + mail);
+				try(promoted, at, host(h, src), sender, BOB, NULL, NULL);
+				try(promoted, at + 400, src, sender, BOB, NULL, NULL);
+				at += 1000;
+			}
+		for (uint32_t h = 1; h <= hosts; h++)
+			allowed += !strcmp(
+				try(promoted, at, host(h, src), "new@past.example", BOB, NULL, NULL)
+					.verdict,
+				"allow");
+		for (uint32_t h = 1; h <= hosts; h++) {
+			try(promoted, at, host(h, src), "a@s.example", trap, NULL, NULL);
+			try(plain, at, src, "a@s.example", trap, NULL, NULL);
+		}
+		earned += allowed;
+		at += DAY + 1;
+		for (int i = 0; i < 100; i++) {
+			struct replay_answer v, w;
+
+			at += random_below(&x, 900);
+			snprintf(sender, sizeof(sender), "%c@new.example",
+				 'a' + random_below(&x, 12));
+			host(1 + random_below(&x, 8), src);
+			v = try(promoted, at, src, sender, BOB, NULL, NULL);
+			w = try(plain, at, src, sender, BOB, NULL, NULL);
+			if (strcmp(v.verdict, w.verdict) || strcmp(v.reason, w.reason))
+				fail_msg("%u of %u hosts allowed: %s is %s (%s), not %s (%s)",
+					 allowed, hosts, src, v.verdict, v.reason, w.verdict,
+					 w.reason);
+			assert_string_equal(v.identity, w.identity);
+			assert_int_equal(v.wait, w.wait);
+		}
+		replay_free(&promoted);
+		replay_free(&plain);
+	}
+	assert_true(earned > 200);
+}
+
 static void time_does_not_go_back(void **state)
 {
 	struct replay_conf c = settings();
@@ -457,6 +527,7 @@ int main(void)
 		cmocka_unit_test(twice_gives_the_same),
 		cmocka_unit_test(a_mature_triplet_always_passes),
 		cmocka_unit_test(no_first_attempt_passes_unless_exempt),
+		cmocka_unit_test(promotion_and_demotion_are_inverse),
 		cmocka_unit_test(a_delay_is_exact_between_seconds),
 		cmocka_unit_test(a_later_beginning_is_not_early_either),
 		cmocka_unit_test(a_trap_is_not_over_early),
