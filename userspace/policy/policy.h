@@ -82,16 +82,17 @@ struct policy_identity {
 };
 
 /*
- * Fills ret[] strongest first, returns how many (1..POLICY_RUNGS): the SPF domain where SPF passed;
+ * Fills ret[] strongest first, returns how many (1..POLICY_RUNGS): the SPF domain where SPF passed
+ * (of the null sender, for which SPF speaks of each host's own name in HELO, its organisation);
  * the organisational domain of the confirmed name, unless the name looks dynamic; the network,
  * whose record speaks for each address in it. With MATCH_ADDRESS the address and nothing else.
  */
 int policy_identities(const struct policy_conf *c, const struct policy_attempt *a,
 		      struct policy_identity ret[POLICY_RUNGS]);
 
-/* Normalised sender and recipient, which all identities of an attempt share; and the same as above
- * for who needs that anyway. */
-uint64_t policy_pair(const struct policy_conf *c, const struct policy_attempt *a);
+/* Sender (see policy_normalise, which it must have gone through) and recipient, which all
+ * identities of an attempt share; and the same as above for who needs that anyway. */
+uint64_t policy_pair(const struct policy_conf *c, const char *normalised, const char *recipient);
 int policy_identities_of(const struct policy_conf *c, const struct policy_attempt *a, uint64_t pair,
 			 struct policy_identity ret[POLICY_RUNGS]);
 

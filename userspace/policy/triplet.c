@@ -29,18 +29,17 @@ static uint64_t plain_tag(const struct policy_conf *c, enum tag_kind kind, const
 	return hash_pieces(c->key, pieces, 2);
 }
 
-uint64_t policy_pair(const struct policy_conf *c, const struct policy_attempt *a)
+uint64_t policy_pair(const struct policy_conf *c, const char *normalised, const char *recipient)
 {
-	char sender[POLICY_MAILBOX], recipient[POLICY_MAILBOX];
+	char canonical[POLICY_MAILBOX];
 	const uint8_t head = TAG_PAIR;
 
-	policy_normalise(a->sender, sender, sizeof(sender));
-	policy_canonical(a->recipient, recipient, sizeof(recipient));
+	policy_canonical(recipient, canonical, sizeof(canonical));
 	{
 		const struct hash_piece pieces[] = {
 			{&head, 1},
-			{sender, strlen(sender)},
-			{recipient, strlen(recipient)},
+			{normalised, strlen(normalised)},
+			{canonical, strlen(canonical)},
 		};
 
 		return hash_pieces(c->key, pieces, sizeof(pieces) / sizeof(pieces[0]));
@@ -64,14 +63,30 @@ static struct policy_identity identity(const struct policy_conf *c, enum policy_
 int policy_identities(const struct policy_conf *c, const struct policy_attempt *a,
 		      struct policy_identity ret[POLICY_RUNGS])
 {
-	return policy_identities_of(c, a, policy_pair(c, a), ret);
+	char sender[POLICY_MAILBOX];
+
+	policy_normalise(a->sender, sender, sizeof(sender));
+	return policy_identities_of(c, a, policy_pair(c, sender, a->recipient), ret);
+}
+
+/* Whose the SPF pass is. Of the null sender it is that of a name in HELO (RFC 7208 2.4), and each
+ * host of a pool has its own. */
+static const char *spf_domain(const struct policy_attempt *a)
+{
+	const char *domain = a->evidence->spf_domain, *organisation;
+
+	if (a->sender[0])
+		return domain;
+	organisation = policy_organisation(domain);
+	return organisation && !looks_dynamic(domain, organisation, &a->src) ? organisation
+									     : domain;
 }
 
 int policy_identities_of(const struct policy_conf *c, const struct policy_attempt *a, uint64_t pair,
 			 struct policy_identity ret[POLICY_RUNGS])
 {
 	const struct policy_evidence *e = a->evidence;
-	const char *organisation;
+	const char *organisation, *domain;
 	struct addr network;
 	int n = 0;
 
@@ -79,8 +94,10 @@ int policy_identities_of(const struct policy_conf *c, const struct policy_attemp
 		ret[0] = identity(c, RUNG_ADDRESS, a->src.b, sizeof(a->src.b), pair);
 		return 1;
 	}
-	if (e && e->spf == SPF_PASS && e->spf_domain[0])
-		ret[n++] = identity(c, RUNG_SPF, e->spf_domain, strlen(e->spf_domain), pair);
+	if (e && e->spf == SPF_PASS && e->spf_domain[0]) {
+		domain = spf_domain(a);
+		ret[n++] = identity(c, RUNG_SPF, domain, strlen(domain), pair);
+	}
 	if (e && e->name_state == NAME_CONFIRMED) {
 		organisation = policy_organisation(e->name);
 		if (organisation && !looks_dynamic(e->name, organisation, &a->src))

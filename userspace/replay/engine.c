@@ -277,14 +277,17 @@ int replay_next(struct replay *r, const struct replay_attempt *a, struct replay_
 					.sender = a->sender,
 					.recipient = a->recipient,
 					.evidence = &at.evidence}};
+	char sender[POLICY_MAILBOX];
 	struct tally_mail *mail;
 
 	if (a->time > r->ms)
 		r->ms = a->time;
 	if (a->helo[0] && policy_helo_bad(a->helo, &a->src, ""))
 		at.evidence.bad_helo = true;
-	t.pair = policy_pair(&t.policy, &t.attempt);
-	if (room_grow(&r->records) || tally_mail(&r->tally, fixed_key, &at, t.pair, r->ms, &mail))
+	policy_normalise(a->sender, sender, sizeof(sender));
+	t.pair = policy_pair(&t.policy, sender, a->recipient);
+	if (room_grow(&r->records) ||
+	    tally_mail(&r->tally, fixed_key, sender, t.pair, r->ms, &mail))
 		return -ENOMEM;
 	t.at = moment_of(r->ms - mail->first % 1000);
 	answer(r, &at, &t, ret);

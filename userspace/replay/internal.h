@@ -59,10 +59,10 @@ struct tally {
 	uint64_t attempts, denied, passed[REPLAY_POLICIES];
 };
 
-/* The mail of an attempt whose policy_pair it is, at `now` (ms); good until the next one's is asked
- * for. -ENOMEM. */
-int tally_mail(struct tally *t, const uint8_t key[16], const struct replay_attempt *a,
-	       uint64_t pair, uint64_t now, struct tally_mail **ret);
+/* The mail of a normalised sender and the policy_pair it is in, at `now` (ms); good until the next
+ * one's is asked for. -ENOMEM. */
+int tally_mail(struct tally *t, const uint8_t key[16], const char *sender, uint64_t pair,
+	       uint64_t now, struct tally_mail **ret);
 void tally_add(struct tally *t, struct tally_mail *m, uint64_t now, bool denied,
 	       const bool passed[REPLAY_POLICIES]);
 void tally_free(struct tally *t);

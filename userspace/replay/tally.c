@@ -7,13 +7,12 @@
 
 #include "internal.h"
 
-int tally_mail(struct tally *t, const uint8_t key[16], const struct replay_attempt *a,
-	       uint64_t pair, uint64_t now, struct tally_mail **ret)
+int tally_mail(struct tally *t, const uint8_t key[16], const char *sender, uint64_t pair,
+	       uint64_t now, struct tally_mail **ret)
 {
-	char text[POLICY_MAILBOX];
+	const char *at = strrchr(sender, '@');
 	struct tally_mail *m;
 	uint32_t *known;
-	const char *at;
 
 	known = numbers_find(&t->by_mail, pair);
 	if (known) {
@@ -26,11 +25,7 @@ int tally_mail(struct tally *t, const uint8_t key[16], const struct replay_attem
 	m->first = now;
 	for (int p = 0; p < REPLAY_POLICIES; p++)
 		m->delay[p] = SPREAD_NEVER;
-	policy_canonical(a->sender, text, sizeof(text));
-	at = strrchr(text, '@');
-	if (!at)
-		policy_normalise(a->sender, text, sizeof(text));
-	if (spread_name(&t->domains, key, at ? at + 1 : text, &m->domain) ||
+	if (spread_name(&t->domains, key, at ? at + 1 : sender, &m->domain) ||
 	    numbers_add(&t->by_mail, pair, (uint32_t)t->mail_count))
 		return -ENOMEM;
 	t->mail_count++;

@@ -117,6 +117,44 @@ static struct policy_evidence evidence(const char *name, const char *spf_domain)
 	return e;
 }
 
+/* Bounces of a pool, whose SPF speaks of each host's own name: one organisation's meet. */
+static void bounces_meet_by_the_organisation_in_helo(void **state)
+{
+	static const struct {
+		const char *sender, *one, *other;
+		bool meet;
+	} rows[] = {
+		{"", "out1.bigmail.example", "out2.bigmail.example", true},
+		{"", "out1.bigmail.example", "bigmail.example", true},
+		{"", "a.mx.shop.co.uk", "b.mx.shop.co.uk", true},
+		{"", "a.shop.co.uk", "a.other.co.uk", false},
+		{"", "out1.bigmail.example", "out1.other.example", false},
+		/* lines of one provider's customers are not one sender */
+		{"", "ppp1.isp.example", "ppp2.isp.example", false},
+		/* a sender's domain is who it says it is */
+		{"a@x", "out1.bigmail.example", "out2.bigmail.example", false},
+		{"a@x", "bigmail.example", "bigmail.example", true},
+	};
+	struct policy_conf c = settings();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct policy_attempt a = attempt("198.51.100.7", rows[i].sender, "b@y");
+		struct policy_attempt b = attempt("2001:db8::7", rows[i].sender, "b@y");
+		struct policy_evidence e = evidence("", rows[i].one),
+				       f = evidence("", rows[i].other);
+		struct policy_identity ids[2][POLICY_RUNGS];
+
+		a.evidence = &e;
+		b.evidence = &f;
+		assert_int_equal(policy_identities(&c, &a, ids[0]), 2);
+		assert_int_equal(policy_identities(&c, &b, ids[1]), 2);
+		assert_int_equal(ids[0][0].rung, RUNG_SPF);
+		if ((ids[0][0].tag == ids[1][0].tag) != rows[i].meet)
+			fail_msg("row %zu", i);
+	}
+}
+
 static void the_ladder_is_what_the_evidence_allows(void **state)
 {
 	static const struct {
@@ -254,6 +292,7 @@ int main(void)
 		cmocka_unit_test(kinds_of_tags_never_meet),
 		cmocka_unit_test(traps_know_every_spelling),
 		cmocka_unit_test(another_secret_gives_other_tags),
+		cmocka_unit_test(bounces_meet_by_the_organisation_in_helo),
 		cmocka_unit_test(the_ladder_is_what_the_evidence_allows),
 		cmocka_unit_test(pools_meet_and_strangers_do_not),
 		cmocka_unit_test(one_triplet_has_one_delay),

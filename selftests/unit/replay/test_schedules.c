@@ -170,6 +170,56 @@ static const struct provider providers[] = {
 	 "none",
 	 900,
 	 {DAY - 1}},
+	{"octets of its addresses in a pool's names",
+	 "54.240.#.29",
+	 "a#-29.smtp-out.amazonses.com",
+	 "0100018c2b3d^-1b2c3d4e-ef01-2345-6789-abcdef012345-000000@amazonses.com",
+	 "none",
+	 300,
+	 {30, 120, 600, 1800, 3600}},
+	{"three octets",
+	 "147.253.#.30",
+	 "mta-253-#-30.sparkpostmail.com",
+	 "msprvs1=1935#bhk2spzq=bounces-123456@bounces.shop.example",
+	 "none",
+	 300,
+	 {60, 300, 600, 1800, 3600}},
+	{"ids in names and senders",
+	 "13.110.#.140",
+	 "smtp-0a#e49c8.core1.sfdc-abc123.mta.salesforce.com",
+	 "return=5s1a#k2j3h4=00db0000000#xyz=contact@bnc.salesforce.com",
+	 "none",
+	 300,
+	 {60, 300, 900}},
+	{"one id, in a host for bounces",
+	 "108.174.#.140",
+	 "mail3-#c.linkedin.com",
+	 "s-2sjq#0f2bh7ya9w3c4d5e6f7g8h9j@bounce.linkedin.com",
+	 "pass",
+	 60,
+	 {60, 300, 900}},
+	{"a list's VERP",
+	 "198.18.#.30",
+	 "lists#.lists.example",
+	 "dev-return-44#0-bob=example.net@lists.example",
+	 "none",
+	 300,
+	 {60, 420, 900}},
+	{"doubling minutes, SPF soft",
+	 "148.163.#.1",
+	 "mx0#-001b2d01.pphosted.com",
+	 "person@corp.example",
+	 "softfail",
+	 300,
+	 {60, 120, 240, 480, 960}},
+	{"every ten minutes, one /64",
+	 "2001:db8:7:7::#",
+	 "smtp#.firm.example",
+	 "boss@firm.example",
+	 "pass",
+	 60,
+	 {600, 1200}},
+	{"soft, hourly", "198.18.5.10", "", "a@poor.example", "softfail", 900, {3600, 7200}},
 	{"softfail",
 	 "198.18.5.10",
 	 "mx.soft.example",
@@ -241,6 +291,33 @@ static void every_provider_is_delivered(void **state)
 			assert_null(r);
 		}
 	}
+}
+
+/* Callouts and bounces: SPF speaks of each host's own name in HELO. */
+static void bounces_of_a_pool_without_names(void **state)
+{
+	struct replay_conf c = settings();
+	struct replay *r = engine(&c);
+	struct replay_answer v;
+	uint32_t wait = 0;
+
+	(void)state;
+	for (uint32_t k = 0; k < 4; k++) {
+		struct replay_attempt a = {
+			.time = k * 600000, .helo = "", .sender = "", .recipient = BOB};
+		char src[40], helo[60];
+
+		snprintf(src, sizeof(src), "198.18.%u.1", k);
+		snprintf(helo, sizeof(helo), "out%u.bigmail.example", k);
+		a.helo = helo;
+		assert_int_equal(addr_parse(src, &a.src), 0);
+		assert_int_equal(replay_evidence(&a, "", "pass"), 0);
+		assert_int_equal(replay_next(r, &a, &v), 0);
+		wait = k ? wait : v.wait;
+		assert_string_equal(v.identity, "spf");
+		assert_int_equal(v.passed[REPLAY_OURS], k * 600 >= wait);
+	}
+	replay_free(&r);
 }
 
 /* ---- bots ---- */
@@ -380,6 +457,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_provider_is_delivered),
+		cmocka_unit_test(bounces_of_a_pool_without_names),
 		cmocka_unit_test(bots_are_blocked),
 		cmocka_unit_test(a_patient_bot_meets_the_suspicious_class),
 		cmocka_unit_test(a_bot_gains_nothing_by_its_domain),
