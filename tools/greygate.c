@@ -23,7 +23,7 @@ static const struct subcommand subcommands[] = {
 	{"correspondent", cmd_correspondent, "add|del|list [NAME|-] [--for D]",
 	 "whom our users write to"},
 	{"explain", cmd_explain, "ADDR|TICKET|MAILBOX",
-	 "why, since when, until when, what would change it; what holds for a mailbox"},
+	 "why, since when, until when; what holds for a mailbox"},
 	{"report", cmd_report, "[--since D]",
 	 "how well it works: never retried, delays, by class and by domain"},
 	{"replay", cmd_replay, "FILE [--format tsv|postfix] [--compare]",
@@ -39,7 +39,7 @@ static const struct subcommand subcommands[] = {
 	 "add what a backup knows; without a daemon, put it in place"},
 	{"detach", cmd_detach, "", "remove every kernel program and pin; needs no daemon"},
 	{"spf", cmd_spf, "IP HELO SENDER [--server ADDR[:PORT]]",
-	 "what the sender's domain says of an address, and the path to it; needs no daemon"},
+	 "what the sender's domain says of an address, and why; needs no daemon"},
 	{"doctor", cmd_doctor, "", "what stands in its way on this machine, and what mends it"},
 	{"sink", cmd_sink, "--listen ADDR:PORT --maildir DIR [--quiet]",
 	 "a mail server that only stores, for trying things out"},
@@ -50,7 +50,7 @@ static void usage(FILE *f)
 {
 	fputs("usage: greygate [-s SOCKET] [-c CONFIG] [--json] COMMAND\n\n", f);
 	for (const struct subcommand *s = subcommands; s->name; s++) {
-		fprintf(f, "  %s %s\n", s->name, s->usage);
+		fprintf(f, "  %s%s%s\n", s->name, *s->usage ? " " : "", s->usage);
 		fprintf(f, "          %s\n", s->help);
 	}
 	fputs("\nexit: 0 done, 1 failed, 2 usage; see greygate(1)\n", f);
@@ -60,8 +60,8 @@ static void usage_of(const char *name)
 {
 	for (const struct subcommand *s = subcommands; s->name; s++)
 		if (!strcmp(s->name, name))
-			printf("usage: greygate [-s SOCKET] [-c CONFIG] [--json] %s %s\n\n%s\n",
-			       name, s->usage, s->help);
+			printf("usage: greygate [-s SOCKET] [-c CONFIG] [--json] %s%s%s\n\n%s\n",
+			       name, *s->usage ? " " : "", s->usage, s->help);
 }
 
 static bool json_errors; /* a program reads: the complaint is an object on standard output too */

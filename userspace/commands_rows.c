@@ -311,7 +311,7 @@ static bool on_stored(const struct store_item *item, void *arg)
 	if (r.last >= w->since && !remember(w, r.tag))
 		return false;
 	f.rec = &r;
-	f.to = item->text + strnlen(item->text, STORE_TEXT - 1) + 1;
+	f.to = store_text_recipient(item);
 	if (r.state == RECORD_SOURCE)
 		f.from = f.to = NULL;
 	if (!f.to || !is_over(w, &r, f.to))

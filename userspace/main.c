@@ -32,13 +32,14 @@
 
 static void usage(FILE *f)
 {
-	fputs("usage: greygated [-c FILE] [-t] [-f] [-V]\n"
+	fputs("usage: greygated [-c FILE] [-t] [-f] [-p] [-V]\n"
 	      "  -c FILE  configuration (" CONFIG_FILE ")\n"
 	      "  -t       check the configuration, say what is wrong with it, exit 0 or 1\n"
 	      "  -f       stay in the foreground\n"
+	      "  -p       print every key: its meaning, what is allowed, its default\n"
 	      "  -V       print the version\n"
-	      "The log goes to standard error. Signals: HUP reloads, TERM and INT drain and stop,\n"
-	      "USR2 has the program started anew and hands everything over to it.\n"
+	      "The log goes to standard error. Signals: HUP reloads, TERM and INT drain and\n"
+	      "stop, USR2 has the program started anew and hands everything over to it.\n"
 	      "See greygated(8), greygate.conf(5), greygate(1).\n",
 	      f);
 }
@@ -307,7 +308,7 @@ int main(int argc, char **argv)
 	const struct config *config;
 	int option;
 
-	while ((option = getopt(argc, argv, "c:tfVh")) != -1) {
+	while ((option = getopt(argc, argv, "c:tfpVh")) != -1) {
 		switch (option) {
 		case 'c':
 			file = optarg;
@@ -318,6 +319,9 @@ int main(int argc, char **argv)
 		case 'f':
 			foreground = true;
 			break;
+		case 'p':
+			config_print_sample(stdout);
+			return EXIT_SUCCESS;
 		case 'V':
 			printf("greygated %s\n", GREYGATE_VERSION);
 			return EXIT_SUCCESS;

@@ -293,7 +293,7 @@ static int use_all_of_it(void)
 		return 6;
 	if (fastpath_stats(fp, stats))
 		return 7;
-	if (fastpath_events_fd(fp) < 0 || fastpath_events(fp, NULL, NULL) < 0)
+	if (fastpath_events(fp, NULL, NULL) < 0)
 		return 8;
 	return fastpath_del(fp, &net) ? 9 : 0;
 }

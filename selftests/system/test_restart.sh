@@ -89,6 +89,10 @@ sed 's/^contact/kontact/' "$T/greygate.conf" >"$T/other.conf"
 refuse "-t refuses an unknown key" "$BUILD/greygated" -t -c "$T/other.conf"
 like "-t says FILE:LINE" "$("$BUILD/greygated" -t -c "$T/other.conf" 2>&1)" 'other\.conf:[0-9]+: .*kontact'
 check "-t takes a good file" "$BUILD/greygated" -t -c "$T/greygate.conf"
+"$BUILD/greygated" -p >"$T/every.conf"
+check "-p prints what -t takes" "$BUILD/greygated" -t -c "$T/every.conf"
+like "-p prints every section" "$(grep -cE '^#?[a-z]+ .*\{$' "$T/every.conf")" '^1[0-9]$'
+is "help fits 80 columns" "$({ "$BUILD/greygated" -h; "$BUILD/greygate" --help; cat "$T/every.conf"; } | grep -cE '.{81}')" 0
 
 conf
 gate_start || bail "greygated starts"

@@ -42,7 +42,7 @@ enum kind_id {
 enum schema_flags {
 	KEY_RELOAD = 1 << 0,  /* a reload may change it */
 	KEY_SECONDS = 1 << 1, /* counted in whole seconds */
-	KEY_SAMPLE = 1 << 2,  /* the sample file sets it: there is no default to work with */
+	KEY_SAMPLE = 1 << 2,  /* the sample sets it: there is no default to work with */
 	KEY_LEVEL = 1 << 3,   /* of a titled section: left out, a wider section's counts */
 };
 

@@ -244,11 +244,6 @@ void log_addr(struct log_line *l, const char *key, const struct addr *a)
 	put_plain(l, key, buf, strlen(buf), true);
 }
 
-void log_bool(struct log_line *l, const char *key, bool value)
-{
-	put_plain(l, key, value ? "true" : "false", value ? 4 : 5, false);
-}
-
 void log_close(struct log_line *l)
 {
 	if (l->cut) {

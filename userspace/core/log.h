@@ -71,7 +71,6 @@ void log_strn(struct log_line *l, const char *key, const char *value, size_t len
 void log_int(struct log_line *l, const char *key, int64_t value);
 void log_hex(struct log_line *l, const char *key, uint64_t value); /* "00ab..." as a string */
 void log_addr(struct log_line *l, const char *key, const struct addr *a);
-void log_bool(struct log_line *l, const char *key, bool value);
 void log_end(struct log_line *l);
 
 /* An event that only has words: {"event":..,"message":"..."}. */

@@ -44,7 +44,6 @@ struct table {
 	table_rank_fn rank;
 	void *rank_arg;
 	_Alignas(64) _Atomic size_t count;
-	_Atomic uint64_t evicted;
 };
 
 /* The two places of a tag and its mark there. */
@@ -316,11 +315,8 @@ int table_edit(struct table *t, uint64_t tag, table_edit_fn edit, void *arg,
 		atomic_fetch_add_explicit(&t->count, 1, memory_order_relaxed);
 out:
 	place_release(&p);
-	if (rc == 1) {
-		atomic_fetch_add_explicit(&t->evicted, 1, memory_order_relaxed);
-		if (ret_victim)
-			*ret_victim = victim;
-	}
+	if (rc == 1 && ret_victim)
+		*ret_victim = victim;
 	return rc;
 }
 
@@ -491,11 +487,6 @@ size_t table_count(const struct table *t)
 size_t table_capacity(const struct table *t)
 {
 	return t->n * CELLS;
-}
-
-uint64_t table_evicted(const struct table *t)
-{
-	return atomic_load_explicit(&t->evicted, memory_order_relaxed);
 }
 
 int table_validate(const struct table *t)

@@ -73,9 +73,8 @@ bool table_del(struct table *t, uint64_t tag, struct cell *ret_old);
 typedef bool (*table_see_fn)(const struct cell *c, void *arg);
 bool table_sweep(struct table *t, size_t *cursor, size_t buckets, table_see_fn see, void *arg);
 
-size_t table_count(const struct table *t);     /* cells in use, approximate while written */
-size_t table_capacity(const struct table *t);  /* cells it can hold at most */
-uint64_t table_evicted(const struct table *t); /* victims so far */
+size_t table_count(const struct table *t);    /* cells in use, approximate while written */
+size_t table_capacity(const struct table *t); /* cells it can hold at most */
 /* For tests: 0 if every cell stands in one of its two buckets with its fingerprint, else -EFAULT.
  */
 int table_validate(const struct table *t);

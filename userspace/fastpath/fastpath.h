@@ -143,8 +143,7 @@ void fastpath_set_sample(struct fastpath *fp, uint32_t sample);
 void fastpath_set_limits(struct fastpath *fp, uint32_t per_source, uint32_t per_cpu);
 /* Sums the per-CPU counters. */
 int fastpath_stats(struct fastpath *fp, uint64_t ret[GG_STAT_MAX]);
-/* Events ring: readable descriptor, and a drain that calls see for each record. */
-int fastpath_events_fd(struct fastpath *fp);
+/* Drains the events ring: calls see for each record. */
 int fastpath_events(struct fastpath *fp, void (*see)(const struct gg_event *e, void *arg),
 		    void *arg);
 

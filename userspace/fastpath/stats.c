@@ -61,11 +61,6 @@ void fastpath_list_reset(struct fastpath *fp, uint8_t list)
 	free(zeros);
 }
 
-int fastpath_events_fd(struct fastpath *fp)
-{
-	return ring_buffer__epoll_fd(fp->ring);
-}
-
 int fastpath_events(struct fastpath *fp, void (*see)(const struct gg_event *e, void *arg),
 		    void *arg)
 {

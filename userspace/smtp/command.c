@@ -34,19 +34,6 @@ static const struct {
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 #define NOT_SMTP (VERBS - 2) /* any row of the verb will do */
 
-const char *smtp_verb_name(enum smtp_verb v)
-{
-	size_t i = 0;
-
-	if (v == VERB_FOREIGN)
-		return "unsupported";
-	if (v == VERB_NOT_SMTP)
-		return "not SMTP";
-	while (verbs[i].verb != v && verbs[i].verb != VERB_UNKNOWN)
-		i++;
-	return *verbs[i].name ? verbs[i].name : "unknown";
-}
-
 enum command_line command_line(const char *buf, size_t len, size_t limit, size_t *ret_len)
 {
 	size_t end = len < limit ? len : limit;

@@ -231,7 +231,6 @@ struct smtp_reply_row {
 };
 
 void smtp_init(struct smtp *s);
-const char *smtp_verb_name(enum smtp_verb v);
 /* Takes one unit; returns how many bytes it consumed. */
 size_t smtp_input(struct smtp *s, const struct smtp_conf *c, const char *buf, size_t len,
 		  struct smtp_out *out, struct smtp_step *ret);

@@ -184,20 +184,6 @@ static void every_8_bit_byte_is_seen_and_may_stand_in_few_places(void **state)
 	}
 }
 
-static void every_verb_has_its_name(void **state)
-{
-	(void)state;
-	for (int v = 0; v < VERB_FOREIGN; v++) {
-		const char *name = smtp_verb_name(v);
-		struct command cmd;
-
-		command_split(name, strlen(name), &cmd);
-		assert_int_equal(cmd.verb, v);
-	}
-	assert_string_equal(smtp_verb_name(VERB_FOREIGN), "unsupported");
-	assert_string_equal(smtp_verb_name(VERB_UNKNOWN), "unknown");
-}
-
 static void sizes_of_chunks(void **state)
 {
 	static const struct {
@@ -251,7 +237,6 @@ int main(void)
 		cmocka_unit_test(skipping_stops_behind_crlf_and_keeps_a_half_one),
 		cmocka_unit_test(verbs_are_split_from_their_arguments),
 		cmocka_unit_test(every_8_bit_byte_is_seen_and_may_stand_in_few_places),
-		cmocka_unit_test(every_verb_has_its_name),
 		cmocka_unit_test(sizes_of_chunks),
 	};
 

@@ -287,6 +287,13 @@ static void a_failed_group_is_tried_again(void **state)
 	store_writer_stop(&w);
 }
 
+static void fill_the_disk(struct puppet *p, int groups)
+{
+	atomic_store(&p->error, -ENOSPC);
+	atomic_store(&p->shut, -ENOSPC);
+	atomic_store(&p->fail, groups);
+}
+
 static void a_store_that_fails_says_so_until_it_works(void **state)
 {
 	struct store_stats st;
@@ -294,9 +301,7 @@ static void a_store_that_fails_says_so_until_it_works(void **state)
 	struct store_writer *w = start(&p, 1, 64);
 
 	(void)state;
-	atomic_store(&p.error, -ENOSPC);
-	atomic_store(&p.shut, -ENOSPC);
-	atomic_store(&p.fail, 4);
+	fill_the_disk(&p, 4);
 	for (uint64_t i = 1; i <= 3; i++) {
 		queue_record(w, 0, i, true);
 		queue_await(w, 0, i, 1, -ENOSPC);
@@ -321,9 +326,7 @@ static void a_store_that_works_again_says_so_without_mail(void **state)
 	struct store_writer *w = start(&p, 1, 64);
 
 	(void)state;
-	atomic_store(&p.error, -ENOSPC);
-	atomic_store(&p.shut, -ENOSPC);
-	atomic_store(&p.fail, 2);
+	fill_the_disk(&p, 2);
 	queue_record(w, 0, 1, true);
 	queue_await(w, 0, 1, 1, -ENOSPC);
 	for (int seen = atomic_load(&p.expires); atomic_load(&p.expires) < seen + 2;)
