@@ -18,6 +18,7 @@
 
 #define LIST_CONFIG 255 /* list id of the verdicts that stand for greylist.exempt */
 #define SWEEP_BUCKETS 4096
+#define LOAD_AHEAD 16
 
 uint32_t daemon_now(void)
 {
@@ -397,9 +398,41 @@ void daemon_apply(struct daemon *d, const struct config *from, const struct conf
 	log_set_format(to->log);
 }
 
+/* Verdicts on their way from the store into the table. */
+struct loading {
+	struct daemon *daemon;
+	struct {
+		struct prefix prefix;
+		struct verdict_entry entry;
+	} ahead[LOAD_AHEAD];
+	int count;
+};
+
+static void load_verdicts(struct loading *l)
+{
+	for (int i = 0; i < l->count; i++)
+		verdicts_put(l->daemon->verdicts, &l->ahead[i].prefix, &l->ahead[i].entry);
+	l->count = 0;
+}
+
+/* The table's memory is slow, and asked for several at once. */
+static void load_verdict(struct loading *l, const struct store_item *item)
+{
+	struct verdict_entry v = item->entry;
+
+	if (v.origin == GG_BY_OPERATOR)
+		v.list = reasons_number(item->text); /* numbers are of this process */
+	verdicts_expect(l->daemon->verdicts, &item->prefix);
+	l->ahead[l->count].prefix = item->prefix;
+	l->ahead[l->count].entry = v;
+	if (++l->count == LOAD_AHEAD)
+		load_verdicts(l);
+}
+
 static bool load_item(const struct store_item *item, void *arg)
 {
-	struct daemon *d = arg;
+	struct loading *l = arg;
+	struct daemon *d = l->daemon;
 
 	switch (item->kind) {
 	case STORE_RECORD: {
@@ -408,14 +441,9 @@ static bool load_item(const struct store_item *item, void *arg)
 		table_edit(d->records, r.tag, daemon_edit_put, &r, NULL);
 		break;
 	}
-	case STORE_VERDICT: {
-		struct verdict_entry v = item->entry;
-
-		if (v.origin == GG_BY_OPERATOR)
-			v.list = reasons_number(item->text); /* numbers are of this process */
-		verdicts_put(d->verdicts, &item->prefix, &v);
+	case STORE_VERDICT:
+		load_verdict(l, item);
 		break;
-	}
 	case STORE_CORRESPONDENT:
 		correspondent_load(d, item);
 		break;
@@ -434,7 +462,11 @@ bool daemon_edit_put(struct cell *cell, bool found, void *record)
 
 int daemon_load(struct daemon *d)
 {
-	return store_ops_of(d->store)->load(d->store, daemon_now(), load_item, d);
+	struct loading l = {.daemon = d};
+	int rc = store_ops_of(d->store)->load(d->store, daemon_now(), load_item, &l);
+
+	load_verdicts(&l);
+	return rc;
 }
 
 int daemon_tls(const struct config *c, struct tls_context **ret_server,

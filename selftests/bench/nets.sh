@@ -57,9 +57,9 @@ figure() { # JSON key
 	sed -n "s/.*\"$2\": *\([0-9.]*\).*/\1/p" <<<"$1"
 }
 
-# greygated on a machine that has interfaces; arguments: machine, mode, interfaces, what else stands in the
-# config.
-kernel_path_start() {
+# The place of a greygated on a machine that has interfaces; arguments: mode, interfaces, what else stands in
+# the config.
+kernel_path_config() {
 	local dir=$work/greygated
 	rm -rf "$dir/state" # what another row has allowed
 	mkdir -p "$dir/state" "$dir/run" "$dir/bpf"
@@ -67,8 +67,8 @@ kernel_path_start() {
 	chown nobody "$dir/state" "$dir/run"
 	cat >"$dir/greygate.conf" <<-END
 		hostname   = "bench.example"
-		mode       = $2
-		interfaces = {$3}
+		mode       = $1
+		interfaces = {$2}
 		xdp        = native
 		protect    = {"$mail:25"}
 		state_dir  = "$dir/state"
@@ -76,10 +76,14 @@ kernel_path_start() {
 		bpffs      = "$dir/bpf/greygate"
 		user       = "nobody"
 		dns { servers = {"127.0.0.1:9"} }
-		$4
+		$3
 	END
 	greygated_control=$dir/run/control.sock
-	nsenter --net=/proc/${machine[$1]}/ns/net "$BUILD/greygated" -f -c "$dir/greygate.conf" 2>"$dir/log" &
+}
+kernel_path_start() { # machine, and those
+	local m=$1 dir=$work/greygated try; shift
+	kernel_path_config "$@"
+	nsenter --net=/proc/${machine[$m]}/ns/net "$BUILD/greygated" -f -c "$dir/greygate.conf" 2>"$dir/log" &
 	server_pid=$!
 	for try in $(seq 100); do
 		gg status >/dev/null 2>&1 && return 0

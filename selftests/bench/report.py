@@ -260,6 +260,18 @@ def lists(raw, table):
         table.note(f"{o['swaps']} exchanges under {o['packets'] / o['seconds'] / 1e6:.2f} Mpps")
 
 
+def restore(raw, table):
+    turns = [o for o in raw if o["row"] == "restore"]
+    for pins, words in (("none", "nothing pinned"), ("kept", "pins kept")):
+        runs = [o["result"] for o in turns if o["pins"] == pins]
+        if not runs:
+            continue
+        took, learned = statistics.median(r["seconds"] for r in runs), turns[0]["learned"]
+        table.add(f"s to start, {learned / 1e6:.0f} M learned, {words}", took, None, None, "< 2",
+                  took < 2, digits=2)
+        table.note(f"CPU {statistics.median(r['cpu'] for r in runs):.2f} s")
+
+
 def xdp(found, table):
     for o in found:
         ours = o.get("greygate")
@@ -287,6 +299,7 @@ def main():
         row(raw, table)
     xdp(xdp_raw, table)
     lists(raw, table)
+    restore(raw, table)
     if not table.rows:
         print("bench: no row was measured", file=sys.stderr)
         return 1

@@ -5,7 +5,7 @@
 # everything asked for was measured, whether or not it met its target; 1 when a row could not run.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-rows="greylist stutter relay tls xdp decide expire host gateway tarpit synflood lists"
+rows="greylist stutter relay tls xdp decide expire host gateway tarpit synflood lists restore"
 BUILD=$(realpath "${BUILD:-build}")
 failed=0
 export BUILD work raw
@@ -52,6 +52,7 @@ needs() { # row: prints the programs that are not there
 		"$BUILD/selftests/bench/responder" ;;
 	host | gateway | tarpit | synflood) set -- "$BUILD/greygated" "$BUILD/greygate" \
 		"$BUILD/selftests/bench/frames" "$BUILD/selftests/bench/loadgen" ethtool bpftool nsenter ;;
+	restore) set -- "$BUILD/greygated" "$BUILD/greygate" "$BUILD/selftests/bench/shelve" nsenter ;;
 	expire) set -- "$BUILD/greygated" "$BUILD/greygate" "$BUILD/selftests/bench/loadgen" \
 		"$BUILD/selftests/bench/shelve" ;;
 	decide) set -- "$BUILD/selftests/bench/decide" "$BUILD/greygate" ;;

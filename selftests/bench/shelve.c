@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * shelve: a store as the daemon leaves it behind, with grey records of first attempts that came at
- * some rate from some moment on; what they cost on disk.
+ * shelve: a store as the daemon leaves it behind: with grey records of first attempts that came at
+ * some rate from some moment on, or with sources that were learned; what they cost on disk.
  *
- * usage: shelve DIR RECORDS FIRST RATE; prints one JSON object.
+ * usage: shelve DIR RECORDS FIRST RATE
+ *        shelve DIR LEARNED
+ * Prints one JSON object.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "store/store.h"
 
@@ -24,11 +27,39 @@ static uint64_t tag_of(uint64_t i)
 	return (x * UINT64_C(0xd6e8feb86659fd93)) | 1;
 }
 
-static void make(struct store_item *item, uint64_t i, uint32_t first)
+/* What is asked for: learned sources where rate is 0. */
+struct wish {
+	uint64_t records, rate;
+	uint32_t first;
+};
+
+/* Every fifth of IPv6; addresses as scattered as those of mail servers are. */
+static void make_learned(struct store_item *item, uint64_t i)
+{
+	const uint64_t spread = tag_of(i);
+	uint8_t *addr = item->prefix.addr.b;
+	const uint32_t host = (uint32_t)(i + 1) * 2654435761u;
+
+	item->kind = STORE_VERDICT;
+	item->entry = (struct verdict_entry){.verdict = GG_ALLOW,
+					     .origin = GG_BY_LEARNING,
+					     .expires = (uint32_t)time(NULL) + 36 * DAY};
+	item->prefix.len = 128;
+	item->added = item->entry.expires - 36 * DAY;
+	if (i % 5) {
+		addr[10] = addr[11] = 0xff;
+	} else {
+		addr[0] = 0x2a;
+		memcpy(addr + 1, &spread, sizeof(spread));
+	}
+	memcpy(addr + 12, &host, sizeof(host));
+	snprintf(item->text, sizeof(item->text), "promoted");
+}
+
+static void make_grey(struct store_item *item, uint64_t i, uint32_t first)
 {
 	char sender[80], recipient[80];
 
-	memset(item, 0, sizeof(*item));
 	item->kind = STORE_RECORD;
 	item->rec.tag = tag_of(i);
 	item->rec.first = item->rec.last = first;
@@ -47,17 +78,26 @@ static void make(struct store_item *item, uint64_t i, uint32_t first)
 	store_text_pair(item->text, sender, recipient);
 }
 
-static int fill(struct store *s, uint64_t records, uint32_t first, uint64_t rate)
+static void make(struct store_item *item, uint64_t i, const struct wish *wish)
+{
+	memset(item, 0, sizeof(*item));
+	if (wish->rate)
+		make_grey(item, i, wish->first + (uint32_t)(i / wish->rate));
+	else
+		make_learned(item, i);
+}
+
+static int fill(struct store *s, const struct wish *wish)
 {
 	static struct store_item items[GROUP];
 	const struct store_item *group[GROUP];
 	int rc = 0;
 
-	for (uint64_t i = 0; i < records && !rc; i += GROUP) {
-		size_t n = records - i < GROUP ? (size_t)(records - i) : GROUP;
+	for (uint64_t i = 0; i < wish->records && !rc; i += GROUP) {
+		size_t n = wish->records - i < GROUP ? (size_t)(wish->records - i) : GROUP;
 
 		for (size_t k = 0; k < n; k++) {
-			make(&items[k], i + k, first + (uint32_t)((i + k) / rate));
+			make(&items[k], i + k, wish);
 			group[k] = &items[k];
 		}
 		rc = store_ops_of(s)->apply(s, group, n);
@@ -72,17 +112,21 @@ int main(int argc, char **argv)
 				  .max_bytes = (size_t)4 << 30,
 				  .window = 30 * DAY,
 				  .keep = 36 * DAY};
-	uint64_t records = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
-	uint32_t first = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0;
-	uint64_t rate = argc > 4 ? strtoull(argv[4], NULL, 10) : 0;
+	const struct wish wish = {
+		.records = argc > 2 ? strtoull(argv[2], NULL, 10) : 0,
+		.first = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0,
+		.rate = argc > 4 ? strtoull(argv[4], NULL, 10) : 0,
+	};
 	char err[300], path[4200];
 	struct store *s = NULL;
 	uint8_t key[16];
 	struct stat st;
 	int rc;
 
-	if (!first || !records || !rate) {
-		fputs("usage: shelve DIR RECORDS FIRST RATE\n", stderr);
+	if (!wish.records || (argc != 3 && (!wish.first || !wish.rate))) {
+		fputs("usage: shelve DIR RECORDS FIRST RATE\n"
+		      "       shelve DIR LEARNED\n",
+		      stderr);
 		return 2;
 	}
 	rc = store_open_lmdb(&conf, &s, key, err, sizeof(err));
@@ -90,14 +134,14 @@ int main(int argc, char **argv)
 		fprintf(stderr, "shelve: %s\n", err);
 		return 1;
 	}
-	rc = fill(s, records, first, rate);
+	rc = fill(s, &wish);
 	store_ops_of(s)->close(&s);
 	snprintf(path, sizeof(path), "%s/store", conf.dir);
 	if (rc || stat(path, &st)) {
 		fprintf(stderr, "shelve: %s\n", rc ? strerror(-rc) : path);
 		return 1;
 	}
-	printf("{\"records\": %lu, \"bytes\": %lu}\n", (unsigned long)records,
+	printf("{\"records\": %lu, \"bytes\": %lu}\n", (unsigned long)wish.records,
 	       (unsigned long)st.st_blocks * 512);
 	return 0;
 }

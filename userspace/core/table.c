@@ -489,6 +489,11 @@ size_t table_capacity(const struct table *t)
 	return t->n * CELLS;
 }
 
+size_t table_buckets(const struct table *t)
+{
+	return t->n;
+}
+
 int table_validate(const struct table *t)
 {
 	size_t count = 0;

@@ -45,7 +45,8 @@ static inline uint64_t table_tag_fix(uint64_t tag)
 /* Copies the cell with this tag to *ret: true, or false and *ret untouched. Any thread. */
 bool table_get(const struct table *t, uint64_t tag, struct cell *ret);
 
-/* A table_get of this tag is about to come: of several, memory answers all at once. */
+/* A table_get or table_edit of this tag is about to come: of several, memory answers all at once.
+ */
 void table_expect(const struct table *t, uint64_t tag);
 
 /*
@@ -75,6 +76,7 @@ bool table_sweep(struct table *t, size_t *cursor, size_t buckets, table_see_fn s
 
 size_t table_count(const struct table *t);    /* cells in use, approximate while written */
 size_t table_capacity(const struct table *t); /* cells it can hold at most */
+size_t table_buckets(const struct table *t);  /* that a sweep walks */
 /* For tests: 0 if every cell stands in one of its two buckets with its fingerprint, else -EFAULT.
  */
 int table_validate(const struct table *t);

@@ -149,6 +149,11 @@ bool verdicts_get(const struct verdicts *v, const struct prefix *p, uint32_t now
 	return true;
 }
 
+void verdicts_expect(const struct verdicts *v, const struct prefix *p)
+{
+	table_expect(v->table, tag_of(v, p));
+}
+
 /* ---- imported lists ---- */
 
 /* Whether they say more of the address than what is known from *ret_prefix: then both are set. */
@@ -304,11 +309,18 @@ static bool walk_cell(const struct cell *c, void *arg)
 	return false;
 }
 
-void verdicts_walk(struct verdicts *v, uint32_t now, verdicts_see_fn see, void *arg)
+void verdicts_walk_part(struct verdicts *v, unsigned part, unsigned parts, uint32_t now,
+			verdicts_see_fn see, void *arg)
 {
 	struct walk w = {.v = v, .now = now, .see = see, .arg = arg};
-	size_t cursor = 0;
+	const size_t buckets = table_buckets(v->table), end = buckets * (part + 1) / parts;
+	size_t cursor = buckets * part / parts;
 
-	while (table_sweep(v->table, &cursor, 4096, walk_cell, &w))
-		;
+	if (cursor < end)
+		table_sweep(v->table, &cursor, end - cursor, walk_cell, &w);
+}
+
+void verdicts_walk(struct verdicts *v, uint32_t now, verdicts_see_fn see, void *arg)
+{
+	verdicts_walk_part(v, 0, 1, now, see, arg);
 }

@@ -44,6 +44,8 @@ bool verdicts_find(const struct verdicts *v, const struct addr *a, uint32_t now,
 /* The entry for exactly this prefix; imported ones aren't asked, here and below. */
 bool verdicts_get(const struct verdicts *v, const struct prefix *p, uint32_t now,
 		  struct verdict_entry *ret);
+/* The entry for this prefix is about to be asked for or put: of several, memory answers at once. */
+void verdicts_expect(const struct verdicts *v, const struct prefix *p);
 /* Insert or replace. -ENOSPC when full (counted, said by the caller). */
 int verdicts_put(struct verdicts *v, const struct prefix *p, const struct verdict_entry *e);
 bool verdicts_del(struct verdicts *v, const struct prefix *p);
@@ -58,5 +60,8 @@ struct imports *verdicts_import(struct verdicts *v, struct imports *in);
  * Nothing is held while see runs. Any thread, not on a session path. */
 typedef bool (*verdicts_see_fn)(const struct prefix *p, const struct verdict_entry *e, void *arg);
 void verdicts_walk(struct verdicts *v, uint32_t now, verdicts_see_fn see, void *arg);
+/* The same over one of so many parts of about the same size, for threads that share the work. */
+void verdicts_walk_part(struct verdicts *v, unsigned part, unsigned parts, uint32_t now,
+			verdicts_see_fn see, void *arg);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * One address or prefix in the kernel maps.
+ * One address or prefix in the kernel maps, or thousands at once where there were none.
  */
 #include "internal.h"
 
@@ -103,9 +103,20 @@ static int find_exact(struct fastpath *fp, const struct prefix *p, enum map_id i
 	return 0;
 }
 
-static uint64_t to_monotonic(uint32_t expires)
+/* What two clocks said when an entry was put, s. */
+struct moment {
+	uint64_t now;   /* CLOCK_MONOTONIC */
+	int64_t offset; /* see entries_offset */
+};
+
+static struct moment moment_now(void)
 {
-	int64_t s = (int64_t)expires - entries_offset();
+	return (struct moment){entries_now(), entries_offset()};
+}
+
+static uint64_t to_monotonic(uint32_t expires, int64_t offset)
+{
+	int64_t s = (int64_t)expires - offset;
 
 	if (!expires)
 		return 0;
@@ -113,7 +124,7 @@ static uint64_t to_monotonic(uint32_t expires)
 }
 
 static struct gg_entry fresh_entry(const struct prefix *p, enum map_id id,
-				   const struct verdict_entry *e)
+				   const struct verdict_entry *e, const struct moment *at)
 {
 	return (struct gg_entry){
 		.verdict = e->verdict,
@@ -121,8 +132,8 @@ static struct gg_entry fresh_entry(const struct prefix *p, enum map_id id,
 		.origin = e->origin,
 		.list = e->list,
 		.length = id == MAP_OWN4 || id == MAP_HOST4 ? p->len - 96 : p->len,
-		.expires = to_monotonic(e->expires),
-		.added = entries_now(),
+		.expires = to_monotonic(e->expires, at->offset),
+		.added = at->now,
 	};
 }
 
@@ -130,7 +141,8 @@ int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdi
 {
 	union entries_key key;
 	enum map_id id = locate(p, &key);
-	struct gg_entry old, entry = fresh_entry(p, id, e);
+	const struct moment at = moment_now();
+	struct gg_entry old, entry = fresh_entry(p, id, e, &at);
 	struct index_edit edit;
 	bool known;
 	int code;
@@ -212,6 +224,7 @@ int fastpath_get(struct fastpath *fp, const struct prefix *p, struct gg_entry *r
 
 struct entries_bulk {
 	struct fastpath *fp;
+	struct moment at;
 	uint32_t count4, count6;
 	struct gg_key4 keys4[BULK];
 	struct gg_key6 keys6[BULK];
@@ -219,23 +232,40 @@ struct entries_bulk {
 };
 
 /* A batch ends at the first entry that doesn't fit, and then none of the rest does. */
-static int bulk_write(int fd, const void *keys, const struct gg_entry *entries, uint32_t *count)
+static int bulk_write(struct fastpath *fp, enum map_id id, const void *keys,
+		      const struct gg_entry *entries, uint32_t *count)
 {
 	__u32 n = *count;
-	int code = 0;
 
 	*count = 0;
-	if (n && bpf_map_update_batch(fd, keys, entries, &n, NULL))
-		code = errno == E2BIG ? -ENOSPC : -errno;
-	return code;
+	if (!n)
+		return 0;
+	if (bpf_map_update_batch(fp->maps[id], keys, entries, &n, NULL))
+		return errno == E2BIG ? -ENOSPC : -errno;
+	pthread_mutex_lock(&fp->lock);
+	index_add(fp, id, keys, entries, n);
+	pthread_mutex_unlock(&fp->lock);
+	return 0;
+}
+
+static int write4(struct entries_bulk *b)
+{
+	return bulk_write(b->fp, MAP_HOST4, b->keys4, b->entries4, &b->count4);
+}
+
+static int write6(struct entries_bulk *b)
+{
+	return bulk_write(b->fp, MAP_HOST6, b->keys6, b->entries6, &b->count6);
 }
 
 struct entries_bulk *entries_bulk_new(struct fastpath *fp)
 {
 	struct entries_bulk *b = calloc(1, sizeof(*b));
 
-	if (b)
+	if (b) {
 		b->fp = fp;
+		b->at = moment_now();
+	}
 	return b;
 }
 
@@ -246,26 +276,20 @@ int entries_bulk_put(struct entries_bulk *b, const struct prefix *p, const struc
 
 	if (id == MAP_HOST4) {
 		b->keys4[b->count4] = key.host4;
-		b->entries4[b->count4++] = fresh_entry(p, id, e);
-		if (b->count4 == BULK)
-			return bulk_write(b->fp->maps[id], b->keys4, b->entries4, &b->count4);
-		return 0;
+		b->entries4[b->count4++] = fresh_entry(p, id, e, &b->at);
+		return b->count4 == BULK ? write4(b) : 0;
 	}
 	if (id == MAP_HOST6) {
 		b->keys6[b->count6] = key.host6;
-		b->entries6[b->count6++] = fresh_entry(p, id, e);
-		if (b->count6 == BULK)
-			return bulk_write(b->fp->maps[id], b->keys6, b->entries6, &b->count6);
-		return 0;
+		b->entries6[b->count6++] = fresh_entry(p, id, e, &b->at);
+		return b->count6 == BULK ? write6(b) : 0;
 	}
 	return fastpath_put(b->fp, p, e);
 }
 
 int entries_bulk_end(struct entries_bulk **b)
 {
-	int four =
-		bulk_write((*b)->fp->maps[MAP_HOST4], (*b)->keys4, (*b)->entries4, &(*b)->count4);
-	int six = bulk_write((*b)->fp->maps[MAP_HOST6], (*b)->keys6, (*b)->entries6, &(*b)->count6);
+	int four = write4(*b), six = write6(*b);
 
 	free(*b);
 	*b = NULL;

@@ -18,6 +18,7 @@
 #define FEWEST_BUCKETS 64
 #define FRESH_LOAD 4  /* addresses a bucket when it is built */
 #define RIPE_LOAD 8   /* when it is built anew, larger */
+#define AHEAD 8       /* buckets that memory is asked for at a time */
 #define FULL_SHARE 16 /* one full bucket more in so many is worth building anew */
 
 static const enum map_id truth_of[INDEX_COUNT] = {MAP_HOST4, MAP_HOST6};
@@ -132,13 +133,11 @@ static void set_end(struct gg_bucket *b, uint64_t expires)
 			   (uint32_t)end << GG_BUCKET_ENDS_SHIFT;
 }
 
-struct index_edit index_begin(struct fastpath *fp, enum map_id id, const void *key)
+static struct index_edit find(struct fastpath *fp, enum map_id id, const void *key)
 {
 	struct index_edit e = {.index = &fp->index[id == MAP_HOST6]};
 	uint32_t words[4], hash;
 
-	if ((id != MAP_HOST4 && id != MAP_HOST6) || !e.index->used)
-		return (struct index_edit){};
 	memcpy(words, key, id == MAP_HOST4 ? 4 : 16);
 	if (id == MAP_HOST4) {
 		e.key = words[0];
@@ -147,6 +146,16 @@ struct index_edit index_begin(struct fastpath *fp, enum map_id id, const void *k
 		hash = gg_index_hash6(words, e.index->hash_key, &e.key);
 	}
 	e.bucket = &e.index->bucket[gg_index_bucket(hash, e.index->used)];
+	return e;
+}
+
+struct index_edit index_begin(struct fastpath *fp, enum map_id id, const void *key)
+{
+	struct index_edit e;
+
+	if ((id != MAP_HOST4 && id != MAP_HOST6) || !fp->index[id == MAP_HOST6].used)
+		return (struct index_edit){};
+	e = find(fp, id, key);
 	turn(e.bucket);
 	return e;
 }
@@ -218,39 +227,47 @@ static int count_batch(const void *keys, const void *values, uint32_t n, void *a
 	return 0;
 }
 
-static int build_batch(const void *keys, const void *values, uint32_t n, void *arg)
+void index_add(struct fastpath *fp, enum map_id id, const void *keys,
+	       const struct gg_entry *entries, uint32_t n)
 {
-	const size_t key_size = truth_of[((struct building *)arg)->which] == MAP_HOST4
-					? sizeof(struct gg_key4)
-					: sizeof(struct gg_key6);
-	const struct gg_entry *entry = values;
-	struct building *b = arg;
-	struct index_edit e;
+	const size_t key_size = id == MAP_HOST4 ? sizeof(struct gg_key4) : sizeof(struct gg_key6);
+	struct index_edit ahead[AHEAD] = {0};
 	uint32_t i;
 
-	for (i = 0; i < n; i++) {
-		e = index_begin(b->fp, truth_of[b->which], (const char *)keys + i * key_size);
-		index_put(&e, &entry[i], false);
-		index_end(&e);
+	if (!fp->index[id == MAP_HOST6].used)
+		return;
+	/* The bucket of each is asked of memory while those before it are filled. */
+	for (i = 0; i < n + AHEAD; i++) {
+		struct index_edit *e = &ahead[i % AHEAD];
+
+		if (i >= AHEAD) {
+			turn(e->bucket);
+			index_put(e, &entries[i - AHEAD], false);
+			index_end(e);
+		}
+		if (i < n) {
+			*e = find(fp, id, (const char *)keys + i * key_size);
+			__builtin_prefetch(e->bucket, 1);
+		}
 	}
+}
+
+static int build_batch(const void *keys, const void *values, uint32_t n, void *arg)
+{
+	struct building *b = arg;
+
+	index_add(b->fp, truth_of[b->which], keys, values, n);
 	return 0;
 }
 
-/* Not in force from the first step to the last; changes of entries meanwhile are made in it too, so
- * that it is whole when the walk is. */
-static int build(struct fastpath *fp, int which)
+int index_prepare(struct fastpath *fp, enum map_id id, size_t entries)
 {
-	struct building b = {.fp = fp, .which = which};
-	struct index *x = &fp->index[which];
-	int fd = fp->maps[truth_of[which]], code;
+	struct index *x = &fp->index[id == MAP_HOST6];
 	uint32_t hash_key, buckets;
 
-	code = walk_map(fd, count_batch, &b);
-	if (!code && getrandom(&hash_key, sizeof(hash_key), 0) != sizeof(hash_key))
-		code = -errno;
-	if (code)
-		return code;
-	buckets = b.count / FRESH_LOAD < x->room ? (uint32_t)(b.count / FRESH_LOAD) : x->room;
+	if (getrandom(&hash_key, sizeof(hash_key), 0) != sizeof(hash_key))
+		return -errno;
+	buckets = entries / FRESH_LOAD < x->room ? (uint32_t)(entries / FRESH_LOAD) : x->room;
 	if (buckets < FEWEST_BUCKETS)
 		buckets = FEWEST_BUCKETS;
 
@@ -259,18 +276,41 @@ static int build(struct fastpath *fp, int which)
 	memset(x->bucket + 1, 0, (size_t)x->room * sizeof(*x->bucket));
 	x->hash_key = hash_key;
 	x->used = buckets;
-	x->exact = truth_of[which] == MAP_HOST4;
+	x->exact = id == MAP_HOST4;
 	x->count = x->full = 0;
 	pthread_mutex_unlock(&fp->lock);
+	return 0;
+}
 
-	code = walk_map_locked(fd, &fp->lock, build_batch, &b);
+void index_enforce(struct fastpath *fp, enum map_id id)
+{
+	struct index *x = &fp->index[id == MAP_HOST6];
+
 	pthread_mutex_lock(&fp->lock);
-	if (code) {
-		x->used = 0;
-	} else {
-		x->full_at_build = x->full;
-		set_head(x, buckets, hash_key);
+	x->full_at_build = x->full;
+	if (x->used)
+		set_head(x, x->used, x->hash_key);
+	pthread_mutex_unlock(&fp->lock);
+}
+
+static int build(struct fastpath *fp, int which)
+{
+	struct building b = {.fp = fp, .which = which};
+	const enum map_id id = truth_of[which];
+	int code;
+
+	code = walk_map(fp->maps[id], count_batch, &b);
+	if (!code)
+		code = index_prepare(fp, id, b.count);
+	if (code)
+		return code;
+	code = walk_map_locked(fp->maps[id], &fp->lock, build_batch, &b);
+	if (!code) {
+		index_enforce(fp, id);
+		return 0;
 	}
+	pthread_mutex_lock(&fp->lock);
+	fp->index[which].used = 0;
 	pthread_mutex_unlock(&fp->lock);
 	return code;
 }

@@ -85,6 +85,7 @@ struct fastpath {
 	int maps[MAP_COUNT];
 	struct index index[INDEX_COUNT];
 	bool reused;
+	bool shared;       /* entries may have other writers: a start has compared them */
 	char replaced[64]; /* pin directories of other schemas that this start removed */
 	struct fastpath_attachment attachments[FASTPATH_INTERFACES];
 	int attachment_count;
@@ -271,6 +272,13 @@ void index_close(struct fastpath *fp);
 void index_off(struct fastpath *fp);
 /* From the truth, at one go. The programs ask the truth meanwhile; on failure they go on so. */
 int index_build(struct fastpath *fp);
+/* The same step by step, for who sees the entries anyway. Empty, with room for so many, and not in
+ * force: changes of entries are made in it too from here on. Then what the truth holds, under
+ * fp->lock, and each but once. Then it is in force. */
+int index_prepare(struct fastpath *fp, enum map_id id, size_t entries);
+void index_add(struct fastpath *fp, enum map_id id, const void *keys,
+	       const struct gg_entry *entries, uint32_t n);
+void index_enforce(struct fastpath *fp, enum map_id id);
 /* Turns marks into last_seen and looks after ends that have passed. now: s, CLOCK_MONOTONIC. */
 int index_sweep(struct fastpath *fp, uint64_t now);
 
@@ -303,8 +311,9 @@ enum map_id entries_net_key(const struct prefix *p, union entries_key *ret);
 struct prefix entries_prefix(enum map_id id, const void *key);
 /* Deletes it if it has been expired since before `since` (s, CLOCK_MONOTONIC). */
 int entries_expire(struct fastpath *fp, const struct prefix *p, uint64_t since);
-/* Puts into maps that are empty, in batches, with the index off. put: 0, or what went wrong with it
- * or one before. NULL: no memory. */
+/* Puts into maps that hold none of it, in batches, and into an index that is prepared. Several
+ * threads at a time, each with one of its own, and no other writer. put: 0, or what went wrong with
+ * it or one before, and then the index lacks something. NULL: no memory. */
 struct entries_bulk;
 struct entries_bulk *entries_bulk_new(struct fastpath *fp);
 int entries_bulk_put(struct entries_bulk *b, const struct prefix *p, const struct verdict_entry *e);

@@ -8,12 +8,20 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* How long an expired entry stays, s: a put that renews it may be on its way. */
 #define SWEEP_GRACE 60
 
 /* Rounding of two clocks against each other, s. */
 #define SYNC_SLACK 2
+
+/* Verdicts that memory is asked for at a time. */
+#define AHEAD 8
+
+/* Filling empty maps: threads at most, and entries that are worth one. */
+#define FILLERS 4
+#define FILLER_ENTRIES 50000
 
 /* Prefixes to act on after the walk: a walk and deletions don't go together. */
 struct marked {
@@ -39,6 +47,7 @@ static int mark(struct marked *m, const struct prefix *p)
 }
 
 struct walk {
+	struct fastpath *fp;
 	enum map_id id;
 	size_t key_size;
 	int64_t offset;
@@ -61,13 +70,14 @@ static const size_t key_sizes[] = {
 	[MAP_OWN6] = sizeof(struct gg_net6),
 };
 
-static int walk_entries(struct fastpath *fp, struct walk *w, walk_fn see)
+/* lock: see walk_map_locked. */
+static int walk_entries(struct walk *w, pthread_mutex_t *lock, walk_fn see)
 {
 	int code = 0;
 
 	for (w->id = MAP_HOST4; w->id <= MAP_OWN6 && !code; w->id++) {
 		w->key_size = key_sizes[w->id];
-		code = walk_map(fp->maps[w->id], see, w);
+		code = walk_map_locked(w->fp->maps[w->id], lock, see, w);
 		if (!code)
 			code = w->failed;
 	}
@@ -98,13 +108,14 @@ static int sweep_batch(const void *keys, const void *values, uint32_t n, void *a
 
 int fastpath_sweep(struct fastpath *fp, fastpath_seen_fn see, void *arg)
 {
-	struct walk w = {.offset = entries_offset(), .now = entries_now(), .see = see, .arg = arg};
+	struct walk w = {
+		.fp = fp, .offset = entries_offset(), .now = entries_now(), .see = see, .arg = arg};
 	size_t i;
 	int code;
 
 	code = index_sweep(fp, w.now);
 	if (!code)
-		code = walk_entries(fp, &w, sweep_batch);
+		code = walk_entries(&w, NULL, sweep_batch);
 	for (i = 0; i < w.marked.count; i++)
 		entries_expire(fp, &w.marked.list[i], w.now - SWEEP_GRACE);
 	free(w.marked.list);
@@ -123,7 +134,8 @@ static bool same(const struct gg_entry *have, const struct verdict_entry *want, 
 	return apart >= -SYNC_SLACK && apart <= SYNC_SLACK;
 }
 
-static int stale_batch(const void *keys, const void *values, uint32_t n, void *arg)
+/* What is there goes into the index as it is seen. */
+static int compare_batch(const void *keys, const void *values, uint32_t n, void *arg)
 {
 	const struct gg_entry *have = values;
 	struct verdict_entry wanted;
@@ -131,7 +143,13 @@ static int stale_batch(const void *keys, const void *values, uint32_t n, void *a
 	struct prefix p;
 	uint32_t i;
 
+	if (w->id == MAP_HOST4 || w->id == MAP_HOST6)
+		index_add(w->fp, w->id, keys, have, n);
 	for (i = 0; i < n && !w->failed; i++) {
+		if (i + AHEAD < n) {
+			p = entries_prefix(w->id, (const char *)keys + (i + AHEAD) * w->key_size);
+			verdicts_expect(w->verdicts, &p);
+		}
 		p = entries_prefix(w->id, (const char *)keys + i * w->key_size);
 		if (!verdicts_get(w->verdicts, &p, w->now_real, &wanted))
 			w->failed = mark(&w->marked, &p);
@@ -142,81 +160,140 @@ static int stale_batch(const void *keys, const void *values, uint32_t n, void *a
 	return w->failed;
 }
 
-struct sync {
+/* One thread's share of what the kernel lacks. */
+struct filler {
 	struct fastpath *fp;
-	struct entries_bulk *bulk; /* nothing was there: no entry has a past to keep */
+	struct verdicts *verdicts;
+	unsigned part, parts;
+	uint32_t now;
 	int64_t offset;
-	size_t wanted;
+	struct entries_bulk *bulk; /* nothing was there: no entry has a past to keep */
+	pthread_t thread;
 	int changed, failed;
+};
+
+static bool fill_one(const struct prefix *p, const struct verdict_entry *e, void *arg)
+{
+	struct filler *f = arg;
+	struct gg_entry have;
+	int code;
+
+	if (f->bulk) {
+		code = entries_bulk_put(f->bulk, p, e);
+	} else {
+		if (!fastpath_get(f->fp, p, &have) && same(&have, e, f->offset))
+			return false;
+		code = fastpath_put(f->fp, p, e);
+	}
+	if (code)
+		f->failed = code;
+	else
+		f->changed++;
+	return false;
+}
+
+static void *fill_part(void *arg)
+{
+	struct filler *f = arg;
+	int code;
+
+	verdicts_walk_part(f->verdicts, f->part, f->parts, f->now, fill_one, f);
+	code = f->bulk ? entries_bulk_end(&f->bulk) : 0;
+	if (code)
+		f->failed = code;
+	return NULL;
+}
+
+struct wanted {
+	size_t count, hosts4, hosts6;
 };
 
 static bool count_one(const struct prefix *p, const struct verdict_entry *e, void *arg)
 {
-	struct sync *s = arg;
+	struct wanted *w = arg;
 
-	(void)p;
 	(void)e;
-	s->wanted++;
+	w->count++;
+	if (p->len == 128)
+		++*(addr_is4(&p->addr) ? &w->hosts4 : &w->hosts6);
 	return false;
 }
 
-static bool sync_one(const struct prefix *p, const struct verdict_entry *e, void *arg)
+static unsigned fillers_for(size_t entries)
 {
-	struct sync *s = arg;
-	struct gg_entry have;
-	int code;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t most = entries / FILLER_ENTRIES;
 
-	if (s->bulk) {
-		code = entries_bulk_put(s->bulk, p, e);
-	} else {
-		if (!fastpath_get(s->fp, p, &have) && same(&have, e, s->offset))
-			return false;
-		code = fastpath_put(s->fp, p, e);
+	if (cpus > FILLERS)
+		cpus = FILLERS;
+	if (cpus < 1 || most < 1)
+		return 1;
+	return most < (size_t)cpus ? (unsigned)most : (unsigned)cpus;
+}
+
+/* An entry at a time costs some system calls: empty maps are filled in batches, and as most of a
+ * batch is the kernel's work for each of its entries, by several threads. `like` has what is the
+ * same for all; the sums come back in it. */
+static void fill_all(struct filler *like, unsigned parts, bool bulk)
+{
+	struct filler each[FILLERS];
+	bool started[FILLERS] = {false};
+	unsigned i;
+
+	for (i = 0; i < parts; i++) {
+		each[i] = *like;
+		each[i].changed = 0;
+		each[i].part = i;
+		each[i].parts = parts;
+		each[i].bulk = bulk ? entries_bulk_new(like->fp) : NULL;
+		if (i)
+			started[i] = !pthread_create(&each[i].thread, NULL, fill_part, &each[i]);
 	}
-	if (code)
-		s->failed = code;
-	else
-		s->changed++;
-	return false;
-}
-
-/* What the kernel lacks. An entry at a time costs some system calls, so that a start asks first
- * whether there is anything to do, and fills empty maps in batches. */
-static void sync_all(struct sync *s, const struct walk *seen, struct verdicts *v, uint32_t now)
-{
-	int code;
-
-	verdicts_walk(v, now, count_one, s);
-	if (seen->same == s->wanted)
-		return;
-	if (!seen->seen)
-		s->bulk = entries_bulk_new(s->fp);
-	verdicts_walk(v, now, sync_one, s);
-	code = s->bulk ? entries_bulk_end(&s->bulk) : 0;
-	if (code)
-		s->failed = code;
+	for (i = 0; i < parts; i++)
+		if (!started[i])
+			fill_part(&each[i]);
+	for (i = 0; i < parts; i++) {
+		if (started[i])
+			pthread_join(each[i].thread, NULL);
+		like->changed += each[i].changed;
+		if (each[i].failed)
+			like->failed = each[i].failed;
+	}
 }
 
 int fastpath_sync(struct fastpath *fp, struct verdicts *v, uint32_t now)
 {
-	struct sync s = {.fp = fp, .offset = entries_offset()};
-	struct walk w = {.verdicts = v, .now_real = now, .offset = s.offset};
+	struct filler f = {.fp = fp, .verdicts = v, .now = now, .offset = entries_offset()};
+	struct walk w = {.fp = fp, .verdicts = v, .now_real = now, .offset = f.offset};
+	struct wanted wanted = {0};
+	bool bulk;
 	int code;
 	size_t i;
 
-	/* So many changes at once are made in the index at one go. */
 	pthread_mutex_lock(&fp->lock);
 	index_off(fp);
 	pthread_mutex_unlock(&fp->lock);
-	code = walk_entries(fp, &w, stale_batch);
+	verdicts_walk(v, now, count_one, &wanted);
+	/* One that can't be is left for fastpath_tidy. */
+	index_prepare(fp, MAP_HOST4, wanted.hosts4);
+	index_prepare(fp, MAP_HOST6, wanted.hosts6);
+	code = walk_entries(&w, &fp->lock, compare_batch);
+	bulk = !code && !w.seen && !fp->shared;
+	fp->shared = true;
 	for (i = 0; i < w.marked.count; i++)
 		if (!fastpath_del(fp, &w.marked.list[i]))
-			s.changed++;
+			f.changed++;
 	free(w.marked.list);
-	if (!code)
-		sync_all(&s, &w, v, now);
-	index_build(fp);
+	if (!code && w.same != wanted.count)
+		fill_all(&f, bulk ? fillers_for(wanted.count) : 1, bulk);
+	/* Something is missing in the index, or it was made for far fewer than there were. */
+	if (code || f.failed || w.marked.count > wanted.count / 4) {
+		index_build(fp);
+	} else {
+		index_enforce(fp, MAP_HOST4);
+		index_enforce(fp, MAP_HOST6);
+	}
 	if (code)
 		return code;
-	return s.failed ? s.failed : s.changed;
+	return f.failed ? f.failed : f.changed;
 }

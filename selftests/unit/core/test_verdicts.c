@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "core/verdicts.c"
 #include "selftests/unit/random.h"
@@ -365,6 +366,35 @@ static void a_walk_sees_the_living_and_buries_the_dead(void **state)
 	check_and_free(&v);
 }
 
+static void parts_of_a_walk_are_the_walk(void **state)
+{
+	struct verdicts *v = some(1000);
+	struct walked w;
+	char text[40];
+
+	(void)state;
+	for (int i = 0; i < 700; i++) {
+		snprintf(text, sizeof(text), "10.0.%d.%d", i / 250, i % 250);
+		assert_int_equal(put(v, text, 1, 0), 0);
+	}
+	for (unsigned parts = 1; parts <= 9; parts++) {
+		w = (struct walked){0};
+		for (unsigned part = 0; part < parts; part++)
+			verdicts_walk_part(v, part, parts, NOW, see, &w);
+		assert_int_equal(w.n, 700);
+	}
+	w = (struct walked){0};
+	verdicts_walk_part(v, 1, 3, NOW, see, &w);
+	assert_in_range(w.n, 700 / 3 - 100, 700 / 3 + 100);
+	/* More parts than there are buckets. */
+	w = (struct walked){.remove_denied = true};
+	for (unsigned part = 0; part < 100000; part++)
+		verdicts_walk_part(v, part, 100000, NOW, see, &w);
+	assert_int_equal(w.n, 700);
+	assert_int_equal(verdicts_count(v), 0);
+	check_and_free(&v);
+}
+
 static void a_full_set_says_so_and_keeps_what_it_has(void **state)
 {
 	struct verdict_entry e = {.verdict = GG_DENY};
@@ -539,6 +569,7 @@ int main(void)
 		cmocka_unit_test(random_work_agrees_with_a_plain_list),
 		cmocka_unit_test(a_strangers_tag_is_no_answer),
 		cmocka_unit_test(a_walk_sees_the_living_and_buries_the_dead),
+		cmocka_unit_test(parts_of_a_walk_are_the_walk),
 		cmocka_unit_test(a_full_set_says_so_and_keeps_what_it_has),
 		cmocka_unit_test(writers_of_one_length_do_not_hide_each_other),
 		cmocka_unit_test(an_imported_entry_gives_way_to_one_as_specific),
