@@ -107,6 +107,10 @@ static int find_element(const struct schema_list *l, const char *title, int line
 		complain(&now.complaints, line, l->section,
 			 "\"%.100s\": not %s; allowed is %s such as \"%s\"", title, l->what,
 			 l->allowed, l->example);
+	else if (n == -EILSEQ)
+		complain(&now.complaints, line, l->section,
+			 "\"%.100s\": not UTF-8; allowed is %s such as \"%s\"", title, l->allowed,
+			 l->example);
 	else if (n == -ENOSPC)
 		complain(&now.complaints, line, l->section, "one too many; at most %d are allowed",
 			 l->max);

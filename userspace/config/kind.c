@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../core/idn.h"
+#include "../core/utf8.h"
 #include "../smtp/smtp.h"
 #include "schema.h"
 
@@ -106,14 +108,26 @@ static bool mailbox_ok(const char *text)
 	       smtp_path_parse(path, (size_t)n, SMTP_FORWARD, &parsed) == n && parsed.domain;
 }
 
+/* It stands in replies, which are ASCII: a domain has A-labels for that, a local part has nothing.
+ */
 static int read_mailbox(const struct schema_key *k, const char *text, void *to, const char **why)
 {
+	const char *at = strrchr(text, '@');
+	char plain[SMTP_PATH + 1];
+	size_t local;
+
 	(void)k;
 	if (!mailbox_ok(text)) {
 		*why = "not a mail address";
 		return -EINVAL;
 	}
-	return keep(text, to);
+	local = (size_t)(at + 1 - text);
+	memcpy(plain, text, local);
+	if (utf8_needed(text, local) || !idn_ascii(at + 1, plain + local, sizeof(plain) - local)) {
+		*why = "has a character that may not stand in a reply";
+		return -EINVAL;
+	}
+	return keep(plain, to);
 }
 
 /* A domain, or "*." and one. */
@@ -460,7 +474,10 @@ int kind_read(const struct schema_key *k, void *c, const char *text, char why[KI
 	int rc;
 
 	memset(&value, 0, sizeof(value));
-	if (kind->list) {
+	if (k->kind != KIND_PATH && k->kind != KIND_PATHS && !utf8_valid(text, strlen(text))) {
+		wrong = "not UTF-8";
+		rc = -EINVAL;
+	} else if (kind->list) {
 		rc = list_append(k, c, text, &wrong);
 	} else {
 		rc = kind->read(k, text, value.bytes, &wrong);

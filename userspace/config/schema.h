@@ -103,7 +103,7 @@ extern const int schema_lists_count;
 /* NULL: no such section. */
 const struct schema_list *schema_list_find(const char *section);
 /* The element with this title, made with every default when it is new: its number, or -ENOSPC,
- * -EINVAL (not a title), -ENOMEM. */
+ * -EINVAL (not a title), -EILSEQ (not UTF-8), -ENOMEM. */
 int schema_element(const struct schema_list *l, struct config *c, const char *title);
 static inline void *schema_element_at(const struct schema_list *l, const struct config *c, int n)
 {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../core/utf8.h"
 #include "schema.h"
 
 const struct schema_list *schema_list_find(const char *section)
@@ -46,6 +47,8 @@ int schema_element(const struct schema_list *l, struct config *c, const char *ti
 	int *count = (int *)((char *)c + l->count), rc;
 	char kept[SCHEMA_TITLE];
 
+	if (!utf8_valid(title, strlen(title)))
+		return -EILSEQ;
 	rc = l->title(title, kept);
 	if (rc)
 		return rc;

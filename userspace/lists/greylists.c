@@ -40,6 +40,15 @@ int line_postgrey_client(struct reading *r, char *text)
 	return reading_give_text(r, LIST_DOMAIN, name);
 }
 
+/* An atom of RFC 5321 4.1.2, or what has dots or UTF-8 in it. */
+static bool is_user(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (text[i] == 0x7f || strchr("\"(),:;<>@[\\]", text[i]))
+			return false;
+	return len && len <= USER_LONGEST;
+}
+
 int line_postgrey_recipient(struct reading *r, char *text)
 {
 	char mailbox[USER_LONGEST + 1 + TEXT_NAME], *domain = mailbox, *pattern, *at;
@@ -50,7 +59,7 @@ int line_postgrey_recipient(struct reading *r, char *text)
 	if (pattern)
 		return reading_give_text(r, LIST_TO_PATTERN, pattern);
 	at = strrchr(text, '@');
-	if (at == text || (at && at - text > USER_LONGEST))
+	if (at && !is_user(text, (size_t)(at - text)))
 		return reading_bad(r, text, "not a mail address; " TO_ALLOWED);
 	for (char *p = text; p < at; p++)
 		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p + ('a' - 'A') : *p);

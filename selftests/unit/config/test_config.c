@@ -105,7 +105,7 @@ static void everything(void **state)
 		"protect = {\"192.0.2.25:25\",\n\t\"[2001:db8::25]:25\"}\n"
 		"backend = {\"127.0.0.1:25\"}\n"
 		"state_dir = \"/tmp/a b\" control = /tmp/c bpffs = '/tmp/d'\n"
-		"workers = 4 user = nobody contact = \"a.b+c@example.net\" when_down = closed\n"
+		"workers = 4 user = nobody contact = \"a.b+c@BÜCHER.example\" when_down = closed\n"
 		"log = text drain_time = 1h\n"
 		"stutter { first = 0 interval = 10ms deny_limit = 5m max_sessions = 0 }\n"
 		"greylist {\n mode = learn match = address delay_clean = 0 delay = 1m\n"
@@ -135,7 +135,7 @@ static void everything(void **state)
 	assert_false(addr_is4(&c->listen[1].addr));
 	assert_int_equal(c->protect_count, 2);
 	assert_string_equal(c->state_dir, "/tmp/a b");
-	assert_string_equal(c->contact, "a.b+c@example.net");
+	assert_string_equal(c->contact, "a.b+c@xn--bcher-kva.example");
 	assert_false(c->open_when_down);
 	assert_int_equal(c->stutter.first, 0);
 	assert_int_equal(c->greylist.mode, POLICY_LEARN);
