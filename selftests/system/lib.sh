@@ -77,8 +77,9 @@ between() { # name number low high
 bail() { fail "$@"; exit 1; }
 
 # Runs a command every 50 ms until it succeeds; fails after so many seconds.
+# The seconds are those of a quiet machine; a busy one is given four times as many.
 wait_for() { # seconds command...
-	local end; end=$(awk -v s="$1" -v n="$EPOCHREALTIME" 'BEGIN { printf "%.3f", n + s }'); shift
+	local end; end=$(awk -v s="$1" -v n="$EPOCHREALTIME" 'BEGIN { printf "%.3f", n + 4 * s }'); shift
 	until "$@" >/dev/null 2>&1; do
 		[[ $EPOCHREALTIME < $end ]] || return 1
 		sleep 0.05
@@ -185,7 +186,7 @@ gate_conf() {
 		greylist { ${greylist:-delay = 3s  delay_clean = 3s  delay_suspicious = 3s  jitter = 0  promote_after = 2}  sample = ${sample:-0} }
 		trap { ${trap_conf:-addresses = {\"trap@example.net\"\}} }
 		limit { ${limit:-per_source = 1000} }
-		upstream { ${upstream:-timeout = 5s} }
+		upstream { ${upstream:-timeout = 15s} }
 		${extra-}
 	END
 }
@@ -257,10 +258,12 @@ stamp() { sed -n "s/^T: $1 //p"; } # a time that talk printed
 
 # ---- Postfix ----
 
-# An instance of its own: postfix_new NAME NAMESPACE [main.cf lines]. Users of example.net are
-# user1, user2, ..., box and root; their mail goes to $T/NAME/box/new.
+# An instance of its own: postfix_new NAME NAMESPACE [main.cf lines], with the lines of $services in
+# master.cf. Users of example.net are user1, user2, ..., box and root; their mail goes to $T/NAME/box/new.
+declare -A postfix_at
 postfix_new() {
 	local d=$T/$1 name=$1 ns=$2 mail_owner; shift 2
+	postfix_at[$name]="$ns ${smtp_service:-25}"
 	mail_owner=$(postconf -dh mail_owner)
 	mkdir -p "$d/etc" "$d/spool" "$d/data" "$d/box"
 	chown "$mail_owner" "$d/data"
@@ -298,7 +301,7 @@ postfix_new() {
 		$(printf '%s\n' "$@")
 	END
 	cat >"$d/etc/master.cf" <<-END
-		${smtp_service:-smtp} inet n - n - 100 smtpd
+		${smtp_service:-25} inet n - n - 100 smtpd
 		pickup unix n - n 60 1 pickup
 		cleanup unix n - n - 0 cleanup
 		qmgr unix n - n 300 1 qmgr
@@ -318,12 +321,32 @@ postfix_new() {
 		showq unix n - n - - showq
 		flush unix n - n 1000? 0 flush
 		postlog unix-dgram n - n - 1 postlogd
+		${services-}
 	END
 	if ! on "$ns" postfix -c "$d/etc" start >"$d/start.log" 2>&1; then
 		note "$(cat "$d/start.log")"
 		return 1
 	fi
-	wait_for 5 test -s "$d/spool/pid/master.pid"
+	wait_for 5 postfix_answers "$name"
+}
+postfix_answers() { # NAME
+	local at; read -ra at <<<"${postfix_at[$1]}"
+	# shellcheck disable=SC2016
+	on "${at[0]}" bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" && read -rt 3 -u 3 said && [[ $said = 220* ]] &&
+		printf "QUIT\r\n" >&3 && read -rt 3 -u 3' _ "${at[1]}"
+}
+# Its processes of before answer nobody any more: postfix_reload NAME [main.cf line...]
+postfix_reload() {
+	local d=$T/$1 name=$1 before; shift
+	[ $# = 0 ] || postconf -c "$d/etc" -e "$@" || return
+	before=$(pgrep -P "$(tr -d ' ' <"$d/spool/pid/master.pid")" '^smtpd?$')
+	postfix -c "$d/etc" reload >/dev/null 2>&1 || return
+	wait_for 1 none_of "$before"
+	wait_for 5 postfix_answers "$name"
+}
+none_of() { # pids
+	local pid
+	for pid in $1; do gone "$pid" || return 1; done
 }
 # How many messages there are whose text holds a fixed string.
 boxed() { # NAME string

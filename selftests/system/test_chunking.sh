@@ -13,7 +13,7 @@ openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=gate.example.net -days 2 -ke
 chown nobody "$T/key.pem"
 interfaces=
 greylist="mode = off"
-upstream="timeout = 1s"
+upstream="timeout = 15s"
 limit="per_source = 1000  message = 60m  commands = 60  errors = 100"
 extra="tls { certificate = \"$T/cert.pem\"  key = \"$T/key.pem\" }"
 gate_conf
@@ -48,7 +48,7 @@ for m in one odd tls six; do
 	check "$m is the same byte for byte" ends_with "$(boxed_file mx "$m-chunks")" "$T/$m"
 done
 echo "smtpd_discard_ehlo_keywords = CHUNKING" >>"$T/mx/etc/main.cf"
-on mail postfix -c "$T/mx/etc" reload 2>/dev/null
+postfix_reload mx
 # A process of before may answer the first question: it is asked again.
 learnt() { gg reload >/dev/null; sleep 0.3; offer_gone; }
 check "not offered when Postfix does not" wait_for 10 learnt
@@ -62,7 +62,7 @@ start_on mail $PYTHON "$HERE/backend.py" "$MAIL4,26" "$B" 2>"$T/backend.log"
 wait_for 5 grep -q listening "$B/log"
 with='250-backend.example.net\r\n250-8BITMIME\r\n250 CHUNKING'
 echo "$with" >"$B/ehlo"
-backend="\"$MAIL4:26\""
+backend="\"$MAIL4:26\"" upstream="timeout = 1s"
 gate_conf
 gate_start || bail "greygated starts again"
 check "CHUNKING is offered again" wait_for 5 offer_is

@@ -28,7 +28,7 @@ done
 for offer in 8BITMIME SMTPUTF8 DSN; do
 	sed -i '/^smtpd_discard_ehlo_keywords/d' "$T/mx/etc/main.cf"
 	echo "smtpd_discard_ehlo_keywords = $offer" >>"$T/mx/etc/main.cf"
-	on mail postfix -c "$T/mx/etc" reload 2>/dev/null
+	postfix_reload mx
 	gg reload >/dev/null
 	check "not offered when Postfix does not: $offer" wait_for 5 offer_gone "$offer"
 	for other in 8BITMIME SMTPUTF8 DSN; do
@@ -38,7 +38,7 @@ for offer in 8BITMIME SMTPUTF8 DSN; do
 	is "and not known as a parameter" "$(talk $SRC $GATE4 "$HELLO" "$FROM ${use[$offer]}" QUIT | codes)" "220 250 555 221"
 done
 sed -i '/^smtpd_discard_ehlo_keywords/d; s/^message_size_limit.*/message_size_limit = 1000000/' "$T/mx/etc/main.cf"
-on mail postfix -c "$T/mx/etc" reload 2>/dev/null
+postfix_reload mx
 gg reload >/dev/null
 check "the smaller SIZE is offered" wait_for 5 offer_is 'SIZE 1000000'
 is "and kept to" "$(talk $SRC $GATE4 "$HELLO" "$FROM SIZE=1000001" "$FROM SIZE=1000000" QUIT | codes)" \

@@ -192,7 +192,7 @@ for src in 203.0.113.9 2001:db8:79::9; do
 done
 
 # ---- TLS to the mail server ----
-mx() { postconf -c "$T/mx/etc" -e "$@" && postfix -c "$T/mx/etc" reload >/dev/null 2>&1 && sleep 1; }
+mx() { postfix_reload mx "$@"; }
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=mx.example.net" \
 	-keyout "$T/key" -out "$T/pem" 2>"$T/openssl.log" || bail "openssl makes a certificate" "$(cat "$T/openssl.log")"
 for src in 203.0.113.9 2001:db8:79::9; do

@@ -14,7 +14,7 @@ printf '250-backend.example.net\\r\\n250-8BITMIME\\r\\n250 CHUNKING\n' >"$B/ehlo
 interfaces=
 greylist="mode = off"
 limit="per_source = 1000  unconfirmed = 100"
-upstream="timeout = 5s"
+upstream="timeout = 15s"
 gate_conf
 gate_start || bail "greygated starts"
 pass "greygated starts"

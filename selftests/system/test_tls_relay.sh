@@ -16,8 +16,8 @@ inet_interfaces=loopback-only mailbox_domains='' postfix_new out client "relayho
 	"smtp_bind_address = 203.0.113.8" "smtp_bind_address6 = 2001:db8:78::8" "smtp_tls_loglevel = 1" \
 	"minimal_backoff_time = 3s" "maximal_backoff_time = 4s" "queue_run_delay = 2s" ||
 	bail "Postfix as the sender"
-mx() { postconf -c "$T/mx/etc" -e "$@" && postfix -c "$T/mx/etc" reload >/dev/null 2>&1 && sleep 1; }
-out() { postconf -c "$T/out/etc" -e "$@" && postfix -c "$T/out/etc" reload >/dev/null 2>&1 && sleep 1; }
+mx() { postfix_reload mx "$@"; }
+out() { postfix_reload out "$@"; }
 
 backend="\"$MAIL4:25\", \"[$MAIL6]:26\""
 tls="certificate = \"$T/pem\"  key = \"$T/key\""

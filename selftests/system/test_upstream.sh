@@ -6,15 +6,12 @@
 . "$(dirname "$0")/lib.sh"
 net_up
 # Port 25 speaks XCLIENT, 26 wants a PROXY header, 28 wants what haproxy (27) says instead of us.
+services=$(for port in 26 28; do
+	echo "$port inet n - n - 100 smtpd"
+	echo "  -o smtpd_upstream_proxy_protocol=haproxy -o smtpd_authorized_xclient_hosts= -o syslog_name=p$port"
+done)
 postfix_new mx mail "smtpd_authorized_xclient_hosts = 198.51.100.0/24 [2001:db8:2::]/64" \
 	"smtpd_upstream_proxy_timeout = 3s" || bail "Postfix as the mail server"
-{
-	for port in 26 28; do
-		echo "$port inet n - n - 100 smtpd"
-		echo "  -o smtpd_upstream_proxy_protocol=haproxy -o smtpd_authorized_xclient_hosts= -o syslog_name=p$port"
-	done
-} >>"$T/mx/etc/master.cf"
-postfix -c "$T/mx/etc" reload >/dev/null 2>&1
 cat >"$T/haproxy.cfg" <<-END
 	defaults
 	  mode tcp
@@ -35,7 +32,7 @@ for port in 26 27 28; do wait_for 5 listens $MAIL4 $port || bail "port $port lis
 
 greylist="mode = off"
 to() { # backend, upstream section: has the daemon use it
-	backend=$1 upstream="timeout = 5s $2"
+	backend=$1 upstream="timeout = 15s $2"
 	gate_renew
 }
 count=0

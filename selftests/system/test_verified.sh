@@ -47,17 +47,14 @@ chmod 644 "$T"/*.pem
 
 # A port for each certificate: smtpd instances of one Postfix.
 certificates=(good other expired early selfmade)
+services=$(port=31
+	for c in "${certificates[@]}"; do
+		echo "$port inet n - n - 100 smtpd"
+		echo "  -o smtpd_tls_cert_file=$T/$c.pem -o smtpd_tls_key_file=$T/$c.key"
+		port=$((port + 1))
+	done
+	echo "36 inet n - n - 100 smtpd -o smtpd_tls_security_level=none")
 postfix_new mx mail "smtpd_tls_security_level = may" "smtpd_tls_received_header = yes" || bail "Postfix as the mail server"
-port=31
-for c in "${certificates[@]}"; do
-	echo "$port inet n - n - 100 smtpd"
-	echo "  -o smtpd_tls_cert_file=$T/$c.pem -o smtpd_tls_key_file=$T/$c.key"
-	port=$((port + 1))
-done >>"$T/mx/etc/master.cf"
-echo "36 inet n - n - 100 smtpd -o smtpd_tls_security_level=none" >>"$T/mx/etc/master.cf"
-postfix -c "$T/mx/etc" reload >/dev/null 2>&1
-listens() { on mail bash -c "exec 3<>/dev/tcp/$1/$2" 2>/dev/null; }
-for port in 31 36; do wait_for 5 listens $MAIL4 $port || bail "Postfix listens on $port"; done
 
 greylist="mode = off"
 use() { # backend, the rest of section tls

@@ -104,7 +104,7 @@ passes "another"
 is "they share one" "$(way_of "$B.x" "a$count")" "$(way_of "$B.x" "a$((count - 1))")"
 
 # ---- many, and TLS ----
-check "reload: Postfix with TLS" settings 26 "timeout = 5s  idle = 4s  xclient = no"
+check "reload: Postfix with TLS" settings 26 "timeout = 1m  idle = 4s  xclient = no"
 on client smtp-source -s 10 -m 200 -l 4000 -f many@sender.example -t user1@example.net $GATE4:25 >"$T/said" 2>&1
 rc=$?; note "$(cat "$T/said")"; is "200 messages, ten at a time" $rc 0
 arrived() { [ "$(find "$T/mx/box/new" -type f | wc -l)" = "$1" ]; }
