@@ -18,7 +18,7 @@
  *   relief.c    what is done without as the sessions come near their limit
  *   headcount.c  how many sessions of a source there are
  *   listed.c    what lists say of it and of its recipients
- *   judge.c     what is thought of a source and of a recipient; what a delivery changes
+ *   judge.c     what is thought of a source and of a recipient
  *   earning.c   what a delivery changes
  *   trapping.c  who walks into a trap
  *   standing.c  what the mail server's answers make of a source

@@ -6,25 +6,16 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <getopt.h>
-#include <linux/if_ether.h>
 #include <linux/if_link.h>
-#include <linux/ip.h>
-#include <linux/tcp.h>
 #include <net/if.h>
 #include <signal.h>
 
+#include "frame.h"
 #include "frames.skel.h"
 #include "source.h"
 
 #define BATCH_FRAMES (1 << 18) /* a call; each costs milliseconds of waiting at its end */
 #define PROBE_FRAMES (1 << 14)
-
-struct frame {
-	struct ethhdr eth;
-	struct iphdr ip;
-	struct tcphdr tcp;
-	char padding[6]; /* an Ethernet frame has 60 bytes at least */
-} __attribute__((packed));
 
 static struct {
 	struct sockaddr_in to;
@@ -56,16 +47,7 @@ static uint32_t sum_of(const void *at, size_t len)
 
 static struct frame make_frame(void)
 {
-	struct frame f = {
-		.eth.h_proto = htons(ETH_P_IP),
-		.ip = {.version = 4,
-		       .ihl = 5,
-		       .tot_len = htons(sizeof(f.ip) + sizeof(f.tcp)),
-		       .ttl = 64,
-		       .protocol = IPPROTO_TCP,
-		       .daddr = opt.to.sin_addr.s_addr},
-		.tcp = {.dest = opt.to.sin_port, .doff = 5, .window = htons(1024)},
-	};
+	struct frame f = frame_syn(opt.to.sin_addr.s_addr, opt.to.sin_port);
 
 	memcpy(f.eth.h_dest, opt.mac, ETH_ALEN);
 	f.tcp.syn = !opt.data;

@@ -14,14 +14,10 @@
  */
 #include "fastpath/fastpath.h"
 
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <linux/if_ether.h>
 #include <linux/if_link.h>
-#include <linux/ip.h>
-#include <linux/tcp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
@@ -32,6 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "selftests/bench/frame.h"
 #include "selftests/bench/xdpgen.h"
 #include "frames.skel.h"
 #include "xdpgen.skel.h"
@@ -291,38 +288,16 @@ static struct row {
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-struct frame {
-	struct ethhdr eth;
-	struct iphdr ip;
-	struct tcphdr tcp;
-	char padding[6]; /* an Ethernet frame has 60 bytes at least */
-} __attribute__((packed));
-
-static void make_frame(struct frame *f)
-{
-	*f = (struct frame){
-		.eth = {.h_dest = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, .h_proto = htons(ETH_P_IP)},
-		.ip = {.version = 4,
-		       .ihl = 5,
-		       .tot_len = htons(sizeof(f->ip) + sizeof(f->tcp)),
-		       .ttl = 64,
-		       .protocol = IPPROTO_TCP,
-		       .daddr = inet_addr(VIP)},
-		.tcp = {.dest = htons(25), .doff = 5, .syn = 1, .window = htons(1024)},
-	};
-}
-
 /* One call for all frames: each costs milliseconds of waiting at its end. Returns ns. */
 static uint64_t flood(int prog_fd, int ifindex, uint32_t frames)
 {
-	struct frame frame;
+	struct frame frame = frame_syn(inet_addr(VIP), htons(25));
 	struct xdp_md ctx = {.data_end = sizeof(frame), .ingress_ifindex = ifindex};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &frame, .data_size_in = sizeof(frame),
 		    .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = frames,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = 64);
 	uint64_t begin = now_ns();
 
-	make_frame(&frame);
 	if (bpf_prog_test_run_opts(prog_fd, &opts))
 		die("live frames");
 	return now_ns() - begin;
