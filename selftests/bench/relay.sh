@@ -53,7 +53,7 @@ both() { # kind length count sessions: whoever is first is second the next time
 		turn haproxy "$haproxy_pid" $haproxy_address "$@"
 	fi
 }
-for ((n = 0; n < repetitions; n++)); do both small $small "${MESSAGES:-8000}" 20; done
-for ((n = 0; n < repetitions; n++)); do both big $big "${BIG:-8}" 1; done
+for ((n = 0; n < 2 * repetitions; n++)); do both small $small "${MESSAGES:-4000}" 20; done
+for ((n = 0; n < 2 * repetitions; n++)); do both big $big "${BIG:-4}" 1; done
 kill "$haproxy_pid" "$sink_pid"
 greygated_stop

@@ -135,7 +135,10 @@ def relay(raw, table):
         if not any(o["kind"] == kind for o in runs):
             continue
         ours, peer = median(kind, "greygated", key), median(kind, "haproxy", key)
-        table.add(f"{what}, haproxy", ours, peer, ours / peer, ">= 1.0", ours >= peer)
+        # Turns that are neighbours had the same share of the machine.
+        ratio = statistics.median(a / b for a, b in zip(values(kind, "greygated", key),
+                                                        values(kind, "haproxy", key)))
+        table.add(f"{what}, haproxy", ours, peer, ratio, ">= 1.0", ratio >= 1)
         # What others take of the machine lengthens a turn, never shortens it.
         cpu, peer_cpu = (min(values(kind, server, "cpu_us")) for server in ("greygated", "haproxy"))
         table.note(f"CPU a message, the least of {len(values(kind, 'haproxy', 'cpu_us'))} turns: greygated "

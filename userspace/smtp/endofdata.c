@@ -2,12 +2,13 @@
 #include "endofdata.h"
 
 #include <stdbool.h>
+#include <string.h>
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+#define BLOCK 128
 
-#define BLOCK 64
+/* As wide as the widest machine has it; others take it in parts. */
+typedef int8_t vector __attribute__((vector_size(32)));
+typedef size_t (*plain_fn)(const char *buf, size_t len, int8_t dot);
 
 /* Takes bytes one by one up to `stop`; looks at buf[stop] when a CR stands before it. */
 static enum eod_verdict scan_bytes(uint8_t *state, const char *buf, size_t len, size_t stop,
@@ -54,43 +55,69 @@ static enum eod_verdict scan_bytes(uint8_t *state, const char *buf, size_t len, 
 	return verdict;
 }
 
-#ifdef __SSE2__
-/* Where a byte and the one before it decide something: an LF without its CR, a CR without its LF, a
- * NUL, a dot at the start of a line. */
-static inline __m128i decide16(const char *p, __m128i dot)
-{
-	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-	__m128i before = _mm_loadu_si128((const __m128i *)(const void *)(p - 1));
-	__m128i lf = _mm_set1_epi8('\n');
-	__m128i unpaired =
-		_mm_xor_si128(_mm_cmpeq_epi8(v, lf), _mm_cmpeq_epi8(before, _mm_set1_epi8('\r')));
-	__m128i first = _mm_and_si128(_mm_cmpeq_epi8(v, dot), _mm_cmpeq_epi8(before, lf));
-
-	return _mm_or_si128(_mm_or_si128(unpaired, first), _mm_cmpeq_epi8(v, _mm_setzero_si128()));
-}
-
-static inline bool plain_block(const char *p, __m128i dot)
-{
-	__m128i left = _mm_or_si128(decide16(p, dot), decide16(p + 16, dot));
-	__m128i right = _mm_or_si128(decide16(p + 32, dot), decide16(p + 48, dot));
-
-	return !_mm_movemask_epi8(_mm_or_si128(left, right));
-}
-
 /*
- * Takes whole blocks as long as there is nothing to decide in them. Every byte is looked at
- * together with the one before it, so the first of a call is left to scan_bytes.
+ * How many bytes, in whole blocks, have nothing to decide in them: no LF without its CR, no CR
+ * without its LF, no NUL, no dot at the start of a line. Every byte is looked at together with the
+ * one before it, which must be there.
  */
-static void skip_blocks(uint8_t *state, const char *buf, size_t len, struct eod_run *run)
+static inline __attribute__((always_inline)) size_t plain_blocks(const char *buf, size_t len,
+								 int8_t dot)
+{
+	size_t i = 0;
+
+	for (; len - i >= BLOCK; i += BLOCK) {
+		vector decided = {0};
+		uint64_t any[sizeof(vector) / sizeof(uint64_t)];
+
+		for (size_t at = 0; at < BLOCK; at += sizeof(vector)) {
+			vector v, before;
+
+			memcpy(&v, buf + i + at, sizeof(v));
+			memcpy(&before, buf + i + at - 1, sizeof(before));
+			decided |= ((v == '\n') ^ (before == '\r')) | (v == '\0') |
+				   ((v == dot) & (before == '\n'));
+		}
+		memcpy(any, &decided, sizeof(any));
+		if (any[0] | any[1] | any[2] | any[3])
+			break;
+	}
+	return i;
+}
+
+static size_t plain_blocks_any(const char *buf, size_t len, int8_t dot)
+{
+	return plain_blocks(buf, len, dot);
+}
+
+#ifdef __x86_64__
+__attribute__((target("avx2"))) static size_t plain_blocks_avx2(const char *buf, size_t len,
+								int8_t dot)
+{
+	return plain_blocks(buf, len, dot);
+}
+#endif
+
+static plain_fn plain_here(void)
+{
+#ifdef __x86_64__
+	if (__builtin_cpu_supports("avx2"))
+		return plain_blocks_avx2;
+#endif
+	return plain_blocks_any;
+}
+
+/* Takes whole blocks as long as there is nothing to decide in them. */
+static void skip_blocks(plain_fn plain, uint8_t *state, const char *buf, size_t len,
+			struct eod_run *run)
 {
 	/* Where a dot means nothing, it is a NUL that is looked for: none may be there anyway. */
-	const __m128i dot = _mm_set1_epi8(*state == EOD_RAW ? '\0' : '.');
+	const int8_t dot = *state == EOD_RAW ? '\0' : '.';
 	size_t i = run->len;
 
+	/* The first byte of a call has none before it. */
 	if (!i || *state == EOD_DOT)
 		return;
-	while (len - i >= BLOCK && plain_block(buf + i, dot))
-		i += BLOCK;
+	i += plain(buf + i, len - i, dot);
 	if (i == run->len)
 		return;
 	if (*state != EOD_RAW)
@@ -101,30 +128,29 @@ static void skip_blocks(uint8_t *state, const char *buf, size_t len, struct eod_
 	run->content += i - run->len;
 	run->len = i;
 }
-#else
-static void skip_blocks(uint8_t *state, const char *buf, size_t len, struct eod_run *run)
-{
-	(void)state, (void)buf, (void)len, (void)run;
-}
-#endif
 
-enum eod_verdict eod_scan_portable(uint8_t *state, const char *buf, size_t len, struct eod_run *ret)
-{
-	*ret = (struct eod_run){0};
-	return scan_bytes(state, buf, len, len, ret);
-}
-
-enum eod_verdict eod_scan(uint8_t *state, const char *buf, size_t len, struct eod_run *ret)
+static enum eod_verdict scan(plain_fn plain, uint8_t *state, const char *buf, size_t len,
+			     struct eod_run *ret)
 {
 	enum eod_verdict verdict = EOD_MORE;
 	size_t before;
 
 	*ret = (struct eod_run){0};
 	do {
-		skip_blocks(state, buf, len, ret);
+		skip_blocks(plain, state, buf, len, ret);
 		before = ret->len;
 		verdict = scan_bytes(state, buf, len, len - before > BLOCK ? before + BLOCK : len,
 				     ret);
 	} while (verdict == EOD_MORE && ret->len < len && ret->len > before);
 	return verdict;
+}
+
+enum eod_verdict eod_scan(uint8_t *state, const char *buf, size_t len, struct eod_run *ret)
+{
+	return scan(plain_here(), state, buf, len, ret);
+}
+
+enum eod_verdict eod_scan_portable(uint8_t *state, const char *buf, size_t len, struct eod_run *ret)
+{
+	return scan(plain_blocks_any, state, buf, len, ret);
 }

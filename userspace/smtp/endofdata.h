@@ -34,7 +34,7 @@ struct eod_run {
 };
 
 enum eod_verdict eod_scan(uint8_t *state, const char *buf, size_t len, struct eod_run *ret);
-/* The same without vector instructions. */
+/* The same without what only some machines of a kind have. */
 enum eod_verdict eod_scan_portable(uint8_t *state, const char *buf, size_t len,
 				   struct eod_run *ret);
 

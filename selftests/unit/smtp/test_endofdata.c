@@ -257,20 +257,32 @@ static void random_messages_agree_with_the_definition(void **state)
 	}
 }
 
-static void the_end_is_found_at_every_place_in_a_block(void **state)
+/* With enough before and behind it for whole blocks. */
+static void what_decides_is_found_at_every_place_in_a_block(void **state)
 {
-	char text[400];
+	static const struct {
+		const char *text;
+		size_t len, taken; /* of text: taken with what stands before it */
+		enum eod_verdict verdict;
+	} rows[] = {
+		{"\r\n.\r\n", 5, 5, EOD_END}, {"a\nb", 3, 1, EOD_BAD},     {"a\rb", 3, 1, EOD_BAD},
+		{"a\0b", 3, 1, EOD_BAD},      {"\r\n.\rb", 5, 3, EOD_BAD},
+	};
+	char text[700];
 
 	(void)state;
-	for (size_t before = 0; before < 260; before++) {
-		struct outcome o;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (size_t before = 0; before < 400; before++) {
+			memset(text, 'x', sizeof(text));
+			memcpy(text + before, rows[i].text, rows[i].len);
+			for (size_t s = 0; s < SCANNERS; s++) {
+				size_t whole[] = {sizeof(text)};
+				struct outcome o = scan_cut(scanners[s], text, whole, 1);
 
-		memset(text, 'x', before);
-		memcpy(text + before, "\r\n.\r\nNOOP\r\n", 11);
-		o = scan_every_way(text, before + 11);
-		assert_int_equal(o.verdict, EOD_END);
-		assert_int_equal(o.len, before + 5);
-		assert_int_equal(o.content, before + 2);
+				assert_int_equal(o.verdict, rows[i].verdict);
+				assert_int_equal(o.len, before + rows[i].taken);
+			}
+		}
 	}
 }
 
@@ -320,7 +332,7 @@ int main(void)
 		cmocka_unit_test(what_smuggles_is_bad_and_ends_nothing),
 		cmocka_unit_test(short_messages_exhaustively),
 		cmocka_unit_test(random_messages_agree_with_the_definition),
-		cmocka_unit_test(the_end_is_found_at_every_place_in_a_block),
+		cmocka_unit_test(what_decides_is_found_at_every_place_in_a_block),
 		cmocka_unit_test(in_a_chunk_dots_are_text),
 	};
 
