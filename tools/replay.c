@@ -84,7 +84,22 @@ static void field(const char *text)
 	fputs(text, stdout);
 }
 
-/* `row` is the line as it was read. */
+static void print_attempt(const struct replay_attempt *a)
+{
+	char ip[ADDR_TEXT];
+
+	printf("%lu", (unsigned long)(a->time / 1000));
+	if (a->time % 1000)
+		printf(".%03u", (unsigned int)(a->time % 1000));
+	field(addr_text(&a->src, ip));
+	field(a->helo);
+	field(a->sender);
+	field(a->recipient);
+	field(a->evidence.name);
+	field("");
+}
+
+/* `row` is the line as it was read; NULL: it was no row. */
 static int one(struct run *run, const struct replay_attempt *a, const char *row)
 {
 	struct replay_answer v;
@@ -96,7 +111,10 @@ static int one(struct run *run, const struct replay_attempt *a, const char *row)
 		json_row(run, a, &v);
 		return 0;
 	}
-	fputs(row, stdout);
+	if (row)
+		fputs(row, stdout);
+	else
+		print_attempt(a);
 	field(v.verdict);
 	field(v.reason);
 	field(v.delay_class);
@@ -151,15 +169,7 @@ static int tsv_line(struct run *run, char *line)
 
 static int postfix_attempt(const struct replay_attempt *a, void *arg)
 {
-	struct run *run = arg;
-	char row[4096], ip[ADDR_TEXT], fraction[8] = "";
-
-	if (a->time % 1000)
-		snprintf(fraction, sizeof(fraction), ".%03u", (unsigned int)(a->time % 1000));
-	snprintf(row, sizeof(row), "%lu%s\t%s\t%s\t%s\t%s\t%s\t", (unsigned long)(a->time / 1000),
-		 fraction, addr_text(&a->src, ip), a->helo, a->sender, a->recipient,
-		 a->evidence.name);
-	return one(run, a, row);
+	return one(arg, a, NULL);
 }
 
 /* ---- the file ---- */

@@ -26,6 +26,12 @@ uint32_t *numbers_find(const struct numbers *x, uint64_t key)
 	return s && s->key ? &s->value : NULL;
 }
 
+void numbers_expect(const struct numbers *x, uint64_t key)
+{
+	if (x->size)
+		__builtin_prefetch(&x->slots[key & (x->size - 1)]);
+}
+
 /* Searches are random: with small pages nearly each one misses the TLB too. */
 static struct numbers_slot *new_slots(size_t n)
 {

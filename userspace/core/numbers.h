@@ -17,6 +17,8 @@ struct numbers {
 
 /* The value of the key, or NULL. Good until the next numbers_add. */
 uint32_t *numbers_find(const struct numbers *x, uint64_t key);
+/* A numbers_find of this key is about to come: memory may begin to look. */
+void numbers_expect(const struct numbers *x, uint64_t key);
 /* A key that is not there yet. -ENOMEM. */
 int numbers_add(struct numbers *x, uint64_t key, uint32_t value);
 bool numbers_del(struct numbers *x, uint64_t key);

@@ -125,6 +125,12 @@ static void trap(struct replay *r, const struct addr *src, bool hit)
 
 /* ---- the records ---- */
 
+/* What a list says of the source; verdict GG_UNKNOWN: nothing. */
+struct listed {
+	struct verdict_entry entry;
+	struct prefix prefix;
+};
+
 struct triplet {
 	struct policy_conf policy;
 	uint64_t pair;
@@ -145,12 +151,8 @@ static struct policy_edit edit_of(const struct triplet *t, enum policy_class del
 	};
 }
 
-static struct policy_decision decide(struct replay *r, struct triplet *t)
+static void identify(struct replay *r, struct triplet *t)
 {
-	struct record records[POLICY_RUNGS] = {0};
-	struct policy_decision d;
-	struct cell cell;
-
 	if (r->conf.policy_of) {
 		t->policy = *r->conf.policy_of(t->attempt.recipient, r->conf.policy_arg);
 		memcpy(t->policy.key, fixed_key, sizeof(fixed_key));
@@ -158,6 +160,14 @@ static struct policy_decision decide(struct replay *r, struct triplet *t)
 	t->count = policy_identities_of(&t->policy, &t->attempt, t->pair, t->ids);
 	for (int i = 0; i < t->count; i++)
 		table_expect(r->records, t->ids[i].tag);
+}
+
+static struct policy_decision decide(struct replay *r, const struct triplet *t)
+{
+	struct record records[POLICY_RUNGS] = {0};
+	struct policy_decision d;
+	struct cell cell;
+
 	for (int i = 0; i < t->count; i++)
 		if (table_get(r->records, t->ids[i].tag, &cell))
 			records[i] = record_of(&cell);
@@ -220,39 +230,34 @@ static void deliver(struct replay *r, const struct triplet *t, const struct poli
 	}
 }
 
-static void answer(struct replay *r, const struct replay_attempt *a, struct triplet *t,
-		   struct replay_answer *ret)
+static void answer(struct replay *r, const struct replay_attempt *a, const struct listed *l,
+		   const struct triplet *t, struct replay_answer *ret)
 {
-	uint32_t now = moment_of(r->ms).now;
 	struct policy_decision d;
-	struct verdict_entry e;
 	const char *reason;
-	struct prefix p;
 
 	*ret = (struct replay_answer){.delay_class = policy_class_text(CLASS_EXEMPT)};
-	if (verdicts_find(r->verdicts, &a->src, now, &e, &p)) {
-		ret->identity = policy_rung_text(p.len == 128 ? RUNG_ADDRESS : RUNG_NETWORK);
-		if (e.verdict == GG_DENY) {
-			if (a->sender[0])
-				trap(r, &a->src, greytraps_reason(r->traps, a->recipient));
-			ret->verdict = "deny";
-			ret->reason = "trapped";
-			return;
-		}
-	} else {
-		e.verdict = GG_UNKNOWN;
+	if (l->entry.verdict != GG_UNKNOWN)
+		ret->identity =
+			policy_rung_text(l->prefix.len == 128 ? RUNG_ADDRESS : RUNG_NETWORK);
+	if (l->entry.verdict == GG_DENY) {
+		if (a->sender[0])
+			trap(r, &a->src, greytraps_reason(r->traps, a->recipient));
+		ret->verdict = "deny";
+		ret->reason = "trapped";
+		return;
 	}
 	/* The operator's word stands; what was only learned can be lost again. */
 	reason = a->sender[0] ? greytraps_reason(r->traps, a->recipient) : NULL;
-	if (reason && (e.verdict == GG_UNKNOWN || e.origin == GG_BY_LEARNING)) {
+	if (reason && (l->entry.verdict == GG_UNKNOWN || l->entry.origin == GG_BY_LEARNING)) {
 		trap(r, &a->src, true);
 		ret->verdict = "deny";
 		ret->reason = reason;
 		ret->identity = policy_rung_text(RUNG_ADDRESS);
 		return;
 	}
-	if (e.verdict == GG_ALLOW) {
-		slide(r, &p, &e);
+	if (l->entry.verdict == GG_ALLOW) {
+		slide(r, &l->prefix, &l->entry);
 		ret->verdict = "allow";
 		ret->reason = policy_reason_text(REASON_EXEMPT);
 		ret->passed[REPLAY_OURS] = true;
@@ -269,29 +274,40 @@ static void answer(struct replay *r, const struct replay_attempt *a, struct trip
 	ret->passed[REPLAY_OURS] = d.verdict == POLICY_PASS;
 }
 
+/* What memory is asked for early has come when it is looked at: in a long log nothing is near. */
 int replay_next(struct replay *r, const struct replay_attempt *a, struct replay_answer *ret)
 {
-	struct replay_attempt at = *a;
 	struct triplet t = {.policy = r->conf.policy,
 			    .attempt = {.src = a->src,
 					.sender = a->sender,
 					.recipient = a->recipient,
-					.evidence = &at.evidence}};
+					.evidence = &a->evidence}};
+	struct policy_evidence worse;
 	char sender[POLICY_MAILBOX];
 	struct tally_mail *mail;
+	struct listed l;
 
 	if (a->time > r->ms)
 		r->ms = a->time;
-	if (a->helo[0] && policy_helo_bad(a->helo, &a->src, ""))
-		at.evidence.bad_helo = true;
+	if (a->helo[0] && policy_helo_bad(a->helo, &a->src, "")) {
+		worse = a->evidence;
+		worse.bad_helo = true;
+		t.attempt.evidence = &worse;
+	}
+	if (room_grow(&r->records))
+		return -ENOMEM;
 	policy_normalise(a->sender, sender, sizeof(sender));
 	t.pair = policy_pair(&t.policy, sender, a->recipient);
-	if (room_grow(&r->records) ||
-	    tally_mail(&r->tally, fixed_key, sender, t.pair, r->ms, &mail))
+	tally_expect(&r->tally, t.pair);
+	if (!verdicts_find(r->verdicts, &a->src, moment_of(r->ms).now, &l.entry, &l.prefix)) {
+		l.entry.verdict = GG_UNKNOWN;
+		identify(r, &t);
+	}
+	if (tally_mail(&r->tally, fixed_key, sender, t.pair, r->ms, &mail))
 		return -ENOMEM;
 	t.at = moment_of(r->ms - mail->first % 1000);
-	answer(r, &at, &t, ret);
-	if (r->peers && peers_next(r->peers, &at, moment_of(r->ms).now, ret->passed))
+	answer(r, a, &l, &t, ret);
+	if (r->peers && peers_next(r->peers, a, moment_of(r->ms).now, ret->passed))
 		return -ENOMEM;
 	tally_add(&r->tally, mail, r->ms, !strcmp(ret->verdict, "deny"), ret->passed);
 	return 0;

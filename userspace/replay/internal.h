@@ -59,6 +59,11 @@ struct tally {
 	uint64_t attempts, denied, passed[REPLAY_POLICIES];
 };
 
+/* A tally_mail of this pair is about to come. */
+static inline void tally_expect(const struct tally *t, uint64_t pair)
+{
+	numbers_expect(&t->by_mail, pair);
+}
 /* The mail of a normalised sender and the policy_pair it is in, at `now` (ms); good until the next
  * one's is asked for. -ENOMEM. */
 int tally_mail(struct tally *t, const uint8_t key[16], const char *sender, uint64_t pair,
