@@ -22,7 +22,8 @@ static struct {
 	uint8_t mac[ETH_ALEN];
 	double seconds;
 	unsigned long count;
-	bool data; /* segments of a connection, not SYNs */
+	int spread; /* bits that vary, the first ones of the host's part; 0: all of them */
+	bool data;  /* segments of a connection, not SYNs */
 	int ifindex;
 } opt = {.mac = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, .seconds = 3};
 
@@ -63,7 +64,7 @@ static struct frames_bpf *load(void)
 	if (!s)
 		die("programs");
 	s->rodata->network = source_net.base;
-	s->rodata->hosts = source_net.mask;
+	s->rodata->hosts = source_net.mask & ~(opt.spread ? source_net.mask >> opt.spread : 0);
 	s->rodata->header_sum = sum_of(&f.ip, sizeof(f.ip));
 	s->rodata->segment_sum = sum_of(&f.tcp, sizeof(f.tcp)) + sum_of(&f.ip.daddr, 4) +
 				 htons(IPPROTO_TCP) + htons(sizeof(f.tcp));
@@ -166,26 +167,24 @@ static int usage(void)
 {
 	fprintf(stderr,
 		"usage: frames PART INTERFACE [--to ADDR:PORT] [--network ADDR/LEN] [--mac MAC]\n"
-		"              [--data] [--seconds S] [--count N]\n"
+		"              [--spread BITS] [--data] [--seconds S] [--count N]\n"
 		"  flood  sends frames from random hosts of the network for S seconds\n"
 		"  dial   opens N connections and keeps quiet then; S seconds at most\n"
 		"  sink   counts and drops what comes in, until SIGTERM\n"
 		"  pass   an XDP program that does nothing, until SIGTERM\n"
-		"  --data segments of a connection, not SYNs\n"
-		"  --mac  the next hop (broadcast)\n");
+		"  --spread  2^BITS sources, evenly over the network (all of its hosts)\n"
+		"  --data    segments of a connection, not SYNs\n"
+		"  --mac     the next hop (broadcast)\n");
 	return 2;
 }
 
 static bool options_read(int argc, char **argv)
 {
 	static const struct option known[] = {
-		{"to", 1, NULL, 't'},
-		{"network", 1, NULL, 'n'},
-		{"mac", 1, NULL, 'm'},
-		{"seconds", 1, NULL, 's'},
-		{"count", 1, NULL, 'c'},
-		{"data", 0, NULL, 'd'},
-		{0},
+		{"to", 1, NULL, 't'},    {"network", 1, NULL, 'n'},
+		{"mac", 1, NULL, 'm'},   {"seconds", 1, NULL, 's'},
+		{"count", 1, NULL, 'c'}, {"spread", 1, NULL, 'p'},
+		{"data", 0, NULL, 'd'},  {0},
 	};
 	uint8_t *m = opt.mac;
 	int o;
@@ -210,6 +209,11 @@ static bool options_read(int argc, char **argv)
 			break;
 		case 'c':
 			opt.count = strtoul(optarg, NULL, 10);
+			break;
+		case 'p':
+			opt.spread = atoi(optarg);
+			if (opt.spread < 1 || opt.spread > 24)
+				return false;
 			break;
 		case 'd':
 			opt.data = true;

@@ -260,7 +260,8 @@ def lists(raw, table):
                   o["load"] < 3, digits=2)
         table.add("  packets judged by a part of a list", o["strangers"], None, None, "0",
                   o["strangers"] == 0)
-        table.note(f"{o['swaps']} exchanges under {o['packets'] / o['seconds'] / 1e6:.2f} Mpps")
+        mpps = o["packets"] / o["seconds"] / 1e6
+        table.add(f"  Mpps during {o['swaps']} exchanges", mpps, None, None, ">= 1", mpps >= 1, digits=2)
 
 
 def restore(raw, table):
