@@ -26,7 +26,7 @@ dns_up 127.0.0.1 5353
 L=$T/lists
 printf '# ours\ngood.example\n/^mx\\d+\\.pattern\\.example$/\n' >"$L/senders"
 printf 'bad.example\tREJECT no mail from your house\n' >"$L/access"
-printf 'box@\n' >"$L/recipients"
+printf 'box@\nu@BÜCHER.example\nuser@@example.net\n' >"$L/recipients"
 printf '203.0.113.8/30\n2001:db8:77::/48 ; SBL7\n' >"$L/drop"
 printf '203.0.113.9\n' >"$L/allow"
 interfaces= stutter="first = 600ms  interval = 100ms"
@@ -69,6 +69,10 @@ like "a recipient of a list waits for nobody" "$(rcpt 192.0.2.8 box@example.net)
 like "nor with an extension" "$(rcpt 192.0.2.8 Box+x@example.net)" '^250 '
 like "which does not help the denied" "$(rcpt 203.0.113.8 box@example.net)" '^554 '
 check "its line in the log" log_wait event=decision src=192.0.2.8 verdict=pass reason=list list=recipients line=1
+like "a recipient's domain in its other spelling" "$(rcpt 192.0.2.8 u@xn--bcher-kva.example)" '^250 '
+check "line 2 in the log" log_wait event=decision src=192.0.2.8 verdict=pass reason=list list=recipients line=2
+like "explain: in UTF-8" "$(gg explain u@bücher.example)" 'allow by list recipients, line 2'
+like "a line that no mailbox can be: file and line in the log" "$(cat "$T/gate.log")" 'lists/recipients:3: .*user@@example\.net.*not a mail address'
 
 # ---- what is shown ----
 like "explain: list and line of an address" "$(gg explain 203.0.113.8)" '^203\.0\.113\.8: deny by list drop, line 1$'
