@@ -53,6 +53,17 @@ static inline struct prefix room_prefix(const char *text)
 	return p;
 }
 
+/* The nth of the addresses behind a base that ends in three zero bytes. */
+static inline struct prefix room_number(const char *base, uint32_t n)
+{
+	struct prefix p = room_prefix(base);
+
+	p.addr.b[13] = n >> 16;
+	p.addr.b[14] = n >> 8;
+	p.addr.b[15] = n;
+	return p;
+}
+
 /* A configuration without interfaces. */
 static inline struct fastpath_conf room_conf(enum gg_mode mode)
 {

@@ -273,12 +273,7 @@ static atomic_ulong packets, wrong;
 
 static struct prefix number(bool is4, uint32_t n)
 {
-	struct prefix p = room_prefix(is4 ? "10.0.0.0" : "2001:db8:5::");
-
-	p.addr.b[13] = n >> 16;
-	p.addr.b[14] = n >> 8;
-	p.addr.b[15] = n;
-	return p;
+	return room_number(is4 ? "10.0.0.0" : "2001:db8:5::", n);
 }
 
 static uint32_t packet_from(bool is4, uint32_t n)

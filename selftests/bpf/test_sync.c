@@ -69,21 +69,7 @@ static int end(void **state)
 
 static struct prefix number(bool is4, uint32_t n)
 {
-	struct prefix p = {.len = 128};
-
-	if (is4) {
-		p.addr.b[10] = p.addr.b[11] = 0xff;
-		p.addr.b[12] = 10;
-	} else {
-		p.addr.b[0] = 0x20;
-		p.addr.b[1] = 0x01;
-		p.addr.b[2] = 0x0d;
-		p.addr.b[3] = 0xb8;
-	}
-	p.addr.b[13] = n >> 16;
-	p.addr.b[14] = n >> 8;
-	p.addr.b[15] = n;
-	return p;
+	return room_number(is4 ? "10.0.0.0" : "2001:db8::", n);
 }
 
 static uint32_t packet_from(bool is4, uint32_t n)

@@ -318,7 +318,7 @@ static const struct schema_key list_keys[] = {
 { "list", "file", KIND_PATH, KEY_RELOAD, OF_LIST(file), .max = 4000, .example = "/etc/postgrey/whitelist_clients",
   .manual = "The file, read as user. One that can't be read, or isn't of its format, leaves what was read before in force." },
 { "list", "format", KIND_WORD, KEY_RELOAD, OF_LIST(format), .def = "cidr", .words = formats,
-  .manual = "What its lines are, see Lists." },
+  .manual = "What its lines are, see LISTS." },
 { "list", "verdict", KIND_WORD, KEY_RELOAD, OF_LIST(verdict), .words = verdicts, .example = "allow",
   .manual = "What becomes of those it names: allow lets them through at once, deny refuses them, except takes them out of the lists that stand before this one. Has to be said of the formats cidr, plain and spamd; lists of postgrey and sqlgrey allow, spamhaus-drop denies; entries of postscreen-cidr and access say for themselves." },
 { "list", "action", KIND_WORD, KEY_RELOAD, OF_LIST(action), .def = "reject", .words = value_actions,
