@@ -126,10 +126,13 @@ bool is_scrambled(const char *p, size_t len)
 bool is_id_tail(const char *p, enum maker maker)
 {
 	size_t len = strlen(p);
-	const struct shape s = shape_of(p, len);
+	struct shape s;
 
 	if (maker >= MAKER_HOST)
 		return true;
+	while (len && p[len - 1] == '=') /* padding of base64 */
+		len--;
+	s = shape_of(p, len);
 	if (strspn(p, "abcdefghijklmnopqrstuvwxyz0123456789-_") != len)
 		return false;
 	if (scrambled(&s) || s.digits >= TAIL_DIGITS)
