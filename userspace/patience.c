@@ -71,8 +71,10 @@ void session_linger_over(struct worker *w, uint32_t n)
 
 	if (s->phase == PHASE_PROXY)
 		session_header_late(w, n);
-	else if (s->phase == PHASE_LINGER || (s->phase == PHASE_DIALOG && s->wait == WAIT_TLS))
+	else if (s->phase == PHASE_LINGER)
 		session_end(w, n);
+	else
+		secure_late(w, n);
 }
 
 void session_drain(struct worker *w, uint32_t n)

@@ -38,6 +38,17 @@ void secure_unmake(struct worker *w)
 	free(w->sealed);
 }
 
+static void broken(struct worker *w, const struct session *s, const char *why)
+{
+	struct log_line l;
+
+	counter_add(&w->counters, COUNT_tls_failed, 1);
+	judge_log(w, s, &l, LOG_CONNECT);
+	log_str(&l, "reason", "tls_failed");
+	log_str(&l, "message", why);
+	log_end(&l);
+}
+
 void secure_begin(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
@@ -68,6 +79,8 @@ void secure_end(struct worker *w, struct session *s)
 {
 	if (s->tls == POOL_NONE)
 		return;
+	if (s->wait == WAIT_TLS)
+		broken(w, s, "the connection ended before the handshake was over");
 	tls_end(tls_of(w, s));
 	pool_give(&w->secured, s->tls);
 	shared_give(&w->daemon->secured);
@@ -83,6 +96,17 @@ const char *secure_version(struct worker *w, const struct session *s)
 
 /* ---- the handshake ---- */
 
+void secure_late(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+
+	if (s->phase != PHASE_DIALOG || s->wait != WAIT_TLS)
+		return;
+	broken(w, s, "the handshake was not over within 30 seconds");
+	s->wait = WAIT_NONE;
+	session_end(w, n);
+}
+
 void secure_queue(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
@@ -97,26 +121,20 @@ void secure_queue(struct worker *w, uint32_t n)
 	q->list[(q->first + q->count++) % q->size] = (struct handshake){n, s->generation};
 }
 
+/* A part of ours that did not fit goes on without a word of the client. */
+static bool due(struct worker *w, const struct session *s)
+{
+	return s->in != POOL_NONE || tls_of(w, s)->full;
+}
+
 void secure_sent(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
 
-	if (s->in != POOL_NONE)
+	if (due(w, s))
 		secure_queue(w, n);
 	else
 		session_read(w, n);
-}
-
-static void broken(struct worker *w, const struct session *s)
-{
-	struct log_line l;
-	char why[200];
-
-	counter_add(&w->counters, COUNT_tls_failed, 1);
-	judge_log(w, s, &l, LOG_CONNECT);
-	log_str(&l, "reason", "tls_failed");
-	log_str(&l, "message", tls_why(why, sizeof(why)));
-	log_end(&l);
 }
 
 /* What came behind the handshake is the beginning of the session. */
@@ -143,9 +161,10 @@ static bool established(struct worker *w, uint32_t n)
 static void step(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
-	char *in = pool_at(&w->ins, s->in);
+	char *in = s->in == POOL_NONE ? NULL : pool_at(&w->ins, s->in);
 	size_t used = s->in_len, len;
 	enum tls_step step;
+	char why[200];
 
 	if (!session_out_have(w, s) || s->in_len > RECV_BUFFER) {
 		session_end(w, n);
@@ -159,7 +178,8 @@ static void step(struct worker *w, uint32_t n)
 	else
 		session_in_drop(w, s);
 	if (step == TLS_DEAD) {
-		broken(w, s);
+		broken(w, s, tls_why(why, sizeof(why)));
+		s->wait = WAIT_NONE;
 		s->hangup = true; /* after the alert */
 	} else if (step == TLS_DONE && !established(w, n)) {
 		session_end(w, n);
@@ -172,7 +192,7 @@ static void step(struct worker *w, uint32_t n)
 	else if (step == TLS_DONE)
 		session_continue(w, n);
 	else
-		session_read(w, n);
+		secure_sent(w, n);
 }
 
 bool secure_waiting(const struct worker *w)
@@ -192,7 +212,7 @@ void secure_turn(struct worker *w)
 		q->first = (q->first + 1) % q->size;
 		q->count--;
 		done = s->generation == h.generation && s->phase == PHASE_DIALOG &&
-		       s->wait == WAIT_TLS && s->in != POOL_NONE;
+		       s->wait == WAIT_TLS && due(w, s);
 		if (done)
 			step(w, h.n);
 	}
@@ -204,9 +224,10 @@ bool secure_open_to(struct worker *w, struct session *s, const char *in, size_t 
 		    size_t room, size_t *ret_len)
 {
 	int rc = tls_open(tls_of(w, s), in, len, to, room, ret_len);
+	char why[200];
 
 	if (rc == -EPROTO)
-		broken(w, s);
+		broken(w, s, tls_why(why, sizeof(why)));
 	return !rc || (rc == -EPIPE && *ret_len);
 }
 

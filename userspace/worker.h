@@ -378,6 +378,8 @@ void secure_begin(struct worker *w, uint32_t n);
 void secure_end(struct worker *w, struct session *s);
 /* Bytes of a handshake wait in the session's input. */
 void secure_queue(struct worker *w, uint32_t n);
+/* A handshake has had its time; nothing where there is none. */
+void secure_late(struct worker *w, uint32_t n);
 /* A part of ours is out. */
 void secure_sent(struct worker *w, uint32_t n);
 bool secure_waiting(const struct worker *w);

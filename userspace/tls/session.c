@@ -155,12 +155,14 @@ enum tls_step tls_handshake(struct tls *t, const char *in, size_t *len, char *ou
 	rc = SSL_do_handshake(t->ssl);
 	*len -= t->in_len;
 	*ret_len = settle(t);
+	t->full = false;
 	if (rc == 1)
 		return TLS_DONE;
 	switch (SSL_get_error(t->ssl, rc)) {
 	case SSL_ERROR_WANT_READ:
 		return TLS_MORE;
 	case SSL_ERROR_WANT_WRITE:
+		t->full = true;
 		return TLS_FULL;
 	default:
 		return TLS_DEAD;

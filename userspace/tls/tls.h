@@ -30,6 +30,7 @@ struct tls {
 	size_t in_len;
 	char *out;
 	size_t out_len, out_cap;
+	bool full; /* the last tls_handshake was TLS_FULL */
 	size_t aside_len;
 	char aside[TLS_ASIDE];
 };

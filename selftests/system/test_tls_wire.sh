@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# TLS as it may come over the wire: certificate chains of any length on both sides, handshakes that
+# nobody ends.
+# shellcheck source=selftests/system/lib.sh
+. "$(dirname "$0")/lib.sh"
+net_up
+
+new_cert() { # file name [what openssl req is told more]
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$2" \
+		-addext "subjectAltName=DNS:$2" -keyout "$T/$1.key" -out "$T/$1.pem" "${@:3}" 2>"$T/openssl.log" ||
+		bail "openssl makes a certificate" "$(cat "$T/openssl.log")"
+	chown $GATE_USER "$T/$1.key"
+}
+# A chain whose length is that of one certificate's comment.
+new_chain() { # file bytes
+	new_cert filler filler.example.net -addext "nsComment=$(printf "%$2s" | tr ' ' x)"
+	cat "$T/leaf.pem" "$T/filler.pem" >"$T/$1.pem"
+}
+new_cert leaf gate.example.net
+CHAINS="4000 7400 8192 9000 20000"
+for size in $CHAINS; do new_chain "chain$size" "$size"; done
+
+postfix_new mx mail "smtpd_tls_chain_files = $T/leaf.key, $T/chain20000.pem" "smtpd_tls_security_level = may" \
+	"smtpd_tls_received_header = yes" || bail "Postfix as the mail server"
+
+greylist="mode = off"
+chain_is() { extra="tls { certificate = \"$T/$1.pem\"  key = \"$T/leaf.key\"  backend = ${2:-required} }"; }
+chain_is chain4000
+gate_conf
+gate_start || bail "greygated starts"
+HELLO='EHLO client.example.org'
+codes() { sed -nE 's/^S: ([0-9]{3})( .*|$)/\1/p' | xargs; }
+
+# It has half a minute, while the rest goes on.
+TALK_TIMEOUT=60 talk 203.0.113.9 $GATE4 "$HELLO" STARTTLS ':send \x16\x03\x01\x02' :eof >"$T/late" &
+late=$!
+
+# ---- chains ----
+for size in $CHAINS; do
+	chain_is "chain$size"
+	check "reload: a chain of $size bytes and more" gate_renew
+	for v in 1.2 1.3; do
+		for to in $GATE4 $GATE6; do
+			out=$(talk "" "$to" "$HELLO" STARTTLS ":tls $v" "$HELLO" NOOP QUIT :eof)
+			is "it reaches a client of TLS $v at $to" "$(codes <<<"$out")" "220 250 220 250 250 221"
+		done
+	done
+done
+check "every handshake went well, and none failed" [ "$(counter tls_handshakes) $(counter tls_failed)" = "20 0" ]
+check "swaks gets a message through, to a mail server with such a chain" on client swaks --server $GATE4 --tls \
+	--from a@sender.example --to user1@example.net --header "X-Marker: long-chain"
+check "which has it" wait_for 10 boxed_is mx long-chain 1
+like "by TLS" "$(cat "$(boxed_file mx long-chain)")" 'using TLSv1\.3'
+
+# ---- handshakes that nobody ends ----
+failed=$(counter tls_failed)
+talk 192.0.2.7 $GATE4 "$HELLO" STARTTLS ':send \x16\x03\x01\x02' :close >/dev/null
+failed_is() { [ "$(counter tls_failed)" = "$1" ]; }
+check "a client that leaves is counted" wait_for 5 failed_is $((failed + 1))
+check "and logged" log_wait event=connect reason=tls_failed message="the connection ended before the handshake was over"
+wait $late
+is "one that stays silent loses its connection" "$(codes <"$T/late")" "220 250 220"
+check "is counted" wait_for 5 failed_is $((failed + 2))
+check "and logged" log_wait event=connect reason=tls_failed message="the handshake was not over within 30 seconds"
+none_open() { [ "$(counter tls_open)" = 0 ]; }
+check "and nothing stays open" wait_for 5 none_open
+gate_stop; is "SIGTERM: exit code 0" $? 0
