@@ -34,6 +34,7 @@ struct gg_facts {
 	__u64 hits;     /* of the entry, so far */
 	bool connected; /* a local socket that doesn't listen holds the tuple; see gg_asks_sockets
 			 */
+	bool unjudged;  /* the entry in force has no verdict: a load balancer's */
 	enum gg_limit limit; /* see gg_asks_limit */
 	bool pit;            /* the tarpit would take the segment: the caller can answer it */
 	bool sampled;        /* of an allowed source: the daemon shall have a look */
@@ -69,11 +70,11 @@ static inline bool gg_is_for_tarpit(const struct gg_facts *f)
 	       f->kind != GG_KIND_FRAGMENT;
 }
 
-/* Whether the new connection counts towards limits: allowed sources are exempt, and so is this host
- * itself; what is dropped anyway costs nobody a token. */
+/* Whether the new connection counts towards limits: allowed sources are exempt, and so are load
+ * balancers and this host itself; what is dropped anyway costs nobody a token. */
 static inline bool gg_asks_limit(const struct gg_facts *f)
 {
-	if (f->kind != GG_KIND_NEW || f->verdict == GG_ALLOW || f->self)
+	if (f->kind != GG_KIND_NEW || f->verdict == GG_ALLOW || f->unjudged || f->self)
 		return false;
 	return f->verdict != GG_DENY || (f->action != GG_DROP_NEW && f->action != GG_DROP_ALL);
 }

@@ -38,6 +38,8 @@ static void print_verdict(const json_t *row, uint64_t now)
 	if (row_num(row, "since"))
 		print_when("since", row, "since", now);
 	print_when("until", row, "expires", now);
+	if (*row_str(row, "idle"))
+		line("idle", "the address is a load balancer's, which is never judged");
 	if (!json_is_true(json_object_get(row, "kernel")))
 		return;
 	snprintf(text, sizeof(text), "in the map, %" PRIu64 " connections, last seen %s",
@@ -211,6 +213,7 @@ static const struct {
 	{"deny", "is refused"},
 	{"grey", "is greylisted: a new sender or recipient waits, a known one passes"},
 	{"pass", "is let through: greylisting is not enforced"},
+	{"balancer", "is a load balancer's (proxy_protocol_from) and never judged"},
 };
 
 static void print_outcome(const json_t *s)

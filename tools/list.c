@@ -30,7 +30,7 @@ static bool print_verdict(const json_t *row, void *arg)
 {
 	struct table *t = arg;
 	char expires[FORMAT_TEXT], seen[FORMAT_TEXT], reason[256];
-	const char *what = row_str(row, "action");
+	const char *what = *row_str(row, "idle") ? "idle" : row_str(row, "action");
 
 	heading(t, "SOURCE               VERDICT   BY        EXPIRES   LAST SEEN  HITS  REASON");
 	printf("%-20s %-9s %-9s %-9s %-9s %5" PRIu64 "  %s\n", row_str(row, "prefix"),

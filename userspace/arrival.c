@@ -96,12 +96,11 @@ static void admit(struct worker *w, uint32_t n)
 
 /* ---- the header of a load balancer ---- */
 
-static bool from_balancer(const struct config *c, const struct addr *a)
+static bool of_balancer(const struct config *c, const struct addr *a)
 {
-	for (int i = 0; i < c->balancer_count; i++)
-		if (prefix_holds(&c->balancers[i], a))
-			return true;
-	return false;
+	struct prefix p = addr_host(a);
+
+	return config_balancer(c, &p);
 }
 
 static void await_header(struct worker *w, uint32_t n)
@@ -151,7 +150,9 @@ void session_header(struct worker *w, uint32_t n, const char *buf, size_t len)
 		session_read(w, n);
 		return;
 	}
-	s->local = result == PROXY_LOCAL;
+	/* A balancer that names itself, or another one, brings nobody: its health check, or mail of
+	 * that machine. */
+	s->local = result == PROXY_LOCAL || of_balancer(w->config, &client.addr);
 	counter_add(&w->counters, s->local ? COUNT_proxy_local : COUNT_proxy_clients, 1);
 	if (!s->local) {
 		s->src = client.addr;
@@ -174,6 +175,8 @@ void session_header_late(struct worker *w, uint32_t n)
 	refuse_header(w, n, "timeout");
 }
 
+_Static_assert(PROXY_HEADER + RECV_BUFFER <= IN_CHUNK, "a header and what came with its end");
+
 /* ---- accept ---- */
 
 void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer, uint16_t listener)
@@ -192,7 +195,7 @@ void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer,
 	w->open++;
 	counter_add(&w->counters, COUNT_connections, 1);
 	counter_add(&w->counters, COUNT_sessions, 1);
-	if (from_balancer(w->config, &peer->addr)) {
+	if (of_balancer(w->config, &peer->addr)) {
 		await_header(w, n);
 		return;
 	}

@@ -97,6 +97,7 @@ static int args_entry(struct control_reply *r, const json_t *args, struct verdic
 static int put_verdict(struct control_reply *r, const json_t *args, struct daemon *d,
 		       struct verdict_entry e)
 {
+	char text[PREFIX_TEXT];
 	struct prefix p;
 	const char *reason;
 	json_t *row;
@@ -109,6 +110,12 @@ static int put_verdict(struct control_reply *r, const json_t *args, struct daemo
 		return rc;
 	rc = daemon_verdict_put(d, &p, &e, reason);
 	daemon_settle(d);
+	if (rc == -EPERM)
+		return control_fail(
+			r,
+			"deny the clients that its PROXY headers name, or take it out of "
+			"proxy_protocol_from and reload",
+			"%s is a load balancer's, which is never judged", prefix_text(&p, text));
 	if (rc)
 		return control_fail(
 			r,

@@ -155,6 +155,7 @@ static void explain_count(struct explain *e, const char *kind, uint64_t tag, con
 static int explain_verdict(struct explain *e)
 {
 	const struct config *c = atomic_load(&e->d->config);
+	const struct prefix host = addr_host(&e->addr);
 	char prefix[PREFIX_TEXT], addr[ADDR_TEXT];
 	const char *outcome = e->policy.mode == POLICY_ENFORCE ? "grey" : "pass";
 	const char *listed;
@@ -191,10 +192,15 @@ static int explain_verdict(struct explain *e)
 	listed = explain_lists(e, known);
 	if (listed)
 		outcome = listed;
-	p = addr_host(&e->addr);
-	explain_count(e, "source", policy_source_tag(&e->policy, &e->addr), &p);
+	explain_count(e, "source", policy_source_tag(&e->policy, &e->addr), &host);
 	p = addr_network(&e->addr);
 	explain_count(e, "network", policy_network_tag(&e->policy, &e->addr), &p);
+	/* Nothing of that is in force for a load balancer. */
+	if (config_balancer(c, &host)) {
+		outcome = "balancer";
+		json_object_del(control_summary(e->r), "mend");
+		mend(e, "take", addr, " out of proxy_protocol_from and reload");
+	}
 	json_object_set_new(control_summary(e->r), "verdict", json_string(outcome));
 	json_object_set_new(control_summary(e->r), "promote_after",
 			    json_integer(e->policy.promote_after));

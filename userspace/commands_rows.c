@@ -97,7 +97,11 @@ json_t *row_verdict(const struct daemon *d, const struct prefix *p, const struct
 	set_time(row, "expires", e->expires);
 	if (reason && *reason)
 		json_object_set_new(row, "reason", row_text(reason));
-	if (row_kernel(d, p, &kernel)) {
+	/* The map holds the balancer's own entry there. */
+	if (config_balancer(atomic_load(&d->config), p)) {
+		json_object_set_new(row, "idle", json_string("balancer"));
+		json_object_set_new(row, "kernel", json_false());
+	} else if (row_kernel(d, p, &kernel)) {
 		if (!added)
 			added = (uint32_t)kernel.added;
 		json_object_set_new(row, "kernel", json_true());

@@ -94,24 +94,16 @@ static void store_verdict(struct daemon *d, const struct prefix *p, const struct
 
 /* The kernel must not act on what a load balancer's address or a part of its network is to
  * userspace: behind one address come all clients. */
-static bool of_balancer(const struct config *c, const struct prefix *p)
-{
-	for (int i = 0; c && i < c->balancer_count; i++)
-		if (p->len >= c->balancers[i].len && prefix_holds(&c->balancers[i], &p->addr))
-			return true;
-	return false;
-}
-
 static int kernel_put(struct daemon *d, const struct prefix *p, const struct verdict_entry *e)
 {
-	if (!d->fastpath || d->lent || of_balancer(atomic_load(&d->config), p))
+	if (!d->fastpath || d->lent || config_balancer(atomic_load(&d->config), p))
 		return 0;
 	return fastpath_put(d->fastpath, p, e);
 }
 
 static void kernel_del(struct daemon *d, const struct prefix *p)
 {
-	if (d->fastpath && !d->lent && !of_balancer(atomic_load(&d->config), p))
+	if (d->fastpath && !d->lent && !config_balancer(atomic_load(&d->config), p))
 		fastpath_del(d->fastpath, p);
 }
 
@@ -124,9 +116,9 @@ static bool hand_over(const struct prefix *p, const struct verdict_entry *e, voi
 {
 	struct handover *h = arg;
 
-	if (of_balancer(h->to, p))
+	if (config_balancer(h->to, p))
 		fastpath_del(h->daemon->fastpath, p);
-	else if (of_balancer(h->from, p))
+	else if (config_balancer(h->from, p))
 		fastpath_put(h->daemon->fastpath, p, e);
 	return false;
 }
@@ -178,6 +170,8 @@ int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct ve
 	struct verdict_entry put = *e, was = {0};
 	int err, kernel = 0;
 
+	if (e->verdict == GG_DENY && config_balancer(atomic_load(&d->config), p))
+		return -EPERM;
 	if (reason && e->origin == GG_BY_OPERATOR && e->list != LIST_CONFIG)
 		put.list = reasons_number(reason);
 	pthread_mutex_lock(&d->verdict_lock);

@@ -134,7 +134,8 @@ void daemon_counted(struct daemon *d, enum counter which); /* one more; any thre
 /*
  * One verdict, everywhere: RAM, kernel map, store queue. Effective when it returns: the next SYN
  * and the next accept see it. reason: words for people; NULL: the entry only
- * slides and keeps its reason and the time it was made. 0, -ENOSPC. Any thread.
+ * slides and keeps its reason and the time it was made. 0, -ENOSPC, -EPERM: a load balancer's
+ * address is never denied. Any thread.
  */
 int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
 		       const char *reason);

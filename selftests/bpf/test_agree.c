@@ -298,7 +298,7 @@ static void classify_holds_its_rules_for_all_facts(void **state)
 	int n;
 
 	(void)state;
-	for (n = 0; n < 3 * 3 * 8 * 2 * 2 * 3 * 2 * 2 * 2; n++) {
+	for (n = 0; n < 3 * 3 * 8 * 2 * 2 * 3 * 2 * 2 * 2 * 2; n++) {
 		f = (struct gg_facts){
 			.kind = n % 3,
 			.verdict = n / 3 % 3,
@@ -308,7 +308,8 @@ static void classify_holds_its_rules_for_all_facts(void **state)
 			.limit = n / 288 % 3,
 			.pit = n / 864 % 2,
 			.sampled = n / 1728 % 2,
-			.gateway = n / 3456,
+			.gateway = n / 3456 % 2,
+			.unjudged = n / 6912 && n / 3 % 3 == GG_UNKNOWN,
 		};
 		d = gg_classify(&f);
 		if (f.verdict == GG_DENY && f.action == GG_DROP_ALL)
@@ -325,7 +326,7 @@ static void classify_holds_its_rules_for_all_facts(void **state)
 			assert_int_equal(d.route, f.sampled ? GG_TO_DAEMON : GG_TO_MTA);
 		else if (f.verdict == GG_DENY && f.action == GG_DROP_NEW)
 			assert_int_equal(d.route, f.connected ? GG_TO_MTA : GG_TO_NOBODY);
-		else if (f.limit != GG_WITHIN && !f.self)
+		else if (f.limit != GG_WITHIN && !f.self && !f.unjudged)
 			assert_int_equal(d.route, GG_TO_NOBODY);
 		else if (gg_is_for_tarpit(&f))
 			assert_int_equal(d.route, f.connected ? GG_TO_MTA : GG_TO_TARPIT);

@@ -136,6 +136,25 @@ static void others_are_exempt(void **state)
 	assert_false(has_rate(MAP_RATE4, &denied));
 }
 
+/* In host mode a load balancer's connections go to the daemon, and behind it come all clients. */
+static void load_balancers_are_exempt(void **state)
+{
+	static const char *const balancers[][2] = {{"198.51.100.50", "198.51.100.50"},
+						   {"2001:db8:1::50", "2001:db8:1::50"},
+						   {"203.0.113.64/28", "203.0.113.70"},
+						   {"2001:db8:2::/64", "2001:db8:2::70"}};
+	struct prefix p;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(balancers) / sizeof(balancers[0]); i++) {
+		room_put(fp, balancers[i][0], GG_UNKNOWN, GG_NO_ACTION, 0);
+		assert_int_equal(passed_of(balancers[i][1], 300), 300);
+		p = room_prefix(balancers[i][0]);
+		fastpath_del(fp, &p);
+	}
+}
+
 static void a_source_of_ipv6_is_its_64(void **state)
 {
 	const struct gg_half6 half = {{0x20, 0x01, 0x0d, 0xb8, 0, 9, 0, 1}};
@@ -225,6 +244,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_source_passes_as_often_as_its_limit_allows, fresh),
 		cmocka_unit_test_setup(others_are_exempt, fresh),
+		cmocka_unit_test_setup(load_balancers_are_exempt, fresh),
 		cmocka_unit_test_setup(a_source_of_ipv6_is_its_64, fresh),
 		cmocka_unit_test_setup(edges_are_reported_once, fresh),
 		cmocka_unit_test_setup(the_budget_comes_before_the_sources, fresh),

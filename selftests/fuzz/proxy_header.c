@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		demand(proxy_header(text, len, &again, &len_again) == result && len_again == len);
 		if (result == PROXY_CLIENT)
 			demand(client.port == again.port && addr_eq(&client.addr, &again.addr) &&
-			       !addr_is_any(&client.addr));
+			       !addr_is_any(&client.addr) && client.addr.b[0] != 0xff);
 		for (size_t cut = 0; cut < len; cut++)
 			demand(proxy_header(text, cut, &again, &len_again) == PROXY_MORE);
 	} else if (result == PROXY_MORE) {

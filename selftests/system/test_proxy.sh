@@ -48,7 +48,13 @@ out=$(behind $LB4 $GATE4 'PROXY UNKNOWN\r\n' "$HELLO" QUIT)
 is "UNKNOWN: the balancer's own connection" "$(codes <<<"$out")" "220 250 221"
 out=$(behind $LB4 $GATE4 '\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00' "$HELLO" QUIT)
 is "LOCAL, too" "$(codes <<<"$out")" "220 250 221"
-is "proxy_local counted them" "$(counter proxy_local)" 2
+out=$(behind $LB4 $GATE4 'PROXY TCP4 127.0.0.1 127.0.0.1 40000 25\r\n' "$HELLO" QUIT)
+is "a client on its loopback, too" "$(codes <<<"$out")" "220 250 221"
+is "proxy_local counted them" "$(counter proxy_local)" 3
+out=$(talk $LB4 $GATE4 :nobanner ':send \r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff\xc6\x12\x09\x37\xc0\x00\x02\x19\x9c\x40\x00\x19\x04\xff\xf0' \
+	":send $(printf 'x%.0s' {1..65520})" :reply "$HELLO" "$FROM" "$TO" QUIT)
+is "64 KB of values behind the addresses are skipped" "$(codes <<<"$out")" "220 250 250 451 221"
+check "and the client is the one that was named" logged event=decision src=198.18.9.55 verdict=grey
 
 # ---- what is no header ----
 n=$(counter proxy_refused)
@@ -63,8 +69,11 @@ silent "a port too large" ':send PROXY TCP4 203.0.113.50 192.0.2.25 70000 25\r\n
 silent "the wrong family" ':send PROXY TCP6 203.0.113.50 192.0.2.25 40000 25\r\n'
 silent "a bare LF" ':send PROXY TCP4 203.0.113.50 192.0.2.25 40000 25\n'
 silent "version 3" ':send \r\n\r\n\x00\r\nQUIT\n\x31\x11\x00\x0c'
+silent "a client that is multicast" ':send PROXY TCP4 224.0.0.1 192.0.2.25 40000 25\r\n'
+silent "a value behind the addresses that is cut" ':send \r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0f\xc0\x00\x02\x07\xc0\x00\x02\x19\x9c\x40\x00\x19\x04\xff\xff'
+silent "a checksum that is wrong" ':send \r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x13\xc0\x00\x02\x07\xc0\x00\x02\x19\x9c\x40\x00\x19\x03\x00\x04\x01\x02\x03\x04'
 silent "UDP" ':send \r\n\r\n\x00\r\nQUIT\n\x21\x12\x00\x0c\xc0\x00\x02\x07\xc0\x00\x02\x19\x9c\x40\x00\x19'
-is "proxy_refused counted each" "$(counter proxy_refused)" $((n + 6))
+is "proxy_refused counted each" "$(counter proxy_refused)" $((n + 9))
 check "and the log says so" log_wait event=connect reason=proxy_header message=malformed src=$LB4
 out=$(talk $LB4 $GATE4 :nobanner ':send PROXY TCP4 203' :eof)
 between "half a header: closed after 5 s" "$(stamp end <<<"$out")" 4500 9000
@@ -86,11 +95,25 @@ is "a denied client is denied" "$(codes <<<"$out")" "220 250 250 554 221"
 out=$(behind $LB4 $GATE4 'PROXY TCP4 203.0.113.51 192.0.2.25 40000 25\r\n' "$HELLO" "$FROM" 'RCPT TO:<trap@example.net>' QUIT)
 is "a client in a trap is denied" "$(codes <<<"$out")" "220 250 250 554 221"
 check "by its own address" map_is 203.0.113.51 GG_DENY
-for action in reject drop_new drop_all; do
-	for lb in $LB4 192.0.2.0/24; do gg deny $lb --action $action >/dev/null; done
-	out=$(behind $LB4 $GATE4 'PROXY TCP4 198.18.7.60 192.0.2.25 40000 25\r\n' "$HELLO" "$FROM" "$TO" QUIT)
-	is "the balancer's address on a deny list ($action) harms nobody behind it" "$(codes <<<"$out")" "220 250 250 250 221"
+# its own address in the header: mail of that machine, or its health check
+for lb in "$LB4 $GATE4 TCP4 192.0.2.25" "$LB6 $GATE6 TCP6 2001:db8:1::25"; do
+	read -r lb gate family here <<<"$lb"
+	out=$(behind "$lb" "$gate" "PROXY $family $lb $here 40000 25\\r\\n" "$HELLO" "$FROM" 'RCPT TO:<trap@example.net>' "$TO" QUIT)
+	is "$lb names itself: neither trapped nor greylisted" "$(codes <<<"$out")" "220 250 250 250 250 221"
+	check "$lb: the kernel still passes it" map_is "$lb" GG_ALLOW
+	like "$lb: explain says what it is" "$(gg explain "$lb")" "^$lb is a load balancer's"
+	unlike "$lb: list deny has no such entry" "$(gg list deny)" "^$lb "
+	for action in reject drop_new drop_all; do
+		refuse "$lb can't be denied ($action)" gg deny "$lb" --action $action
+		like "with the mend" "$(cat "$T/said")" 'out of proxy_protocol_from'
+	done
 done
+for action in reject drop_new drop_all; do
+	gg deny 192.0.2.0/24 --action $action >/dev/null
+	out=$(behind $LB4 $GATE4 'PROXY TCP4 198.18.7.60 192.0.2.25 40000 25\r\n' "$HELLO" "$FROM" "$TO" QUIT)
+	is "its network on a deny list ($action) harms nobody behind it" "$(codes <<<"$out")" "220 250 250 250 221"
+done
+like "nor does explain say so" "$(gg explain $LB4 --json)" '"verdict": ?"balancer"'
 check "in the kernel it is as it was" map_is $LB4 GG_ALLOW
 gg forget 192.0.2.0/24 >/dev/null
 check "nor is it forgotten there" map_is $LB4 GG_ALLOW
@@ -104,16 +127,17 @@ touch "$T/release"; wait "${holders[@]}"
 is "limit per_source counts the clients, not the balancer" "$(cat "$T"/holder.* | codes)" "220 221 220 221 220 221 220 221 220 221"
 
 # ---- reload, restart ----
-gg deny $LB4 --action reject >/dev/null
 extra=
-gate_conf
-kill -HUP "$gate_pid"
-check "no longer listed: the deny list rules again" wait_for 5 map_is $LB4 GG_DENY
+gate_renew
+check "no longer listed: it can be denied" gg deny $LB4 --action reject
+check "in the kernel, too" map_is $LB4 GG_DENY
 extra='proxy_protocol_from = {"192.0.2.0/29", "192.0.2.8/30"}'
 gate_conf
 kill -HUP "$gate_pid"
 unlisted() { ! map_is $LB4 GG_DENY; }
-check "listed as a part of a network: no entry of its own is left" wait_for 5 unlisted
+check "listed as a part of a network: no entry of its own is left in the kernel" wait_for 5 unlisted
+like "list shows it as idle" "$(gg list deny)" "^$LB4 +idle "
+like "explain, too" "$(gg explain $LB4)" '^  idle '
 gate_stop; is "SIGTERM: exit code 0" $? 0
 gate_start || bail "greygated starts again"
 check "nor after a restart" unlisted

@@ -432,6 +432,14 @@ const struct endpoint *config_targets(const struct config *c, int *ret_count)
 	return gateway ? c->protect : c->backend;
 }
 
+bool config_balancer(const struct config *c, const struct prefix *p)
+{
+	for (int i = 0; c && i < c->balancer_count; i++)
+		if (p->len >= c->balancers[i].len && prefix_holds(&c->balancers[i], &p->addr))
+			return true;
+	return false;
+}
+
 /* In gateway mode a listener stands for each protected endpoint. */
 static bool may_reload(const struct schema_key *k, const struct config *c)
 {

@@ -210,6 +210,10 @@ enum gg_verdict config_list_verdict(const struct config_list *l);
  */
 const char *config_needs_restart(const struct config *from, const struct config *to);
 
+/* Whether all of a prefix belongs to one load balancer (proxy_protocol_from): nothing of it is ever
+ * judged. c NULL: no. */
+bool config_balancer(const struct config *c, const struct prefix *p);
+
 /* What the policy is to know of section greylist; the key is left to the caller. */
 struct policy_conf config_policy(const struct config *c);
 /* The longest lifetimes of any level, for what does not know whose record it is. s */

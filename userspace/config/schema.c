@@ -122,7 +122,7 @@ const struct schema_key schema[] = {
 { "", "backend", KIND_ENDPOINTS, KEY_RELOAD | KEY_SAMPLE, LIST(backend, backend_count), .max = CONFIG_BACKENDS, .example = "127.0.0.1:10025",
   .manual = "The mail server that gets the mail; more than one are tried in order. Not in gateway mode: it is the one that the client asked for." },
 { "", "proxy_protocol_from", KIND_PREFIXES, KEY_RELOAD, LIST(balancers, balancer_count), .max = 256, .example = "10.1.0.0/24",
-  .manual = "Load balancers: their connections begin with a PROXY header (version 1 or 2) that names the client; without one they are closed. They are never judged themselves. Not in gateway mode." },
+  .manual = "Load balancers: their connections begin with a PROXY header (version 1 or 2) that names the client; without a good one within 5 seconds they are closed without a word (counter proxy_refused). A header of version 2 may be as long as its length field can say; what it tells besides the client is skipped, a checksum has to be right. They are never judged themselves: a connection whose client is one of these addresses, the balancer's loopback or not told (UNKNOWN, LOCAL) is a health check or mail of that machine, and let through. So name the balancers alone, no network that has clients too. greygate deny refuses such an address; one that was denied before it came in here, or that a list denies, is not. Not in gateway mode." },
 { "", "state_dir", KIND_PATH, 0, AT(state_dir), .def = "/var/lib/greygate", .max = 4000,
   .manual = "Directory of the store. Never on a network file system." },
 { "", "control", KIND_PATH, 0, AT(control), .def = "/run/greygate/control.sock", .max = 107,

@@ -11,6 +11,35 @@
 static const char v1_begin[] = "PROXY ";
 static const char v2_begin[] = "\r\n\r\n\0\r\nQUIT\n";
 
+/* ---- whom a header may name ---- */
+
+#define IPV4(a, bits)                                                                              \
+	{                                                                                          \
+		{{[10] = 0xff, [11] = 0xff, [12] = (a)}}, 96 + (bits)                              \
+	}
+
+static const struct {
+	struct prefix prefix;
+	enum proxy_result result;
+} special[] = {
+	{IPV4(0, 8), PROXY_BAD},
+	{IPV4(127, 8), PROXY_LOCAL},
+	{IPV4(224, 4), PROXY_BAD},
+	{{{{0}}, 128}, PROXY_BAD},
+	{{{{[15] = 1}}, 128}, PROXY_LOCAL},
+	{{{{[0] = 0xff}}, 8}, PROXY_BAD},
+};
+
+static enum proxy_result named(const struct addr *client)
+{
+	static const struct addr broadcast = {{[10] = 255, 255, 255, 255, 255, 255}};
+
+	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+		if (prefix_holds(&special[i].prefix, client))
+			return special[i].result;
+	return addr_eq(client, &broadcast) ? PROXY_BAD : PROXY_CLIENT;
+}
+
 /* ---- version 1 ---- */
 
 struct words {
@@ -65,6 +94,7 @@ static enum proxy_result line(const char *buf, size_t len, struct endpoint *ret)
 	struct words w = {buf + strlen("PROXY"), buf + len};
 	char family[8];
 	struct endpoint client, here;
+	enum proxy_result result;
 	bool is4;
 
 	if (!next_word(&w, family, sizeof(family)))
@@ -74,10 +104,12 @@ static enum proxy_result line(const char *buf, size_t len, struct endpoint *ret)
 	is4 = !strcmp(family, "TCP4");
 	if ((!is4 && strcmp(family, "TCP6") != 0) || !next_address(&w, is4, &client.addr) ||
 	    !next_address(&w, is4, &here.addr) || !next_port(&w, &client.port) ||
-	    !next_port(&w, &here.port) || w.at != w.end || addr_is_any(&client.addr))
+	    !next_port(&w, &here.port) || w.at != w.end)
 		return PROXY_BAD;
-	*ret = client;
-	return PROXY_CLIENT;
+	result = named(&client.addr);
+	if (result == PROXY_CLIENT)
+		*ret = client;
+	return result;
 }
 
 static enum proxy_result version_1(const char *buf, size_t len, struct endpoint *ret_client,
@@ -101,46 +133,130 @@ static enum proxy_result version_1(const char *buf, size_t len, struct endpoint 
 
 /* ---- version 2 ---- */
 
+/* CRC-32C (RFC 4960 appendix B), four bits at a time. */
+static uint32_t crc_add(uint32_t crc, const uint8_t *p, size_t len)
+{
+	static const uint32_t of[16] = {
+		0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3,
+		0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
+		0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
+	};
+
+	for (size_t i = 0; i < len; i++) {
+		crc ^= p[i];
+		crc = crc >> 4 ^ of[crc & 15];
+		crc = crc >> 4 ^ of[crc & 15];
+	}
+	return crc;
+}
+
+/* Over the whole header, with zeros in its own place. */
+static bool crc_right(const uint8_t *header, size_t len, const uint8_t *value)
+{
+	static const uint8_t zeros[4];
+	uint32_t crc = crc_add(UINT32_MAX, header, (size_t)(value - header));
+
+	crc = crc_add(crc, zeros, sizeof(zeros));
+	crc = ~crc_add(crc, value + sizeof(zeros), len - (size_t)(value - header) - sizeof(zeros));
+	return crc == ((uint32_t)value[0] << 24 | (uint32_t)value[1] << 16 |
+		       (uint32_t)value[2] << 8 | value[3]);
+}
+
+#define TLV_CRC32C 3
+
+/* Values whose length the document limits. */
+static const struct {
+	uint8_t type;
+	uint16_t least, most;
+} tlvs[] = {
+	{TLV_CRC32C, 4, 4},
+	{0x05, 0, 128},        /* unique id */
+	{0x20, 5, UINT16_MAX}, /* TLS: what the client did, whether its certificate is good */
+};
+
+static bool tlv_fits(uint8_t type, size_t len)
+{
+	for (size_t i = 0; i < sizeof(tlvs) / sizeof(tlvs[0]); i++)
+		if (tlvs[i].type == type)
+			return len >= tlvs[i].least && len <= tlvs[i].most;
+	return true;
+}
+
+/* Type, two bytes of length, value, one after the other from `at` to the end of the header. */
+static bool tlvs_good(const uint8_t *header, size_t len, size_t at)
+{
+	bool checked = false;
+
+	while (at < len) {
+		size_t size;
+
+		if (len - at < 3)
+			return false;
+		size = (size_t)header[at + 1] << 8 | header[at + 2];
+		if (size > len - at - 3 || !tlv_fits(header[at], size))
+			return false;
+		if (header[at] == TLV_CRC32C) {
+			if (checked || !crc_right(header, len, header + at + 3))
+				return false;
+			checked = true;
+		}
+		at += 3 + size;
+	}
+	return true;
+}
+
 static const struct {
 	uint8_t family; /* and transport: TCP over it */
 	size_t address;
 } families[] = {{0x11, 4}, {0x21, 16}};
 
+/* A header of `len` bytes with the command PROXY. */
+static enum proxy_result proxied(const uint8_t *header, size_t len, struct endpoint *ret)
+{
+	const uint8_t *body = header + V2_FIXED;
+	size_t rest = len - V2_FIXED;
+
+	if (header[13] == 0)
+		return tlvs_good(header, len, V2_FIXED) ? PROXY_LOCAL : PROXY_BAD;
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+		size_t size = families[i].address;
+		struct endpoint client = {.addr = {{[10] = 0xff, [11] = 0xff}}};
+		enum proxy_result result;
+
+		if (header[13] != families[i].family || rest < 2 * size + 4)
+			continue;
+		if (!tlvs_good(header, len, V2_FIXED + 2 * size + 4))
+			return PROXY_BAD;
+		memcpy(client.addr.b + sizeof(client.addr.b) - size, body, size);
+		client.port = (uint16_t)(body[2 * size] << 8 | body[2 * size + 1]);
+		result = named(&client.addr);
+		if (result == PROXY_CLIENT)
+			*ret = client;
+		return result;
+	}
+	return PROXY_BAD;
+}
+
 /* Byte 12: version and command, 13: family and transport, 14 and 15: length of what follows. */
 static enum proxy_result version_2(const char *buf, size_t len, struct endpoint *ret_client,
 				   size_t *ret_len)
 {
-	const uint8_t *b = (const uint8_t *)buf, *body = b + V2_FIXED;
-	size_t rest;
+	const uint8_t *b = (const uint8_t *)buf;
+	enum proxy_result result = PROXY_LOCAL;
+	size_t whole;
 
 	if (len > 12 && (b[12] >> 4 != 2 || (b[12] & 15) > 1))
 		return PROXY_BAD;
 	if (len < V2_FIXED)
 		return PROXY_MORE;
-	rest = (size_t)b[14] << 8 | b[15];
-	if (rest > PROXY_HEADER - V2_FIXED)
-		return PROXY_BAD;
-	if (len < V2_FIXED + rest)
+	whole = V2_FIXED + ((size_t)b[14] << 8 | b[15]);
+	if (len < whole)
 		return PROXY_MORE;
-	if ((b[12] & 15) == 0 || b[13] == 0) {
-		*ret_len = V2_FIXED + rest;
-		return PROXY_LOCAL;
-	}
-	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
-		size_t size = families[i].address;
-		struct endpoint client = {.addr = {{[10] = 0xff, [11] = 0xff}}};
-
-		if (b[13] != families[i].family || rest < 2 * size + 4)
-			continue;
-		memcpy(client.addr.b + sizeof(client.addr.b) - size, body, size);
-		if (addr_is_any(&client.addr))
-			return PROXY_BAD;
-		client.port = (uint16_t)(body[2 * size] << 8 | body[2 * size + 1]);
-		*ret_client = client;
-		*ret_len = V2_FIXED + rest;
-		return PROXY_CLIENT;
-	}
-	return PROXY_BAD;
+	if (b[12] & 15)
+		result = proxied(b, whole, ret_client);
+	if (result != PROXY_BAD)
+		*ret_len = whole;
+	return result;
 }
 
 static char *put(char *to, const void *bytes, size_t len)

@@ -10,19 +10,22 @@
 
 #include "../core/addr.h"
 
-#define PROXY_HEADER                                                                               \
-	536 /* longest that is taken: version 2 with two IPv6 endpoints and 484 bytes of           \
-	       further values */
+/* Longest that is taken: version 2 with as much behind its 16 bytes as it can announce. */
+#define PROXY_HEADER (16 + 65535)
 
 enum proxy_result {
 	PROXY_MORE,   /* so far it may be one */
 	PROXY_CLIENT, /* *ret_client is whom the connection is for */
-	PROXY_LOCAL,  /* the balancer's own connection: a health check, or a family it can't tell */
-	PROXY_BAD,    /* no header, or a malformed one */
+	PROXY_LOCAL,  /* the balancer's own connection: a health check, a family it can't tell, or
+			 from its own loopback address */
+	PROXY_BAD,    /* no header, a malformed one, or one with a client that can't be one: the
+			 unspecified address, multicast, broadcast, 0.0.0.0/8 */
 };
 
 /* *ret_len: bytes of the header, set with CLIENT and LOCAL; what follows is the client's. The
- * answer does not depend on how the bytes were cut. */
+ * answer does not depend on how the bytes were cut. What stands behind the addresses of version 2
+ * (its 2.2) has to be whole and its checksum, where there is one, right; behind the command LOCAL
+ * everything is skipped, as the document wants it. */
 enum proxy_result proxy_header(const char *buf, size_t len, struct endpoint *ret_client,
 			       size_t *ret_len);
 

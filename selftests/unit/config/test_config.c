@@ -323,6 +323,33 @@ static void threads(void **state)
 	}
 }
 
+/* All of a prefix has to be a balancer's, not a part of it. */
+static void balancers(void **state)
+{
+	struct config *c = parse(
+		GOOD "proxy_protocol_from = {\"192.0.2.8\", \"10.1.0.0/24\", \"2001:db8::/64\"}");
+	static const struct {
+		const char *prefix;
+		bool is;
+	} rows[] = {
+		{"192.0.2.8", true},      {"192.0.2.9", false},   {"192.0.2.8/31", false},
+		{"10.1.0.77", true},      {"10.1.0.0/24", true},  {"10.1.0.128/25", true},
+		{"10.1.0.0/23", false},   {"10.1.1.0", false},    {"2001:db8::7", true},
+		{"2001:db8::/63", false}, {"2001:db9::7", false}, {"::/0", false},
+		{"0.0.0.0/0", false},
+	};
+	struct prefix p;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(prefix_parse(rows[i].prefix, &p), 0);
+		if (config_balancer(c, &p) != rows[i].is)
+			fail_msg("%s", rows[i].prefix);
+		assert_false(config_balancer(NULL, &p));
+	}
+	config_free(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -330,7 +357,7 @@ int main(void)
 		cmocka_unit_test(policy),   cmocka_unit_test(settings_alone),
 		cmocka_unit_test(append),   cmocka_unit_test(dns_lists),
 		cmocka_unit_test(files),    cmocka_unit_test(samples),
-		cmocka_unit_test(threads),
+		cmocka_unit_test(threads),  cmocka_unit_test(balancers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@
 
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
 #define V4 "\xc0\x00\x02\x07\xc0\x00\x02\x19\x9c\x40\x00\x19" /* 192.0.2.7:40000, 192.0.2.25:25 */
+#define CRC "\x03\x00\x04"
 #define V6                                                                                         \
 	"\x20\x01\x0d\xb8\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x07"                         \
 	"\x20\x01\x0d\xb8\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x25\x9c\x40\x00\x19"
@@ -33,13 +34,13 @@ struct row {
 static const struct row rows[] = {
 	/* Version 1. */
 	ROW("PROXY TCP4 192.0.2.7 192.0.2.25 40000 25\r\n", PROXY_CLIENT, "192.0.2.7:40000"),
-	ROW("PROXY TCP4 255.255.255.255 192.0.2.25 65535 65535\r\n", PROXY_CLIENT,
-	    "255.255.255.255:65535"),
+	ROW("PROXY TCP4 223.255.255.255 255.255.255.255 65535 65535\r\n", PROXY_CLIENT,
+	    "223.255.255.255:65535"),
 	ROW("PROXY TCP6 2001:db8:1::7 2001:db8:1::25 40000 25\r\n", PROXY_CLIENT,
 	    "[2001:db8:1::7]:40000"),
-	ROW("PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe "
+	ROW("PROXY TCP6 feff:ffff:ffff:ffff:ffff:ffff:ffff:fffe "
 	    "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n",
-	    PROXY_CLIENT, "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe]:65535"),
+	    PROXY_CLIENT, "[feff:ffff:ffff:ffff:ffff:ffff:ffff:fffe]:65535"),
 	ROW("PROXY UNKNOWN\r\n", PROXY_LOCAL, NULL),
 	ROW("PROXY UNKNOWN whatever stands here 1 2\r\n", PROXY_LOCAL, NULL),
 	ROW("PROXY TCP4 192.0.2.7 192.0.2.25 40000 25", PROXY_MORE, NULL),
@@ -76,11 +77,43 @@ static const struct row rows[] = {
 	ROW(" PROXY TCP4 192.0.2.7 192.0.2.25 40000 25\r\n", PROXY_BAD, NULL),
 	ROW("EHLO client.example.org\r\n", PROXY_BAD, NULL),
 	ROW("\x16\x03\x01", PROXY_BAD, NULL),
+	/* Whom no connection can come from, and the balancer's own loopback. */
+	ROW("PROXY TCP4 0.1.2.3 192.0.2.25 40000 25\r\n", PROXY_BAD, NULL),
+	ROW("PROXY TCP4 1.0.0.0 192.0.2.25 40000 25\r\n", PROXY_CLIENT, "1.0.0.0:40000"),
+	ROW("PROXY TCP4 126.255.255.255 192.0.2.25 4 25\r\n", PROXY_CLIENT, "126.255.255.255:4"),
+	ROW("PROXY TCP4 127.0.0.1 192.0.2.25 40000 25\r\n", PROXY_LOCAL, NULL),
+	ROW("PROXY TCP4 127.255.255.255 192.0.2.25 40000 25\r\n", PROXY_LOCAL, NULL),
+	ROW("PROXY TCP4 128.0.0.0 192.0.2.25 40000 25\r\n", PROXY_CLIENT, "128.0.0.0:40000"),
+	ROW("PROXY TCP4 224.0.0.0 192.0.2.25 40000 25\r\n", PROXY_BAD, NULL),
+	ROW("PROXY TCP4 239.255.255.255 192.0.2.25 40000 25\r\n", PROXY_BAD, NULL),
+	ROW("PROXY TCP4 240.0.0.1 192.0.2.25 40000 25\r\n", PROXY_CLIENT, "240.0.0.1:40000"),
+	ROW("PROXY TCP4 255.255.255.255 192.0.2.25 40000 25\r\n", PROXY_BAD, NULL),
+	ROW("PROXY TCP6 ::1 2001:db8::25 40000 25\r\n", PROXY_LOCAL, NULL),
+	ROW("PROXY TCP6 ::ffff:127.0.0.1 2001:db8::25 40000 25\r\n", PROXY_LOCAL, NULL),
+	ROW("PROXY TCP6 ::ffff:224.0.0.1 2001:db8::25 40000 25\r\n", PROXY_BAD, NULL),
+	ROW("PROXY TCP6 ff02::1 2001:db8::25 40000 25\r\n", PROXY_BAD, NULL),
+	ROW("PROXY TCP6 feff::1 2001:db8::25 40000 25\r\n", PROXY_CLIENT, "[feff::1]:40000"),
+	ROW(SIGNATURE "\x21\x11\x00\x0c\x7f\x00\x00\x01\xc0\x00\x02\x19\x9c\x40\x00\x19",
+	    PROXY_LOCAL, NULL),
+	ROW(SIGNATURE "\x21\x11\x00\x0c\xe0\x00\x00\x01\xc0\x00\x02\x19\x9c\x40\x00\x19", PROXY_BAD,
+	    NULL),
 	/* Version 2. */
 	ROW(SIGNATURE "\x21\x11\x00\x0c" V4, PROXY_CLIENT, "192.0.2.7:40000"),
 	ROW(SIGNATURE "\x21\x21\x00\x24" V6, PROXY_CLIENT, "[2001:db8:1::7]:40000"),
 	/* Further values behind the addresses. */
 	ROW(SIGNATURE "\x21\x11\x00\x11" V4 "\x05\x00\x02id", PROXY_CLIENT, "192.0.2.7:40000"),
+	ROW(SIGNATURE "\x21\x11\x00\x0f" V4 "\x04\x00\x00", PROXY_CLIENT, "192.0.2.7:40000"),
+	ROW(SIGNATURE "\x21\x11\x00\x13" V4 CRC "\x07\x6a\xe9\x30", PROXY_CLIENT,
+	    "192.0.2.7:40000"),
+	ROW(SIGNATURE "\x21\x11\x00\x13" V4 CRC "\x01\x02\x03\x04", PROXY_BAD, NULL),
+	ROW(SIGNATURE "\x21\x11\x00\x12" V4 "\x03\x00\x03\x00\x00\x00", PROXY_BAD, NULL),
+	ROW(SIGNATURE "\x21\x11\x00\x0d" V4 "\x04", PROXY_BAD, NULL), /* cut */
+	ROW(SIGNATURE "\x21\x11\x00\x0e" V4 "\x04\x00", PROXY_BAD, NULL),
+	ROW(SIGNATURE "\x21\x11\x00\x0f" V4 "\x04\x00\x01", PROXY_BAD, NULL),
+	ROW(SIGNATURE "\x21\x11\x00\x0f" V4 "\x04\xff\xff", PROXY_BAD, NULL),
+	ROW(SIGNATURE "\x21\x11\x00\x13" V4 "\x20\x00\x04\x00\x00\x00\x00", PROXY_BAD, NULL),
+	ROW(SIGNATURE "\x21\x00\x00\x03\x04\x00\x00", PROXY_LOCAL, NULL),
+	ROW(SIGNATURE "\x21\x00\x00\x03\x04\x00\x01", PROXY_BAD, NULL),
 	ROW(SIGNATURE "\x20\x11\x00\x0c" V4, PROXY_LOCAL, NULL),
 	ROW(SIGNATURE "\x20\x00\x00\x00", PROXY_LOCAL, NULL),
 	ROW(SIGNATURE "\x20\xff\x00\x02zz", PROXY_LOCAL, NULL),
@@ -100,8 +133,7 @@ static const struct row rows[] = {
 	ROW(SIGNATURE "\x21\x11\x00\x0b" V4, PROXY_BAD, NULL), /* too short for its family */
 	ROW(SIGNATURE "\x21\x21\x00\x0c" V4, PROXY_BAD, NULL),
 	ROW(SIGNATURE "\x21\x11\x00\x00", PROXY_BAD, NULL),
-	ROW(SIGNATURE "\x21\x11\x02\x09", PROXY_BAD, NULL), /* one more than is taken */
-	ROW(SIGNATURE "\x21\x11\xff\xff", PROXY_BAD, NULL),
+	ROW(SIGNATURE "\x21\x11\xff\xff", PROXY_MORE, NULL),
 	ROW(SIGNATURE "\x21\x11\x00\x0c\0\0\0\0\xc0\x00\x02\x19\x9c\x40\x00\x19", PROXY_BAD, NULL),
 	ROW("\r\n\r\n\0\r\nQUIT\r\x21\x11\x00\x0c" V4, PROXY_BAD, NULL),
 	ROW("\r\n\r\n\r\n", PROXY_BAD, NULL),
@@ -199,6 +231,48 @@ static void a_line_without_end(void **state)
 	assert_int_equal(read_exactly(line, 108, &client, &used), PROXY_BAD);
 }
 
+/* Values behind the addresses up to what the length field can say; a checksum covers all of it. */
+static void the_longest_header(void **state)
+{
+	static const char begin[] = SIGNATURE "\x21\x11\xff\xff" V4;
+	const size_t at = sizeof(begin) - 1, value = PROXY_HEADER - at - 3;
+	char *h = calloc(1, PROXY_HEADER), text[ENDPOINT_TEXT];
+	struct endpoint client;
+	size_t used = 0;
+
+	(void)state;
+	memcpy(h, begin, at);
+	h[at] = 4;
+	h[at + 1] = (char)(value >> 8);
+	h[at + 2] = (char)value;
+	assert_int_equal(read_exactly(h, PROXY_HEADER - 1, &client, &used), PROXY_MORE);
+	assert_int_equal(read_exactly(h, PROXY_HEADER, &client, &used), PROXY_CLIENT);
+	assert_int_equal(used, PROXY_HEADER);
+	assert_string_equal(endpoint_text(&client, text), "192.0.2.7:40000");
+	h[at + 2]++;
+	assert_int_equal(read_exactly(h, PROXY_HEADER, &client, &used), PROXY_BAD);
+	free(h);
+}
+
+/* A flipped bit anywhere in a header with a checksum; two checksums. */
+static void a_checksum_covers_every_bit(void **state)
+{
+	static const char good[] = SIGNATURE "\x21\x11\x00\x13" V4 CRC "\x07\x6a\xe9\x30";
+	struct endpoint client;
+	char copy[sizeof(good)];
+	size_t used;
+
+	(void)state;
+	for (size_t bit = 16 * 8; bit < (sizeof(good) - 1) * 8; bit++) {
+		memcpy(copy, good, sizeof(good));
+		copy[bit / 8] ^= (char)(1 << bit % 8);
+		/* A type that is another one takes the checksum's value as its own. */
+		if (bit / 8 != 28)
+			assert_int_equal(read_exactly(copy, sizeof(good) - 1, &client, &used),
+					 PROXY_BAD);
+	}
+}
+
 /* A changed byte gives another good header, more to wait for, or a refusal; never a read beyond. */
 static void damaged_headers(void **state)
 {
@@ -232,7 +306,7 @@ static void what_we_say(void **state)
 		 52},
 		{"192.0.2.7:40000", "[2001:db8:1::25]:25", NULL, 52},
 		{"[2001:db8:1::7]:65535", "255.255.255.255:65535", NULL, 52},
-		{"255.255.255.255:1", "0.0.0.0:25", NULL, 28},
+		{"223.255.255.255:1", "0.0.0.0:25", NULL, 28},
 	};
 	struct endpoint client, here, again;
 	char buf[PROXY_SAID];
@@ -262,6 +336,8 @@ int main(void)
 		cmocka_unit_test(every_header),
 		cmocka_unit_test(the_answer_does_not_depend_on_the_cut),
 		cmocka_unit_test(a_line_without_end),
+		cmocka_unit_test(the_longest_header),
+		cmocka_unit_test(a_checksum_covers_every_bit),
 		cmocka_unit_test(damaged_headers),
 		cmocka_unit_test(what_we_say),
 	};
