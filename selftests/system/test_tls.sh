@@ -126,6 +126,8 @@ check "clients that leave leave nothing" wait_for 5 none_open
 gate_stop; is "SIGTERM: exit code 0" $? 0
 
 # ---- what an idle one costs ----
+# OpenSSL allocates 11 KB for it, none of them record buffers; 4 KB are our own: the dialog 2, what DNS says
+# of the client 1.6, session and TLS 0.4. What is left are pages of pools, rings and tables at large.
 extra="tls { $certs }"
 limit="$limit  new_per_source = 0" # one address brings them all
 gate_conf
