@@ -8,7 +8,7 @@
 #include "commands_show.h"
 #include "core/log.h"
 #include "offers.h"
-#include "relay/upstream.h"
+#include "relay/greeting.h"
 #include "relief.h"
 #include "verify.h"
 #include "worker.h"
@@ -88,16 +88,6 @@ static json_t *kernel(struct daemon *d)
 
 static json_t *backend_offers(const struct daemon *d)
 {
-	static const struct {
-		uint32_t cap;
-		const char *name;
-	} caps[] = {
-		{UPSTREAM_PIPELINING, "PIPELINING"}, {UPSTREAM_SIZE, "SIZE"},
-		{UPSTREAM_8BITMIME, "8BITMIME"},     {UPSTREAM_DSN, "DSN"},
-		{UPSTREAM_SMTPUTF8, "SMTPUTF8"},     {UPSTREAM_CHUNKING, "CHUNKING"},
-		{UPSTREAM_STARTTLS, "STARTTLS"},     {UPSTREAM_ENHANCED, "ENHANCEDSTATUSCODES"},
-		{UPSTREAM_XCLIENT, "XCLIENT"},
-	};
 	bool known;
 	uint32_t seen = offers_caps(d, &known);
 	json_t *array;
@@ -105,10 +95,9 @@ static json_t *backend_offers(const struct daemon *d)
 	if (!known)
 		return json_null();
 	array = json_array();
-	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
-		if (seen & caps[i].cap)
-			json_array_append_new(array, json_string(caps[i].name));
-	}
+	for (uint32_t cap = 1; cap; cap <<= 1)
+		if (seen & cap && greeting_keyword(cap))
+			json_array_append_new(array, json_string(greeting_keyword(cap)));
 	return array;
 }
 

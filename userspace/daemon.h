@@ -54,8 +54,10 @@ static inline void shared_give(struct shared_count *c)
 
 /* One mail server's EHLO. */
 struct offer {
+	struct endpoint peer;
 	uint64_t size; /* bytes, 0: none named */
-	uint32_t caps; /* enum upstream_cap, and whether it is known */
+	uint32_t caps; /* enum upstream_cap */
+	bool known;    /* it has been heard */
 };
 
 struct daemon {
@@ -110,7 +112,9 @@ struct daemon {
 	_Atomic uint64_t backend_down[CONFIG_BACKENDS]; /* ms, CLOCK_MONOTONIC: left out until then;
 							   0: it answers */
 	/* What the mail servers offer, each and together: offers.c's alone. */
-	struct offer offers[CONFIG_TARGETS];
+	struct offer offers[CONFIG_TARGETS]; /* in the order of the settings */
+	int offer_count;
+	bool offers_changed; /* since they were written to state_dir */
 	pthread_mutex_t offers_lock;
 	_Atomic uint32_t offered;
 	_Atomic uint64_t offered_size;

@@ -13,17 +13,16 @@
 
 /* ---- commands ---- */
 
-/* Why a message can't go to this mail server, which had what it needs when the client was greeted:
- * the RFCs' own codes. */
+/* Why a message can't go to this mail server. It was offered when the client was greeted, when
+ * nothing was known or something else, so that the next EHLO says more than a refusal could. */
 static const struct {
 	enum upstream_cap cap;
-	enum smtp_reply reply;
 	const char *reason;
-} lacks_replies[] = {
-	{UPSTREAM_8BITMIME, REPLY_NO_8BITMIME, "8BITMIME not offered by the mail server"},
-	{UPSTREAM_SMTPUTF8, REPLY_NO_SMTPUTF8, "SMTPUTF8 not offered by the mail server"},
-	{UPSTREAM_DSN, REPLY_BAD_PARAM, "DSN not offered by the mail server"},
-	{UPSTREAM_SIZE, REPLY_TOO_BIG, "SIZE beyond what the mail server takes"},
+} lacks_reasons[] = {
+	{UPSTREAM_8BITMIME, "8BITMIME not offered by the mail server"},
+	{UPSTREAM_SMTPUTF8, "SMTPUTF8 not offered by the mail server"},
+	{UPSTREAM_DSN, "DSN not offered by the mail server"},
+	{UPSTREAM_SIZE, "SIZE beyond what the mail server takes"},
 };
 
 static void lacking(struct worker *w, struct delivery *d, enum upstream_cap cap)
@@ -32,11 +31,11 @@ static void lacking(struct worker *w, struct delivery *d, enum upstream_cap cap)
 	struct session *s = worker_session(w, n);
 	size_t i = 0;
 
-	while (lacks_replies[i].cap != cap)
+	while (lacks_reasons[i].cap != cap)
 		i++;
 	counter_add(&w->counters, COUNT_backend_lacks, 1);
-	delivery_log(w, d, s, "deny", lacks_replies[i].reason, NULL);
-	session_reply(w, s, lacks_replies[i].reply, NULL);
+	delivery_log(w, d, s, "defer", lacks_reasons[i].reason, NULL);
+	session_reply(w, s, REPLY_OFFER_CHANGED, NULL);
 	s->wait = WAIT_NONE;
 	d->asked = ASKED_NOTHING;
 	smtp_rcpt_done(session_smtp(w, s), false);

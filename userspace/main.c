@@ -18,6 +18,7 @@
 #include "commands.h"
 #include "core/log.h"
 #include "notify.h"
+#include "offers.h"
 #include "probe.h"
 #include "process.h"
 #include "starter.h"
@@ -153,6 +154,7 @@ static void serve(struct process *p, const sigset_t *signals)
 		if (ms <= 0 && !over) {
 			daemon_tick(&p->daemon);
 			probe_step(&p->daemon, PROBE_A_TICK);
+			offers_keep(&p->daemon, atomic_load(&p->daemon.config));
 			notify("WATCHDOG=1");
 			next.tv_sec = now.tv_sec + 1;
 			next.tv_nsec = now.tv_nsec;
@@ -243,6 +245,7 @@ static int run(struct process *p, char **argv, bool foreground)
 	p->upgrade.control = p->control;
 	serve(p, &signals);
 	probe_end();
+	offers_keep(d, atomic_load(&d->config));
 	if (p->upgrade.heir)
 		retire(p);
 	else

@@ -86,7 +86,7 @@ void probe_step(struct daemon *d, int budget)
 	if (c != probe.config) {
 		probe.config = c;
 		probe.backend = 0;
-		offers_forget(d);
+		offers_targets(d, c);
 		finish(0);
 	}
 	for (;;) {

@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "core/log.h"
 #include "loop/ring.h"
+#include "offers.h"
 #include "policy/conduct.h"
 #include "probe.h"
 #include "process.h"
@@ -244,6 +245,7 @@ int startup(struct process *p, const struct config *c)
 	if (rc)
 		return rc;
 	daemon_apply(d, NULL, c);
+	offers_restore(d, c);
 	probe_step(d, PROBE_AT_START);
 	for (int i = 0; i < d->worker_count && !rc; i++) {
 		rc = worker_start(d, i, p->listeners.fd[i], p->listeners.count, &d->workers[i],

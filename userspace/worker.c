@@ -53,10 +53,9 @@ static void read_offers(struct worker *w, const struct config *c)
 		enum upstream_cap cap;
 		enum smtp_offer offer;
 	} kept[] = {
-		{UPSTREAM_8BITMIME, SMTP_OFFER_8BITMIME},
-		{UPSTREAM_SMTPUTF8, SMTP_OFFER_SMTPUTF8},
-		{UPSTREAM_DSN, SMTP_OFFER_DSN},
-		{UPSTREAM_CHUNKING, SMTP_OFFER_CHUNKING},
+		{UPSTREAM_8BITMIME, SMTP_OFFER_8BITMIME}, {UPSTREAM_SMTPUTF8, SMTP_OFFER_SMTPUTF8},
+		{UPSTREAM_DSN, SMTP_OFFER_DSN},           {UPSTREAM_CHUNKING, SMTP_OFFER_CHUNKING},
+		{UPSTREAM_ENHANCED, SMTP_OFFER_ENHANCED},
 	};
 	const uint64_t size = offers_size(w->daemon);
 	bool known;

@@ -97,6 +97,14 @@ static const struct {
 	{"XCLIENT", UPSTREAM_XCLIENT, learn_xclient},
 };
 
+const char *greeting_keyword(enum upstream_cap cap)
+{
+	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+		if (keywords[i].cap == cap)
+			return keywords[i].name;
+	return NULL;
+}
+
 void greeting_learn(struct upstream *u)
 {
 	struct word line, name;

@@ -11,6 +11,8 @@
 
 /* Reads the EHLO reply in u->reply into u->caps, u->xclient and u->size_limit. */
 void greeting_learn(struct upstream *u);
+/* The keyword of an extension (RFC 5321 4.1.1.1); NULL: it has none. */
+const char *greeting_keyword(enum upstream_cap cap);
 /* Writes the XCLIENT command with every attribute that the backend listed and we know. Returns its
  * length; 0: there is none. */
 size_t greeting_xclient(const struct upstream *u, const struct upstream_client *c,

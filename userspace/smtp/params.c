@@ -128,6 +128,12 @@ static bool param_split(const char *word, size_t len, struct param *ret)
 	return true;
 }
 
+/* Another EHLO may offer it; one that has said HELO was offered nothing and needs nothing. */
+static enum smtp_reply not_offered(const struct smtp_conf *c, uint32_t offered, enum ehlo_keyword k)
+{
+	return offered && ehlo_offered(c) & ehlo_bit(k) ? REPLY_OFFER_CHANGED : REPLY_BAD_PARAM;
+}
+
 enum smtp_reply params_read(const struct smtp_conf *c, uint32_t offered, bool utf8,
 			    enum smtp_path_kind kind, const char *text, size_t len,
 			    struct params *ret)
@@ -153,9 +159,10 @@ enum smtp_reply params_read(const struct smtp_conf *c, uint32_t offered, bool ut
 		while (i < PARAMS && (strlen(params[i].name) != p.name_len ||
 				      strncasecmp(params[i].name, p.name, p.name_len) != 0))
 			i++;
-		if (i == PARAMS || params[i].kind != kind ||
-		    !(offered & ehlo_bit(params[i].extension)))
+		if (i == PARAMS || params[i].kind != kind)
 			return REPLY_BAD_PARAM;
+		if (!(offered & ehlo_bit(params[i].extension)))
+			return not_offered(c, offered, params[i].extension);
 		if (seen & 1u << i || filled + word + 2 > sizeof(r.all.text))
 			return REPLY_SYNTAX;
 		seen |= 1u << i;

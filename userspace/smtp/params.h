@@ -15,8 +15,9 @@ struct params {
 	char text[SMTP_PARAMS]; /* as they came, one space between */
 };
 
-/* What was offered: a bit for each enum ehlo_keyword. utf8: of the transaction, for those of RCPT.
- * REPLY_OK, or the reply that refuses them and *ret untouched. */
+/* What was offered: a bit for each enum ehlo_keyword; what was not, but is now, is refused for the
+ * time being. utf8: of the transaction, for those of RCPT. REPLY_OK, or the reply that refuses them
+ * and *ret untouched. */
 enum smtp_reply params_read(const struct smtp_conf *c, uint32_t offered, bool utf8,
 			    enum smtp_path_kind kind, const char *text, size_t len,
 			    struct params *ret);

@@ -62,21 +62,17 @@ static const struct smtp_reply_row rows[REPLY_MAX] = {
 			    "MAIL before EHLO or within a transaction, RCPT, DATA or BDAT before "
 			    "MAIL, DATA among chunks, a chunk after one that failed"},
 	[REPLY_BAD_PARAM] = {555, "5.5.4", "Parameter not recognized or not implemented",
-			     "a parameter of MAIL or RCPT that was not offered, any after HELO, "
-			     "or one of DSN that the mail server has lost since EHLO"},
+			     "a parameter of MAIL or RCPT that was not offered, any after HELO"},
 	[REPLY_ASCII_SENDER] = {550, "5.6.7", "Non-ASCII sender address without SMTPUTF8",
 				"MAIL FROM with such an address and without that parameter"},
 	[REPLY_ASCII_RECIPIENT] = {553, "5.6.7", "Non-ASCII recipient address without SMTPUTF8",
 				   "RCPT TO or VRFY with such an address, MAIL FROM had not that "
 				   "parameter"},
-	[REPLY_NO_8BITMIME] = {554, "5.6.3",
-			       "8-bit message, but the mail server takes none ({contact})",
-			       "RCPT after BODY=8BITMIME, the mail server has lost 8BITMIME since "
-			       "EHLO"},
-	[REPLY_NO_SMTPUTF8] = {550, "5.6.7",
-			       "Internationalized message, but the mail server takes none "
-			       "({contact})",
-			       "RCPT after SMTPUTF8, the mail server has lost SMTPUTF8 since EHLO"},
+	[REPLY_OFFER_CHANGED] = {451, "4.4.0",
+				 "The mail server offers something else now, please retry "
+				 "({contact})",
+				 "a parameter of MAIL or RCPT that the mail server has lost since "
+				 "EHLO, or was not known to have"},
 	[REPLY_TOO_MANY_RECIPIENTS] =
 		{452, "4.5.3", "Too many recipients, send the rest in another transaction",
 		 "RCPT beyond the limit of a transaction, a second one from the null sender"},

@@ -56,12 +56,14 @@ struct smtp_out {
 enum smtp_tls { SMTP_TLS_NONE, SMTP_TLS_OFFERED, SMTP_TLS_ACTIVE };
 
 /* Extensions that only the mail server behind can keep: a message that makes use of one must find a
- * server that has it. */
+ * server that has it. Codes in replies are promised for all of them (RFC 2034 4), those of the mail
+ * server included, which are handed on as they are; ours have them all the same. */
 enum smtp_offer {
 	SMTP_OFFER_8BITMIME = 1 << 0, /* RFC 6152 */
 	SMTP_OFFER_SMTPUTF8 = 1 << 1, /* RFC 6531 */
 	SMTP_OFFER_DSN = 1 << 2,      /* RFC 3461 */
 	SMTP_OFFER_CHUNKING = 1 << 3, /* RFC 3030, without BINARYMIME */
+	SMTP_OFFER_ENHANCED = 1 << 4, /* RFC 2034 */
 };
 
 struct smtp_conf {
@@ -195,8 +197,7 @@ enum smtp_reply {
 	REPLY_BAD_PARAM,           /* 555 5.5.4 */
 	REPLY_ASCII_SENDER,        /* 550 5.6.7 */
 	REPLY_ASCII_RECIPIENT,     /* 553 5.6.7 */
-	REPLY_NO_8BITMIME,         /* 554 5.6.3 */
-	REPLY_NO_SMTPUTF8,         /* 550 5.6.7 */
+	REPLY_OFFER_CHANGED,       /* 451 4.4.0 */
 	REPLY_TOO_MANY_RECIPIENTS, /* 452 4.5.3 */
 	REPLY_TOO_BIG,             /* 552 5.3.4 */
 	REPLY_BARE_BYTE,           /* 550 5.6.11 */

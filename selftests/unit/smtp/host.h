@@ -52,7 +52,7 @@ static inline void host_init(struct host *h)
 				  .errors = 10,
 				  .recipients = 5,
 				  .message = 1000,
-				  .offers = SMTP_OFFER_8BITMIME};
+				  .offers = SMTP_OFFER_8BITMIME | SMTP_OFFER_ENHANCED};
 	h->in_cap = HOST_INPUT;
 }
 

@@ -88,6 +88,10 @@ static void parameters_are_refused_and_change_nothing(void **state)
 			 REPLY_BAD_PARAM);
 	assert_int_equal(params_read(&conf, 0, false, SMTP_REVERSE, "SIZE=1", 6, &p),
 			 REPLY_BAD_PARAM);
+	/* Another EHLO would offer it. */
+	assert_int_equal(
+		params_read(&conf, ehlo_bit(EHLO_HELP), false, SMTP_REVERSE, "SIZE=1", 6, &p),
+		REPLY_OFFER_CHANGED);
 	/* The limit went away after EHLO: then there is none. */
 	assert_int_equal(
 		params_read(&(struct smtp_conf){0}, ALL, false, SMTP_REVERSE, "SIZE=99", 7, &p),
@@ -113,6 +117,7 @@ static void a_parameter_needs_its_extension_and_its_command(void **state)
 		{"NOTIFY=SUCCESS,DELAY", SMTP_FORWARD, EHLO_DSN},
 		{"ORCPT=rfc822;Bob@Example.COM", SMTP_FORWARD, EHLO_DSN},
 	};
+	const struct smtp_conf none = {0}, any = {.message = 1000, .offers = 0xff};
 	struct params p;
 
 	(void)state;
@@ -127,8 +132,13 @@ static void a_parameter_needs_its_extension_and_its_command(void **state)
 				 REPLY_OK);
 		assert_string_equal(p.text, text);
 		assert_int_equal(p.utf8, rows[i].needs == EHLO_SMTPUTF8);
-		assert_int_equal(params_read(&conf, ALL & ~ehlo_bit(rows[i].needs), false,
+		assert_int_equal(params_read(&none, ALL & ~ehlo_bit(rows[i].needs), false,
 					     rows[i].kind, text, len, &p),
+				 REPLY_BAD_PARAM);
+		assert_int_equal(params_read(&any, ALL & ~ehlo_bit(rows[i].needs), false,
+					     rows[i].kind, text, len, &p),
+				 REPLY_OFFER_CHANGED);
+		assert_int_equal(params_read(&any, 0, false, rows[i].kind, text, len, &p),
 				 REPLY_BAD_PARAM);
 		assert_int_equal(params_read(&conf, ALL, false, other, text, len, &p),
 				 REPLY_BAD_PARAM);

@@ -116,10 +116,9 @@ static bool option_offer(struct host *h, const char *word, unsigned long value)
 		const char *word;
 		enum smtp_offer offer;
 	} offers[] = {
-		{"eightbit", SMTP_OFFER_8BITMIME},
-		{"utf8", SMTP_OFFER_SMTPUTF8},
-		{"dsn", SMTP_OFFER_DSN},
-		{"chunking", SMTP_OFFER_CHUNKING},
+		{"eightbit", SMTP_OFFER_8BITMIME}, {"utf8", SMTP_OFFER_SMTPUTF8},
+		{"dsn", SMTP_OFFER_DSN},           {"chunking", SMTP_OFFER_CHUNKING},
+		{"enhanced", SMTP_OFFER_ENHANCED},
 	};
 
 	for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++) {
