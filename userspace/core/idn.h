@@ -10,5 +10,9 @@
  * or false and *ret as it may be, when it has none or `size` is too small. Allocates when it isn't
  * ASCII. Any thread. */
 bool idn_ascii(const char *domain, char *ret, size_t size);
+/* Whether each label of the `len` bytes of a domain is ASCII or a U-label, up to the case of its
+ * letters: nothing that would vanish, become a dot or become ASCII, nothing that is not in NFC
+ * (RFC 5890 2.3.2.1). Allocates. Any thread. */
+bool idn_valid(const char *domain, size_t len);
 
 #endif

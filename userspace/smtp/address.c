@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../core/idn.h"
 #include "../core/utf8.h"
 #include "smtp.h"
 
@@ -62,10 +63,17 @@ static bool take(const char **p, const char *end, char ch)
 	return true;
 }
 
-/* A character beyond ASCII. */
+/* A character beyond ASCII. Not one that controls a terminal or ends a line for whoever reads it
+ * (RFC 5198 2): C1, U+2028, U+2029. */
 static size_t wide_span(const char *p, const char *end)
 {
-	return p < end && *p & 0x80 ? utf8_length(p, end - p) : 0;
+	size_t n = p < end && *p & 0x80 ? utf8_length(p, end - p) : 0;
+
+	if (n == 2 && memcmp(p, "\xc2\x80", n) >= 0 && memcmp(p, "\xc2\x9f", n) <= 0)
+		return 0;
+	if (n == 3 && (!memcmp(p, "\xe2\x80\xa8", n) || !memcmp(p, "\xe2\x80\xa9", n)))
+		return 0;
+	return n;
 }
 
 static size_t label_span(const char *p, const char *end, enum names names)
@@ -102,7 +110,9 @@ static size_t domain_span(const char *p, const char *end, enum names names)
 		if (!take(&p, end, '.'))
 			break;
 	}
-	return p - start <= SMTP_DOMAIN ? p - start : 0;
+	if (p - start > SMTP_DOMAIN)
+		return 0;
+	return utf8_needed(start, p - start) && !idn_valid(start, p - start) ? 0 : p - start;
 }
 
 static size_t ipv4_span(const char *p, const char *end)

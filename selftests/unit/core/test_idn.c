@@ -46,6 +46,48 @@ static void one_spelling(void **state)
 	}
 }
 
+static void labels_as_they_are_written(void **state)
+{
+	static const struct {
+		const char *domain;
+		bool good;
+	} rows[] = {
+		{"example.org", true},
+		{"bücher.example", true},
+		{"BÜCHER.Example", true},
+		{"mail.公司.cn", true},
+		{"straße.example", true},
+		{"xn--bcher-kva.bücher", true},
+		{"bu\u0308cher.example", false},
+		{"b\u200bücher.example", false},
+		{"b\u200b.example", false},
+		{"b。ücher", false},
+		{"bücher。example", false},
+		{"bücher.．example", false},
+		{"ｂ.example", false},
+		{"ﬁ.example", false},
+		{"xn--ä.example", false},
+		{"ab--ä.example", false},
+		{"☃.example", false},
+		{"אa.example", false},
+		{"％.example", false},
+		{"\xc3", false},
+	};
+	char longest[300];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (idn_valid(rows[i].domain, strlen(rows[i].domain)) != rows[i].good)
+			fail_msg("%s", rows[i].domain);
+	/* The length rules, not what follows; a NUL is no end. */
+	assert_true(idn_valid("bücher.example/x", strlen("bücher.example")));
+	assert_false(idn_valid("bücher\0x", sizeof("bücher\0x") - 1));
+	memset(longest, 'a', sizeof(longest));
+	assert_false(idn_valid(longest, sizeof(longest)));
+	memset(longest, 0xc3, 2);
+	assert_false(idn_valid(longest, 255));
+}
+
 static void no_room(void **state)
 {
 	char out[64];
@@ -65,6 +107,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_spelling),
+		cmocka_unit_test(labels_as_they_are_written),
 		cmocka_unit_test(no_room),
 	};
 

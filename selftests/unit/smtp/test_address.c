@@ -94,6 +94,10 @@ static void paths_that_the_grammar_allows(void **state)
 		{"<a@b\xc3\xbc.example>", "a@b\xc3\xbc.example", "b\xc3\xbc.example"},
 		{"<a@\xe5\x85\xac\xe5\x8f\xb8.cn>", "a@\xe5\x85\xac\xe5\x8f\xb8.cn",
 		 "\xe5\x85\xac\xe5\x8f\xb8.cn"},
+		{"<a@B\u00dcCHER.Example>", "a@B\u00dcCHER.Example", "B\u00dcCHER.Example"},
+		{"<a@stra\u00dfe.xn--bcher-kva>", "a@stra\u00dfe.xn--bcher-kva",
+		 "stra\u00dfe.xn--bcher-kva"},
+		{"<\u00a0\u2027\u202a@b>", "\u00a0\u2027\u202a@b", "b"},
 		{"<\xf0\x9f\x90\xa6@b>", "\xf0\x9f\x90\xa6@b", "b"},
 		{"<" L64 "@b>", L64 "@b", "b"},
 		{"<a" L64 "@b>", "a" L64 "@b", "b"}, /* VERP, SRS */
@@ -177,6 +181,23 @@ static void paths_that_the_grammar_forbids(void **state)
 		"<a@\xf4\x90\x80\x80>", /* beyond U+10FFFF */
 		"<a@[\xc3\xa4]>",
 		"<a@-\xc3\xa4>",
+		"<a@\u2603.example>",  /* no letter */
+		"<a@b\u200b.example>", /* would vanish */
+		"<a@b\u00ad\u00fc.example>",
+		"<a@b\u3002example>", /* would be a dot */
+		"<a@\u00fc\uff0eexample>",
+		"<a@\uff42.example>",     /* would be ASCII */
+		"<a@xn--\u00e4.example>", /* both spellings at once */
+		"<a@xn--zzzz999.\u00e4>",
+		"<a@bu\u0308cher.example>", /* not in NFC */
+		"<a@\u0308b.example>",
+		"<a@\u05d0b.example>", /* both directions */
+		"<@b\u200b.example:a@b>",
+		"<a\xc2\x85@b>", /* lines end there for some */
+		"<a\u2028@b>",
+		"<a\u2029@b>",
+		"<\"a\xc2\x80\"@b>",
+		"<\"\xc2\x9f\"@b>",
 		"<a@\xc3\xa4->",
 		"<a@[]>",
 		"<a@[192.0.2]>",
