@@ -147,13 +147,15 @@ void delivery_chunk(struct worker *w, uint32_t n)
 
 /* ---- answers ---- */
 
+/* 421 promises that the channel closes (RFC 5321 3.8), so that what the client has sent behind the
+ * command is not answered, and comes again. */
 static void hand_back(struct worker *w, struct session *s, struct delivery *d)
 {
 	if (d->up.code >= 500)
 		counter_add(&w->counters, COUNT_backend_refused, 1);
 	else if (d->up.code >= 400)
 		counter_add(&w->counters, COUNT_backend_deferred, 1);
-	if (!session_say(w, s, d->up.reply, d->up.reply_len))
+	if (!session_say(w, s, d->up.reply, d->up.reply_len) || d->up.code == 421)
 		s->hangup = true;
 }
 

@@ -98,9 +98,9 @@ static void pass_text(struct worker *w, uint32_t n, struct delivery *d)
 		read_text(w, n, d);
 		return;
 	}
-	d->bytes += used;
+	d->bytes = smtp->received;
 	d->text_sent = (uint32_t)used;
-	taken_add(w, d, d->text, used);
+	taken_add_stuffed(w, d, d->text, used - (d->text_ended ? strlen("\r\n") : 0));
 	if (d->text_ended && taken_before(w, d)) {
 		had_before(w, n, d, used);
 		return;

@@ -30,6 +30,7 @@ void taken_begin(struct worker *w, struct delivery *d)
 {
 	d->taken_tag = 0;
 	d->message_id = (struct messageid){0};
+	d->unstuff = (struct unstuff){0};
 	if (w->daemon->taken)
 		digest_begin(&d->digest, &w->daemon->taken_key);
 }
@@ -40,6 +41,15 @@ void taken_add(struct worker *w, struct delivery *d, const char *bytes, size_t l
 		return;
 	digest_add(&d->digest, bytes, len);
 	messageid_scan(&d->message_id, bytes, len);
+}
+
+void taken_add_stuffed(struct worker *w, struct delivery *d, const char *bytes, size_t len)
+{
+	const char *run;
+	size_t n;
+
+	while (unstuff(&d->unstuff, &bytes, &len, &run, &n))
+		taken_add(w, d, run, n);
 }
 
 static uint64_t hash_of(const struct worker *w, char kind, const uint8_t digest[DIGEST_BYTES],

@@ -14,9 +14,11 @@
 
 #include "worker.h"
 
-/* A message begins; bytes of it, as they go to the mail server. */
+/* A message begins; its content, which is the same in chunks and after DATA, where dots are stuffed
+ * and the end is left out. */
 void taken_begin(struct worker *w, struct delivery *d);
 void taken_add(struct worker *w, struct delivery *d, const char *bytes, size_t len);
+void taken_add_stuffed(struct worker *w, struct delivery *d, const char *bytes, size_t len);
 /* The mail server has taken the recipient in smtp.forward. */
 void taken_recipient(struct worker *w, struct delivery *d);
 /* It has come whole, but its end was not sent on: whether it was taken before. */

@@ -50,6 +50,7 @@
 #include "relay/upstream.h"
 #include "smtp/messageid.h"
 #include "smtp/smtp.h"
+#include "smtp/unstuff.h"
 #include "tls/tls.h"
 
 #define WORKER_RINGS 32
@@ -192,8 +193,9 @@ struct delivery {
 	bool chunked, chunk_ended;   /* the message comes in chunks; the client's has come whole */
 	uint8_t asked;               /* enum asked: what the next reply answers */
 	uint64_t touched, timeout;   /* ms */
-	uint64_t bytes, began;       /* of the message at hand; ms */
+	uint64_t bytes, began;       /* of the message at hand, stuffed dots not counted; ms */
 	struct messageid message_id; /* of the message so far: taken.c's, as the next ones are */
+	struct unstuff unstuff;
 	uint64_t recipients_sum, taken_tag, taken_check;
 	struct judgement judgement; /* of the recipient being asked */
 	struct tls tls;

@@ -66,15 +66,17 @@ for stage in mail rcpt data dot; do
 		refused "$stage: '$last' comes back word for word" "$(message)" "^S: ${last//./\\.}\$"
 	done
 	behave $stage '421 4.3.2 closing now'
-	refused "$stage: 421 becomes a 4xx" "$(message)" '^S: 4[25]1 '
+	out=$(message)
+	refused "$stage: 421 comes back word for word" "$out" '^S: 421 4\.3\.2 closing now$'
+	refuse "$stage: and QUIT has no answer then" grep -q '^S: 221 ' <<<"$out"
 done
 
-# ---- after a 421, or more than was asked for, session and daemon go on ----
+# ---- after more than was asked for session and daemon go on ----
 answers() { # output: replies to what came after EHLO, one word each
 	sed '1,/^S: 250 HELP/d' <<<"$1" | grep -oE '^S: [0-9]{3} ' | cut -c4-6 | xargs
 }
 for stage in mail rcpt; do
-	for reply in '421 4.7.0 too many errors' '550 5.1.1 nobody\r\n421 4.7.0 too many errors' \
+	for reply in '550 5.1.1 nobody\r\n421 4.7.0 too many errors' \
 		'250 fine\r\n250 and once more' '550 5.1.1 nobody\r\n250 but then'; do
 		behave $stage "$reply"
 		out=$(talk $SRC $GATE4 'EHLO client.example.org' 'MAIL FROM:<a@sender.example>' \
@@ -84,10 +86,21 @@ for stage in mail rcpt; do
 			"$(answers "$out")" '^250 ([45][0-9]{2} ){3}250 250 221$'
 	done
 done
+# ---- a 421 ends the session too, whatever is behind the command ----
+all='MAIL FROM:<a@sender.example>\r\nRCPT TO:<user1@example.net>\r\nRCPT TO:<user2@example.net>\r\nDATA\r\n'
+behind='MAIL FROM:<b@sender.example>\r\nRCPT TO:<user3@example.net>\r\nQUIT\r\n'
+for stage in mail rcpt data; do
+	behave $stage '421 4.3.2 not now'
+	out=$(talk $SRC $GATE4 'EHLO client.example.org' ":send $all$behind" :eof)
+	like "$stage: 421, and nothing behind it" "$(answers "$out") $(tail -n 1 <<<"$out")" '^250 (250 250 )?421 T: end'
+done
 behave dot '421 4.3.2 not stored'
-out=$(message 'MAIL FROM:<b@sender.example>' 'RCPT TO:<user2@example.net>')
-like "dot: 421, and another transaction begins" "$(answers "$out")" '^250 250 354 421 250 250 221$'
+out=$(talk $SRC $GATE4 'EHLO client.example.org' ":send $all" ':reply 4' \
+	":send From: <a@sender.example>\r\nMessage-ID: <bye@sender.example>\r\n\r\nhello\r\n.\r\n$behind" :eof)
+like "dot: 421, and nothing behind it" "$(answers "$out") $(tail -n 1 <<<"$out")" '^250 250 250 354 421 T: end'
+is "nothing of it was stored" "$(stored)" $told
 behave
+delivered "the retry" "$(message)"
 
 # ---- a client that does not read its answers for a while still gets every one ----
 on gate sysctl -qw net.ipv4.tcp_wmem='4096 16384 65536'

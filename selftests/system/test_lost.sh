@@ -121,7 +121,18 @@ send ":chunks $T/m 1000" :reset >/dev/null
 is "in chunks: delivered" "$(stored)" $((n + 1))
 like "the same in other chunks: taken before" "$(send ":chunks $T/m 700" QUIT)" "$again"
 like "in one" "$(send ":chunks $T/m $size" QUIT)" "$again"
+like "after DATA" "$(whole)" "$again"
 is "once" "$(stored)" $((n + 1))
+mail dots 200
+printf '%s\n' . .. .x x. >>"$T/m"
+sed 's/^\./../' "$T/m" >"$T/stuffed"
+n=$(stored)
+size=$(sed 's/$/\r/' "$T/m" | wc -c)
+send DATA ":body $T/m" :reset >/dev/null
+is "dots in front of lines, after DATA: delivered" "$(stored)" $((n + 1))
+like "in a chunk, where they are not stuffed: taken before" "$(send ":chunks $T/m $size" QUIT)" "$again"
+cp "$T/stuffed" "$T/m"
+like "a dot more in each is another message" "$(whole)" "$fresh"
 
 # ---- bounded ----
 for i in $(seq 150); do
