@@ -4,7 +4,8 @@
  *
  * Ethernet with up to two VLAN tags, IPv4 with options, IPv6 with up to six extension headers, TCP.
  * Reads the bytes between data and end and nothing else; every step is bounded. A frame that ends
- * early or goes deeper than this is passed on, not dropped: the stack parses all of it.
+ * early or goes deeper than this is passed on, not dropped: the stack parses all of it. On a gate,
+ * whose stack only forwards, tc.bpf.c has the last word on those.
  */
 #ifndef BPF_PARSE_H
 #define BPF_PARSE_H
@@ -37,6 +38,7 @@ struct packet {
 	__be16 from_port;
 	bool is4;
 	__u16 l3; /* where the IP header begins */
+	__u16 l4; /* where the TCP header begins; 0 for a fragment */
 	enum gg_kind kind;
 };
 
@@ -60,19 +62,22 @@ struct fragment_header {
 /* Points *ret at `size` bytes at pos if they are all there. */
 #define PARSE_TAKE(ret, pos, end, size) ((ret) = (pos), (void *)(ret) + (size) <= (end))
 
-static __always_inline enum parse_result parse_tcp(void *pos, void *end, struct packet *ret)
+static __always_inline enum parse_result parse_tcp(void *data, void *pos, void *end,
+						   struct packet *ret)
 {
 	struct tcphdr *tcp;
 
 	if (!PARSE_TAKE(tcp, pos, end, sizeof(*tcp)))
 		return PARSE_SHORT;
+	ret->l4 = pos - data;
 	ret->to.port = bpf_ntohs(tcp->dest);
 	ret->from_port = tcp->source;
 	ret->kind = tcp->syn && !tcp->ack ? GG_KIND_NEW : GG_KIND_OTHER;
 	return PARSE_TCP;
 }
 
-static __always_inline enum parse_result parse_ip4(void *pos, void *end, struct packet *ret)
+static __always_inline enum parse_result parse_ip4(void *data, void *pos, void *end,
+						   struct packet *ret)
 {
 	const __be16 fragment = bpf_htons(0x3fff); /* more fragments, offset */
 	struct iphdr *ip;
@@ -97,10 +102,11 @@ static __always_inline enum parse_result parse_ip4(void *pos, void *end, struct 
 	}
 	if (total < header + sizeof(struct tcphdr))
 		return PARSE_SHORT;
-	return parse_tcp(pos + header, end, ret);
+	return parse_tcp(data, pos + header, end, ret);
 }
 
-static __always_inline enum parse_result parse_ip6(void *pos, void *end, struct packet *ret)
+static __always_inline enum parse_result parse_ip6(void *data, void *pos, void *end,
+						   struct packet *ret)
 {
 	struct fragment_header *piece;
 	struct extension *ext;
@@ -121,7 +127,7 @@ static __always_inline enum parse_result parse_ip6(void *pos, void *end, struct 
 	for (i = 0; i <= PARSE_EXTENSIONS; i++) {
 		if (next == IPPROTO_TCP) {
 			if (!fragment)
-				return parse_tcp(pos, end, ret);
+				return parse_tcp(data, pos, end, ret);
 			ret->kind = GG_KIND_FRAGMENT;
 			return PARSE_TCP;
 		}
@@ -160,7 +166,8 @@ static __always_inline enum parse_result parse_ip6(void *pos, void *end, struct 
 	return PARSE_DEEP;
 }
 
-/* *ret must be zeroed; it is meaningful only after PARSE_TCP. */
+/* *ret must be zeroed; it is meaningful only after PARSE_TCP. After PARSE_DEEP, `to` is the marker
+ * of the address, or zero. */
 static __always_inline enum parse_result parse_frame(void *data, void *end, struct packet *ret)
 {
 	struct vlan_tag *tag;
@@ -188,9 +195,9 @@ static __always_inline enum parse_result parse_frame(void *data, void *end, stru
 
 	ret->l3 = pos - data;
 	if (proto == bpf_htons(ETH_P_IP))
-		return parse_ip4(pos, end, ret);
+		return parse_ip4(data, pos, end, ret);
 	if (proto == bpf_htons(ETH_P_IPV6))
-		return parse_ip6(pos, end, ret);
+		return parse_ip6(data, pos, end, ret);
 	return PARSE_OTHER;
 }
 

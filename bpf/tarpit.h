@@ -16,6 +16,7 @@
 #include "parse.h"
 
 #define TARPIT_TTL 64
+#define TARPIT_AHEAD 0xffff   /* as far as a window reaches that nobody has scaled */
 #define TARPIT_LEAST_FRAME 60 /* Ethernet, without its checksum */
 
 #define TARPIT_SWAP(a, b)                                                                          \
@@ -111,9 +112,10 @@ __noinline int tarpit_takes(struct xdp_md *ctx, const struct gg_conf *switches,
 		return false;
 	ret->ours = bpf_ntohl(tcp->ack_seq);
 	ret->theirs = ret->ours - cookie;
-	/* A probe may repeat the number before the one that is next. */
+	/* A probe may repeat the number before the one that is next; who doesn't heed the closed
+	 * window goes ahead of it, and is told again. */
 	probe = ret->theirs - seq;
-	if (probe > 1)
+	if (probe > 1 && (-probe > TARPIT_AHEAD || (!tcp->fin && payload <= 0)))
 		return false;
 	ret->silent = tcp->rst || (!probe && !tcp->fin && payload <= 0);
 	return true;

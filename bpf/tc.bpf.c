@@ -15,7 +15,8 @@
 
 #include <linux/pkt_cls.h>
 
-#define HEADERS 256 /* bytes that the parser may want to see */
+#define HEADERS 256 /* bytes that the parser wants to see of all but odd packets */
+#define MOST_HEADERS 16384
 
 /* linux/icmp.h and linux/icmpv6.h ask for headers of the C library. */
 #define ICMP_HEADER 8 /* in both families */
@@ -161,27 +162,43 @@ static __always_inline int icmp6(struct __sk_buff *skb, const struct gg_conf *sw
 	return icmp_of(skb, switches, &quoted);
 }
 
+/* As much of the packet as there is, up to `size`, and what it is. */
+static __always_inline enum parse_result look(struct __sk_buff *skb, __u32 size, struct packet *ret)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	if (data + size > end) {
+		bpf_skb_pull_data(skb, skb->len < size ? skb->len : size);
+		data = (void *)(long)skb->data;
+		end = (void *)(long)skb->data_end;
+	}
+	return parse_frame(data, end, ret);
+}
+
 SEC("tc")
 int greygate_tc(struct __sk_buff *skb)
 {
 	const struct gg_conf *switches;
 	struct packet packet = {};
+	enum parse_result found;
 	struct gg_vip_key from;
-	void *data, *end;
 	__u32 zero = 0;
 
 	switches = bpf_map_lookup_elem(&conf, &zero);
 	/* A tagged frame is judged on its VLAN's own interface. */
 	if (!switches || skb->vlan_present)
 		return TC_ACT_UNSPEC;
-	data = (void *)(long)skb->data;
-	end = (void *)(long)skb->data_end;
-	if (data + HEADERS > end) {
-		bpf_skb_pull_data(skb, skb->len < HEADERS ? skb->len : HEADERS);
-		data = (void *)(long)skb->data;
-		end = (void *)(long)skb->data_end;
+	found = look(skb, HEADERS, &packet);
+	if (found == PARSE_SHORT && skb->len > HEADERS) {
+		__builtin_memset(&packet, 0, sizeof(packet));
+		found = look(skb, MOST_HEADERS, &packet);
 	}
-	if (parse_frame(data, end, &packet) != PARSE_TCP) {
+	/* What nobody here can judge nobody behind is to answer. */
+	if (found == PARSE_DEEP && is_protected(switches, &packet.to)) {
+		count(GG_STAT_tc_drop);
+		return TC_ACT_SHOT;
+	}
+	if (found != PARSE_TCP) {
 		if (skb->protocol == bpf_htons(ETH_P_IP))
 			return icmp4(skb, switches);
 		if (skb->protocol == bpf_htons(ETH_P_IPV6))

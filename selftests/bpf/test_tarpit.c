@@ -220,6 +220,8 @@ static void probes_data_and_ends_get_the_same_closed_window(void **state)
 		{TCP_ACK, 0, 1, true},
 		{TCP_ACK | TCP_PSH, 0, 100, true},
 		{TCP_ACK | TCP_FIN, 0, 0, true},
+		{TCP_ACK, -1400u, 100, true}, /* beyond the window */
+		{TCP_ACK | TCP_FIN, -1401u, 0, true},
 		{TCP_ACK | TCP_RST, 0, 0, false},
 	};
 	struct answer a;
@@ -253,7 +255,7 @@ static void segments_of_other_conversations_are_left_alone(void **state)
 		{TCP_ACK, ISN + 1, next + 2},       {TCP_ACK, ISN + 2, next},
 		{TCP_ACK, ISN - 1, next},           {TCP_ACK, ISN + 1, 0},
 		{TCP_RST, ISN + 1, next},           {0, ISN + 1, next},
-		{TCP_SYN | TCP_ACK, ISN + 1, next},
+		{TCP_SYN | TCP_ACK, ISN + 1, next}, {TCP_ACK | TCP_FIN, ISN + 1 + 0x10000, next},
 	};
 	struct frame f;
 	size_t i;

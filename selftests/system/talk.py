@@ -2,7 +2,8 @@
 """An SMTP client that does what it is told, byte by byte, and prints the conversation.
 
 talk.py SOURCE SERVER[,PORT] STEP...      SOURCE "" leaves the choice to the kernel, as does a
-                                          missing $SOURCE_PORT
+                                          missing $SOURCE_PORT; $PADDING: bytes of IP options, or
+                                          of an IPv6 destination header, that say nothing
 
 Output: "C: " what was sent, "S: " a reply line, "T: name ms" a time. S: <eof>, <reset>, <timeout>
 say how a read ended, T: connect <refused> and the like how a connect did (exit code 2).
@@ -87,6 +88,15 @@ class Talk:
         if source:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.sock.bind((source, int(os.environ.get("SOURCE_PORT", "0"))))
+        padding = int(os.environ.get("PADDING", "0"))
+        if padding and family == socket.AF_INET:
+            self.sock.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, b"\1" * padding)
+        elif padding:
+            header = bytes([0, padding // 8 - 1])
+            while len(header) < padding:
+                size = min(padding - len(header) - 2, 250)
+                header += bytes([0x1E, size]) + bytes(size)  # passed over by who doesn't know it
+            self.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_DSTOPTS, header)
         self.started = time.monotonic()
         try:
             self.sock.connect((address, int(port or 25)))

@@ -174,9 +174,17 @@ for src in 203.0.113.9 2001:db8:79::9; do
 done
 
 # ---- handshakes by cookie, two messages in a session ----
+like "a stranger with IP options meets the daemon" "$(PADDING=4 hello 203.0.113.7)" "$DAEMON"
+for bytes in 8 512; do
+	like "with $bytes bytes before TCP too" "$(PADDING=$bytes hello 2001:db8:77::7)" "$DAEMON"
+done
 on gate sh -c 'echo 2 >/proc/sys/net/ipv4/tcp_syncookies'
 for src in 203.0.113.7 2001:db8:77::7; do
 	like "$src: with SYN cookies a stranger meets the daemon" "$(hello "$src")" "$DAEMON"
+done
+like "and one with IP options" "$(PADDING=4 hello 203.0.113.7)" "$DAEMON"
+for bytes in 8 512; do
+	like "and one with $bytes bytes before TCP" "$(PADDING=$bytes hello 2001:db8:77::7)" "$DAEMON"
 done
 on gate sh -c 'echo 1 >/proc/sys/net/ipv4/tcp_syncookies'
 for src in 203.0.113.9 2001:db8:79::9; do
