@@ -5,11 +5,16 @@
 # shellcheck source=selftests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
 net_up
-# Port 25 speaks XCLIENT, 26 wants a PROXY header, 28 wants what haproxy (27) says instead of us.
-services=$(for port in 26 28; do
+# Port 25 speaks XCLIENT, 26 wants a PROXY header, 31 TLS behind it, 28 wants what haproxy (27) says instead
+# of us.
+services=$(for port in 26 28 31; do
 	echo "$port inet n - n - 100 smtpd"
 	echo "  -o smtpd_upstream_proxy_protocol=haproxy -o smtpd_authorized_xclient_hosts= -o syslog_name=p$port"
-done)
+done
+echo "  -o smtpd_tls_security_level=encrypt -o smtpd_tls_received_header=yes"
+echo "  -o smtpd_tls_cert_file=$T/pem -o smtpd_tls_key_file=$T/key")
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=mx.example.net" \
+	-keyout "$T/key" -out "$T/pem" 2>"$T/openssl.log" || bail "openssl makes a certificate" "$(cat "$T/openssl.log")"
 postfix_new mx mail "smtpd_authorized_xclient_hosts = 198.51.100.0/24 [2001:db8:2::]/64" \
 	"smtpd_upstream_proxy_timeout = 3s" || bail "Postfix as the mail server"
 cat >"$T/haproxy.cfg" <<-END
@@ -28,7 +33,7 @@ END
 haproxy -c -f "$T/haproxy.cfg" >"$T/haproxy.log" 2>&1 || bail "haproxy's configuration" "$(cat "$T/haproxy.log")"
 start_on mail haproxy -f "$T/haproxy.cfg" -db >"$T/haproxy.log" 2>&1
 listens() { on mail bash -c "exec 3<>/dev/tcp/$1/$2" 2>/dev/null; }
-for port in 26 27 28; do wait_for 5 listens $MAIL4 $port || bail "port $port listens" "$(cat "$T/haproxy.log")"; done
+for port in 26 27 28 31; do wait_for 5 listens $MAIL4 $port || bail "port $port listens" "$(cat "$T/haproxy.log")"; done
 
 greylist="mode = off"
 to() { # backend, upstream section: has the daemon use it
@@ -63,6 +68,19 @@ like "is the client's for the mail server" "$received" 'from helo\.client\.examp
 check "reload: over IPv6" to "\"[$MAIL6]:26\"" "proxy = v2"
 check "IPv4 on a connection over IPv6" deliver 203.0.113.8 $GATE4
 like "is the client's for the mail server" "$received" '\[203\.0\.113\.8\]'
+
+# ---- PROXY first, TLS behind it ----
+extra="tls { backend = required }"
+for host in "$MAIL4" "[$MAIL6]"; do
+	check "reload: PROXY and TLS to $host" to "\"$host:31\"" "proxy = v2"
+	for way in "192.0.2.7 $GATE4 192\.0\.2\.7" "2001:db8:1::7 $GATE6 IPv6:2001:db8:1::7"; do
+		read -r src gate shown <<<"$way"
+		check "$src to $host: a message is delivered" deliver "$src" "$gate"
+		like "$src to $host: the client's, in TLS" "$received" \
+			"from helo\.client\.example \(\S+ \[$shown\]\) \(using TLSv1\.3 "
+	done
+done
+extra=
 
 # ---- through haproxy ----
 check "reload: through haproxy" to "\"$MAIL4:27\", \"[$MAIL6]:27\"" "proxy = v2"
