@@ -81,7 +81,7 @@ const char *backend_tls_why(const struct tls *tls, char *buf, size_t size)
 	if (distrust) {
 		snprintf(buf, size, "mail server's certificate: %s", distrust);
 	} else {
-		tls_why(reason, sizeof(reason));
+		tls_why(tls, reason, sizeof(reason));
 		snprintf(buf, size, "TLS handshake with the mail server failed: %s", reason);
 	}
 	return buf;

@@ -26,9 +26,23 @@ static void read_text(struct worker *w, uint32_t n, struct delivery *d)
 	/* At most a CR is left in the buffer. */
 	size_t at = s->secured ? SEALED_AT : d->text_len;
 
+	/* Who wants new keys all the time has to hear ours. */
+	d->held = secure_owes(w, s);
+	if (d->held) {
+		session_continue(w, n);
+		return;
+	}
 	s->receiving = true;
 	ring_recv_into(worker_ring(w, n), n & w->slot_mask, d->text + at, TEXT_BUFFER - at,
-		       (struct ring_event){n, s->generation, OP_RECV});
+		       session_event_of(s, n, OP_RECV));
+}
+
+void message_heard(struct worker *w, uint32_t n)
+{
+	struct delivery *d = delivery_of(w, worker_session(w, n));
+
+	if (d && d->held)
+		read_text(w, n, d);
 }
 
 /* Goes on with what stands behind the first `used` bytes. */
@@ -252,7 +266,7 @@ static void take_waiting(struct worker *w, struct session *s, struct delivery *d
 	char *waiting;
 
 	d->text_len = d->text_sent = 0;
-	d->text_ended = d->chunk_ended = false;
+	d->text_ended = d->chunk_ended = d->held = false;
 	if (s->in == POOL_NONE)
 		return;
 	waiting = pool_at(&w->ins, s->in);

@@ -178,7 +178,7 @@ static void step(struct worker *w, uint32_t n)
 	else
 		session_in_drop(w, s);
 	if (step == TLS_DEAD) {
-		broken(w, s, tls_why(why, sizeof(why)));
+		broken(w, s, tls_why(tls_of(w, s), why, sizeof(why)));
 		s->wait = WAIT_NONE;
 		s->hangup = true; /* after the alert */
 	} else if (step == TLS_DONE && !established(w, n)) {
@@ -220,14 +220,28 @@ void secure_turn(struct worker *w)
 
 /* ---- the session ---- */
 
+bool secure_owes(struct worker *w, const struct session *s)
+{
+	return s->secured && tls_of(w, s)->aside_len;
+}
+
+bool secure_half_closed(struct worker *w, const struct session *s)
+{
+	return s->secured && tls_half_closed(tls_of(w, s));
+}
+
 bool secure_open_to(struct worker *w, struct session *s, const char *in, size_t len, char *to,
 		    size_t room, size_t *ret_len)
 {
 	int rc = tls_open(tls_of(w, s), in, len, to, room, ret_len);
 	char why[200];
 
+	if (rc == -ENOBUFS) {
+		counter_add(&w->counters, COUNT_limit_key_updates, 1);
+		broken(w, s, "too many key updates or renegotiations");
+	}
 	if (rc == -EPROTO)
-		broken(w, s, tls_why(why, sizeof(why)));
+		broken(w, s, tls_why(tls_of(w, s), why, sizeof(why)));
 	return !rc || (rc == -EPIPE && *ret_len);
 }
 
@@ -241,9 +255,12 @@ bool secure_open(struct worker *w, struct session *s, const char **buf, size_t *
 
 bool secure_seal(struct worker *w, struct session *s)
 {
-	char *out = pool_at(&w->outs, s->out);
+	char *out;
 	size_t len;
 
+	if (!session_out_have(w, s))
+		return false;
+	out = pool_at(&w->outs, s->out);
 	if (tls_seal(tls_of(w, s), out, s->out_len, s->hangup, w->sealed, OUT_CHUNK + OUT_SPARE,
 		     &len))
 		return false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * One client's life between accept and close. The SMTP itself is in smtp/, what is thought of the
- * client in judge.c; here bytes are read, handed over unit by unit, and replies are written.
+ * One client's life between the banner and the end. The SMTP itself is in smtp/, what is thought of
+ * the client in judge.c; here bytes are read, handed over unit by unit, and replies are written.
  *
  * Reading and writing take turns: a dialog reads on when its replies are out and nothing is
  * awaited, so input never piles up beyond one receive buffer and one command line.
@@ -25,11 +25,6 @@ struct smtp *session_smtp(struct worker *w, struct session *s)
 	return &session_dialog(w, s)->smtp;
 }
 
-static struct ring_event event_of(const struct session *s, uint32_t n, enum op op)
-{
-	return (struct ring_event){n, s->generation, (uint8_t)op};
-}
-
 static void chunk_drop(struct pool *p, uint32_t *chunk, uint32_t *len)
 {
 	if (*chunk != POOL_NONE)
@@ -48,6 +43,11 @@ static bool chunk_have(struct pool *p, uint32_t *chunk)
 bool session_out_have(struct worker *w, struct session *s)
 {
 	return chunk_have(&w->outs, &s->out);
+}
+
+void session_out_drop(struct worker *w, struct session *s)
+{
+	chunk_drop(&w->outs, &s->out, &s->out_len);
 }
 
 void session_in_drop(struct worker *w, struct session *s)
@@ -126,7 +126,7 @@ void session_banner(struct worker *w, uint32_t n, size_t from)
 	dialog_begin(w, n);
 	s->sending = true;
 	ring_send(worker_ring(w, n), n & w->slot_mask, w->banner + from, w->banner_len - from,
-		  event_of(s, n, OP_SEND));
+		  session_event_of(s, n, OP_SEND));
 }
 
 void session_stuttered(struct worker *w, uint32_t n)
@@ -315,7 +315,7 @@ static void run_waiting(struct worker *w, uint32_t n)
 	if (s->in_len)
 		memmove(buf, buf + used, s->in_len);
 	else
-		chunk_drop(&w->ins, &s->in, &s->in_len);
+		session_in_drop(w, s);
 }
 
 void session_read(struct worker *w, uint32_t n)
@@ -323,7 +323,7 @@ void session_read(struct worker *w, uint32_t n)
 	struct session *s = worker_session(w, n);
 
 	s->receiving = true;
-	ring_recv(worker_ring(w, n), n & w->slot_mask, event_of(s, n, OP_RECV));
+	ring_recv(worker_ring(w, n), n & w->slot_mask, session_event_of(s, n, OP_RECV));
 }
 
 void session_send(struct worker *w, uint32_t n)
@@ -333,21 +333,7 @@ void session_send(struct worker *w, uint32_t n)
 	s->sending = true;
 	s->sent = s->out_len;
 	ring_send(worker_ring(w, n), n & w->slot_mask, pool_at(&w->outs, s->out), s->out_len,
-		  event_of(s, n, OP_SEND));
-}
-
-/* QUIT was the last word on both sides: its answer and the end leave together. */
-static bool farewell(struct worker *w, uint32_t n)
-{
-	struct session *s = worker_session(w, n);
-
-	if (!s->quit || s->in != POOL_NONE || s->receiving || s->slow)
-		return false;
-	delivery_drop(w, s);
-	s->sending = true;
-	ring_send_close(worker_ring(w, n), n & w->slot_mask, pool_at(&w->outs, s->out), s->out_len,
-			event_of(s, n, OP_SEND), event_of(s, n, OP_CLOSE));
-	return true;
+		  session_event_of(s, n, OP_SEND));
 }
 
 void session_continue(struct worker *w, uint32_t n)
@@ -366,28 +352,35 @@ void session_continue(struct worker *w, uint32_t n)
 		s->running = false;
 		run_waiting(w, n);
 	}
-	if (s->out_len) {
-		if (!stutter_replies(w, n)) {
+	if (s->phase == PHASE_DIALOG && !s->wait && (s->in == POOL_NONE || !s->out_len) &&
+	    secure_half_closed(w, s))
+		s->hangup = true; /* nothing more can come */
+	if (s->out_len || secure_owes(w, s)) {
+		if (!s->out_len || !stutter_replies(w, n)) {
 			if (s->secured && !secure_seal(w, s)) {
 				session_end(w, n);
 				return;
 			}
-			if (farewell(w, n))
+			if (session_farewell(w, n))
 				return;
 			session_send(w, n);
 		}
 		if (s->in != POOL_NONE)
 			return; /* there is more to answer first */
 	} else {
-		chunk_drop(&w->outs, &s->out, &s->out_len);
+		session_out_drop(w, s);
 	}
 	if (s->hangup) {
 		if (!s->sending)
 			session_end(w, n);
 		return;
 	}
-	if (s->phase == PHASE_DIALOG && !s->wait && !s->receiving)
+	if (s->phase != PHASE_DIALOG || s->receiving)
+		return;
+	if (!s->wait)
 		session_read(w, n);
+	else if (s->wait == WAIT_TEXT && !s->sending)
+		message_heard(w, n);
 }
 
 /* Bytes of a dialog have come. */
@@ -402,7 +395,10 @@ static void take(struct worker *w, uint32_t n, const char *buf, size_t len)
 		return;
 	}
 	if (s->secured && !secure_open(w, s, &buf, &len)) {
-		session_end(w, n);
+		if (secure_half_closed(w, s))
+			session_hung_up(w, n);
+		else
+			session_end(w, n);
 		return;
 	}
 	if (len && !s->sending)
@@ -425,7 +421,11 @@ void session_received(struct worker *w, uint32_t n, const struct io_uring_cqe *c
 		message_received(w, n, cqe->res);
 		return;
 	}
-	if (s->phase == PHASE_CLOSING || cqe->res == 0 || (cqe->res < 0 && cqe->res != -ENOBUFS)) {
+	if (s->phase != PHASE_CLOSING && cqe->res == 0) {
+		session_hung_up(w, n);
+		return;
+	}
+	if (s->phase == PHASE_CLOSING || (cqe->res < 0 && cqe->res != -ENOBUFS)) {
 		if (buffered)
 			ring_buffer_return(r, cqe);
 		session_end(w, n);
@@ -455,18 +455,6 @@ void session_received(struct worker *w, uint32_t n, const struct io_uring_cqe *c
 
 /* ---- replies out ---- */
 
-static void linger(struct worker *w, uint32_t n)
-{
-	struct session *s = worker_session(w, n);
-
-	/* Closing with unread input would reset the connection and may take the reply with it. */
-	s->phase = PHASE_LINGER;
-	if (!s->receiving)
-		session_read(w, n);
-	if (!wheel_add(w->timeouts, n | LINGER_TIMER, s->generation, w->now + LINGER_MS))
-		session_end(w, n);
-}
-
 /* What was on its way is out; the rest moves up. */
 static void said(struct worker *w, struct session *s)
 {
@@ -479,7 +467,7 @@ static void said(struct worker *w, struct session *s)
 		out = pool_at(&w->outs, s->out);
 		memmove(out, out + s->sent, s->out_len);
 	} else {
-		chunk_drop(&w->outs, &s->out, &s->out_len);
+		session_out_drop(w, s);
 	}
 	s->sent = 0;
 }
@@ -499,74 +487,16 @@ void session_sent(struct worker *w, uint32_t n, int res)
 		session_continue(w, n);
 		return;
 	}
-	if (s->quit && s->in == POOL_NONE && !s->receiving) {
-		session_end(w, n); /* QUIT was the last word on both sides */
+	if (session_parted(w, s)) {
+		session_end(w, n);
 		return;
 	}
 	if (s->hangup) {
-		linger(w, n);
+		session_linger(w, n);
 		return;
 	}
 	if (s->wait == WAIT_TLS)
 		secure_sent(w, n);
 	else
 		session_continue(w, n);
-}
-
-/* ---- end ---- */
-
-void session_end(struct worker *w, uint32_t n)
-{
-	struct session *s = worker_session(w, n);
-	struct ring *r = worker_ring(w, n);
-
-	if (s->phase == PHASE_STUTTER)
-		stutter_ended(w);
-	if (s->slow) {
-		stutter_ended(w);
-		s->slow = false;
-		s->sending = s->dripping;
-	}
-	if (s->phase != PHASE_CLOSING) {
-		bool dripping = s->phase == PHASE_STUTTER || s->dripping;
-
-		s->phase = PHASE_CLOSING;
-		/* A request in flight keeps the socket open: each is called off and its completion
-		 * awaited. */
-		if (s->receiving)
-			ring_cancel(r, event_of(s, n, OP_RECV), event_of(s, n, OP_CANCEL));
-		if (s->sending)
-			ring_cancel(r, event_of(s, n, dripping ? OP_DRIP : OP_SEND),
-				    event_of(s, n, OP_CANCEL));
-	}
-	/* The client may still be read into the delivery's buffer. */
-	if (!s->receiving)
-		delivery_drop(w, s);
-	if (s->receiving || s->sending || s->closed)
-		return;
-	s->closed = true;
-	ring_close(r, n & w->slot_mask, event_of(s, n, OP_CLOSE));
-}
-
-void session_closed(struct worker *w, uint32_t n)
-{
-	struct session *s = worker_session(w, n);
-
-	chunk_drop(&w->ins, &s->in, &s->in_len);
-	chunk_drop(&w->outs, &s->out, &s->out_len);
-	taken_end(w, s);
-	if (s->dialog != POOL_NONE)
-		pool_give(&w->dialogs, s->dialog);
-	evidence_end(w, s);
-	secure_end(w, s);
-	headcount_leave(w, s);
-	s->generation++;
-	s->phase = PHASE_FREE;
-	w->open--;
-	if (s->admitted) {
-		shared_give(&w->daemon->sessions);
-		relief_look(w->daemon, w->config);
-	}
-	counter_add(&w->counters, COUNT_sessions, -1);
-	pool_give(&w->sessions[n >> w->slot_bits], n & w->slot_mask);
 }

@@ -8,7 +8,8 @@
  *   worker_start.c  its rings, pools and thread: made and taken down
  *   drain.c     its end
  *   arrival.c   from accept to the banner, with the header of a load balancer
- *   session.c   one client's life: bytes in, replies out, close
+ *   session.c   one client's life: bytes in, replies out
+ *   departure.c  its end
  *   patience.c  how long it may take
  *   secure.c    TLS between the socket and the session
  *   sanity.c    what a client gives away by its manners
@@ -190,6 +191,7 @@ struct delivery {
 	uint32_t reloads;  /* worker.reloads at its connect */
 	bool mail_done, text_ended;
 	bool passing;                /* a piece of the message is on its way */
+	bool held;                   /* the client is read again when it has heard us */
 	bool chunked, chunk_ended;   /* the message comes in chunks; the client's has come whole */
 	uint8_t asked;               /* enum asked: what the next reply answers */
 	uint64_t touched, timeout;   /* ms */
@@ -326,6 +328,11 @@ static inline struct ring *worker_ring(struct worker *w, uint32_t n)
 /* After each turn: begins what the daemon says, and true when all are gone. */
 bool drain_over(struct worker *w);
 
+static inline struct ring_event session_event_of(const struct session *s, uint32_t n, enum op op)
+{
+	return (struct ring_event){n, s->generation, (uint8_t)op};
+}
+
 /* ---- arrival.c ---- */
 
 void session_accepted(struct worker *w, uint32_t n, const struct endpoint *peer, uint16_t listener);
@@ -339,7 +346,6 @@ void session_received(struct worker *w, uint32_t n, const struct io_uring_cqe *c
 void session_sent(struct worker *w, uint32_t n, int res);
 void session_dripped(struct worker *w, uint32_t n, int res);
 void session_looked(struct worker *w, uint32_t n, int res);
-void session_closed(struct worker *w, uint32_t n);
 /* The slot's timer: looks at whoever lives there now. */
 void session_timeout(struct worker *w, uint32_t n);
 void session_linger_over(struct worker *w, uint32_t n);
@@ -351,8 +357,6 @@ void session_continue(struct worker *w, uint32_t n);
 void session_banner(struct worker *w, uint32_t n, size_t from);
 /* Its stutter is over: the rest of the banner, at once. */
 void session_stuttered(struct worker *w, uint32_t n);
-/* Ends it now: cancels what is in flight, closes. */
-void session_end(struct worker *w, uint32_t n);
 struct smtp *session_smtp(struct worker *w, struct session *s);
 struct dialog *session_dialog(struct worker *w, struct session *s);
 /* Appends to the reply queue; false when there is no room. */
@@ -370,6 +374,21 @@ void session_read(struct worker *w, uint32_t n);
 void session_send(struct worker *w, uint32_t n);
 bool session_out_have(struct worker *w, struct session *s);
 void session_in_drop(struct worker *w, struct session *s);
+void session_out_drop(struct worker *w, struct session *s);
+
+/* ---- departure.c ---- */
+
+/* QUIT was the last word on both sides. */
+bool session_parted(struct worker *w, const struct session *s);
+/* Its answer and the end leave together; false: not yet. */
+bool session_farewell(struct worker *w, uint32_t n);
+/* Everything is said: what the client still sends is thrown away until it closes. */
+void session_linger(struct worker *w, uint32_t n);
+/* The client says nothing more; it may still listen to what is on its way. */
+void session_hung_up(struct worker *w, uint32_t n);
+/* Ends it now: cancels what is in flight, closes. */
+void session_end(struct worker *w, uint32_t n);
+void session_closed(struct worker *w, uint32_t n);
 
 /* ---- secure.c ---- */
 
@@ -392,6 +411,10 @@ void secure_turn(struct worker *w);
 bool secure_open_to(struct worker *w, struct session *s, const char *in, size_t len, char *to,
 		    size_t room, size_t *ret_len);
 bool secure_open(struct worker *w, struct session *s, const char **buf, size_t *len);
+/* TLS itself has something to say to the client: secure_seal is due, also of no reply. */
+bool secure_owes(struct worker *w, const struct session *s);
+/* The client says nothing more, but may go on reading. */
+bool secure_half_closed(struct worker *w, const struct session *s);
 /* The reply queue to records, in place. */
 bool secure_seal(struct worker *w, struct session *s);
 /* A record of one byte; its length, at most OUT_SPARE, 0 when the session is broken. */
@@ -537,5 +560,7 @@ uint64_t warm_wait(struct worker *w, uint64_t wait);
 struct delivery *delivery_of(struct worker *w, const struct session *s);
 /* Message bytes from the client arrived in delivery.text. */
 void message_received(struct worker *w, uint32_t n, int res);
+/* What was on its way to the client is out. */
+void message_heard(struct worker *w, uint32_t n);
 
 #endif

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # TLS as it may come over the wire: certificate chains of any length on both sides, handshakes that
-# nobody ends.
+# nobody ends, new keys in the middle of a message, clients that close their side and go on reading.
 # shellcheck source=selftests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
 net_up
@@ -52,6 +52,35 @@ check "swaks gets a message through, to a mail server with such a chain" on clie
 	--from a@sender.example --to user1@example.net --header "X-Marker: long-chain"
 check "which has it" wait_for 10 boxed_is mx long-chain 1
 like "by TLS" "$(cat "$(boxed_file mx long-chain)")" 'using TLSv1\.3'
+
+# ---- new keys ----
+new_keys() { on client timeout 60 $PYTHON "$HERE/new_keys.py" "$@" 2>&1 | codes_of; }
+codes_of() { sed -nE 's/^([0-9]{3} |<).*/\0/p' | cut -d' ' -f1 | xargs; }
+for to in $GATE4 $GATE6; do
+	for count in 1 40 300; do
+		is "$count key updates within a message to $to" "$(new_keys $to $count text)" "250 250 354 250 221 <close_notify>"
+		is "and within chunks" "$(new_keys $to $count chunks)" "250 250 250 250 221 <close_notify>"
+	done
+	is "without a word beside them" "$(new_keys $to 300 alone)" "250 221 <close_notify>"
+done
+check "no session broke" [ "$(counter tls_failed)" = 0 ]
+like "301 are too many" "$(new_keys $GATE4 301 alone)" '^<'
+updates_is() { [ "$(counter limit_key_updates)" = "$1" ]; }
+check "limit_key_updates counted it" wait_for 5 updates_is 1
+check "and the log says why" log_wait event=connect reason=tls_failed message="too many key updates or renegotiations"
+
+# ---- clients that say no more, but go on reading ----
+half() { on client timeout 60 $PYTHON "$HERE/half_tls.py" "$@" 2>&1 | codes_of; }
+for to in $GATE4 $GATE6; do
+	is "close_notify with all the commands, to $to" "$(half $to together)" "250 250 250 221 <close_notify>"
+	# It meets the session in every state.
+	for later in 0 0 0 0.001 0.002 0.004 0.008; do
+		is "$later s behind them" "$(half $to apart $later)" "250 250 250 221 <close_notify>"
+	done
+	is "with the end of a message" "$(half $to dot)" "250 221 <close_notify>"
+	is "without QUIT" "$(half $to open)" "250 250 250 <close_notify>"
+	is "a side that is closed without it" "$(half $to bare)" "250 250 250 221 <close_notify>"
+done
 
 # ---- handshakes that nobody ends ----
 failed=$(counter tls_failed)

@@ -63,12 +63,12 @@ static int load(struct tls_context *c, const char *certificate, const char *key,
 		snprintf(err, err_size,
 			 "tls certificate %s: %s; name a PEM file with the certificate and its "
 			 "chain that greygated's user may read",
-			 certificate, tls_why(why, sizeof(why)));
+			 certificate, tls_why(NULL, why, sizeof(why)));
 	else if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
 		snprintf(err, err_size,
 			 "tls key %s: %s; name the PEM file of the certificate's key, without a "
 			 "password, that greygated's user may read",
-			 key, tls_why(why, sizeof(why)));
+			 key, tls_why(NULL, why, sizeof(why)));
 	else
 		return 0;
 	return -EINVAL;
@@ -116,7 +116,7 @@ int tls_context_client(const char *ca, struct tls_context **ret, char *err, size
 		snprintf(err, err_size,
 			 "tls backend_ca %s: %s; name a PEM file with the certificates of those "
 			 "who issue the mail server's, that greygated's user may read",
-			 ca, tls_why(why, sizeof(why)));
+			 ca, tls_why(NULL, why, sizeof(why)));
 		rc = -EINVAL;
 	}
 	if (rc) {

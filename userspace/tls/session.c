@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
@@ -32,16 +33,17 @@ static int bio_read(BIO *b, char *buf, size_t size, size_t *ret)
 static int bio_write(BIO *b, const char *buf, size_t len, size_t *ret)
 {
 	struct tls *t = BIO_get_data(b);
-	char *to = t->out ? t->out + t->out_len : t->aside + t->aside_len;
 	size_t room = t->out ? t->out_cap - t->out_len : TLS_ASIDE - t->aside_len;
 	size_t n = len < room ? len : room;
 
 	BIO_clear_retry_flags(b);
-	if (!n) {
+	if (!t->out && !t->aside)
+		t->aside = malloc(TLS_ASIDE);
+	if (!n || !(t->out || t->aside)) {
 		BIO_set_retry_write(b);
 		return 0;
 	}
-	memcpy(to, buf, n);
+	memcpy(t->out ? t->out + t->out_len : t->aside + t->aside_len, buf, n);
 	*(t->out ? &t->out_len : &t->aside_len) += n;
 	*ret = n;
 	return 1;
@@ -65,6 +67,18 @@ BIO_METHOD *tls_method(void)
 	return m;
 }
 
+/* Each one costs new keys, whatever else comes with it. */
+static void count_updates(int writing, int version, int type, const void *bytes, size_t len,
+			  SSL *ssl, void *arg)
+{
+	struct tls *t = arg;
+
+	(void)version, (void)ssl;
+	if (!writing && type == SSL3_RT_HANDSHAKE && len &&
+	    *(const uint8_t *)bytes == SSL3_MT_KEY_UPDATE)
+		t->updates++;
+}
+
 static int begin(struct tls *t, const struct tls_context *c)
 {
 	BIO *bio = BIO_new(c->method);
@@ -78,6 +92,8 @@ static int begin(struct tls *t, const struct tls_context *c)
 	BIO_set_data(bio, t);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(t->ssl, bio, bio);
+	SSL_set_msg_callback(t->ssl, count_updates);
+	SSL_set_msg_callback_arg(t->ssl, t);
 	return 0;
 }
 
@@ -119,10 +135,18 @@ int tls_begin_client(struct tls *t, const struct tls_context *c, const struct tl
 	return rc;
 }
 
+static void forget_aside(struct tls *t)
+{
+	free(t->aside);
+	t->aside = NULL;
+	t->aside_len = 0;
+}
+
 void tls_end(struct tls *t)
 {
 	SSL_free(t->ssl);
 	t->ssl = NULL;
+	forget_aside(t);
 }
 
 static void lend(struct tls *t, const char *in, size_t in_len, char *out, size_t cap)
@@ -181,6 +205,8 @@ int tls_open(struct tls *t, const char *in, size_t len, char *out, size_t cap, s
 	*ret_len = filled;
 	len = t->in_len;
 	settle(t);
+	if (error == SSL_ERROR_WANT_WRITE || t->updates > TLS_UPDATES)
+		return -ENOBUFS;
 	if (error == SSL_ERROR_WANT_READ && !len)
 		return 0;
 	return error == SSL_ERROR_ZERO_RETURN ? -EPIPE : -EPROTO;
@@ -192,9 +218,9 @@ int tls_seal(struct tls *t, const char *plain, size_t len, bool last, char *out,
 	size_t aside = t->aside_len, n;
 	bool good = cap >= aside;
 
-	if (good)
+	if (good && aside)
 		memcpy(out, t->aside, aside);
-	t->aside_len = 0;
+	forget_aside(t);
 	lend(t, NULL, 0, out + aside, cap - aside);
 	while (good && len) {
 		good = SSL_write_ex(t->ssl, plain, len, &n) == 1;
@@ -212,17 +238,22 @@ const char *tls_version(const struct tls *t)
 	return SSL_get_version(t->ssl);
 }
 
-const char *tls_why(char *buf, size_t size)
+bool tls_half_closed(const struct tls *t)
+{
+	return SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN;
+}
+
+const char *tls_why(const struct tls *t, char *buf, size_t size)
 {
 	unsigned long first = ERR_peek_error();
 	const char *words = first ? ERR_reason_error_string(first) : NULL;
 
-	if (words)
-		snprintf(buf, size, "%s", words);
-	else
-		snprintf(buf, size, "%s",
-			 first && ERR_SYSTEM_ERROR(first) ? strerror((int)(first & ERR_SYSTEM_MASK))
-							  : "the peer closed the connection");
+	if (!words && first && ERR_SYSTEM_ERROR(first))
+		words = strerror((int)(first & ERR_SYSTEM_MASK));
+	if (!words)
+		words = t && tls_half_closed(t) ? "the peer closed the connection"
+						: "the protocol was broken off";
+	snprintf(buf, size, "%s", words);
 	ERR_clear_error();
 	return buf;
 }

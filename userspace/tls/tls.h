@@ -18,7 +18,8 @@
 
 #define TLS_RECORD 16384  /* plaintext of one record; tls_open may yield that much more than fed */
 #define TLS_OVERHEAD 1024 /* room that tls_seal needs beyond each TLS_RECORD of plaintext begun */
-#define TLS_ASIDE 256     /* answers of the protocol itself that wait for the next tls_seal */
+#define TLS_ASIDE 8192    /* answers of the protocol itself that wait for the next tls_seal */
+#define TLS_UPDATES 300   /* key updates of the peer in one session; their answers fit into it */
 #define TLS_CERTIFICATES 64
 
 struct ssl_st;
@@ -31,8 +32,9 @@ struct tls {
 	char *out;
 	size_t out_len, out_cap;
 	bool full; /* the last tls_handshake was TLS_FULL */
-	size_t aside_len;
-	char aside[TLS_ASIDE];
+	unsigned updates;
+	size_t aside_len; /* not 0: tls_seal is due, be it of nothing; the peer may wait for it */
+	char *aside;      /* TLS_ASIDE bytes while there is anything */
 };
 
 /* ---- context.c ---- */
@@ -77,16 +79,20 @@ enum tls_step tls_handshake(struct tls *t, const char *in, size_t *len, char *ou
 			    size_t *ret_len);
 /* All of in becomes plaintext. cap: len + TLS_RECORD at least. out may overlap in when it begins
  * TLS_RECORD bytes or more before it. 0; -EPIPE: the peer has closed its side, *ret_len bytes came
- * before; -EPROTO: broken. */
+ * before; -ENOBUFS: more than TLS_UPDATES, or more to answer than TLS_ASIDE holds; -EPROTO: broken.
+ */
 int tls_open(struct tls *t, const char *in, size_t len, char *out, size_t cap, size_t *ret_len);
-/* Records for plain; last: says good-bye as well. cap: len, and TLS_OVERHEAD for each TLS_RECORD
- * begun. 0, -EPROTO. */
+/* The peer will say nothing more, but may still listen (RFC 8446 6.1). */
+bool tls_half_closed(const struct tls *t);
+/* Records for plain; last: says good-bye as well. cap: len, TLS_OVERHEAD for each TLS_RECORD begun,
+ * and aside_len. 0, -EPROTO. */
 int tls_seal(struct tls *t, const char *plain, size_t len, bool last, char *out, size_t cap,
 	     size_t *ret_len);
 /* "TLSv1.3". */
 const char *tls_version(const struct tls *t);
-/* Why the last call of this thread failed: words for the log. */
-const char *tls_why(char *buf, size_t size);
+/* Why the last call of this thread failed, for this session or (NULL) for a context: words for the
+ * log. Returns buf. */
+const char *tls_why(const struct tls *t, char *buf, size_t size);
 /* What was wrong with the peer's certificate; NULL: nothing, or it wasn't looked at. */
 const char *tls_distrust(const struct tls *t);
 

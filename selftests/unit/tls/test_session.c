@@ -142,7 +142,7 @@ static void older_than_1_2_is_refused(void **state)
 	assert_int_equal(tls_handshake(&p->client, NULL, &used, up, WIRE, &up_len), TLS_MORE);
 	assert_int_equal(tls_handshake(&p->server, up, &up_len, down, WIRE, &down_len), TLS_DEAD);
 	assert_true(down_len > 0); /* the alert */
-	assert_string_equal(tls_why(why, sizeof(why)), "unsupported protocol");
+	assert_string_equal(tls_why(&p->server, why, sizeof(why)), "unsupported protocol");
 	pair_free(p);
 }
 
@@ -243,6 +243,92 @@ static void keys_may_be_renewed(void **state)
 	pair_free(p);
 }
 
+/* `count` requests for new keys, each with a byte of text: what the server makes of them. */
+static int renew(struct pair *p, int count, char *wire)
+{
+	size_t len = 0, n;
+
+	for (int i = 0; i < count; i++) {
+		assert_int_equal(SSL_key_update(p->client.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+		assert_int_equal(tls_seal(&p->client, "x", 1, false, wire + len, WIRE - len, &n),
+				 0);
+		len += n;
+	}
+	return tls_open(&p->server, wire, len, wire, WIRE, &n);
+}
+
+static void many_renewals_are_answered(void **state)
+{
+	struct pair *p = pair_new(TLS1_3_VERSION, NULL);
+	static char wire[WIRE], got[WIRE];
+	size_t len, n;
+
+	(void)state;
+	shake(p, WIRE, WIRE);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(renew(p, TLS_UPDATES / 3, wire), 0);
+		assert_true(p->server.aside_len > 0 && p->server.aside_len <= TLS_ASIDE);
+		/* The answers alone. */
+		assert_int_equal(tls_seal(&p->server, NULL, 0, false, wire, WIRE, &len), 0);
+		assert_int_equal(p->server.aside_len, 0);
+		assert_null(p->server.aside);
+		assert_int_equal(tls_open(&p->client, wire, len, got, WIRE, &n), 0);
+	}
+	assert_int_equal(tls_seal(&p->server, "250", 3, false, wire, WIRE, &len), 0);
+	assert_int_equal(tls_open(&p->client, wire, len, got, WIRE, &n), 0);
+	assert_memory_equal(got, "250", 3);
+	assert_int_equal(renew(p, 1, wire), -ENOBUFS); /* one too many */
+	pair_free(p);
+}
+
+static void a_flood_of_renewals_is_bounded(void **state)
+{
+	struct pair *p = pair_new(TLS1_3_VERSION, NULL);
+	static char wire[WIRE];
+	size_t len, n;
+
+	(void)state;
+	shake(p, WIRE, WIRE);
+	assert_int_equal(renew(p, TLS_UPDATES + 100, wire), -ENOBUFS);
+	/* The last ones have no place; what is kept goes with the session. */
+	assert_int_equal(p->server.aside_len, TLS_ASIDE);
+	pair_free(p);
+	/* Those that ask for no answer cost as much. */
+	p = pair_new(TLS1_3_VERSION, NULL);
+	shake(p, WIRE, WIRE);
+	for (int i = 0; i <= TLS_UPDATES; i++) {
+		assert_int_equal(SSL_key_update(p->client.ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+		assert_int_equal(tls_seal(&p->client, "x", 1, false, wire, WIRE, &len), 0);
+		assert_int_equal(tls_open(&p->server, wire, len, wire, WIRE, &n),
+				 i < TLS_UPDATES ? 0 : -ENOBUFS);
+		assert_int_equal(p->server.aside_len, 0);
+	}
+	pair_free(p);
+}
+
+static void who_has_closed_may_listen(void **state)
+{
+	struct pair *p = pair_new(TLS1_3_VERSION, NULL);
+	char wire[WIRE], got[WIRE], why[200];
+	size_t len, n;
+
+	(void)state;
+	shake(p, WIRE, WIRE);
+	assert_false(tls_half_closed(&p->server));
+	assert_string_equal(tls_why(&p->server, why, sizeof(why)), "the protocol was broken off");
+	assert_int_equal(tls_seal(&p->client, "QUIT", 4, true, wire, WIRE, &len), 0);
+	assert_int_equal(tls_open(&p->server, wire, len, got, WIRE, &n), -EPIPE);
+	assert_int_equal(n, 4);
+	assert_true(tls_half_closed(&p->server));
+	assert_string_equal(tls_why(&p->server, why, sizeof(why)),
+			    "the peer closed the connection");
+	assert_int_equal(tls_seal(&p->server, "221", 3, true, wire, WIRE, &len), 0);
+	assert_int_equal(tls_open(&p->client, wire, len, got, WIRE, &n), -EPIPE);
+	assert_int_equal(n, 3);
+	assert_memory_equal(got, "221", 3);
+	pair_free(p);
+}
+
 /* Renegotiation is refused by an alert, for which there is no room while bytes are opened: it waits
  * for the next reply and goes before it. */
 static void what_the_protocol_says_by_itself_goes_first(void **state)
@@ -300,7 +386,7 @@ static void commands_are_no_handshake(void **state)
 	assert_int_equal(
 		tls_handshake(&p->server, "MAIL FROM:<evil@sender.example", &used, out, WIRE, &len),
 		TLS_DEAD);
-	assert_true(strlen(tls_why(why, sizeof(why))) > 0);
+	assert_true(strlen(tls_why(&p->server, why, sizeof(why))) > 0);
 	pair_free(p);
 }
 
@@ -331,6 +417,9 @@ int main(void)
 		cmocka_unit_test(bytes_arrive_as_they_were_sent),
 		cmocka_unit_test(the_end_is_told),
 		cmocka_unit_test(keys_may_be_renewed),
+		cmocka_unit_test(many_renewals_are_answered),
+		cmocka_unit_test(a_flood_of_renewals_is_bounded),
+		cmocka_unit_test(who_has_closed_may_listen),
 		cmocka_unit_test(what_the_protocol_says_by_itself_goes_first),
 		cmocka_unit_test(a_flipped_bit_breaks_it),
 		cmocka_unit_test(commands_are_no_handshake),
