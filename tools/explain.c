@@ -26,7 +26,25 @@ static void print_when(const char *name, const json_t *row, const char *key, uin
 		line(name, format_time(row_num(row, key), now, text, sizeof(text)));
 }
 
-static void print_verdict(const json_t *row, uint64_t now)
+/* Its maps may be full: then it goes by something else, or leaves the client to the daemon. */
+static void print_without_kernel(const json_t *s)
+{
+	const json_t *found = json_object_get(s, "kernel");
+	char text[160];
+
+	if (!found)
+		return;
+	if (!*row_str(found, "prefix"))
+		snprintf(text, sizeof(text), "not in the map: it leaves the client to the daemon");
+	else
+		snprintf(text, sizeof(text), "not in the map: it goes by %s, %s%s%s",
+			 row_str(found, "prefix"), row_str(found, "verdict"),
+			 *row_str(found, "action") ? " with action " : "",
+			 row_str(found, "action"));
+	line("kernel", text);
+}
+
+static void print_verdict(const json_t *row, const json_t *s, uint64_t now)
 {
 	char reason[300], text[160], seen[FORMAT_TEXT];
 
@@ -40,8 +58,10 @@ static void print_verdict(const json_t *row, uint64_t now)
 	print_when("until", row, "expires", now);
 	if (*row_str(row, "idle"))
 		line("idle", "the address is a load balancer's, which is never judged");
-	if (!json_is_true(json_object_get(row, "kernel")))
+	if (!json_is_true(json_object_get(row, "kernel"))) {
+		print_without_kernel(s);
 		return;
+	}
 	snprintf(text, sizeof(text), "in the map, %" PRIu64 " connections, last seen %s",
 		 row_num(row, "hits"), format_when(row_num(row, "last_seen"), now, seen));
 	line("kernel", text);
@@ -178,7 +198,7 @@ static void print_kind(const json_t *rows, const char *kind, const json_t *s, ui
 		if (strcmp(row_str(row, "kind"), kind) != 0)
 			continue;
 		if (!strcmp(kind, "verdict"))
-			print_verdict(row, now);
+			print_verdict(row, s, now);
 		else if (!strcmp(kind, "record"))
 			print_record(row, now);
 		else if (!strcmp(kind, "list"))

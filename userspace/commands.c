@@ -94,6 +94,23 @@ static int args_entry(struct control_reply *r, const json_t *args, struct verdic
 	return 0;
 }
 
+static int no_room(struct control_reply *r, struct daemon *d, const struct prefix *p)
+{
+	const struct config *c = atomic_load(&d->config);
+	const bool host = p->len == 128;
+	char mend[160];
+
+	snprintf(mend, sizeof(mend),
+		 "greygate forget some that are no longer needed, or raise limit %s and restart "
+		 "greygated",
+		 host ? "hosts" : "nets");
+	return control_fail(r, mend,
+			    "no room: limit %s is %u for IPv%d, and all entries are operators'; "
+			    "nothing was changed",
+			    host ? "hosts" : "nets", host ? c->limit.hosts : c->limit.nets,
+			    addr_is4(&p->addr) ? 4 : 6);
+}
+
 static int put_verdict(struct control_reply *r, const json_t *args, struct daemon *d,
 		       struct verdict_entry e)
 {
@@ -116,12 +133,11 @@ static int put_verdict(struct control_reply *r, const json_t *args, struct daemo
 			"deny the clients that its PROXY headers name, or take it out of "
 			"proxy_protocol_from and reload",
 			"%s is a load balancer's, which is never judged", prefix_text(&p, text));
+	if (rc == -ENOSPC)
+		return no_room(r, d, &p);
 	if (rc)
-		return control_fail(
-			r,
-			"forget entries that are no longer needed, or raise limit.hosts "
-			"or limit.nets",
-			"no room for another entry (%s)", strerror(-rc));
+		return control_fail(r, "see the log", "the kernel did not take it: %s",
+				    strerror(-rc));
 	row = row_verdict(d, &p, &e, reason, 0);
 	json_object_update(control_summary(r), row);
 	json_decref(row);

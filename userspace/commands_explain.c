@@ -151,6 +151,23 @@ static void explain_count(struct explain *e, const char *kind, uint64_t tag, con
 		emit(e, kind, row_record(e->d, &r, p, NULL, NULL));
 }
 
+/* The kernel has the first word, and where its maps are full it may know less than the daemon does:
+ * what it would do, or NULL where it leaves the client to the daemon. */
+static const char *explain_kernel(struct explain *e)
+{
+	const struct config *c = atomic_load(&e->d->config);
+	enum gg_action action = GG_NO_ACTION;
+	enum gg_verdict verdict = GG_UNKNOWN;
+	json_t *row = row_found(e->d, &e->addr, &verdict, &action);
+
+	if (!row)
+		return NULL;
+	json_object_set_new(control_summary(e->r), "kernel", row);
+	if (verdict == GG_ALLOW && c->mode != GG_MODE_RELAY)
+		return "allow";
+	return verdict == GG_DENY && action >= GG_TARPIT ? "deny" : NULL;
+}
+
 /* What holds for the address now: "verdict" of the closing object. */
 static int explain_verdict(struct explain *e)
 {
@@ -158,7 +175,7 @@ static int explain_verdict(struct explain *e)
 	const struct prefix host = addr_host(&e->addr);
 	char prefix[PREFIX_TEXT], addr[ADDR_TEXT];
 	const char *outcome = e->policy.mode == POLICY_ENFORCE ? "grey" : "pass";
-	const char *listed;
+	const char *listed, *kernel;
 	const struct reason *why;
 	struct verdict_entry v;
 	struct reasons reasons;
@@ -192,6 +209,9 @@ static int explain_verdict(struct explain *e)
 	listed = explain_lists(e, known);
 	if (listed)
 		outcome = listed;
+	kernel = explain_kernel(e);
+	if (kernel)
+		outcome = kernel;
 	explain_count(e, "source", policy_source_tag(&e->policy, &e->addr), &host);
 	p = addr_network(&e->addr);
 	explain_count(e, "network", policy_network_tag(&e->policy, &e->addr), &p);

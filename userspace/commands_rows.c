@@ -114,6 +114,28 @@ json_t *row_verdict(const struct daemon *d, const struct prefix *p, const struct
 	return row;
 }
 
+json_t *row_found(const struct daemon *d, const struct addr *a, enum gg_verdict *ret,
+		  enum gg_action *ret_action)
+{
+	char text[PREFIX_TEXT];
+	struct gg_entry e = {0};
+	struct prefix p;
+	json_t *row;
+
+	if (!d->fastpath)
+		return NULL;
+	if (fastpath_find(d->fastpath, a, &p, &e))
+		row = json_pack("{s:s}", "verdict", "unknown");
+	else
+		row = json_pack("{s:s, s:s, s:s, s:s}", "verdict",
+				e.verdict == GG_ALLOW ? "allow" : "deny", "prefix",
+				prefix_text(&p, text), "origin", origin_text(e.origin), "action",
+				e.verdict == GG_DENY ? config_action_text(e.action) : "");
+	*ret = e.verdict;
+	*ret_action = e.action;
+	return row;
+}
+
 /* Counts the promoted addresses of a network, not the triplets of a source. */
 static bool is_network(const struct record *r)
 {

@@ -16,6 +16,9 @@
 json_t *row_text(const char *text);
 /* What the kernel's map says of a prefix, times converted: true and *ret. */
 bool row_kernel(const struct daemon *d, const struct prefix *p, struct gg_entry *ret);
+/* What the kernel does with an address, by whatever entry, or NULL without a fast path. */
+json_t *row_found(const struct daemon *d, const struct addr *a, enum gg_verdict *ret,
+		  enum gg_action *ret_action);
 json_t *row_verdict(const struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
 		    const char *reason, uint32_t added);
 /* source: full address if known, else NULL; from and to may be NULL. */

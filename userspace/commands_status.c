@@ -124,6 +124,27 @@ static json_t *verification(struct daemon *d, const struct config *c)
 			 (json_int_t)verify_count(d->verify), "any", any);
 }
 
+static void kernel_full(struct daemon *d, const struct config *c, json_t *array)
+{
+	const unsigned full = d->fastpath ? fastpath_full(d->fastpath) : 0;
+
+	for (int i = 0; i < FASTPATH_MAPS; i++) {
+		const bool host = i == FASTPATH_HOST4 || i == FASTPATH_HOST6;
+
+		if (full >> i & 1)
+			json_array_append_new(
+				array,
+				json_sprintf(
+					"kernel: %s of IPv%d are full (%u); what is learned now is "
+					"in memory alone, operators' entries replace learned ones "
+					"or are refused; raise limit %s and restart",
+					host ? "hosts" : "nets",
+					i == FASTPATH_HOST4 || i == FASTPATH_NET4 ? 4 : 6,
+					host ? c->limit.hosts : c->limit.nets,
+					host ? "hosts" : "nets"));
+	}
+}
+
 /* What an operator should know before anything else. */
 static json_t *problems(struct daemon *d, const struct config *c)
 {
@@ -164,6 +185,7 @@ static json_t *problems(struct daemon *d, const struct config *c)
 							  fastpath_observe_why(d->fastpath)));
 	if (!d->fastpath && (c->interface_count || c->mode != GG_MODE_RELAY))
 		json_array_append_new(array, json_sprintf("kernel: %s", d->fastpath_why));
+	kernel_full(d, c, array);
 	if (table_count(d->records) > table_capacity(d->records) / 100 * 95)
 		json_array_append_new(array,
 				      json_string("records: memory is full, old grey records make "

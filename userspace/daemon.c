@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Changes that touch more than one room: a verdict is RAM, kernel and store; forgetting is all of
- * them and the records; a reload replaces the settings and what was made from them.
+ * Changes that touch more than one room: promotion and demotion; forgetting is all verdicts and
+ * records of a source; a reload replaces the settings and what was made from them.
  */
 #include "correspondents.h"
 #include "daemon.h"
 #include "policy/conduct.h"
 #include "reasons.h"
 #include "traps.h"
+#include "verdict.h"
 #include "verify.h"
 
 #include <errno.h>
@@ -16,7 +17,6 @@
 #include <string.h>
 #include <time.h>
 
-#define LIST_CONFIG 255 /* list id of the verdicts that stand for greylist.exempt */
 #define SWEEP_BUCKETS 4096
 #define LOAD_AHEAD 16
 
@@ -67,152 +67,6 @@ struct policy_conf daemon_lifetimes(const struct daemon *d, const struct config 
 	p.window = config_window(c);
 	p.keep = config_keep(c);
 	return p;
-}
-
-/* ---- verdicts in the store ---- */
-
-static void store_verdict(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
-			  const char *reason)
-{
-	struct store_item *item = daemon_store_slot(d);
-
-	if (!item)
-		return;
-	item->kind = STORE_VERDICT;
-	item->del = !e;
-	item->prefix = *p;
-	if (e)
-		item->entry = *e;
-	if (reason) {
-		item->added = daemon_now();
-		snprintf(item->text, sizeof(item->text), "%s", reason);
-	}
-	daemon_store_push(d, item, true);
-}
-
-/* ---- load balancers ---- */
-
-/* The kernel must not act on what a load balancer's address or a part of its network is to
- * userspace: behind one address come all clients. */
-static int kernel_put(struct daemon *d, const struct prefix *p, const struct verdict_entry *e)
-{
-	if (!d->fastpath || d->lent || config_balancer(atomic_load(&d->config), p))
-		return 0;
-	return fastpath_put(d->fastpath, p, e);
-}
-
-static void kernel_del(struct daemon *d, const struct prefix *p)
-{
-	if (d->fastpath && !d->lent && !config_balancer(atomic_load(&d->config), p))
-		fastpath_del(d->fastpath, p);
-}
-
-struct handover {
-	struct daemon *daemon;
-	const struct config *from, *to;
-};
-
-static bool hand_over(const struct prefix *p, const struct verdict_entry *e, void *arg)
-{
-	struct handover *h = arg;
-
-	if (config_balancer(h->to, p))
-		fastpath_del(h->daemon->fastpath, p);
-	else if (config_balancer(h->from, p))
-		fastpath_put(h->daemon->fastpath, p, e);
-	return false;
-}
-
-static void apply_balancers(struct daemon *d, const struct config *from, const struct config *to)
-{
-	/* In host mode "allowed" would lead past the daemon, which alone reads the header. */
-	const struct verdict_entry pass = {.verdict = to->mode == GG_MODE_RELAY ? GG_ALLOW
-										: GG_UNKNOWN,
-					   .origin = GG_BY_OPERATOR,
-					   .list = LIST_CONFIG};
-	struct handover h = {d, from, to};
-
-	if (!d->fastpath)
-		return;
-	for (int i = 0; from && i < from->balancer_count; i++)
-		fastpath_del(d->fastpath, &from->balancers[i]);
-	verdicts_walk(d->verdicts, daemon_now(), hand_over, &h);
-	for (int i = 0; i < to->balancer_count; i++)
-		fastpath_put(d->fastpath, &to->balancers[i], &pass);
-}
-
-/* ---- verdicts ---- */
-
-/* A source has lost its place. */
-static void say_demoted(struct daemon *d, const struct prefix *p, const struct verdict_entry *was,
-			const char *reason)
-{
-	char text[PREFIX_TEXT];
-	struct log_line l;
-
-	if (was->verdict != GG_ALLOW)
-		return;
-	daemon_counted(d, COUNT_demoted);
-	log_begin(&l, LOG_DEMOTE);
-	log_str(&l, "src", prefix_text(p, text));
-	log_str(&l, "reason", reason);
-	log_end(&l);
-}
-
-static const char *demote_reason(const struct verdict_entry *now)
-{
-	return now->origin == GG_BY_TRAP ? "trap" : "operator";
-}
-
-int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
-		       const char *reason)
-{
-	struct verdict_entry put = *e, was = {0};
-	int err, kernel = 0;
-
-	if (e->verdict == GG_DENY && config_balancer(atomic_load(&d->config), p))
-		return -EPERM;
-	if (reason && e->origin == GG_BY_OPERATOR && e->list != LIST_CONFIG)
-		put.list = reasons_number(reason);
-	pthread_mutex_lock(&d->verdict_lock);
-	verdicts_get(d->verdicts, p, daemon_now(), &was);
-	err = verdicts_put(d->verdicts, p, &put);
-	if (!err)
-		kernel = kernel_put(d, p, &put);
-	if (!err && e->list != LIST_CONFIG)
-		store_verdict(d, p, &put, reason);
-	pthread_mutex_unlock(&d->verdict_lock);
-	if (!err && e->verdict == GG_DENY)
-		say_demoted(d, p, &was, demote_reason(e));
-	if (err || kernel) {
-		char text[PREFIX_TEXT];
-
-		log_message(LOG_ERROR, "%s: %s %s; raise limit %s", prefix_text(p, text),
-			    err ? "verdict table:" : "kernel map:", strerror(err ? -err : -kernel),
-			    p->len == 128 ? "hosts" : "nets");
-	}
-	return err;
-}
-
-static int verdict_del(struct daemon *d, const struct prefix *p, const char *reason)
-{
-	struct verdict_entry was = {0};
-	bool there;
-
-	pthread_mutex_lock(&d->verdict_lock);
-	verdicts_get(d->verdicts, p, 0, &was);
-	there = verdicts_del(d->verdicts, p);
-	kernel_del(d, p);
-	if (there)
-		store_verdict(d, p, NULL, "");
-	pthread_mutex_unlock(&d->verdict_lock);
-	say_demoted(d, p, &was, was.expires && was.expires <= daemon_now() ? "idle" : reason);
-	return there ? 0 : -ENOENT;
-}
-
-int daemon_verdict_del(struct daemon *d, const struct prefix *p)
-{
-	return verdict_del(d, p, "operator");
 }
 
 /* ---- promotion and demotion ---- */
@@ -323,13 +177,14 @@ static bool forget_verdict(const struct prefix *p, const struct verdict_entry *e
 {
 	struct forgetting *f = arg;
 
-	if (e->list == LIST_CONFIG || p->len < f->prefix->len || !prefix_holds(f->prefix, &p->addr))
+	if (e->list == VERDICT_OF_CONFIG || p->len < f->prefix->len ||
+	    !prefix_holds(f->prefix, &p->addr))
 		return false;
 	pthread_mutex_lock(&f->daemon->verdict_lock);
-	kernel_del(f->daemon, p);
-	store_verdict(f->daemon, p, NULL, "");
+	verdict_kernel_del(f->daemon, p);
+	verdict_store(f->daemon, p, NULL, "");
 	pthread_mutex_unlock(&f->daemon->verdict_lock);
-	say_demoted(f->daemon, p, e, "operator");
+	verdict_say_demoted(f->daemon, p, e, "operator");
 	f->count++;
 	return true;
 }
@@ -349,7 +204,7 @@ size_t daemon_forget(struct daemon *d, const struct prefix *p)
 		;
 	/* Nothing to delete any more, but its notice closes the queue behind the records. */
 	pthread_mutex_lock(&d->verdict_lock);
-	store_verdict(d, p, NULL, "");
+	verdict_store(d, p, NULL, "");
 	pthread_mutex_unlock(&d->verdict_lock);
 	return f.count;
 }
@@ -361,23 +216,23 @@ static bool is_exempt_gone(const struct prefix *p, const struct verdict_entry *e
 	struct forgetting *f = arg;
 	const struct config *c = atomic_load(&f->daemon->config);
 
-	if (e->list != LIST_CONFIG)
+	if (e->list != VERDICT_OF_CONFIG)
 		return false;
 	for (int i = 0; i < c->greylist.exempt_count; i++)
 		if (!memcmp(&c->greylist.exempt[i], p, sizeof(*p)))
 			return false;
-	kernel_del(f->daemon, p);
+	verdict_kernel_del(f->daemon, p);
 	return true;
 }
 
 void daemon_apply(struct daemon *d, const struct config *from, const struct config *to)
 {
 	const struct verdict_entry allow = {
-		.verdict = GG_ALLOW, .origin = GG_BY_OPERATOR, .list = LIST_CONFIG};
+		.verdict = GG_ALLOW, .origin = GG_BY_OPERATOR, .list = VERDICT_OF_CONFIG};
 	struct forgetting f = {.daemon = d};
 
 	verdicts_walk(d->verdicts, daemon_now(), is_exempt_gone, &f);
-	apply_balancers(d, from, to);
+	verdict_balancers(d, from, to);
 	for (int i = 0; i < to->greylist.exempt_count; i++)
 		daemon_verdict_put(d, &to->greylist.exempt[i], &allow, "exempt");
 	traps_apply(d, from, to);

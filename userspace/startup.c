@@ -16,6 +16,7 @@
 #include "probe.h"
 #include "process.h"
 #include "taken.h"
+#include "verdict.h"
 #include "verifier.h"
 #include "verify.h"
 #include "worker.h"
@@ -75,7 +76,9 @@ static int make_tables(struct process *p, const struct config *c)
 	if (!rc)
 		rc = table_new(c->trap.sources, conduct_rank, NULL, &d->conducts);
 	if (!rc)
-		rc = verdicts_new((size_t)c->limit.hosts + c->limit.nets, d->key, &d->verdicts);
+		/* The limits are of each family. */
+		rc = verdicts_new(2 * ((size_t)c->limit.hosts + c->limit.nets), d->key,
+				  &d->verdicts);
 	if (!rc)
 		rc = verify_new(d->key, c->upstream.verify_cache, d->worker_count, &d->verify);
 	if (!rc)
@@ -160,6 +163,9 @@ static int open_fastpath(struct process *p, const struct config *c)
 			"verdicts from the store",
 			fastpath_replaced(d->fastpath));
 	rc = fastpath_sync(d->fastpath, d->verdicts, daemon_now());
+	/* What has no room is known to the daemon; operators' entries get theirs by and by. */
+	if (rc == -ENOSPC)
+		rc = 0;
 	if (rc >= 0)
 		rc = fastpath_give(d->fastpath, p->who.uid, p->who.gid);
 	if (rc < 0)
@@ -244,6 +250,7 @@ int startup(struct process *p, const struct config *c)
 	rc = privileges_drop(&p->who, c->mode == GG_MODE_GATEWAY, p->err, sizeof(p->err));
 	if (rc)
 		return rc;
+	verdict_make_whole(d);
 	daemon_apply(d, NULL, c);
 	offers_restore(d, c);
 	probe_step(d, PROBE_AT_START);

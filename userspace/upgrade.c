@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "handover.h"
 #include "starter.h"
+#include "verdict.h"
 #include "worker.h"
 
 #define PATIENCE 60000  /* ms: a large store takes some seconds to load */
@@ -125,6 +126,10 @@ static void take_back(struct daemon *d)
 	/* The successor may have got as far as the kernel; its programs are as good as ours. */
 	fastpath_again(d->fastpath);
 	rc = fastpath_sync(d->fastpath, d->verdicts, daemon_now());
+	if (rc == -ENOSPC) {
+		verdict_make_whole(d);
+		rc = 0;
+	}
 	if (rc >= 0)
 		rc = listing_again(&d->lists, atomic_load(&d->config));
 	if (rc < 0)

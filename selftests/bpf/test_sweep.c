@@ -239,6 +239,96 @@ static void sync_fills_what_fits_of_too_many(void **state)
 	verdicts_free(&v);
 }
 
+static void the_first_to_expire_of_the_daemons_own_are_found(void **state)
+{
+	static const struct {
+		const char *prefix;
+		enum gg_origin origin;
+		uint32_t life;
+	} entries[] = {
+		{"192.0.2.1", GG_BY_LEARNING, 500},     {"192.0.2.2", GG_BY_OPERATOR, 100},
+		{"192.0.2.3", GG_BY_TRAP, 300},         {"192.0.2.4", GG_BY_LEARNING, 400},
+		{"192.0.2.5", GG_BY_OPERATOR, 0},       {"2001:db8::1", GG_BY_LIMIT, 10},
+		{"192.0.2.0/25", GG_BY_LEARNING, 5},    {"2001:db8:1::/64", GG_BY_LEARNING, 7},
+		{"2001:db8:2::/64", GG_BY_LEARNING, 6}, {"2001:db8:3::/64", GG_BY_OPERATOR, 6},
+	};
+	struct prefix four = room_prefix("198.51.100.1"), net6 = room_prefix("2001:db9::/32");
+	struct prefix found[4];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
+		struct prefix p = room_prefix(entries[i].prefix);
+		struct verdict_entry e = {.verdict = GG_DENY,
+					  .origin = entries[i].origin,
+					  .expires = entries[i].life ? time(NULL) + entries[i].life
+								     : 0};
+
+		assert_int_equal(fastpath_put(fp, &p, &e), 0);
+	}
+	assert_int_equal(fastpath_oldest(fp, &four, found, 2), 2);
+	assert_memory_equal(&found[0], &(struct prefix[]){room_prefix("192.0.2.3")},
+			    sizeof(*found));
+	assert_memory_equal(&found[1], &(struct prefix[]){room_prefix("192.0.2.4")},
+			    sizeof(*found));
+	assert_int_equal(fastpath_oldest(fp, &four, found, 4), 3);
+	assert_int_equal(fastpath_oldest(fp, &net6, found, 4), 2);
+	assert_memory_equal(&found[0], &(struct prefix[]){room_prefix("2001:db8:2::/64")},
+			    sizeof(*found));
+}
+
+static void a_full_map_is_known_until_there_is_room(void **state)
+{
+	const struct verdict_entry e = {.verdict = GG_DENY, .origin = GG_BY_OPERATOR};
+	struct prefix p = room_prefix("10.0.0.0/24");
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		p.addr.b[14] = (uint8_t)i;
+		assert_int_equal(fastpath_put(fp, &p, &e), 0);
+	}
+	assert_int_equal(fastpath_full(fp), 0);
+	p.addr.b[14] = 100;
+	assert_int_equal(fastpath_put(fp, &p, &e), -ENOSPC);
+	assert_int_equal(fastpath_full(fp), 1u << FASTPATH_NET4);
+	p.addr.b[14] = 99;
+	assert_int_equal(fastpath_put(fp, &p, &e), 0);
+	assert_int_equal(fastpath_full(fp), 1u << FASTPATH_NET4);
+	assert_int_equal(fastpath_del(fp, &p), 0);
+	assert_int_equal(fastpath_full(fp), 0);
+}
+
+static void it_finds_what_the_programs_find(void **state)
+{
+	static const struct {
+		const char *addr, *prefix; /* NULL: nothing */
+	} asked[] = {
+		{"192.0.2.7", "192.0.2.7"},    {"192.0.2.8", "192.0.2.0/24"},
+		{"192.0.2.9", "192.0.2.0/24"}, {"192.0.2.130", "192.0.2.0/24"},
+		{"198.51.100.1", NULL},        {"2001:db8::1", "2001:db8::/32"},
+		{"2001:db9::1", NULL},
+	};
+	struct prefix found;
+	struct gg_entry e;
+
+	(void)state;
+	room_put(fp, "192.0.2.0/24", GG_DENY, GG_DROP_NEW, 0);
+	room_put(fp, "192.0.2.128/25", GG_ALLOW, GG_NO_ACTION, ROOM_EXPIRED);
+	room_put(fp, "192.0.2.7", GG_ALLOW, GG_NO_ACTION, 0);
+	room_put(fp, "192.0.2.9", GG_ALLOW, GG_NO_ACTION, ROOM_EXPIRED);
+	room_put(fp, "2001:db8::/32", GG_DENY, GG_TARPIT, 0);
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		struct prefix a = room_prefix(asked[i].addr), want;
+
+		if (!asked[i].prefix) {
+			assert_int_equal(fastpath_find(fp, &a.addr, &found, &e), -ENOENT);
+			continue;
+		}
+		want = room_prefix(asked[i].prefix);
+		assert_int_equal(fastpath_find(fp, &a.addr, &found, &e), 0);
+		assert_memory_equal(&found, &want, sizeof(want));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +341,9 @@ int main(void)
 		TEST(sync_with_a_full_map_fits_what_it_can),
 		TEST(sync_fills_empty_maps_in_batches),
 		TEST(sync_fills_what_fits_of_too_many),
+		TEST(the_first_to_expire_of_the_daemons_own_are_found),
+		TEST(a_full_map_is_known_until_there_is_room),
+		TEST(it_finds_what_the_programs_find),
 	};
 
 	return cmocka_run_group_tests(tests, room_enter, NULL);

@@ -104,6 +104,16 @@ static bool expired(const struct packed *k, uint32_t now)
 	return k->expires && k->expires <= now;
 }
 
+/* Prefixes are few, and an operator's word stands. */
+static uint32_t rank(const struct cell *c, void *arg)
+{
+	struct packed k = packed_of(c);
+
+	(void)arg;
+	return k.len < HOST || k.origin == GG_BY_OPERATOR || !k.expires ? 0
+									: UINT32_MAX - k.expires;
+}
+
 int verdicts_new(size_t entries, const uint8_t key[16], struct verdicts **ret)
 {
 	struct verdicts *v = aligned_alloc(_Alignof(struct verdicts), sizeof(*v));
@@ -112,7 +122,7 @@ int verdicts_new(size_t entries, const uint8_t key[16], struct verdicts **ret)
 	if (!v)
 		return -ENOMEM;
 	memset(v, 0, sizeof(*v));
-	rc = table_new(entries, NULL, NULL, &v->table);
+	rc = table_new(entries, rank, NULL, &v->table);
 	if (rc) {
 		free(v);
 		return rc;
@@ -245,20 +255,30 @@ static bool edit_put(struct cell *cell, bool found, void *arg)
 	return true;
 }
 
-int verdicts_put(struct verdicts *v, const struct prefix *p, const struct verdict_entry *e)
+int verdicts_put_over(struct verdicts *v, const struct prefix *p, const struct verdict_entry *e,
+		      struct prefix *ret_gone, struct verdict_entry *ret_was)
 {
 	struct put put = {.entry = pack(p, e)};
+	struct cell victim;
+	struct packed gone;
 	int rc;
 
-	if (p->len >= HOST)
-		return table_edit(v->table, tag_of(v, p), edit_put, &put, NULL);
-	pthread_mutex_lock(&v->nets_lock);
-	/* Counted before it stands there: whoever finds it is told the length. */
-	lengths_count(v, p, 1);
-	rc = table_edit(v->table, tag_of(v, p), edit_put, &put, NULL);
-	if (rc || put.found)
-		lengths_count(v, p, -1);
-	pthread_mutex_unlock(&v->nets_lock);
+	if (p->len >= HOST) {
+		rc = table_edit(v->table, tag_of(v, p), edit_put, &put, &victim);
+	} else {
+		pthread_mutex_lock(&v->nets_lock);
+		/* Counted before it stands there: whoever finds it is told the length. */
+		lengths_count(v, p, 1);
+		rc = table_edit(v->table, tag_of(v, p), edit_put, &put, &victim);
+		if (rc < 0 || put.found)
+			lengths_count(v, p, -1);
+		pthread_mutex_unlock(&v->nets_lock);
+	}
+	if (rc > 0) {
+		gone = packed_of(&victim);
+		*ret_gone = packed_prefix(&gone);
+		*ret_was = packed_entry(&gone);
+	}
 	return rc;
 }
 

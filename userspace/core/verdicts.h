@@ -46,8 +46,21 @@ bool verdicts_get(const struct verdicts *v, const struct prefix *p, uint32_t now
 		  struct verdict_entry *ret);
 /* The entry for this prefix is about to be asked for or put: of several, memory answers at once. */
 void verdicts_expect(const struct verdicts *v, const struct prefix *p);
-/* Insert or replace. -ENOSPC when full (counted, said by the caller). */
-int verdicts_put(struct verdicts *v, const struct prefix *p, const struct verdict_entry *e);
+/* Insert or replace. -ENOSPC when full (counted, said by the caller); 1: done, and another had to
+ * go, which is in *ret_gone and *ret_was: a host's, made by nobody but the daemon, that would have
+ * expired before others. */
+int verdicts_put_over(struct verdicts *v, const struct prefix *p, const struct verdict_entry *e,
+		      struct prefix *ret_gone, struct verdict_entry *ret_was);
+/* The same where it is nobody's business who had to go: 0 or -ENOSPC. */
+static inline int verdicts_put(struct verdicts *v, const struct prefix *p,
+			       const struct verdict_entry *e)
+{
+	struct verdict_entry was;
+	struct prefix gone;
+	int rc = verdicts_put_over(v, p, e, &gone, &was);
+
+	return rc < 0 ? rc : 0;
+}
 bool verdicts_del(struct verdicts *v, const struct prefix *p);
 size_t verdicts_count(const struct verdicts *v); /* expired ones until the next walk included */
 

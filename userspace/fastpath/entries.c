@@ -55,6 +55,30 @@ static enum map_id locate(const struct prefix *p, union entries_key *ret)
 	return MAP_HOST6;
 }
 
+_Static_assert((int)MAP_HOST4 == (int)FASTPATH_HOST4 && (int)MAP_HOST6 == (int)FASTPATH_HOST6 &&
+		       (int)MAP_OWN4 == (int)FASTPATH_NET4 && (int)MAP_OWN6 == (int)FASTPATH_NET6,
+	       "the same");
+
+enum fastpath_map fastpath_map_of(const struct prefix *p)
+{
+	union entries_key key;
+
+	return (enum fastpath_map)locate(p, &key);
+}
+
+unsigned fastpath_full(const struct fastpath *fp)
+{
+	return atomic_load_explicit(&fp->full, memory_order_relaxed);
+}
+
+void entries_room(struct fastpath *fp, enum map_id id, bool had)
+{
+	if (had)
+		atomic_fetch_and_explicit(&fp->full, ~(1u << id), memory_order_relaxed);
+	else
+		atomic_fetch_or_explicit(&fp->full, 1u << id, memory_order_relaxed);
+}
+
 static bool is_net(enum map_id id)
 {
 	return id == MAP_OWN4 || id == MAP_OWN6;
@@ -166,7 +190,11 @@ int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdi
 	}
 	pthread_mutex_unlock(&fp->lock);
 	/* A full hash says E2BIG, a full trie ENOSPC. */
-	return code == -E2BIG ? -ENOSPC : code;
+	if (code == -E2BIG)
+		code = -ENOSPC;
+	if (code == -ENOSPC || (!code && !known))
+		entries_room(fp, id, !code);
+	return code;
 }
 
 static int delete_locked(struct fastpath *fp, const struct prefix *p, enum map_id id,
@@ -175,8 +203,10 @@ static int delete_locked(struct fastpath *fp, const struct prefix *p, enum map_i
 	struct index_edit edit = index_begin(fp, id, key);
 	int code = bpf_map_delete_elem(fp->maps[id], key) ? -errno : 0;
 
-	if (!code)
+	if (!code) {
 		index_del(&edit);
+		entries_room(fp, id, true);
+	}
 	index_end(&edit);
 	return code || !is_net(id) ? code : nets_changed(fp, p, -1);
 }
@@ -220,6 +250,59 @@ int fastpath_get(struct fastpath *fp, const struct prefix *p, struct gg_entry *r
 	return code;
 }
 
+static bool is_over(const struct gg_entry *e, uint64_t now)
+{
+	return e->expires && e->expires <= now;
+}
+
+/* The longest prefix in a trie that holds the address and has not expired. */
+static int find_in(struct fastpath *fp, enum map_id id, const struct addr *a, uint64_t now,
+		   struct gg_entry *ret)
+{
+	const uint8_t left = addr_is4(a) ? 96 : 0;
+	struct prefix p = addr_host(a);
+	union entries_key key;
+
+	for (;;) {
+		entries_net_key(&p, &key);
+		if (bpf_map_lookup_elem(fp->maps[id], &key, ret))
+			return -errno;
+		if (!is_over(ret, now))
+			return 0;
+		if (!ret->length)
+			return -ENOENT;
+		p = addr_mask(a, (uint8_t)(ret->length - 1 + left));
+	}
+}
+
+/* As bpf/lists.h. */
+int fastpath_find(struct fastpath *fp, const struct addr *a, struct prefix *ret_prefix,
+		  struct gg_entry *ret)
+{
+	const bool four = addr_is4(a);
+	const uint64_t now = entries_now();
+	struct prefix p = addr_host(a);
+	struct gg_entry e, own;
+	int code = fastpath_get(fp, &p, &e);
+
+	if (code || is_over(&e, now)) {
+		pthread_mutex_lock(&fp->lock);
+		code = find_in(fp, four ? MAP_NET4 : MAP_NET6, a, now, &e);
+		if (!code && e.origin == GG_BY_EXCEPTION &&
+		    !find_in(fp, four ? MAP_OWN4 : MAP_OWN6, a, now, &own) &&
+		    own.length >= e.length)
+			e = own;
+		pthread_mutex_unlock(&fp->lock);
+	}
+	if (!code && e.verdict == GG_UNKNOWN)
+		code = -ENOENT;
+	if (code)
+		return code;
+	*ret_prefix = addr_mask(a, (uint8_t)(e.length + (four ? 96 : 0)));
+	*ret = e;
+	return 0;
+}
+
 #define BULK 4096
 
 struct entries_bulk {
@@ -240,8 +323,12 @@ static int bulk_write(struct fastpath *fp, enum map_id id, const void *keys,
 	*count = 0;
 	if (!n)
 		return 0;
-	if (bpf_map_update_batch(fp->maps[id], keys, entries, &n, NULL))
-		return errno == E2BIG ? -ENOSPC : -errno;
+	if (bpf_map_update_batch(fp->maps[id], keys, entries, &n, NULL)) {
+		if (errno != E2BIG)
+			return -errno;
+		entries_room(fp, id, false);
+		return -ENOSPC;
+	}
 	pthread_mutex_lock(&fp->lock);
 	index_add(fp, id, keys, entries, n);
 	pthread_mutex_unlock(&fp->lock);

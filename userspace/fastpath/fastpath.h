@@ -98,10 +98,21 @@ const char *fastpath_replaced(const struct fastpath *fp);
 
 /* Entries of the daemon's own. e->expires is CLOCK_REALTIME s as everywhere in the daemon and is
  * converted here. A length of 128 goes to host4/host6, a shorter one to own4/own6 and net4/net6.
- * -ENOSPC when the map is full. */
+ * -ENOSPC when the map is full, see fastpath_oldest. */
 int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdict_entry *e);
 int fastpath_del(struct fastpath *fp, const struct prefix *p); /* -ENOENT */
 int fastpath_get(struct fastpath *fp, const struct prefix *p, struct gg_entry *ret);
+/* What the programs find for an address, imported lists too: its prefix and entry. -ENOENT. */
+int fastpath_find(struct fastpath *fp, const struct addr *a, struct prefix *ret_prefix,
+		  struct gg_entry *ret);
+/* Which map an entry of the daemon's own goes to; and those that had no room for the last one that
+ * was to go there and was new: bits 1u << map. */
+enum fastpath_map { FASTPATH_HOST4, FASTPATH_HOST6, FASTPATH_NET4, FASTPATH_NET6, FASTPATH_MAPS };
+enum fastpath_map fastpath_map_of(const struct prefix *p);
+unsigned fastpath_full(const struct fastpath *fp);
+/* Up to n entries of the map that p would go to that expire first of those no operator has made.
+ * Takes as long as the map is large, not for workers. Returns how many, or -errno. */
+int fastpath_oldest(struct fastpath *fp, const struct prefix *p, struct prefix *ret, int n);
 /* Whether the kernel also holds what verdicts holds: puts what is missing, removes what is no
  * longer there. At start, after load. Returns how many entries it changed, or -errno. */
 int fastpath_sync(struct fastpath *fp, struct verdicts *v, uint32_t now);

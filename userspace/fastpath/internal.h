@@ -11,6 +11,7 @@
 #include <greygate/index.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define PINS_PATH 256
 #define PINS_NAME 32 /* longest name below it, with its slash */
@@ -85,8 +86,10 @@ struct fastpath {
 	int maps[MAP_COUNT];
 	struct index index[INDEX_COUNT];
 	bool reused;
-	bool shared;       /* entries may have other writers: a start has compared them */
-	char replaced[64]; /* pin directories of other schemas that this start removed */
+	_Atomic unsigned full; /* see fastpath_full */
+	size_t imported;       /* entries of lists that there is room for, in each family */
+	bool shared;           /* entries may have other writers: a start has compared them */
+	char replaced[64];     /* pin directories of other schemas that this start removed */
 	struct fastpath_attachment attachments[FASTPATH_INTERFACES];
 	int attachment_count;
 	char observe_why[200]; /* "": it does, or is not to */
@@ -307,6 +310,8 @@ union entries_key {
 };
 /* The key of a prefix of any length in a trie; returns which map holds the daemon's own. */
 enum map_id entries_net_key(const struct prefix *p, union entries_key *ret);
+/* Notes whether the map had room for a new entry. */
+void entries_room(struct fastpath *fp, enum map_id id, bool had);
 /* The prefix that a key of a host or own map stands for. */
 struct prefix entries_prefix(enum map_id id, const void *key);
 /* Deletes it if it has been expired since before `since` (s, CLOCK_MONOTONIC). */

@@ -274,6 +274,9 @@ static int fill(struct fastpath *fp, const struct nets *n, int family,
 	code = w.keys && w.entries ? 0 : -ENOMEM;
 	if (!code && n->imports)
 		code = fill_listed(&w, n, family, &wanted, progress);
+	/* The rest of the trie is for entries of the daemon's own. */
+	if (!code && wanted > fp->imported)
+		code = -ENOSPC;
 	/* Fewer than there should be are not a list to be put in force. */
 	if (!code && w.taken != wanted)
 		code = -EIO;

@@ -16,6 +16,9 @@
 /* Rounding of two clocks against each other, s. */
 #define SYNC_SLACK 2
 
+/* Entries that fastpath_oldest finds at most. */
+#define OLDEST_MAX 64
+
 /* Verdicts that memory is asked for at a time. */
 #define AHEAD 8
 
@@ -296,4 +299,51 @@ int fastpath_sync(struct fastpath *fp, struct verdicts *v, uint32_t now)
 	if (code)
 		return code;
 	return f.failed ? f.failed : f.changed;
+}
+
+/* The first to expire so far, soonest first. */
+struct oldest {
+	enum map_id id;
+	size_t key_size;
+	struct prefix *list;
+	uint64_t expires[OLDEST_MAX];
+	int count, room;
+};
+
+static void note_oldest(struct oldest *o, const void *key, const struct gg_entry *e)
+{
+	int at = o->count;
+
+	if (at == o->room && e->expires >= o->expires[at - 1])
+		return;
+	at = at == o->room ? at - 1 : o->count++;
+	for (; at > 0 && o->expires[at - 1] > e->expires; at--) {
+		o->list[at] = o->list[at - 1];
+		o->expires[at] = o->expires[at - 1];
+	}
+	o->list[at] = entries_prefix(o->id, key);
+	o->expires[at] = e->expires;
+}
+
+static int oldest_batch(const void *keys, const void *values, uint32_t n, void *arg)
+{
+	const struct gg_entry *e = values;
+	struct oldest *o = arg;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (e[i].expires && e[i].origin != GG_BY_OPERATOR)
+			note_oldest(o, (const char *)keys + i * o->key_size, &e[i]);
+	return 0;
+}
+
+int fastpath_oldest(struct fastpath *fp, const struct prefix *p, struct prefix *ret, int n)
+{
+	struct oldest o = {.id = (enum map_id)fastpath_map_of(p),
+			   .list = ret,
+			   .room = n < OLDEST_MAX ? n : OLDEST_MAX};
+	int code;
+
+	o.key_size = key_sizes[o.id];
+	code = walk_map_locked(fp->maps[o.id], NULL, oldest_batch, &o);
+	return code ? code : o.count;
 }

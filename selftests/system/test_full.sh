@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The kernel's maps are full: an operator's entry takes the place of a learned one, and where there is
+# none it is refused and nothing changes; what is said is what the kernel does.
+# shellcheck source=selftests/system/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+net_up || bail "network namespaces"
+mkdir "$T/mail"
+start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/mail" 2>"$T/backend.log"
+limit="per_source = 1000  new_per_source = 0  new_per_cpu = 0  hosts = 1k  nets = 100  imports = 1k"
+gate_conf
+gate_start || bail "greygated starts"
+
+# Commands over a few connections at once: many COMMAND KEY FORMAT FIRST LAST [KEY=VALUE...], with the
+# two bytes of the number, or the only one, in FORMAT. Prints how many were done.
+many() {
+	$PYTHON - "$T/run/control.sock" "$@" <<'END'
+import json, socket, sys
+from concurrent.futures import ThreadPoolExecutor
+path, command, key, form, first, last = sys.argv[1:7]
+args = dict(a.split("=", 1) for a in sys.argv[7:])
+def some(start):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(path)
+    f = s.makefile("rw")
+    done = 0
+    for i in range(start, int(last), 8):
+        n = (i >> 8, i & 255) if form.count("%") == 2 else (i,)
+        f.write(json.dumps({"command": command, "args": dict(args, **{key: form % n})}) + "\n")
+        f.flush()
+        done += "done" in json.loads(f.readline())
+    return done
+with ThreadPoolExecutor(8) as pool:
+    print(sum(pool.map(some, range(int(first), int(first) + 8))))
+END
+}
+# shellcheck disable=SC2016
+origins() { # map: how many entries of each origin
+	bpftool -j map dump pinned "$PIN/$1" | $PYTHON -c 'import collections, json, sys
+c = collections.Counter(e["formatted"]["value"]["origin"] for e in json.load(sys.stdin))
+print(*("%s=%d" % (k, c[k]) for k in sorted(c)))'
+}
+banner() { TALK_TIMEOUT=${2:-15} talk "$1" "$(server_for "$1")" QUIT | sed -n 1p; }
+DROPPED='^T: connect <timeout>' SERVED='^S: 220 '
+
+printf '203.0.113.0/24\n2001:db8:66::/48\n' | gg import feed - --verdict deny --action drop_new >/dev/null
+
+# ---- full of what was learned ----
+declare -A net=([4]=198.18.%d.%d [6]=2001:db8:a:%x::%x) src=([4]=203.0.113.66 [6]=2001:db8:66::66)
+for v in 4 6; do
+	# The kernel keeps some elements of a hash for each CPU: it is full somewhat above its limit.
+	many correspondent-add name "${net[$v]}" 0 1150 for=1h >/dev/null
+	unlike "IPv$v: full of learned entries: status says so" "$(gg status | grep -i problem)" 'none'
+	like "IPv$v: and which limit it is" "$(gg status)" "kernel: hosts of IPv$v are full.*"
+	like "IPv$v: the source is dropped" "$(banner ${src[$v]} 1.5)" "$DROPPED"
+	like "IPv$v: an operator's allow finds room" "$(gg allow ${src[$v]})" 'the kernel knows'
+	like "IPv$v: and the kernel lets it through" "$(banner ${src[$v]})" "$SERVED"
+	like "IPv$v: explain: it is in the map" "$(gg explain ${src[$v]})" 'kernel +in the map'
+	like "IPv$v: in the place of a learned one" "$(origins host$v)" 'GG_BY_OPERATOR=1( |$)'
+	check "IPv$v: a deny finds room too" gg deny ${src[$v]} --action drop_new
+	like "IPv$v: and is in force" "$(banner ${src[$v]} 1.5)" "$DROPPED"
+	check "IPv$v: taken back" gg forget ${src[$v]}
+done
+between "who had to go is counted" "$(counter verdicts_evicted)" 2 500
+between "and those that found no room" "$(counter kernel_full)" 2 1000
+check "logged, with why" log_wait event=demote reason=room
+like "explain: what is in memory alone is told to be" "$(gg explain 198.18.4.125)" \
+	'kernel +not in the map: it leaves the client to the daemon'
+
+# ---- full of operators' entries ----
+for v in 4 6; do
+	between "IPv$v: operators' entries push the learned ones out" \
+		"$(many deny prefix "${net[$v]/198.18/198.19}" 2048 3300)" 1000 1150
+	unlike "IPv$v: all of them" "$(origins host$v)" 'CORRESPONDENT'
+	out=$(gg allow ${src[$v]} 2>&1); is "IPv$v: then one more is refused" $? 1
+	like "IPv$v: by a limit that is named" "$out" 'limit hosts is 1000'
+	like "IPv$v: with what mends it" "$out" 'greygate forget .*raise limit hosts'
+	unlike "IPv$v: nothing was changed: explain" "$(gg explain ${src[$v]})" 'is let through'
+	unlike "IPv$v: and list" "$(gg list allow)" "^${src[$v]}"
+	like "IPv$v: the kernel goes on as before" "$(banner ${src[$v]} 1.5)" "$DROPPED"
+	like "IPv$v: status says it" "$(gg status)" "hosts of IPv$v are full"
+done
+check "one is forgotten" gg forget 198.19.8.0
+check "and makes room" gg allow 203.0.113.66
+like "which the kernel acts on" "$(banner 203.0.113.66)" "$SERVED"
+
+# ---- prefixes ----
+declare -A wide=([4]=10.%d.0.0/16 [6]=2001:db8:b%02x::/48) more=([4]=172.16.0.0/12 [6]=2001:db9::/32)
+for v in 4 6; do
+	is "IPv$v: as many prefixes as there may be" "$(many deny prefix "${wide[$v]}" 0 105)" 100
+	out=$(gg allow "${more[$v]}" 2>&1; echo "exit $?")
+	like "IPv$v: one more is refused, by name" "${out//$'\n'/ }" 'limit nets is 100.*exit 1'
+	like "IPv$v: status says it" "$(gg status)" "nets of IPv$v are full"
+done
+list1k() { $PYTHON -c 'import sys
+for i in range(int(sys.argv[1])): print("20.%d.%d.0/24" % (i >> 8, i & 255))' "$1"; }
+refuse "a list may not take the room of prefixes" eval 'list1k 1001 | gg import big - --verdict deny'
+check "one that just fits may" eval 'list1k 999 | gg import big - --verdict deny'
+
+# ---- what lasts ----
+before=$(origins host4)
+check "stop" gate_stop
+check "start" gate_start
+is "a restart finds the same" "$(origins host4)" "$before"
+like "the allowed source is served" "$(banner 203.0.113.66)" "$SERVED"

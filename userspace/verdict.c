@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One verdict in its three places. What an operator says is in all of them or in none, and the
+ * daemon's own entries make room for it; what the daemon has learned may be in memory alone where
+ * the kernel has no room: the kernel then leaves the source to the daemon.
+ */
+#include "verdict.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reasons.h"
+
+#define ROOM_AT_ONCE 16 /* entries that go when one needs room: the search costs more than they */
+#define ROOM_TRIES 4    /* others may take the room that was made */
+
+/* ---- the store ---- */
+
+void verdict_store(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
+		   const char *reason)
+{
+	struct store_item *item = daemon_store_slot(d);
+
+	if (!item)
+		return;
+	item->kind = STORE_VERDICT;
+	item->del = !e;
+	item->prefix = *p;
+	if (e)
+		item->entry = *e;
+	if (reason) {
+		item->added = daemon_now();
+		snprintf(item->text, sizeof(item->text), "%s", reason);
+	}
+	daemon_store_push(d, item, true);
+}
+
+/* ---- the kernel ---- */
+
+/* The kernel must not act on what a load balancer's address or a part of its network is to
+ * userspace: behind one address come all clients. */
+static int kernel_put(struct daemon *d, const struct prefix *p, const struct verdict_entry *e)
+{
+	if (!d->fastpath || d->lent || config_balancer(atomic_load(&d->config), p))
+		return 0;
+	return fastpath_put(d->fastpath, p, e);
+}
+
+void verdict_kernel_del(struct daemon *d, const struct prefix *p)
+{
+	if (d->fastpath && !d->lent && !config_balancer(atomic_load(&d->config), p))
+		fastpath_del(d->fastpath, p);
+}
+
+struct handover {
+	struct daemon *daemon;
+	const struct config *from, *to;
+};
+
+static bool hand_over(const struct prefix *p, const struct verdict_entry *e, void *arg)
+{
+	struct handover *h = arg;
+
+	if (config_balancer(h->to, p))
+		fastpath_del(h->daemon->fastpath, p);
+	else if (config_balancer(h->from, p))
+		fastpath_put(h->daemon->fastpath, p, e);
+	return false;
+}
+
+void verdict_balancers(struct daemon *d, const struct config *from, const struct config *to)
+{
+	/* In host mode "allowed" would lead past the daemon, which alone reads the header. */
+	const struct verdict_entry pass = {.verdict = to->mode == GG_MODE_RELAY ? GG_ALLOW
+										: GG_UNKNOWN,
+					   .origin = GG_BY_OPERATOR,
+					   .list = VERDICT_OF_CONFIG};
+	struct handover h = {d, from, to};
+
+	if (!d->fastpath)
+		return;
+	for (int i = 0; from && i < from->balancer_count; i++)
+		fastpath_del(d->fastpath, &from->balancers[i]);
+	verdicts_walk(d->verdicts, daemon_now(), hand_over, &h);
+	for (int i = 0; i < to->balancer_count; i++)
+		fastpath_put(d->fastpath, &to->balancers[i], &pass);
+}
+
+/* ---- verdicts ---- */
+
+void verdict_say_demoted(struct daemon *d, const struct prefix *p, const struct verdict_entry *was,
+			 const char *reason)
+{
+	char text[PREFIX_TEXT];
+	struct log_line l;
+
+	if (was->verdict != GG_ALLOW)
+		return;
+	daemon_counted(d, COUNT_demoted);
+	log_begin(&l, LOG_DEMOTE);
+	log_str(&l, "src", prefix_text(p, text));
+	log_str(&l, "reason", reason);
+	log_end(&l);
+}
+
+static const char *demote_reason(const struct verdict_entry *now)
+{
+	return now->origin == GG_BY_TRAP ? "trap" : "operator";
+}
+
+/* Under verdict_lock. */
+static bool del_everywhere(struct daemon *d, const struct prefix *p, struct verdict_entry *ret_was)
+{
+	bool there;
+
+	*ret_was = (struct verdict_entry){0};
+	verdicts_get(d->verdicts, p, 0, ret_was);
+	there = verdicts_del(d->verdicts, p);
+	verdict_kernel_del(d, p);
+	if (there)
+		verdict_store(d, p, NULL, "");
+	return there;
+}
+
+int verdict_del(struct daemon *d, const struct prefix *p, const char *reason)
+{
+	struct verdict_entry was;
+	bool there;
+
+	pthread_mutex_lock(&d->verdict_lock);
+	there = del_everywhere(d, p, &was);
+	pthread_mutex_unlock(&d->verdict_lock);
+	verdict_say_demoted(d, p, &was,
+			    was.expires && was.expires <= daemon_now() ? "idle" : reason);
+	return there ? 0 : -ENOENT;
+}
+
+int daemon_verdict_del(struct daemon *d, const struct prefix *p)
+{
+	return verdict_del(d, p, "operator");
+}
+
+/* False: it has become an operator's meanwhile. */
+static bool evict(struct daemon *d, const struct prefix *p)
+{
+	struct verdict_entry was = {0};
+	bool stays;
+
+	pthread_mutex_lock(&d->verdict_lock);
+	stays = verdicts_get(d->verdicts, p, 0, &was) && was.origin == GG_BY_OPERATOR;
+	if (!stays)
+		del_everywhere(d, p, &was);
+	pthread_mutex_unlock(&d->verdict_lock);
+	if (stays)
+		return false;
+	daemon_counted(d, COUNT_verdicts_evicted);
+	verdict_say_demoted(d, p, &was, "room");
+	return true;
+}
+
+/* Those that would go first anyway; false: all are operators'. */
+static bool make_room(struct daemon *d, const struct prefix *p)
+{
+	struct prefix old[ROOM_AT_ONCE];
+	int n = fastpath_oldest(d->fastpath, p, old, ROOM_AT_ONCE), made = 0;
+
+	for (int i = 0; i < n; i++)
+		made += evict(d, &old[i]);
+	return made;
+}
+
+/* What an operator is told is done must be so; settings are in force whatever comes of them. */
+static bool must_be_whole(const struct verdict_entry *e)
+{
+	return e->origin == GG_BY_OPERATOR && e->list != VERDICT_OF_CONFIG;
+}
+
+/* What a put found. */
+struct putting {
+	struct verdict_entry was; /* zero: nothing */
+	struct prefix gone;       /* made room in memory */
+	struct verdict_entry gone_was;
+	bool evicted;
+	int memory, kernel; /* 0 or -errno */
+};
+
+/* Under verdict_lock. */
+static void put_everywhere(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
+			   const char *reason, struct putting *ret)
+{
+	*ret = (struct putting){0};
+	verdicts_get(d->verdicts, p, 0, &ret->was);
+	ret->memory = verdicts_put_over(d->verdicts, p, e, &ret->gone, &ret->gone_was);
+	if (ret->memory < 0)
+		return;
+	ret->evicted = ret->memory > 0;
+	ret->memory = 0;
+	if (ret->evicted) {
+		verdict_kernel_del(d, &ret->gone);
+		verdict_store(d, &ret->gone, NULL, "");
+	}
+	ret->kernel = kernel_put(d, p, e);
+	if (ret->kernel && must_be_whole(e)) {
+		if (ret->was.verdict)
+			verdicts_put(d->verdicts, p, &ret->was);
+		else
+			verdicts_del(d->verdicts, p);
+		return;
+	}
+	if (e->list != VERDICT_OF_CONFIG)
+		verdict_store(d, p, e, reason);
+}
+
+static void complain(const struct prefix *p, const char *what, int err)
+{
+	char text[PREFIX_TEXT];
+
+	log_message(LOG_ERROR, "%s: %s %s; raise limit %s", prefix_text(p, text), what,
+		    strerror(-err), p->len == 128 ? "hosts" : "nets");
+}
+
+static void say_put(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
+		    const struct putting *got, bool was_full)
+{
+	if (got->kernel == -ENOSPC)
+		daemon_counted(d, COUNT_kernel_full);
+	if (got->memory)
+		complain(p, "verdict table:", got->memory);
+	/* Once, not for each of a crowd: status has it as long as it lasts. */
+	else if (got->kernel && !(was_full && got->kernel == -ENOSPC))
+		complain(p, "kernel map:", got->kernel);
+	if (!got->memory && e->verdict == GG_DENY && !(got->kernel && must_be_whole(e)))
+		verdict_say_demoted(d, p, &got->was, demote_reason(e));
+}
+
+int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
+		       const char *reason)
+{
+	struct verdict_entry put = *e;
+	struct putting got;
+	bool was_full;
+
+	if (e->verdict == GG_DENY && config_balancer(atomic_load(&d->config), p))
+		return -EPERM;
+	if (reason && must_be_whole(e))
+		put.list = reasons_number(reason);
+	for (int i = 0;; i++) {
+		pthread_mutex_lock(&d->verdict_lock);
+		was_full = d->fastpath && fastpath_full(d->fastpath) >> fastpath_map_of(p) & 1;
+		put_everywhere(d, p, &put, reason, &got);
+		pthread_mutex_unlock(&d->verdict_lock);
+		if (got.evicted) {
+			daemon_counted(d, COUNT_verdicts_evicted);
+			verdict_say_demoted(d, &got.gone, &got.gone_was, "room");
+		}
+		if (e->origin != GG_BY_OPERATOR || got.kernel != -ENOSPC || i == ROOM_TRIES ||
+		    !make_room(d, p))
+			break;
+	}
+	say_put(d, p, e, &got, was_full);
+	return got.memory ? got.memory : must_be_whole(e) ? got.kernel : 0;
+}
+
+/* ---- room ---- */
+
+struct lacking {
+	struct daemon *daemon;
+	struct prefix *list;
+	size_t count, room;
+};
+
+static bool note_lacking(const struct prefix *p, const struct verdict_entry *e, void *arg)
+{
+	struct lacking *l = arg;
+	struct gg_entry have;
+	struct prefix *list;
+
+	if (e->origin != GG_BY_OPERATOR || !fastpath_get(l->daemon->fastpath, p, &have))
+		return false;
+	if (l->count == l->room) {
+		list = realloc(l->list, (l->room + 64) * 2 * sizeof(*list));
+		if (!list)
+			return false;
+		l->list = list;
+		l->room = (l->room + 64) * 2;
+	}
+	l->list[l->count++] = *p;
+	return false;
+}
+
+void verdict_make_whole(struct daemon *d)
+{
+	struct lacking l = {.daemon = d};
+	struct verdict_entry e;
+	int rc;
+
+	if (!d->fastpath || !fastpath_full(d->fastpath))
+		return;
+	verdicts_walk(d->verdicts, daemon_now(), note_lacking, &l);
+	for (size_t i = 0; i < l.count; i++) {
+		for (int k = 0; k <= ROOM_TRIES; k++) {
+			pthread_mutex_lock(&d->verdict_lock);
+			rc = verdicts_get(d->verdicts, &l.list[i], daemon_now(), &e)
+				     ? kernel_put(d, &l.list[i], &e)
+				     : 0;
+			pthread_mutex_unlock(&d->verdict_lock);
+			if (rc != -ENOSPC || !make_room(d, &l.list[i]))
+				break;
+		}
+	}
+	free(l.list);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What verdict.c, which has one verdict in RAM, kernel and store, shares with daemon.c. */
+#ifndef GREYGATE_VERDICT_H
+#define GREYGATE_VERDICT_H
+
+#include "daemon.h"
+
+#define VERDICT_OF_CONFIG 255 /* list id of the verdicts that stand for greylist.exempt */
+
+/* Queues an entry for the store, its end with e NULL. Under verdict_lock. */
+void verdict_store(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
+		   const char *reason);
+/* Out of the kernel; under verdict_lock. */
+void verdict_kernel_del(struct daemon *d, const struct prefix *p);
+/* What load balancers' addresses are to the kernel. from: NULL at start. */
+void verdict_balancers(struct daemon *d, const struct config *from, const struct config *to);
+/* A source has lost its place; nothing is said of one that had none. */
+void verdict_say_demoted(struct daemon *d, const struct prefix *p, const struct verdict_entry *was,
+			 const char *reason);
+/* Out of all three places. -ENOENT. */
+int verdict_del(struct daemon *d, const struct prefix *p, const char *reason);
+/* After a fastpath_sync that found no room for all: operators' entries get theirs. */
+void verdict_make_whole(struct daemon *d);
+
+#endif
