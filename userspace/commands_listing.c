@@ -4,14 +4,6 @@
 
 #include "commands_show.h"
 
-static bool is_section(const struct config *c, const char *list)
-{
-	for (int i = 0; i < c->list_count; i++)
-		if (!strcmp(c->lists[i].name, list))
-			return true;
-	return false;
-}
-
 static json_t *list_row(const struct daemon *d, int slot)
 {
 	const struct listed *one = &d->lists.lists[slot];
@@ -44,15 +36,12 @@ json_t *listing_rows(struct daemon *d)
 {
 	const struct config *c = atomic_load(&d->config);
 	json_t *array = json_array();
+	int slots[LISTING_MAX], n;
 
 	pthread_mutex_lock(&d->lists.lock);
-	for (int i = 0; i < c->list_count; i++)
-		for (int k = 0; k < LISTING_MAX; k++)
-			if (!strcmp(d->lists.lists[k].name, c->lists[i].name))
-				json_array_append_new(array, list_row(d, k));
-	for (int k = 0; k < LISTING_MAX; k++)
-		if (d->lists.lists[k].name[0] && !is_section(c, d->lists.lists[k].name))
-			json_array_append_new(array, list_row(d, k));
+	n = listing_order(&d->lists, c, slots);
+	for (int i = 0; i < n; i++)
+		json_array_append_new(array, list_row(d, slots[i]));
 	pthread_mutex_unlock(&d->lists.lock);
 	return array;
 }

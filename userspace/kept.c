@@ -51,13 +51,14 @@ struct kept_stamp kept_stamp(const char *file)
 static int head_of(const struct kept *k, char ret[HEAD])
 {
 	json_t *o = json_pack(
-		"{s:i, s:s, s:i, s:b, s:s, s:i, s:b, s:i, s:s, s:I, s:I, s:[I, I, I, I], s:I}",
-		"greygate", 1, "name", k->name, "number", k->number, "imported", k->imported,
-		"format", list_format_text(k->format), "verdict", k->verdict, "except", k->except,
-		"action", k->action, "message", k->message, "entries", (json_int_t)k->entries,
-		"read", (json_int_t)k->read, "stamp", (json_int_t)k->stamp.seconds,
-		(json_int_t)k->stamp.ns, (json_int_t)k->stamp.size, (json_int_t)k->stamp.inode,
-		"bytes", (json_int_t)k->len);
+		"{s:i, s:s, s:i, s:I, s:b, s:s, s:i, s:b, s:i, s:s, s:I, s:I, s:[I, I, I, I], "
+		"s:I}",
+		"greygate", 1, "name", k->name, "number", k->number, "order", (json_int_t)k->order,
+		"imported", k->imported, "format", list_format_text(k->format), "verdict",
+		k->verdict, "except", k->except, "action", k->action, "message", k->message,
+		"entries", (json_int_t)k->entries, "read", (json_int_t)k->read, "stamp",
+		(json_int_t)k->stamp.seconds, (json_int_t)k->stamp.ns, (json_int_t)k->stamp.size,
+		(json_int_t)k->stamp.inode, "bytes", (json_int_t)k->len);
 	size_t len = o ? json_dumpb(o, ret, HEAD, JSON_COMPACT) : 0;
 
 	json_decref(o);
@@ -123,7 +124,7 @@ static int take_head(const char *line, size_t len, const char *name, struct kept
 {
 	json_t *o = json_loadb(line, len, 0, NULL);
 	const char *own, *format, *message;
-	json_int_t stamp[4], entries, read, bytes;
+	json_int_t stamp[4], entries, read, bytes, order = 0;
 	int version, number, imported, verdict, except, action;
 	struct kept k = {0};
 	int rc = -EBADMSG;
@@ -131,18 +132,20 @@ static int take_head(const char *line, size_t len, const char *name, struct kept
 	if (o &&
 	    !json_unpack(
 		    o,
-		    "{s:i, s:s, s:i, s:b, s:s, s:i, s:b, s:i, s:s, s:I, s:I, s:[I, I, I, I], s:I}",
-		    "greygate", &version, "name", &own, "number", &number, "imported", &imported,
-		    "format", &format, "verdict", &verdict, "except", &except, "action", &action,
-		    "message", &message, "entries", &entries, "read", &read, "stamp", &stamp[0],
-		    &stamp[1], &stamp[2], &stamp[3], "bytes", &bytes) &&
+		    "{s:i, s:s, s:i, s?I, s:b, s:s, s:i, s:b, s:i, s:s, s:I, s:I, s:[I, I, I, I], "
+		    "s:I}",
+		    "greygate", &version, "name", &own, "number", &number, "order", &order,
+		    "imported", &imported, "format", &format, "verdict", &verdict, "except",
+		    &except, "action", &action, "message", &message, "entries", &entries, "read",
+		    &read, "stamp", &stamp[0], &stamp[1], &stamp[2], &stamp[3], "bytes", &bytes) &&
 	    version == 1 && !strcmp(own, name) && strlen(name) < sizeof(k.name) && number > 0 &&
 	    number < GG_LISTS && !list_format_find(format, &k.format) && verdict >= GG_UNKNOWN &&
 	    verdict <= GG_DENY && action >= GG_NO_ACTION && action <= GG_DROP_ALL &&
-	    strlen(message) < sizeof(k.message) && bytes >= 0) {
+	    strlen(message) < sizeof(k.message) && bytes >= 0 && order >= 0 && order < UINT32_MAX) {
 		snprintf(k.name, sizeof(k.name), "%s", own);
 		snprintf(k.message, sizeof(k.message), "%s", message);
 		k.number = (uint8_t)number;
+		k.order = (uint32_t)order;
 		k.imported = imported;
 		k.verdict = (enum gg_verdict)verdict;
 		k.except = except;

@@ -27,6 +27,7 @@ struct kept_stamp {
 struct kept {
 	char name[CONFIG_LIST_NAME + 1];
 	uint8_t number; /* in the kernel's maps */
+	uint32_t order; /* among imported lists; 0: an earlier version kept it */
 	bool imported;  /* by hand: newer than what `stamp` is of */
 	enum list_format format;
 	enum gg_verdict verdict;

@@ -34,6 +34,47 @@ void listing_free(struct listing *l)
 	pthread_mutex_destroy(&l->lock);
 }
 
+/* Comes before the other one among lists that no section names. */
+static bool is_before(const struct listed *a, const struct listed *b)
+{
+	return a->order != b->order ? a->order < b->order : a < b;
+}
+
+int listing_order(const struct listing *l, const struct config *c, int ret[LISTING_MAX])
+{
+	bool section[LISTING_MAX] = {false};
+	int n = 0, first;
+
+	for (int i = 0; i < c->list_count; i++)
+		for (int k = 0; k < LISTING_MAX; k++)
+			if (!strcmp(l->lists[k].name, c->lists[i].name)) {
+				ret[n++] = k;
+				section[k] = true;
+			}
+	first = n;
+	for (int k = 0; k < LISTING_MAX; k++) {
+		int at = n;
+
+		if (!l->lists[k].name[0] || section[k])
+			continue;
+		for (; at > first && is_before(&l->lists[k], &l->lists[ret[at - 1]]); at--)
+			ret[at] = ret[at - 1];
+		ret[at] = k;
+		n++;
+	}
+	return n;
+}
+
+uint32_t listing_last(const struct listing *l)
+{
+	uint32_t last = 0;
+
+	for (int i = 0; i < LISTING_MAX; i++)
+		if (l->lists[i].name[0] && l->lists[i].order > last)
+			last = l->lists[i].order;
+	return last + 1;
+}
+
 enum gg_verdict listing_verdict(const struct config_list *conf, enum list_says says)
 {
 	return says == LIST_ALLOW    ? GG_ALLOW

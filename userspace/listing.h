@@ -9,7 +9,7 @@
  * says is the business of lists/; here they are brought together. Of several that name the same
  * client the narrowest entry counts, else the list that stands first; a list that excepts takes
  * clients out of the lists before it. Lists that were imported stand behind those of the
- * configuration.
+ * configuration, in the order in which they were first imported.
  *
  * listing.c answers; listing_load.c stages what is to be in force next and puts it there;
  * listing_read.c reads files; kept.c keeps the texts.
@@ -43,6 +43,7 @@ struct listed {
 	char *file;
 	enum list_format format;
 	enum gg_verdict verdict; /* or CONFIG_EXCEPT */
+	uint32_t order;          /* of imported lists: the smaller stands first */
 	struct list_set *set;    /* NULL: nothing could be read so far */
 	uint32_t entries, bad;
 	uint32_t read;   /* s, CLOCK_REALTIME: when `set` was; 0: never */
@@ -154,6 +155,10 @@ struct listing_table {
 	struct in_force lists[LISTING_MAX]; /* in their order */
 };
 
+/* The places of all lists that there are, in their order. Under lock. Returns how many. */
+int listing_order(const struct listing *l, const struct config *c, int ret[LISTING_MAX]);
+/* That of a list that is new. */
+uint32_t listing_last(const struct listing *l);
 /* What a list makes of what an entry says. */
 enum gg_verdict listing_verdict(const struct config_list *conf, enum list_says says);
 

@@ -209,6 +209,7 @@ static int import(struct listing *l, const struct listing_import *what, struct p
 		if (l->fastpath)
 			fastpath_list_reset(l->fastpath, (uint8_t)(slot + 1));
 		pthread_mutex_lock(&l->lock);
+		l->lists[slot].order = listing_last(l);
 		snprintf(l->lists[slot].name, sizeof(l->lists[slot].name), "%s", what->name);
 		pthread_mutex_unlock(&l->lock);
 	}

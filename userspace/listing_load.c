@@ -111,6 +111,7 @@ static int place(struct listing *l, const char *name)
 	slot = find(l, "");
 	if (slot < 0)
 		return -ENOSPC;
+	l->lists[slot].order = listing_last(l);
 	snprintf(l->lists[slot].name, sizeof(l->lists[slot].name), "%s", name);
 	return slot;
 }
@@ -119,20 +120,22 @@ static int place(struct listing *l, const char *name)
 
 int plan_current(struct listing *l, const struct config *c, struct plan *ret)
 {
+	int slots[LISTING_MAX], n;
+
 	memset(ret, 0, sizeof(*ret));
 	ret->config = c;
 	pthread_mutex_lock(&l->lock);
-	for (int i = 0; i < c->list_count; i++) {
-		int slot = place(l, c->lists[i].name);
+	for (int i = 0; i < c->list_count; i++)
+		place(l, c->lists[i].name);
+	n = listing_order(l, c, slots);
+	for (int i = 0; i < n; i++) {
+		const struct config_list *conf = named(c, l->lists[slots[i]].name);
 
-		if (slot >= 0)
-			ret->stages[ret->count++] =
-				(struct stage){.slot = slot, .conf = &c->lists[i]};
+		if (!conf)
+			conf = l->lists[slots[i]].own;
+		if (conf)
+			ret->stages[ret->count++] = (struct stage){.slot = slots[i], .conf = conf};
 	}
-	for (int i = 0; i < LISTING_MAX; i++)
-		if (l->lists[i].own && !named(c, l->lists[i].name))
-			ret->stages[ret->count++] =
-				(struct stage){.slot = i, .conf = l->lists[i].own};
 	pthread_mutex_unlock(&l->lock);
 	return 0;
 }
@@ -306,6 +309,7 @@ struct kept plan_kept(const struct listing *l, const struct stage *s)
 {
 	const struct listed *one = &l->lists[s->slot];
 	struct kept k = {.number = (uint8_t)(s->slot + 1),
+			 .order = one->order,
 			 .imported = one->imported,
 			 .format = one->format,
 			 .verdict =
@@ -455,6 +459,7 @@ static bool restore(const char *name, void *listing)
 	if (one->name[0])
 		return false;
 	memcpy(one->name, k.name, sizeof(one->name));
+	one->order = k.order ? k.order : k.number;
 	one->imported = k.imported;
 	one->own = k.imported ? plan_own(&k) : NULL;
 	return false;

@@ -135,5 +135,31 @@ like "an empty file is still said" "$(gg status)" 'feed.*empty'
 check "removing a list" gg import blocked --remove
 like "lets its addresses go" "$(rcpt 203.0.113.7)" '^451 '
 is "and the kernel's" "$(bpftool -j map dump pinned "$PIN/net4" | grep -o '"prefixlen":27' | wc -l)" 0
+
+# ---- the order of lists ----
+order() { gg status --json | $PYTHON -c 'import json, sys
+print(*(r["name"] for r in json.load(sys.stdin)["lists"]))'; }
+state() { order; for a in 203.0.113.66 2001:db8:66::66; do gg explain $a | sed -n 1,2p; done; }
+printf '203.0.113.66\n2001:db8:66::66\n' >"$L/both"
+check "an exception, imported again" gg import spare "$L/both"
+check "a list in the place that a removed one has left" gg import late "$L/both" --verdict deny
+is "stands behind the exception all the same" "$(order)" "feed spare late"
+for a in 203.0.113.66 2001:db8:66::66; do
+	like "$a: which it is not taken out by" "$(rcpt $a)" '^554 5\.7\.1'
+	like "$a: explain says so" "$(gg explain $a)" 'deny by list late'
+done
+before=$(state)
+echo 198.18.0.0/24 | gg import unrelated - --verdict deny >/dev/null
+is "an import of something else changes nothing" "$(state | sed 's/ unrelated//')" "$before"
+before=$(state)
+gate_stop
+gate_start || bail "greygated starts with these lists"
+is "nor does a restart" "$(state)" "$before"
+check "the exception goes" gg import spare --remove
+check "and comes anew" gg import spare "$L/both" --verdict except
+is "last" "$(order)" "feed late unrelated spare"
+for a in 203.0.113.66 2001:db8:66::66; do like "$a: and takes out of all" "$(rcpt $a)" '^451 '; done
+like "a prefix that is there twice counts once" "$(printf '192.0.2.0/24\n192.0.2.0/24\n192.0.2.0/25\n192.0.2.0/24\n' |
+	gg import odd - --verdict deny)" '^odd: 2 entries in force; added 2,'
 gate_stop
 is "it stops" $? 0

@@ -113,12 +113,18 @@ static int add(struct list_names *l, const struct list_entry *e, enum list_kind 
 
 int list_names_add(struct list_names *l, const struct list_entry *e, uint32_t message)
 {
+	const size_t before = l->count;
 	int rc;
 
-	if (e->kind != LIST_DOMAIN)
-		return add(l, e, e->kind, message);
-	rc = add(l, e, LIST_NAME, message);
-	return rc ? rc : add(l, e, LIST_BELOW, message);
+	if (e->kind != LIST_DOMAIN) {
+		rc = add(l, e, e->kind, message);
+	} else {
+		rc = add(l, e, LIST_NAME, message);
+		if (!rc)
+			rc = add(l, e, LIST_BELOW, message);
+	}
+	l->again += !rc && l->count == before;
+	return rc;
 }
 
 void list_names_free(struct list_names *l)

@@ -24,6 +24,7 @@ struct list_names {
 	uint8_t key[HASH_KEY];
 	struct list_name *list;
 	size_t count, room;
+	uint32_t again; /* entries that were there already */
 	char *texts;
 	size_t text_len, text_room;
 	uint32_t *index; /* number + 1; a power of two, at least half of it empty */

@@ -63,18 +63,22 @@ int list_set_read(const char *file, const char *text, size_t len, enum list_form
 {
 	struct list_set *s = calloc(1, sizeof(*s));
 	struct making m = {.set = s};
+	size_t prefixes;
 	int rc;
 
 	if (!s)
 		return -ENOMEM;
 	memcpy(s->names.key, key, sizeof(s->names.key));
 	rc = list_read(file, text, len, format, take, &m, report);
+	prefixes = s->prefixes.count;
 	if (!rc)
 		rc = list_prefixes_make(&s->prefixes, list_in_order(format));
 	if (rc) {
 		list_set_free(&s);
 		return rc;
 	}
+	/* What says nothing new is not in force. */
+	report->entries -= (uint32_t)(prefixes - s->prefixes.count) + s->names.again;
 	*ret = s;
 	return 0;
 }

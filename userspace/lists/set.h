@@ -27,7 +27,8 @@ struct list_hit {
 	const char *message; /* the entry's own, NULL: none; lives as long as the set */
 };
 
-/* file, text, len, format, report: as for list_read, and so are the errors. key: of the hash. */
+/* file, text, len, format, report: as for list_read, and so are the errors, but entries that say
+ * nothing new do not count. key: of the hash. */
 int list_set_read(const char *file, const char *text, size_t len, enum list_format format,
 		  const uint8_t key[HASH_KEY], struct list_report *report, struct list_set **ret);
 void list_set_free(struct list_set **s);

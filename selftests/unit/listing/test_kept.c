@@ -17,6 +17,7 @@ static int dir;
 static struct kept some(const char *name, char *text)
 {
 	struct kept k = {.number = 7,
+			 .order = 3000000000u,
 			 .imported = true,
 			 .format = LIST_SPAMHAUS_DROP,
 			 .verdict = GG_DENY,
@@ -44,6 +45,7 @@ static void what_is_kept_comes_back(void **unused)
 	assert_int_equal(kept_read(dir, "a.list", true, &got), 0);
 	assert_string_equal(got.name, "a.list");
 	assert_int_equal(got.number, 7);
+	assert_int_equal(got.order, 3000000000u);
 	assert_true(got.imported);
 	assert_false(got.except);
 	assert_int_equal(got.format, LIST_SPAMHAUS_DROP);

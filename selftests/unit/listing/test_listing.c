@@ -271,6 +271,86 @@ static void lists_come_and_go(void **state)
 	assert_int_equal(atomic_load(&scene->lists.lists[a.number - 1].hits), 0);
 }
 
+static void import(const char *name, const char *text, enum gg_verdict verdict)
+{
+	char errors[2000];
+	const struct listing_import what = {.name = name,
+					    .file = name,
+					    .verdict = verdict,
+					    .text = text,
+					    .len = strlen(text),
+					    .errors = errors,
+					    .size = sizeof(errors)};
+	struct listing_imported got;
+
+	assert_int_equal(listing_import(&scene->lists, &scene->config, &what, &got), 0);
+}
+
+/* As after a start. */
+static void again(void)
+{
+	int kept = scene->lists.kept;
+
+	scene->lists.kept = -1;
+	listing_free(&scene->lists);
+	memset(&scene->lists, 0, sizeof(scene->lists));
+	listing_init(&scene->lists);
+	scene->lists.verdicts = scene->verdicts;
+	scene->lists.key = key;
+	scene->lists.kept = kept;
+	load(0);
+}
+
+static const char *in_order(void)
+{
+	static char text[200];
+	int slots[LISTING_MAX], n = listing_order(&scene->lists, &scene->config, slots);
+
+	text[0] = 0;
+	for (int i = 0, len = 0; i < n; i++)
+		len += snprintf(text + len, sizeof(text) - (size_t)len, "%s ",
+				scene->lists.lists[slots[i]].name);
+	return text;
+}
+
+/* A list's order is when it was first imported, whatever place a removed one has left. */
+static void imported_lists_keep_their_order(void **state)
+{
+	char state_dir[] = "/tmp/greygate-order.XXXXXX", command[100];
+
+	(void)state;
+	assert_non_null(mkdtemp(state_dir));
+	scene->lists.kept = kept_open(state_dir);
+	assert_true(scene->lists.kept >= 0);
+	load(0);
+	import("old", "192.0.2.0/24\n", GG_DENY);
+	import("except", "10.0.0.1\n2001:db8::1\n", (enum gg_verdict)CONFIG_EXCEPT);
+	assert_int_equal(listing_remove(&scene->lists, &scene->config, "old"), 0);
+	import("feed", "10.0.0.1\n2001:db8::1\n", GG_DENY);
+	for (int i = 0; i < 3; i++) {
+		assert_string_equal(in_order(), i ? "except feed other " : "except feed ");
+		assert_string_equal(address("10.0.0.1"), "deny feed:1");
+		assert_string_equal(address("2001:db8::1"), "deny feed:2");
+		if (i == 0)
+			import("other", "198.51.100.0/24\n", GG_DENY);
+		else
+			again();
+	}
+	/* Its text is new, its place is not; one that comes anew comes last. */
+	import("except", "10.0.0.1\n10.0.0.2\n", GG_UNKNOWN);
+	assert_string_equal(in_order(), "except feed other ");
+	assert_int_equal(listing_remove(&scene->lists, &scene->config, "except"), 0);
+	import("except", "10.0.0.1\n", (enum gg_verdict)CONFIG_EXCEPT);
+	for (int i = 0; i < 2; i++) {
+		assert_string_equal(in_order(), "feed other except ");
+		assert_string_equal(address("10.0.0.1"), "none");
+		assert_string_equal(address("2001:db8::1"), "deny feed:2");
+		again();
+	}
+	snprintf(command, sizeof(command), "rm -r %s", state_dir);
+	assert_int_equal(system(command), 0);
+}
+
 static _Atomic bool over;
 static atomic_uint torn;
 
@@ -320,6 +400,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(last_good_is_kept, begin, end),
 		cmocka_unit_test_setup_teardown(settings_of_a_kept_list, begin, end),
 		cmocka_unit_test_setup_teardown(lists_come_and_go, begin, end),
+		cmocka_unit_test_setup_teardown(imported_lists_keep_their_order, begin, end),
 		cmocka_unit_test_setup_teardown(nobody_sees_half, begin, end),
 	};
 	int rc;

@@ -192,6 +192,35 @@ static void width_of_names(void **state)
 	list_set_free(&name);
 }
 
+static void what_says_nothing_new_is_not_counted(void **state)
+{
+	static const struct {
+		enum list_format format;
+		const char *text;
+		uint32_t entries;
+	} lists[] = {
+		{LIST_CIDR, "192.0.2.0/24\n192.0.2.0/24\n192.0.2.0/25\n192.0.2.0/24\n", 2},
+		{LIST_CIDR, "2001:db8::/32\n2001:db8::/48\n2001:db8::/32\n192.0.2.1\n192.0.2.1\n",
+		 3},
+		{LIST_POSTGREY_CLIENTS, "a.example\nb.example\na.example\n192.0.2.1\n192.0.2.1\n",
+		 3},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		char errors[400];
+		struct list_report r = {.errors = errors, .size = sizeof(errors)};
+		struct list_set *s = NULL;
+
+		assert_int_equal(list_set_read("f", lists[i].text, strlen(lists[i].text),
+					       lists[i].format, key, &r, &s),
+				 0);
+		assert_int_equal(r.bad, 0);
+		assert_int_equal(r.entries, lists[i].entries);
+		list_set_free(&s);
+	}
+}
+
 static void patterns_that_are_none(void **state)
 {
 	static const char text[] = "/(/\n/a[/\n/\\C/\n/(?{die})/\ngood.example\n/ok/\na.example\n"
@@ -333,11 +362,17 @@ static void lists_as_shipped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_of_postgrey),    cmocka_unit_test(names_of_sqlgrey),
-		cmocka_unit_test(recipients),           cmocka_unit_test(words_of_an_access_map),
-		cmocka_unit_test(width_of_names),       cmocka_unit_test(patterns_that_are_none),
-		cmocka_unit_test(patterns_without_end), cmocka_unit_test(one_pattern_too_many),
-		cmocka_unit_test(many_names),           cmocka_unit_test(refused_as_a_whole),
+		cmocka_unit_test(names_of_postgrey),
+		cmocka_unit_test(names_of_sqlgrey),
+		cmocka_unit_test(recipients),
+		cmocka_unit_test(words_of_an_access_map),
+		cmocka_unit_test(what_says_nothing_new_is_not_counted),
+		cmocka_unit_test(width_of_names),
+		cmocka_unit_test(patterns_that_are_none),
+		cmocka_unit_test(patterns_without_end),
+		cmocka_unit_test(one_pattern_too_many),
+		cmocka_unit_test(many_names),
+		cmocka_unit_test(refused_as_a_whole),
 		cmocka_unit_test(lists_as_shipped),
 	};
 
