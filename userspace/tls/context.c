@@ -4,6 +4,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "internal.h"
 
@@ -24,21 +25,75 @@ static SSL_CTX *context_new(const SSL_METHOD *method)
 	return ctx;
 }
 
-/* The first certificate that is for the name; without one the first of all serves: a sender that
- * checks names will see for itself. */
+/* Beside the certificates it has, of other types of key; the chain with it. */
+static bool offer(SSL *ssl, SSL_CTX *from)
+{
+	STACK_OF(X509) *chain = NULL;
+
+	SSL_CTX_get0_chain_certs(from, &chain);
+	return SSL_use_cert_and_key(ssl, SSL_CTX_get0_certificate(from),
+				    SSL_CTX_get0_privatekey(from), chain, 1) == 1;
+}
+
+/* Offers the certificates for the name, of each type of key the first: OpenSSL takes the one whose
+ * type the client knows. False: there is none. */
+static bool offer_all(SSL *ssl, const struct tls_context *c, const char *name)
+{
+	int types[TLS_CERTIFICATES], count = 0;
+
+	for (int i = 0; i < c->count; i++) {
+		int type = EVP_PKEY_get_base_id(SSL_CTX_get0_privatekey(c->list[i])), k = 0;
+
+		if (X509_check_host(SSL_CTX_get0_certificate(c->list[i]), name, 0, 0, NULL) != 1)
+			continue;
+		while (k < count && types[k] != type)
+			k++;
+		if (k < count)
+			continue;
+		if (!count)
+			SSL_certs_clear(ssl);
+		if (offer(ssl, c->list[i]))
+			types[count++] = type;
+	}
+	return count;
+}
+
+/* Without a name that is known the first certificate serves, and those for the same name: a sender
+ * that checks names will see for itself. */
 static int choose(SSL *ssl, int *alert, void *context)
 {
 	const struct tls_context *c = context;
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 
 	(void)alert;
-	for (int i = 0; name && i < c->count; i++) {
-		if (X509_check_host(SSL_CTX_get0_certificate(c->list[i]), name, 0, 0, NULL) != 1)
-			continue;
-		SSL_set_SSL_CTX(ssl, c->list[i]);
+	if (name && offer_all(ssl, c, name))
 		return SSL_TLSEXT_ERR_OK;
-	}
+	if (c->own)
+		offer_all(ssl, c, c->own);
 	return SSL_TLSEXT_ERR_NOACK;
+}
+
+/* A name that the certificate is for, or NULL. */
+static char *name_of(X509 *x)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+	char buf[256], *found = NULL;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names) && !found; i++) {
+		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
+
+		if (n->type == GEN_DNS)
+			found = strndup((const char *)ASN1_STRING_get0_data(n->d.dNSName),
+					(size_t)ASN1_STRING_length(n->d.dNSName));
+	}
+	if (!found && X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, buf,
+						sizeof(buf)) > 0)
+		found = strdup(buf);
+	GENERAL_NAMES_free(names);
+	/* Any host that a wildcard stands for. */
+	if (found && *found == '*')
+		*found = 'x';
+	return found;
 }
 
 static int no_password(char *buf, int size, int writing, void *arg)
@@ -92,8 +147,11 @@ int tls_context_server(char *const *certificates, char *const *keys, int count,
 		tls_context_free(&c);
 		return rc;
 	}
-	SSL_CTX_set_tlsext_servername_callback(c->list[0], choose);
-	SSL_CTX_set_tlsext_servername_arg(c->list[0], c);
+	if (count > 1) {
+		c->own = name_of(SSL_CTX_get0_certificate(c->list[0]));
+		SSL_CTX_set_tlsext_servername_callback(c->list[0], choose);
+		SSL_CTX_set_tlsext_servername_arg(c->list[0], c);
+	}
 	*ret = c;
 	return 0;
 }
@@ -134,6 +192,7 @@ void tls_context_free(struct tls_context **c)
 	for (int i = 0; i < (*c)->count; i++)
 		SSL_CTX_free((*c)->list[i]);
 	BIO_meth_free((*c)->method);
+	free((*c)->own);
 	free(*c);
 	*c = NULL;
 }

@@ -10,7 +10,9 @@
 struct tls_context {
 	BIO_METHOD *method; /* the caller's buffers as OpenSSL sees them */
 	int count;
-	SSL_CTX *list[TLS_CERTIFICATES]; /* the first is the one without SNI */
+	SSL_CTX *list[TLS_CERTIFICATES]; /* one for each certificate; sessions begin with the first
+					  */
+	char *own;                       /* name to ask for where the client has none; or NULL */
 };
 
 /* session.c */

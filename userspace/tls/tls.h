@@ -39,9 +39,10 @@ struct tls {
 
 /* ---- context.c ---- */
 
-/* Certificate chains and keys (PEM files, the same number of each; one file may hold both): the one
- * whose names match the client's SNI is used, the first without a match. On failure *ret is
- * untouched and err names the file, the cause and the mend. */
+/* Certificate chains and keys (PEM files, the same number of each; one file may hold both): those
+ * whose names match the client's SNI are used, of each type of key the first; without a match those
+ * that are for the first name of the first. On failure *ret is untouched and err names the file,
+ * the cause and the mend. */
 int tls_context_server(char *const *certificates, char *const *keys, int count,
 		       struct tls_context **ret, char *err, size_t err_size);
 /* For connections to a mail server. ca: the PEM file of those who are believed to issue

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@ struct certificate {
 	const char *common_name;
 	const char *alternative; /* "DNS:a.example,IP:192.0.2.7"; NULL: none */
 	long from, until;        /* s from now */
+	bool rsa;                /* the key; otherwise P-256 */
 };
 
 static inline void certificate_extend(X509 *x, const char *alternative)
@@ -31,7 +33,7 @@ static inline void certificate_extend(X509 *x, const char *alternative)
 /* The paths are templates of mkstemp. */
 static inline void certificate_make(const struct certificate *c, char *certificate, char *key)
 {
-	EVP_PKEY *pkey = EVP_EC_gen("P-256");
+	EVP_PKEY *pkey = c->rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
 	X509 *x = X509_new();
 	FILE *f;
 

@@ -15,7 +15,7 @@
 #define WIRE 65536
 #define PATH "/tmp/greygate-tls.XXXXXX"
 
-enum who { GOOD, EXPIRED, EARLY, NAMELESS, STRANGER, WHO_MAX };
+enum who { GOOD, EXPIRED, EARLY, NAMELESS, STRANGER, RSA_GOOD, LATER, OTHER, RSA_THIRD, WHO_MAX };
 
 static const struct certificate made[WHO_MAX] = {
 	[GOOD] = {"mx", "DNS:mx.example.net,DNS:*.pool.example.net,IP:192.0.2.25,IP:2001:db8::25",
@@ -24,6 +24,10 @@ static const struct certificate made[WHO_MAX] = {
 	[EARLY] = {"early", "DNS:mx.example.net", 3600, 7200},
 	[NAMELESS] = {"mx.example.net", NULL, -60, 3600},
 	[STRANGER] = {"stranger", "DNS:mx.example.net,IP:192.0.2.25", -60, 3600},
+	[RSA_GOOD] = {"rsa", "DNS:mx.example.net", -60, 3600, true},
+	[LATER] = {"later", "DNS:mx.example.net", -60, 3600},
+	[OTHER] = {"other", "DNS:other.example", -60, 3600},
+	[RSA_THIRD] = {"third", "DNS:third.example,DNS:*.third.example", -60, 3600, true},
 };
 static char certificates[WHO_MAX][sizeof(PATH)], keys[WHO_MAX][sizeof(PATH)];
 static char believed[] = PATH; /* all but the stranger's */
@@ -143,6 +147,122 @@ static void who_is_believed(void **state)
 	}
 }
 
+enum knows { BOTH, RSA_FIRST, RSA_ONLY, ECDSA_ONLY, KNOWS_MAX };
+
+static const struct {
+	const char *ciphers, *signatures;
+} known[KNOWS_MAX] = {
+	[BOTH] = {"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256",
+		  "ECDSA+SHA256:RSA-PSS+SHA256:RSA+SHA256"},
+	[RSA_FIRST] = {"ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256",
+		       "RSA-PSS+SHA256:RSA+SHA256:ECDSA+SHA256"},
+	[RSA_ONLY] = {"ECDHE-RSA-AES128-GCM-SHA256", "RSA-PSS+SHA256:RSA+SHA256"},
+	[ECDSA_ONLY] = {"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDSA+SHA256"},
+};
+
+/* The common name of the certificate that a client gets who asks for `name`; "": no handshake. */
+static void served(const struct tls_context *c, int version, const char *name, enum knows knows,
+		   char *ret, int size)
+{
+	static char up[WIRE], down[WIRE];
+	enum tls_step step = TLS_MORE, answer = TLS_MORE;
+	struct tls_context *client_context;
+	struct tls server, client;
+	size_t up_len, down_len = 0;
+	char err[400];
+	X509 *x;
+
+	assert_int_equal(tls_context_client(NULL, &client_context, err, sizeof(err)), 0);
+	assert_int_equal(tls_begin_server(&server, c), 0);
+	assert_int_equal(tls_begin_client(&client, client_context, NULL), 0);
+	SSL_set_max_proto_version(client.ssl, version);
+	SSL_set_min_proto_version(client.ssl, version);
+	assert_int_equal(SSL_set_cipher_list(client.ssl, known[knows].ciphers), 1);
+	assert_int_equal(SSL_set1_sigalgs_list(client.ssl, known[knows].signatures), 1);
+	if (name)
+		SSL_set_tlsext_host_name(client.ssl, name);
+	for (int i = 0; i < 10 && step == TLS_MORE && answer != TLS_DEAD; i++) {
+		step = tls_handshake(&client, down, &down_len, up, WIRE, &up_len);
+		answer = tls_handshake(&server, up, &up_len, down, WIRE, &down_len);
+	}
+	*ret = 0;
+	x = step == TLS_DONE ? SSL_get1_peer_certificate(client.ssl) : NULL;
+	if (x)
+		X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, ret, size);
+	X509_free(x);
+	tls_end(&server);
+	tls_end(&client);
+	tls_context_free(&client_context);
+}
+
+static struct tls_context *serve(const enum who *who, int count)
+{
+	char *c[WHO_MAX], *k[WHO_MAX], err[400];
+	struct tls_context *context;
+
+	for (int i = 0; i < count; i++) {
+		c[i] = certificates[who[i]];
+		k[i] = keys[who[i]];
+	}
+	if (tls_context_server(c, k, count, &context, err, sizeof(err)))
+		fail_msg("%s", err);
+	return context;
+}
+
+static void name_and_key_choose_the_certificate(void **state)
+{
+	static const enum who all[] = {GOOD, OTHER, RSA_GOOD, LATER, RSA_THIRD};
+	static const struct {
+		const char *name;
+		const char *gets[KNOWS_MAX];
+	} rows[] = {
+		{"mx.example.net", {"mx", "rsa", "rsa", "mx"}},
+		{"a.pool.example.net", {"mx", "mx", "", "mx"}},
+		{"other.example", {"other", "other", "", "other"}},
+		{"third.example", {"third", "third", "third", ""}},
+		/* As if the first name of the first certificate was asked for. */
+		{"unknown.example", {"mx", "rsa", "rsa", "mx"}},
+		{NULL, {"mx", "rsa", "rsa", "mx"}},
+	};
+	struct tls_context *c = serve(all, sizeof(all) / sizeof(all[0]));
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (int k = 0; k < KNOWS_MAX; k++)
+			for (int v = TLS1_2_VERSION; v <= TLS1_3_VERSION; v++) {
+				char got[100];
+
+				served(c, v, rows[i].name, (enum knows)k, got, sizeof(got));
+				if (strcmp(got, rows[i].gets[k]) != 0)
+					fail_msg("row %zu, client %d, %x: %s", i, k, (unsigned)v,
+						 got);
+			}
+	tls_context_free(&c);
+}
+
+/* The first one's name may be a common name or a wildcard. */
+static void certificates_for_one_name_are_found(void **state)
+{
+	static const enum who nameless[] = {NAMELESS, RSA_GOOD}, wild[] = {RSA_THIRD, GOOD};
+	struct tls_context *c = serve(nameless, 2);
+	char got[100];
+
+	(void)state;
+	served(c, TLS1_3_VERSION, NULL, RSA_ONLY, got, sizeof(got));
+	assert_string_equal(got, "rsa");
+	served(c, TLS1_3_VERSION, NULL, ECDSA_ONLY, got, sizeof(got));
+	assert_string_equal(got, "mx.example.net");
+	tls_context_free(&c);
+	c = serve(wild, 2);
+	served(c, TLS1_2_VERSION, "a.third.example", BOTH, got, sizeof(got));
+	assert_string_equal(got, "third");
+	served(c, TLS1_2_VERSION, NULL, BOTH, got, sizeof(got));
+	assert_string_equal(got, "third");
+	served(c, TLS1_2_VERSION, NULL, ECDSA_ONLY, got, sizeof(got));
+	assert_string_equal(got, "");
+	tls_context_free(&c);
+}
+
 static void nobody_is_believed_without_issuers(void **state)
 {
 	static char *name = "mx.example.net";
@@ -171,6 +291,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_is_believed),
+		cmocka_unit_test(name_and_key_choose_the_certificate),
+		cmocka_unit_test(certificates_for_one_name_are_found),
 		cmocka_unit_test(nobody_is_believed_without_issuers),
 		cmocka_unit_test(bad_files_are_named),
 	};

@@ -22,8 +22,10 @@ static char *paths[4]; /* certificate and key of mx.example.net, of other.exampl
 
 static int make_files(void **state)
 {
-	static const struct certificate mx = {"mx.example.net", "DNS:mx.example.net", 0, 3600};
-	static const struct certificate other = {"other.example", "DNS:other.example", 0, 3600};
+	static const struct certificate mx = {"mx.example.net", "DNS:mx.example.net", 0, 3600,
+					      false};
+	static const struct certificate other = {"other.example", "DNS:other.example", 0, 3600,
+						 false};
 
 	(void)state;
 	for (int i = 0; i < 4; i++)
