@@ -10,8 +10,9 @@
 bool session_parted(struct worker *w, const struct session *s)
 {
 	/* Inside TLS the client's own good-bye may be on its way: to close with it unread would
-	 * reset the connection, and take our replies along. */
-	return s->quit && s->in == POOL_NONE && !s->receiving &&
+	 * reset the connection, and take our replies along. While a message is open, its end is
+	 * to show what it has read. */
+	return s->quit && s->in == POOL_NONE && !s->receiving && !taken_open(w, s) &&
 	       (!s->secured || secure_half_closed(w, s));
 }
 

@@ -202,6 +202,7 @@ void message_received(struct worker *w, uint32_t n, int res)
 		return;
 	}
 	s->touched = d->touched = w->now;
+	taken_read(w, s);
 	d->text_len += (uint32_t)len;
 	if (d->failed) {
 		leave_text(w, n, d, 0);

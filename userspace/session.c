@@ -113,7 +113,7 @@ static void dialog_begin(struct worker *w, uint32_t n)
 	s->dialog = pool_take(&w->dialogs);
 	assert(s->dialog != POOL_NONE); /* there is one for each slot */
 	smtp_init(session_smtp(w, s));
-	session_dialog(w, s)->taken = 0;
+	taken_start(w, s);
 	recipient_begin(w, s);
 	evidence_dialog(w, n);
 	worker_timer(w, n, w->now + w->config->limit.state_time);
@@ -225,7 +225,7 @@ static size_t run(struct worker *w, uint32_t n, const char *buf, size_t len)
 	struct session *s = worker_session(w, n);
 	struct smtp *smtp = session_smtp(w, s);
 	size_t used = 0;
-	bool more = true;
+	bool more = true, silent;
 
 	s->running = true; /* what answers at once must not begin the same input again */
 	while (more && (used < len || smtp_due(smtp)) && !s->wait && !s->hangup) {
@@ -239,6 +239,7 @@ static size_t run(struct worker *w, uint32_t n, const char *buf, size_t len)
 		if (s->out_len + SMTP_REPLY_MAX + UPSTREAM_REPLY > OUT_CHUNK)
 			break;
 		out = out_of(w, s);
+		silent = !s->out_len && !s->sending;
 		used += smtp_input(smtp, session_conf(w, s), buf + used, len - used, &out, &step);
 		s->out_len = (uint32_t)out.len;
 		if (step.verb >= 0)
@@ -246,6 +247,7 @@ static size_t run(struct worker *w, uint32_t n, const char *buf, size_t len)
 		/* The bytes of a line are no sign of life before its end is there. */
 		if (step.act != SMTP_NEED_MORE || smtp->state == SMTP_DISCARD)
 			s->touched = w->now;
+		taken_command(w, s, step.verb, silent);
 		count_reply(w, step.reply);
 		watch(w, s, &step, used < len);
 		switch (step.act) {
@@ -401,8 +403,7 @@ static void take(struct worker *w, uint32_t n, const char *buf, size_t len)
 			session_end(w, n);
 		return;
 	}
-	if (len && !s->sending)
-		taken_heard(w, s);
+	taken_read(w, s);
 	if (s->in == POOL_NONE && !s->sending && !s->wait)
 		used = run(w, n, buf, len);
 	session_push_back(w, s, buf + used, len - used);
@@ -417,6 +418,8 @@ void session_received(struct worker *w, uint32_t n, const struct io_uring_cqe *c
 	bool buffered = cqe->flags & IORING_CQE_F_BUFFER;
 
 	s->receiving = false;
+	if (!cqe->res)
+		taken_left(w, s);
 	if (s->wait == WAIT_TEXT && s->phase == PHASE_DIALOG) {
 		message_received(w, n, cqe->res);
 		return;

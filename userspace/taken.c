@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "taken.h"
 
+#include <netinet/tcp.h>
 #include <string.h>
+
+#include "diag.h"
 
 #define DAY 86400u
 
@@ -99,6 +102,7 @@ static bool edit_note(struct cell *cell, bool found, void *arg)
 void taken_note(struct worker *w, struct session *s, const struct delivery *d)
 {
 	struct note n = {.check = d->taken_check, .time = w->wall};
+	struct dialog *dialog = session_dialog(w, s);
 	int rc;
 
 	if (!d->taken_tag)
@@ -106,21 +110,84 @@ void taken_note(struct worker *w, struct session *s, const struct delivery *d)
 	rc = table_edit(w->daemon->taken, d->taken_tag, edit_note, &n, NULL);
 	if (rc)
 		counter_add(&w->counters, COUNT_limit_unconfirmed, 1);
-	session_dialog(w, s)->taken = d->taken_tag;
+	if (dialog->taken.count == TAKEN_OPEN) {
+		counter_add(&w->counters, COUNT_unconfirmed, 1);
+		dialog->taken.count--;
+		memmove(dialog->taken.tags, dialog->taken.tags + 1,
+			(TAKEN_OPEN - 1) * sizeof(dialog->taken.tags[0]));
+	}
+	dialog->taken.tags[dialog->taken.count++] = d->taken_tag;
+	dialog->taken.here = d->here;
+	dialog->taken.answered = dialog->taken.acknowledged = false;
 }
 
-void taken_heard(struct worker *w, struct session *s)
+/* ---- what shows that the client has heard ---- */
+
+void taken_start(struct worker *w, struct session *s)
+{
+	memset(&session_dialog(w, s)->taken, 0, sizeof(session_dialog(w, s)->taken));
+}
+
+bool taken_open(struct worker *w, const struct session *s)
+{
+	return s->dialog != POOL_NONE && session_dialog(w, (struct session *)s)->taken.count;
+}
+
+static void heard(struct worker *w, struct dialog *dialog)
+{
+	while (dialog->taken.count)
+		table_del(w->daemon->taken, dialog->taken.tags[--dialog->taken.count], NULL);
+}
+
+/* A socket that was reset is not there any more, one in TIME_WAIT has nothing left to say. */
+static bool acknowledged(struct worker *w, const struct session *s, const struct dialog *dialog)
+{
+	const struct endpoint peer = {s->src, s->port};
+	uint32_t unheard;
+	int state = diag_connection(w, s, &dialog->taken.here, &peer, &unheard);
+
+	return state >= 0 && state != TCP_LISTEN && !unheard;
+}
+
+void taken_command(struct worker *w, struct session *s, int verb, bool silent)
+{
+	/* RFC 2920 3.1: what may only be the last of its group. */
+	static const bool last[VERB_MAX] = {[VERB_HELO] = true,
+					    [VERB_EHLO] = true,
+					    [VERB_DATA] = true,
+					    [VERB_NOOP] = true,
+					    [VERB_VRFY] = true};
+	struct dialog *dialog = session_dialog(w, s);
+
+	if (verb < 0 || !dialog->taken.count)
+		return;
+	dialog->taken.answered |= last[verb];
+	if (verb == VERB_QUIT && silent)
+		dialog->taken.acknowledged = acknowledged(w, s, dialog);
+}
+
+void taken_read(struct worker *w, struct session *s)
 {
 	struct dialog *dialog = session_dialog(w, s);
 
-	if (!dialog->taken)
+	if (dialog->taken.count && dialog->taken.answered && !s->sending && !s->out_len)
+		heard(w, dialog);
+}
+
+void taken_left(struct worker *w, struct session *s)
+{
+	struct dialog *dialog;
+
+	if (!taken_open(w, s))
 		return;
-	table_del(w->daemon->taken, dialog->taken, NULL);
-	dialog->taken = 0;
+	dialog = session_dialog(w, s);
+	if (!s->sending && !s->out_len &&
+	    (dialog->taken.acknowledged || acknowledged(w, s, dialog)))
+		heard(w, dialog);
 }
 
 void taken_end(struct worker *w, struct session *s)
 {
-	if (s->dialog != POOL_NONE && session_dialog(w, s)->taken)
-		counter_add(&w->counters, COUNT_unconfirmed, 1);
+	if (taken_open(w, s))
+		counter_add(&w->counters, COUNT_unconfirmed, session_dialog(w, s)->taken.count);
 }

@@ -5,9 +5,17 @@
  * answered 250 and not delivered a second time (RFC 1047).
  *
  * A message is noted when the mail server takes it, before the client is told, and forgotten when
- * the client goes on: with any command that is read after the answer was sent. A client that sends
- * QUIT along with the message and leaves is taken for one that may not have heard. Messages without
- * a Message-ID are never noted: a machine may well say the same thing twice.
+ * the client shows that it has heard:
+ *
+ *   - it goes on behind the answer to a command that nothing may follow before that answer (RFC
+ *     2920 3.1), which was given after the one to the message: with the text after DATA, say;
+ *   - it leaves with a FIN after its system had acknowledged that answer. One that has closed
+ *     before, or with the answer unread, resets the connection instead.
+ *
+ * A command alone shows nothing: it may have been sent before the answer was. So after QUIT the
+ * client's end is awaited while a message is open. What is not shown stays noted, at no other cost
+ * than its place. Messages without a Message-ID are never noted: a machine may well say the same
+ * thing twice.
  */
 #ifndef GREYGATE_TAKEN_H
 #define GREYGATE_TAKEN_H
@@ -25,10 +33,16 @@ void taken_recipient(struct worker *w, struct delivery *d);
 bool taken_before(struct worker *w, struct delivery *d);
 /* The mail server has taken it. */
 void taken_note(struct worker *w, struct session *s, const struct delivery *d);
-/* The client has said something since it was answered. */
-void taken_heard(struct worker *w, struct session *s);
-/* The session ends. */
+/* A session begins to talk, and ends. */
+void taken_start(struct worker *w, struct session *s);
 void taken_end(struct worker *w, struct session *s);
+/* A command (enum smtp_verb, -1: none) was carried out; silent: all that was said before is out. */
+void taken_command(struct worker *w, struct session *s, int verb, bool silent);
+/* Bytes of the client have come; its FIN has. */
+void taken_read(struct worker *w, struct session *s);
+void taken_left(struct worker *w, struct session *s);
+/* A message of the session is open. */
+bool taken_open(struct worker *w, const struct session *s);
 
 /* table_rank_fn: the longest noted makes room. */
 uint32_t taken_rank(const struct cell *c, void *arg);

@@ -72,6 +72,7 @@
 #define WARM_MAX 64               /* idle connections to the mail server that are kept */
 #define PROXY_MS 5000             /* how long a load balancer may take for its header */
 #define LINGER_MS 2000            /* how long a refused client may take to read why */
+#define TAKEN_OPEN 8              /* messages of a session, the rest is taken for unheard */
 
 /* Of a thread that can't be made, for whoever starts the daemon. */
 #define THREAD_MEND "raise the limits on processes and memory of the user (ulimit -u, -v)"
@@ -151,7 +152,13 @@ _Static_assert(sizeof(struct session) <= 128, "a stuttering session is two cache
 
 struct dialog {
 	struct smtp smtp;
-	uint64_t taken;    /* tag of a message whose 250 it may not have heard; 0: none */
+	struct { /* messages whose 250 it may not have heard: taken.c's */
+		uint64_t tags[TAKEN_OPEN];
+		struct endpoint here; /* our end of the connection */
+		uint8_t count;
+		bool answered;     /* since: a command that nothing may follow before its answer */
+		bool acknowledged; /* all that was said up to QUIT */
+	} taken;
 	uint8_t recipient; /* enum verify_state of the one in smtp.forward */
 };
 

@@ -11,6 +11,7 @@ BEHAVIOUR: a reply of one's own ("450 4.2.0 busy", \\r\\n escapes understood), o
   hang       answers nothing any more
   garbage    answers with something that is no SMTP reply
   endless    answers with a reply that never ends
+  await:FILE answers as ever once DIRECTORY/FILE is there
   slow:N     (text) reads N KiB a second
   once:HOW   (in a file) one of the above, the next time only
 
@@ -62,6 +63,10 @@ def unknown(line):
 
 def act(sock, stage, reply):
     how = behaviour(stage) or reply
+    if how.startswith("await:"):
+        while not os.path.exists(os.path.join(directory, how[6:])):
+            time.sleep(0.01)
+        how = reply
     if how == "close":
         raise Over
     if how == "reset":

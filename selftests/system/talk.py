@@ -31,6 +31,7 @@ A STEP is a command line (sent with CRLF; its whole reply is read) or one of
   :quiet           from here on only replies and times are printed
   :nobanner        (first step) does not read the banner
   :eof             reads until the server closes
+  :last TEXT       bytes with escapes, and the FIN in the same segment
   :reset :close    leaves with a RST, with a FIN, when all that was sent has been received
 """
 import codecs
@@ -298,6 +299,10 @@ class Talk:
         elif word == ":reset":
             self.received()
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.sock.close()
+            sys.exit(0)
+        elif word == ":last":
+            self.sock.send(unescape(rest), socket.MSG_MORE)
             self.sock.close()
             sys.exit(0)
         elif word == ":close":

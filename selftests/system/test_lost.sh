@@ -73,12 +73,45 @@ like "gone before the end: delivered" "$(whole)" "$fresh"
 mail ended 200
 send DATA ":body $T/m" :reset >/dev/null
 like "gone after the answer, without a word: taken for one that has not heard" "$(whole)" "$again"
-mail quit 200
-whole >/dev/null
-like "after QUIT the same again is delivered" "$(whole)" "$fresh"
-mail next 200
-send DATA ":body $T/m" NOOP :reset >/dev/null
-like "after any other command too" "$(whole)" "$fresh"
+
+# ---- what shows that it has heard, and what does not ----
+left() { [ "$(counter sessions)" = 0 ]; }
+open() { counter unconfirmed; }
+heard() { # name step...: with the message in $T/m and what follows it
+	local name=$1 before; shift
+	before=$(open)
+	mail "$name" 200
+	send DATA "$@" >/dev/null
+	check "$name: the session is over" wait_for 10 left
+	is "$name: it has heard" "$(open)" "$before"
+	like "$name: the same again is delivered" "$(whole)" "$fresh"
+	check "$name: the session is over again" wait_for 10 left
+}
+heard "QUIT" ":body $T/m" QUIT
+heard "QUIT and the end, not waiting for its answer" ":body $T/m" ':last QUIT\r\n'
+heard "QUIT along with the message" ":part $T/m" ':send .\r\nQUIT\r\n' ':reply 2' :close
+heard "a FIN without a word" ":body $T/m" ':reads' :close
+heard "commands, one by one" ":body $T/m" NOOP NOOP :reset
+heard "another message" ":body $T/m" 'MAIL FROM:<b@sender.example>' 'RCPT TO:<user2@example.net>' DATA ":part $T/m" NOOP :reset
+unheard() { # name step...: the client is gone before the mail server answers
+	local name=$1 before n; shift
+	before=$(open) n=$(stored)
+	mail "$name" 200
+	rm -f "$B/gone"
+	echo await:gone >"$B/dot"
+	send DATA ":part $T/m" "$@" :close >/dev/null
+	touch "$B/gone"
+	check "$name: the mail server has it" wait_for 10 more "$n"
+	rm "$B/dot"
+	check "$name: the session is over" wait_for 10 left
+	is "$name: it has not heard" "$(open)" $((before + 1))
+	like "$name: the same again is not delivered" "$(whole)" "$again"
+	is "$name: once" "$(stored)" $((n + 1))
+}
+unheard "gone" ':send .\r\n'
+unheard "gone, QUIT along with the message" ':send .\r\nQUIT\r\n'
+unheard "gone, QUIT by itself" ':send .\r\n' ':sleep 0.2' ':send QUIT\r\n'
+unheard "gone, commands and QUIT" ':send .\r\n' ':sleep 0.1' ':send RSET\r\nNOOP\r\n' ':sleep 0.1' ':send QUIT\r\n'
 
 # ---- what differs ----
 mail one 200
