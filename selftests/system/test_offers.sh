@@ -41,23 +41,22 @@ mkdir "$B"
 reply() { printf '250-backend.example.net\\r\\n250-%s\\r\\n250 HELP\n' "${1// /\\r\\n250-}" >"$B/ehlo"; }
 mail_up() { start_on mail $PYTHON "$HERE/backend.py" "$MAIL4,25" "$B" 2>>"$T/backend.log" && mail_pid=$started; }
 # A client that was greeted before relies on what it was offered.
-talk $SRC $GATE4 "$HELLO" ":touch $T/greeted" ":await $T/up" 'MAIL FROM:<a@sender.example> BODY=8BITMIME' "$TO" QUIT >"$T/before.out" &
+talk $SRC $GATE4 "$HELLO" ":touch $T/greeted" ":await $T/up" 'MAIL FROM:<a@sender.example> RET=HDRS' "$TO" QUIT >"$T/before.out" &
 before=$!
 check "a client is greeted" wait_for 10 test -e "$T/greeted"
-reply 'PIPELINING SIZE SMTPUTF8 DSN CHUNKING'
+reply 'PIPELINING SIZE 8BITMIME SMTPUTF8 CHUNKING' # all that Postfix needs, at whatever moment it tries
 mail_up
-learned="CHUNKING DSN HELP PIPELINING SIZE SMTPUTF8"
+learned="8BITMIME CHUNKING HELP PIPELINING SIZE SMTPUTF8"
 check "the mail server's offers are ours" wait_for 20 offers_are "$learned"
 touch "$T/up"
 wait $before
 is "what the mail server turns out not to have is deferred" "$(codes <"$T/before.out")" "220 250 250 451 221"
-is "and then not known" "$(talk $SRC $GATE4 "$HELLO" 'MAIL FROM:<a@sender.example> BODY=8BITMIME' QUIT | codes)" "220 250 555 221"
-# It says 8BITMIME again, without which Postfix could not send this.
+is "and then not known" "$(talk $SRC $GATE4 "$HELLO" 'MAIL FROM:<a@sender.example> RET=HDRS' QUIT | codes)" "220 250 555 221"
 reply 'PIPELINING SIZE 8BITMIME SMTPUTF8 DSN CHUNKING'
 gg reload >/dev/null
-learned="8BITMIME $learned"
+learned="8BITMIME CHUNKING DSN HELP PIPELINING SIZE SMTPUTF8"
 check "and known, when it is there" wait_for 20 offers_are "$learned"
-check "Postfix tries again and delivers" wait_for 60 says user1@example.net sent
+check "Postfix tries again and delivers" wait_for 15 says user1@example.net sent
 refuse "and has returned nothing" grep -aq 'status=bounced' "$T/sender/maillog"
 on client postfix -c "$T/sender/etc" stop 2>/dev/null
 
