@@ -70,6 +70,7 @@ char *cli_control_path(const struct cli *cli);
 char *cli_bpffs(const struct cli *cli);
 
 struct config;
+#define CLI_CONFIG "/etc/greygate/greygate.conf" /* without -c */
 /* The configuration as above; NULL: there is no file to read. false after a complaint. */
 bool cli_config(const struct cli *cli, struct config **ret);
 /* The settings of -c, of the default file, or the defaults. -EINVAL after a complaint. */

@@ -155,7 +155,7 @@ static void check_btf(const struct doctor *d)
 static void check_bpffs(const struct doctor *d)
 {
 	const char *path = d->config ? d->config->bpffs : "/sys/fs/bpf";
-	char dir[PATH_MAX], *slash;
+	char dir[PATH_MAX], mend[2 * PATH_MAX + 40], *slash;
 	struct statfs fs;
 
 	snprintf(dir, sizeof(dir), "%s", path);
@@ -163,10 +163,14 @@ static void check_bpffs(const struct doctor *d)
 	slash = strrchr(dir, '/');
 	if (access(dir, F_OK) && slash && slash != dir)
 		*slash = '\0';
+	if (access(dir, F_OK))
+		snprintf(mend, sizeof(mend), "mkdir -p %s && mount -t bpf bpf %s", dir, dir);
+	else
+		snprintf(mend, sizeof(mend), "mount -t bpf bpf %s", dir);
 	if (!statfs(dir, &fs) && fs.f_type == BPF_FS_MAGIC)
 		doctor_say(d, DOCTOR_OK, "bpffs", "", "", "%s is a BPF file system", dir);
 	else
-		doctor_say(d, DOCTOR_FAIL, "bpffs", "", "mount -t bpf bpf /sys/fs/bpf",
+		doctor_say(d, DOCTOR_FAIL, "bpffs", "", mend,
 			   "%s is no BPF file system: nothing can be pinned", dir);
 }
 
@@ -232,6 +236,12 @@ static void check_settings(const struct doctor *d)
 	}
 }
 
+/* A drop-in of the unit, on one line. */
+#define UNIT_DIR "/etc/systemd/system/greygated.service.d"
+#define DROP_IN(key, value)                                                                        \
+	"mkdir -p " UNIT_DIR " && printf '[Service]\\n" key "=" value "\\n' >" UNIT_DIR "/" key    \
+	".conf && systemctl daemon-reload"
+
 static void check_limits(const struct doctor *d)
 {
 	static const struct {
@@ -240,10 +250,9 @@ static void check_limits(const struct doctor *d)
 		rlim_t least;
 		const char *why;
 	} limits[] = {
-		{"nofile", "descriptors", "systemctl edit greygated, with LimitNOFILE=1048576",
-		 RLIMIT_NOFILE, 16384, "a ring's table of connections is no larger"},
-		{"memlock", "bytes", "systemctl edit greygated, with LimitMEMLOCK=infinity",
-		 RLIMIT_MEMLOCK, 8 << 20,
+		{"nofile", "descriptors", DROP_IN("LimitNOFILE", "1048576"), RLIMIT_NOFILE, 16384,
+		 "a ring's table of connections is no larger"},
+		{"memlock", "bytes", DROP_IN("LimitMEMLOCK", "infinity"), RLIMIT_MEMLOCK, 8 << 20,
 		 "rings may be refused to a daemon that isn't started by root"},
 	};
 
@@ -322,7 +331,10 @@ static void print_finding(const struct finding *f, void *arg)
 int cmd_doctor(struct cli *cli, int argc, char **argv)
 {
 	struct report r = {.cli = cli};
-	struct doctor d = {.root = "", .see = print_finding, .arg = &r};
+	struct doctor d = {.root = "",
+			   .config_file = cli->config ? cli->config : CLI_CONFIG,
+			   .see = print_finding,
+			   .arg = &r};
 	struct if_nameindex *all, *i;
 	struct config *config = NULL;
 

@@ -24,6 +24,7 @@ struct finding {
 struct doctor {
 	const char *root;            /* before /proc and /sys: "" but in tests */
 	const struct config *config; /* NULL: none could be read; only the machine is looked at */
+	const char *config_file;     /* where it stands */
 	void (*see)(const struct finding *f, void *arg);
 	void *arg;
 };
@@ -51,5 +52,18 @@ struct nic {
 	int cpus;
 };
 void doctor_nic(const struct doctor *d, const char *name, const struct nic *nic);
+/* A command of ethtool(8) by its ioctl; fd: any socket. */
+bool doctor_ethtool(int fd, const char *name, void *command);
+/* Whether a feature is on and can be switched off. */
+bool doctor_feature(int fd, const char *name, const char *feature);
+
+/* The other end of a veth pair, and what gateway mode wants of it. */
+struct veth_peer {
+	char name[16];
+	char netns[201];   /* its name in /run/netns; "": here */
+	bool tx, gro, xdp; /* checksums are left to it; GRO; has a native program */
+};
+void doctor_veth(const struct doctor *d, const char *name, const struct veth_peer *peer);
+void doctor_pair(const struct doctor *d, const char *name);
 
 #endif

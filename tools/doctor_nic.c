@@ -60,12 +60,6 @@ void doctor_nic(const struct doctor *d, const char *name, const struct nic *nic)
 				   : "set xdp = generic in the configuration",
 			   "%s: not known to have native XDP; without it works, but slower",
 			   *nic->driver ? nic->driver : "no driver named");
-	if (!strcmp(nic->driver, "veth") && gateway) {
-		snprintf(mend, sizeof(mend), "ethtool -K PEER tx off gro on");
-		doctor_say(d, DOCTOR_WARN, "veth", name, mend,
-			   "frames sent on by XDP need whole checksums from the peer, and a peer "
-			   "with GRO");
-	}
 	snprintf(mend, sizeof(mend), "ip link set dev %s mtu 1500", name);
 	doctor_say(d, nic->mtu > FRAME_MAX ? DOCTOR_WARN : DOCTOR_OK, "mtu", name, mend, "%d%s",
 		   nic->mtu, nic->mtu > FRAME_MAX ? ": some drivers then refuse native XDP" : "");
@@ -86,7 +80,7 @@ void doctor_nic(const struct doctor *d, const char *name, const struct nic *nic)
 
 /* ---- asking the driver ---- */
 
-static bool ask(int fd, const char *name, void *command)
+bool doctor_ethtool(int fd, const char *name, void *command)
 {
 	struct ifreq r = {.ifr_data = command};
 
@@ -95,24 +89,19 @@ static bool ask(int fd, const char *name, void *command)
 }
 
 /* Features are told apart by name; their numbers differ from kernel to kernel. */
-static void read_features(int fd, const char *name, struct nic *ret)
+bool doctor_feature(int fd, const char *name, const char *feature)
 {
-	const struct {
-		const char *name;
-		bool *on;
-	} wanted[] = {{"rx-lro", &ret->lro},
-		      {"rx-gro-hw", &ret->gro_hw},
-		      {"rx-vlan-hw-parse", &ret->rxvlan}};
 	struct {
 		struct ethtool_sset_info info;
 		__u32 count;
 	} set = {.info = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ull << ETH_SS_FEATURES}};
 	struct ethtool_gstrings *names;
 	struct ethtool_gfeatures *flags;
+	bool on = false;
 	__u32 i;
 
-	if (!ask(fd, name, &set) || !set.info.sset_mask || set.count > 1024)
-		return;
+	if (!doctor_ethtool(fd, name, &set) || !set.info.sset_mask || set.count > 1024)
+		return false;
 	names = calloc(1, sizeof(*names) + (size_t)set.count * ETH_GSTRING_LEN);
 	flags = calloc(1, sizeof(*flags) + (set.count + 31) / 32 * sizeof(flags->features[0]));
 	if (names && flags) {
@@ -122,17 +111,15 @@ static void read_features(int fd, const char *name, struct nic *ret)
 		flags->cmd = ETHTOOL_GFEATURES;
 		flags->size = (set.count + 31) / 32;
 	}
-	if (names && flags && ask(fd, name, names) && ask(fd, name, flags))
+	if (names && flags && doctor_ethtool(fd, name, names) && doctor_ethtool(fd, name, flags))
 		for (i = 0; i < set.count; i++)
-			for (size_t k = 0; k < sizeof(wanted) / sizeof(wanted[0]); k++)
-				if (!strncmp((char *)names->data + (size_t)i * ETH_GSTRING_LEN,
-					     wanted[k].name, ETH_GSTRING_LEN))
-					*wanted[k].on =
-						flags->features[i / 32].active >> i % 32 & 1 &&
-						!(flags->features[i / 32].never_changed >> i % 32 &
-						  1);
+			if (!strncmp((char *)names->data + (size_t)i * ETH_GSTRING_LEN, feature,
+				     ETH_GSTRING_LEN))
+				on = flags->features[i / 32].active >> i % 32 & 1 &&
+				     !(flags->features[i / 32].never_changed >> i % 32 & 1);
 	free(names);
 	free(flags);
+	return on;
 }
 
 static bool read_nic(const char *name, struct nic *ret)
@@ -149,10 +136,12 @@ static bool read_nic(const char *name, struct nic *ret)
 	ret->up = !ioctl(fd, SIOCGIFFLAGS, &r) && r.ifr_flags & IFF_UP;
 	if (!ioctl(fd, SIOCGIFMTU, &r))
 		ret->mtu = r.ifr_mtu;
-	if (ask(fd, name, &driver))
+	if (doctor_ethtool(fd, name, &driver))
 		snprintf(ret->driver, sizeof(ret->driver), "%s", driver.driver);
-	read_features(fd, name, ret);
-	if (ask(fd, name, &channels)) {
+	ret->lro = doctor_feature(fd, name, "rx-lro");
+	ret->gro_hw = doctor_feature(fd, name, "rx-gro-hw");
+	ret->rxvlan = doctor_feature(fd, name, "rx-vlan-hw-parse");
+	if (doctor_ethtool(fd, name, &channels)) {
 		ret->apart = !channels.max_combined;
 		ret->channels = (int)(ret->apart ? channels.rx_count : channels.combined_count);
 		ret->channels_max = (int)(ret->apart ? channels.max_rx : channels.max_combined);
@@ -171,22 +160,35 @@ static bool protects(const struct config *c, bool is4)
 	return false;
 }
 
+/* A dot in an interface's name is no separator where the others are slashes. */
+static void mend_sysctl(char *ret, size_t size, int family, const char *name, const char *key,
+			int value)
+{
+	const char c = strchr(name, '.') ? '/' : '.';
+
+	snprintf(ret, size, "sysctl -w net%cipv%d%cconf%c%s%c%s=%d", c, family, c, c, name, c, key,
+		 value);
+}
+
 static void check_forwarding(const struct doctor *d, const char *name)
 {
 	char path[120], mend[120];
 
 	for (int family = 4; family <= 6; family += 2) {
-		long on;
+		long on, all;
 
 		if (!protects(d->config, family == 4))
 			continue;
+		snprintf(path, sizeof(path), "/proc/sys/net/ipv%d/conf/all/forwarding", family);
+		all = doctor_number(d, path);
 		snprintf(path, sizeof(path), "/proc/sys/net/ipv%d/conf/%s/forwarding", family,
 			 name);
-		snprintf(mend, sizeof(mend), "sysctl -w net.ipv%d.conf.all.forwarding=1", family);
 		on = doctor_number(d, path);
+		/* A change of all is one of each interface; all = 1 written again is none. */
+		mend_sysctl(mend, sizeof(mend), family, all ? name : "all", "forwarding", 1);
 		/* The kernel wants both for IPv6. */
 		if (on > 0 && family == 6)
-			on = doctor_number(d, "/proc/sys/net/ipv6/conf/all/forwarding");
+			on = all;
 		if (on >= 0)
 			doctor_say(d, on ? DOCTOR_OK : DOCTOR_FAIL, "forwarding", name, mend,
 				   "IPv%d is %s", family, on ? "forwarded" : "not forwarded");
@@ -199,7 +201,7 @@ static void check_rp_filter(const struct doctor *d, const char *name)
 	long all = doctor_number(d, "/proc/sys/net/ipv4/conf/all/rp_filter"), own;
 
 	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/rp_filter", name);
-	snprintf(mend, sizeof(mend), "sysctl -w net.ipv4.conf.%s.rp_filter=2", name);
+	mend_sysctl(mend, sizeof(mend), 4, name, "rp_filter", 2);
 	own = doctor_number(d, path);
 	if (all < 0 || own < 0)
 		return;
@@ -212,13 +214,37 @@ static void check_rp_filter(const struct doctor *d, const char *name)
 			    : "off");
 }
 
+static bool is_named(const struct config *c, const char *name)
+{
+	for (int i = 0; i < c->interface_count; i++)
+		if (!strcmp(c->interfaces[i], name))
+			return true;
+	return !strcmp(name, "lo");
+}
+
+/* In its place one that there is and that isn't named yet, if there is one. */
+static void check_missing(const struct doctor *d, const char *name)
+{
+	struct if_nameindex *all = d->config && d->config_file ? if_nameindex() : NULL, *i = all;
+	char mend[500] = "ip -brief link";
+
+	while (i && i->if_index && is_named(d->config, i->if_name))
+		i++;
+	if (i && i->if_index)
+		snprintf(mend, sizeof(mend), "sed -i '/interfaces/s/\"%s\"/\"%s\"/' %.300s", name,
+			 i->if_name, d->config_file);
+	if (all)
+		if_freenameindex(all);
+	doctor_say(d, DOCTOR_FAIL, "link", name, mend,
+		   "there is no such interface; change interfaces");
+}
+
 void doctor_interface(const struct doctor *d, const char *name)
 {
-	struct nic nic;
+	struct nic nic = {0};
 
 	if (!if_nametoindex(name)) {
-		doctor_say(d, DOCTOR_FAIL, "link", name, "ip link",
-			   "there is no such interface; change interfaces");
+		check_missing(d, name);
 		return;
 	}
 	if (read_nic(name, &nic))
@@ -226,5 +252,7 @@ void doctor_interface(const struct doctor *d, const char *name)
 	if (d->config && d->config->mode == GG_MODE_GATEWAY) {
 		check_forwarding(d, name);
 		check_rp_filter(d, name);
+		if (!strcmp(nic.driver, "veth"))
+			doctor_pair(d, name);
 	}
 }

@@ -10,8 +10,6 @@
 #include "../userspace/core/utf8.h"
 #include "cli.h"
 
-#define CONFIG_FILE "/etc/greygate/greygate.conf"
-
 static const struct subcommand subcommands[] = {
 	{"status", cmd_status, "", "state of the daemon and what it runs on"},
 	{"stats", cmd_stats, "", "every counter"},
@@ -171,9 +169,9 @@ static struct config *load(const struct cli *cli, bool *ret_failed)
 	char err[8192];
 
 	*ret_failed = false;
-	if (!cli->config && access(CONFIG_FILE, R_OK))
+	if (!cli->config && access(CLI_CONFIG, R_OK))
 		return NULL;
-	if (config_load(cli->config ? cli->config : CONFIG_FILE, &c, err, sizeof(err))) {
+	if (config_load(cli->config ? cli->config : CLI_CONFIG, &c, err, sizeof(err))) {
 		cli_complain("the configuration does not load\n%s", err);
 		*ret_failed = true;
 		return NULL;
@@ -186,8 +184,8 @@ int cli_settings(const struct cli *cli, struct config **ret)
 	const char *file = cli->config;
 	char err[8192];
 
-	if (!file && !access(CONFIG_FILE, R_OK))
-		file = CONFIG_FILE;
+	if (!file && !access(CLI_CONFIG, R_OK))
+		file = CLI_CONFIG;
 	if (!config_load_settings(file, ret, err, sizeof(err)))
 		return 0;
 	cli_complain("the configuration does not load\n%s", err);

@@ -222,10 +222,10 @@ static void without_forwarding_it_does_not_start(void **state)
 
 	(void)state;
 	room_run("sysctl -qw net.ipv6.conf.gg1.forwarding=0");
-	REFUSED(&conf, -ENETUNREACH, "gg1", "IPv6", "sysctl -w net.ipv6.conf.all.forwarding=1");
+	REFUSED(&conf, -ENETUNREACH, "gg1", "IPv6", "sysctl -w net/ipv6/conf/gg1/forwarding=1");
 	room_run("sysctl -qw net.ipv6.conf.all.forwarding=0 net.ipv6.conf.gg0.forwarding=1 "
 		 "net.ipv6.conf.gg1.forwarding=1");
-	REFUSED(&conf, -ENETUNREACH, "gg0", "IPv6");
+	REFUSED(&conf, -ENETUNREACH, "gg0", "IPv6", "sysctl -w net/ipv6/conf/all/forwarding=1");
 	room_run("sysctl -qw net.ipv6.conf.all.forwarding=1");
 	in_force(0, 0, 0);
 }

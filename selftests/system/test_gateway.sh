@@ -44,7 +44,7 @@ like "gateway mode without forwarding in the kernel is refused" "$(
 	on gate sh -c 'echo 0 >/proc/sys/net/ipv4/conf/g1/forwarding'
 	on gate "$BUILD/greygated" -c "$T/greygate.conf" -f 2>&1
 	on gate sh -c 'echo 1 >/proc/sys/net/ipv4/conf/g1/forwarding')" \
-	'interface g1: this machine doesn.t forward IPv4.*sysctl -w net.ipv4.conf.all.forwarding=1'
+	'interface g1: this machine doesn.t forward IPv4.*sysctl -w net/ipv4/conf/g1/forwarding=1'
 is "and leaves no rule" "$(ip -n gate rule show; ip -n gate -6 rule show)" \
 	"$(ip -n client rule show; ip -n client -6 rule show)"
 
@@ -245,6 +245,25 @@ out=$(on gate "$BUILD/greygate" -c "$T/greygate.conf" doctor); rc=$?
 on gate sh -c 'echo 1 >/proc/sys/net/ipv6/conf/g1/forwarding'
 like "doctor: no forwarding, and what mends it" "$out" '^fail +forwarding +g1: IPv6 is not forwarded'
 is "doctor: exit code" "$rc" 1
+
+mend_of() { # config check about: the mend of what isn't well
+	on gate "$BUILD/greygate" -c "$1" --json doctor | $PYTHON -c 'import json, sys
+for f in map(json.loads, sys.stdin):
+    if f["check"] == sys.argv[1] and f["about"] == sys.argv[2] and f["level"] != "ok": print(f["mend"])' "$2" "$3"
+}
+for v in 4 6; do
+	on gate sh -c "echo 0 >/proc/sys/net/ipv$v/conf/g1/forwarding"
+	on gate sh -c "$(mend_of "$T/greygate.conf" forwarding g1)" >/dev/null
+	is "doctor: IPv$v: what it says mends" "$(mend_of "$T/greygate.conf" forwarding g1)" ""
+done
+is "doctor: the peers are found and are well" "$(mend_of "$T/greygate.conf" veth g0)$(mend_of "$T/greygate.conf" veth g1)" ""
+sed 's/"g1"/"nope9"/' "$T/greygate.conf" >"$T/nope.conf"
+check "doctor: the mend for an interface that isn't there" sh -c "$(mend_of "$T/nope.conf" link nope9)"
+is "leaves none that isn't there" "$(mend_of "$T/nope.conf" link nope9)" ""
+sed "s|^bpffs = .*|bpffs = \"$T/nobpf/in/greygate\"|" "$T/greygate.conf" >"$T/nobpf.conf"
+check "doctor: the mend for a missing bpf file system" sh -c "$(mend_of "$T/nobpf.conf" bpffs '')"
+is "makes one where the settings want it" "$(mend_of "$T/nobpf.conf" bpffs '')" ""
+umount "$T/nobpf/in"
 
 # ---- the daemon is gone ----
 gg deny 203.0.113.66 --action drop_new >/dev/null

@@ -85,7 +85,8 @@ static int make_dir(const char *bpffs, char *err, size_t err_size)
 		return words_fail(
 			err, err_size, made,
 			"bpffs %s: no bpf file system is mounted there; mount one (mount -t "
-			"bpf bpf /sys/fs/bpf) and let bpffs name a directory in it",
+			"bpf bpf /sys/fs/bpf) and let bpffs name a directory in it, or one where "
+			"it is (greygate doctor says how)",
 			bpffs);
 	return words_fail(err, err_size, made, "bpffs %s: the directory cannot be made: %s", bpffs,
 			  strerror(-made));

@@ -126,14 +126,20 @@ static bool reads_one(const char *path)
 	return c == '1';
 }
 
-/* IPv6 is forwarded where both the interface and the machine say so. */
-static bool forwards(int family, const char *interface)
+/* Whose switch keeps the kernel from forwarding what comes by the interface; NULL: nobody's. A
+ * change of all is one of each interface, but all = 1 written again is none. IPv6 wants both. */
+static const char *forwards_not(int family, const char *interface)
 {
 	char path[80];
+	bool own, all;
 
 	snprintf(path, sizeof(path), "/proc/sys/net/ipv%d/conf/%s/forwarding", family, interface);
-	return reads_one(path) &&
-	       (family == 4 || reads_one("/proc/sys/net/ipv6/conf/all/forwarding"));
+	own = reads_one(path);
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv%d/conf/all/forwarding", family);
+	all = reads_one(path);
+	if (own && (all || family == 4))
+		return NULL;
+	return all ? interface : "all";
 }
 
 int probe_forwarding(const struct fastpath_conf *conf, char *err, size_t err_size)
@@ -143,14 +149,18 @@ int probe_forwarding(const struct fastpath_conf *conf, char *err, size_t err_siz
 	for (k = 0; k < conf->vip_count && conf->mode == GG_MODE_GATEWAY; k++) {
 		int family = addr_is4(&conf->vips[k].addr) ? 4 : 6;
 
-		for (i = 0; i < conf->interface_count; i++)
-			if (!forwards(family, conf->interfaces[i]))
+		for (i = 0; i < conf->interface_count; i++) {
+			const char *whose = forwards_not(family, conf->interfaces[i]);
+
+			/* Slashes, since a dot may be part of the name. */
+			if (whose)
 				return words_fail(
 					err, err_size, -ENETUNREACH,
 					"interface %s: this machine doesn't forward IPv%d, so the "
 					"mail server can't be reached through it; sysctl -w "
-					"net.ipv%d.conf.all.forwarding=1",
-					conf->interfaces[i], family, family);
+					"net/ipv%d/conf/%s/forwarding=1",
+					conf->interfaces[i], family, family, whose);
+		}
 	}
 	return 0;
 }
