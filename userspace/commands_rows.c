@@ -224,7 +224,8 @@ json_t *row_record(const struct daemon *d, const struct record *r, const struct 
 	json_object_set_new(row, "ticket", json_string(ticket_text(r->tag, ticket)));
 	if (r->state == RECORD_GREY) {
 		set_time(row, "ready",
-			 (uint64_t)r->first + policy_delay(c, r->delay_class, r->tag));
+			 (uint64_t)r->first + (r->took != 0) +
+				 policy_delay(c, r->delay_class, r->tag));
 		set_time(row, "until", (uint64_t)r->first + c->window);
 	} else {
 		set_time(row, "until", (uint64_t)r->last + c->keep);

@@ -56,7 +56,7 @@ bool judge_delivered(struct worker *w, uint32_t n, const struct delivery *d)
 	struct session *s = worker_session(w, n);
 	const struct smtp *smtp = session_smtp(w, s);
 	struct policy_attempt attempt = {
-		.src = s->src, .sender = smtp->reverse.text, .recipient = ""};
+		.src = s->src, .sender = smtp->reverse.text, .recipient = "", .ms = w->wall_ms};
 	uint64_t token = (uint64_t)n << 16 | s->generation;
 	bool wait = false;
 

@@ -393,7 +393,8 @@ static void weigh(struct worker *w, const struct session *s, const struct smtp *
 	x->attempt = (struct policy_attempt){.src = s->src,
 					     .sender = smtp->reverse.text,
 					     .recipient = smtp->forward.text,
-					     .evidence = evidence};
+					     .evidence = evidence,
+					     .ms = w->wall_ms};
 	if (s->shown) {
 		x->known = evidence ? *evidence : (struct policy_evidence){0};
 		sanity_evidence(s, &x->known);

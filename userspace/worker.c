@@ -44,6 +44,7 @@ void worker_clocks(struct worker *w)
 	w->now = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 	clock_gettime(CLOCK_REALTIME, &t);
 	w->wall = (uint32_t)t.tv_sec;
+	w->wall_ms = (uint16_t)(t.tv_nsec / 1000000);
 }
 
 /* What the mail server behind can keep may have changed too. */

@@ -282,8 +282,9 @@ struct worker {
 	struct listing_answer
 		listed; /* what lists say of the recipient at hand; number 0: nothing */
 	struct policy_conf policy;
-	uint64_t now;  /* ms, CLOCK_MONOTONIC */
-	uint32_t wall; /* s, CLOCK_REALTIME */
+	uint64_t now;     /* ms, CLOCK_MONOTONIC */
+	uint32_t wall;    /* s, CLOCK_REALTIME */
+	uint16_t wall_ms; /* thousandths of that second */
 	uint64_t next_id, random;
 	uint32_t open;
 	unsigned busy; /* completions of the last turn */

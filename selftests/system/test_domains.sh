@@ -60,6 +60,17 @@ is "a shorter delay passes, the longer one waits on, in one message" "$(codes <<
 	"220 250 250 451 250 250 354 250 221"
 is "promote_after = 0: mail to it promotes nobody" "$(counter promoted)" 0
 
+# ---- not a part of a second too early ----
+on_the_second() { # late in one, so that two begin within hardly more than one
+	$PYTHON -c 'import time; time.sleep((0.9 - time.time()) % 1)'
+}
+through() { attempt $SRC $GATE4 second@sender.example u@fast.example | grep -q '^S: 354'; }
+on_the_second
+before=$(date +%s%3N)
+refuse "a first attempt waits" through
+check "its retries get through" wait_for 20 through
+between "not before the delay is over, in ms" $(($(date +%s%3N) - before)) 2000 100000
+
 # ---- explain ----
 out=$(gg explain ceo@grey.example)
 like "explain a mailbox: what holds" "$out" 'ceo@grey\.example is let through'

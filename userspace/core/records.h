@@ -3,7 +3,8 @@
  * The greylist's memory: what is known of a triplet or a source, 32 bytes each, as typed cells of
  * a struct table. The table is the truth while the daemon runs; the store follows behind it.
  *
- * Times are whole seconds of CLOCK_REALTIME (they outlive a reboot), good until 2106.
+ * Times are whole seconds of CLOCK_REALTIME (they outlive a reboot), good until 2106; of a grey
+ * record's first attempt the thousandths are known too, so that no delay ends early.
  */
 #ifndef CORE_RECORDS_H
 #define CORE_RECORDS_H
@@ -38,7 +39,8 @@ struct record {
 	uint32_t is4 : 1;         /* net holds an IPv4 address in its first four bytes */
 	uint32_t shadow : 1;      /* another identity's record stands for the triplet in figures */
 	uint32_t learnt : 1;      /* let through in learn mode: would have waited */
-	uint32_t took : 19;       /* s from the first attempt to the first delivery; saturates */
+	uint32_t took : 19; /* passed: s from the first attempt to the first delivery, saturates;
+			     * grey: thousandths of `first`, 0..999 */
 	uint8_t net[8]; /* source address (IPv4) or its /64 (IPv6): for forget, list and explain */
 };
 _Static_assert(sizeof(struct record) == sizeof(struct cell), "a record is a cell");

@@ -75,7 +75,7 @@ struct asked {
 /* What one identity alone would decide. */
 static struct policy_decision standing(const struct policy_conf *c, const struct asked *asked,
 				       const struct policy_identity *id, const struct record *r,
-				       uint32_t now)
+				       uint32_t now, uint16_t ms)
 {
 	struct policy_decision d = {
 		.verdict = POLICY_GREY,
@@ -95,7 +95,7 @@ static struct policy_decision standing(const struct policy_conf *c, const struct
 		return d;
 	}
 	if (r->state == RECORD_GREY) {
-		d.age = since(r->first, now);
+		d.age = waited(r, now, ms);
 		d.reason = over ? REASON_LATE : REASON_EARLY;
 		if (!over)
 			d.delay_class =
@@ -163,10 +163,10 @@ struct policy_decision policy_decide(const struct policy_conf *c, const struct p
 	const struct asked asked = ask(a, exempt, ids, n);
 	struct policy_decision best, d;
 
-	best = standing(c, &asked, n ? &ids[0] : &nobody, n ? &records[0] : &nothing, now);
+	best = standing(c, &asked, n ? &ids[0] : &nobody, n ? &records[0] : &nothing, now, a->ms);
 	counted = n && counts(c, &records[0], now);
 	for (int i = 1; i < n; i++) {
-		d = standing(c, &asked, &ids[i], &records[i], now);
+		d = standing(c, &asked, &ids[i], &records[i], now, a->ms);
 		if (better(&d, &best))
 			best = d;
 		counted |= counts(c, &records[i], now);

@@ -36,6 +36,7 @@ static struct record begin(const struct policy_edit *e, uint64_t tag, enum recor
 		.delay_class = (uint8_t)e->delay_class,
 		.rung = (uint8_t)e->rung,
 		.shadow = e->shadow,
+		.took = state == RECORD_GREY ? e->attempt->ms : 0,
 	};
 
 	return r;
@@ -53,8 +54,11 @@ static struct record open_record(struct policy_edit *e, const struct cell *cell,
 	e->reached = false;
 	if (!found || !live)
 		return begin(e, r.tag, state);
-	if (ahead(r.first, e->now))
+	if (ahead(r.first, e->now)) {
 		r.first = e->now;
+		if (r.state == RECORD_GREY)
+			r.took = e->attempt->ms;
+	}
 	return r;
 }
 
@@ -112,7 +116,7 @@ bool policy_edit_delivered(struct cell *cell, bool found, void *edit)
 	if (!r.attempts)
 		r.attempts = 1;
 	if (!known)
-		r.took = took(since(r.first, e->now));
+		r.took = took(waited(&r, e->now, e->attempt->ms));
 	r.state = RECORD_PASSED;
 	add_one(&r.passed);
 	e->first_pass = !known && counts(e);

@@ -12,7 +12,8 @@
  * A retry counts when any identity of the session met an earlier attempt for the same normalised
  * sender and recipient. HELO is never part of an identity. SPF is an identity and never absolves.
  *
- * Ages are differences of 32-bit seconds, so they hold across the wrap of 2106, and a `now` before
+ * Ages are differences of 32-bit seconds, so they hold across the wrap of 2106; that of a grey
+ * record is of whole seconds gone by, to the thousandth, or a delay could end early. A `now` before
  * a record's time (the clock was set back) reads as age 0; the next attempt then starts the record
  * anew from `now`, so no sender waits for the clock to catch up.
  */
@@ -74,6 +75,7 @@ struct policy_attempt {
 	const struct policy_evidence *evidence; /* NULL: nothing is known */
 	bool exempt;
 	bool correspondent; /* it belongs to somebody our users write to, see policy_proven */
+	uint16_t ms;        /* thousandths of the second `now` in which it comes, 0..999 */
 };
 
 struct policy_identity {

@@ -83,6 +83,50 @@ static void a_record_decides_by_its_age(void **state)
 	}
 }
 
+/* First attempt and retry anywhere in their seconds: mature to the thousandth, neither early nor
+ * late, and the wait that is told is enough. */
+static void no_part_of_a_second_ends_a_delay_early(void **state)
+{
+	A_TRIPLET(c, a, e, r);
+	uint64_t x = 17;
+
+	(void)state;
+	for (int i = 0; i < 5000; i++) {
+		const uint64_t first = NOW * UINT64_C(1000) + random_below(&x, 5000);
+		const uint64_t due = first + 300000;
+		const uint64_t times[] = {due - 1 - random_below(&x, 1500), due - 1, due,
+					  due + random_below(&x, 1500)};
+
+		r = (struct record){.tag = TAG};
+		e.now = (uint32_t)(first / 1000);
+		a.ms = first % 1000;
+		run_edit(&r, policy_edit_attempt, &e);
+		for (size_t k = 0; k < 4; k++) {
+			struct policy_decision d;
+
+			a.ms = times[k] % 1000;
+			d = decide_one(&c, &a, &r, (uint32_t)(times[k] / 1000));
+			assert_int_equal(d.reason, times[k] < due ? REASON_EARLY : REASON_MATURE);
+			assert_int_equal(d.age, (times[k] - first) / 1000);
+			assert_int_equal(d.wait,
+					 (due - (times[k] < due ? times[k] : due) + 999) / 1000);
+		}
+		/* a retry that waits still does not move the first attempt */
+		a.ms = 0;
+		e.now = (uint32_t)(first / 1000) + 1;
+		run_edit(&r, policy_edit_attempt, &e);
+		assert_int_equal(r.took, first % 1000);
+		/* the clock was set back by a part of a second, or by more */
+		a.ms = 0;
+		assert_int_equal(decide_one(&c, &a, &r, (uint32_t)(first / 1000)).age, 0);
+		e.now = NOW - 9;
+		a.ms = 5;
+		run_edit(&r, policy_edit_attempt, &e);
+		assert_int_equal(r.first, NOW - 9);
+		assert_int_equal(r.took, 5);
+	}
+}
+
 static void the_class_of_the_first_attempt_stays(void **state)
 {
 	struct policy_conf c = settings();
@@ -519,6 +563,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_record_decides_by_its_age),
+		cmocka_unit_test(no_part_of_a_second_ends_a_delay_early),
 		cmocka_unit_test(the_class_of_the_first_attempt_stays),
 		cmocka_unit_test(suspicion_belongs_to_the_host),
 		cmocka_unit_test(modes_and_exemptions_come_before_records),

@@ -33,6 +33,28 @@ static void a_record_says_how_long_it_took(void **state)
 	assert_int_equal(r.took, RECORD_TOOK_MAX);
 }
 
+/* Before that the same bits hold the part of the second in which it began. */
+static void the_beginning_of_a_delay_is_no_part_of_it(void **state)
+{
+	A_TRIPLET(c, a, e, r);
+
+	(void)state;
+	a.ms = 900;
+	run_edit(&r, policy_edit_attempt, &e);
+	assert_int_equal(r.took, 900);
+	a.ms = 100;
+	e.now = NOW + 777;
+	run_edit(&r, policy_edit_delivered, &e);
+	assert_int_equal(r.took, 776);
+	/* a delivery without an attempt, a source */
+	r = (struct record){.tag = TAG};
+	run_edit(&r, policy_edit_delivered, &e);
+	assert_int_equal(r.took, 0);
+	r = (struct record){.tag = TAG};
+	run_edit(&r, policy_edit_source, &e);
+	assert_int_equal(r.took, 0);
+}
+
 static void what_learn_mode_let_through_is_marked(void **state)
 {
 	A_TRIPLET(c, a, e, r);
@@ -114,6 +136,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_record_says_how_long_it_took),
+		cmocka_unit_test(the_beginning_of_a_delay_is_no_part_of_it),
 		cmocka_unit_test(what_learn_mode_let_through_is_marked),
 		cmocka_unit_test(each_triplet_counts_once),
 	};

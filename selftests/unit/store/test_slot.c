@@ -103,6 +103,7 @@ static void a_grey_record_takes_at_most_128_bytes(void **state)
 
 			items[k] = item_record(RECORD_GREY, random_next(&x), NOW + i / RATE,
 					       "192.0.2.7");
+			items[k].rec.took = k;
 			snprintf(sender, sizeof(sender), "firstname.lastname%u@sender%u.example", k,
 				 i / GROUP);
 			snprintf(recipient, sizeof(recipient), "recipient%u@example.net", k % 997);
