@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "doctor.h"
@@ -64,6 +65,13 @@ static bool look_at(unsigned index, unsigned ours, struct veth_peer *ret)
 	return true;
 }
 
+static bool is_same(int a, int b)
+{
+	struct stat x, y;
+
+	return !fstat(a, &x) && !fstat(b, &y) && x.st_ino == y.st_ino && x.st_dev == y.st_dev;
+}
+
 static bool look_around(unsigned index, unsigned ours, struct veth_peer *ret)
 {
 	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -74,7 +82,7 @@ static bool look_around(unsigned index, unsigned ours, struct veth_peer *ret)
 	while (dir && !found && (e = readdir(dir))) {
 		int fd = openat(dirfd(dir), e->d_name, O_RDONLY | O_CLOEXEC);
 
-		if (fd >= 0 && !setns(fd, CLONE_NEWNET)) {
+		if (fd >= 0 && !is_same(fd, home) && !setns(fd, CLONE_NEWNET)) {
 			found = look_at(index, ours, ret);
 			if (setns(home, CLONE_NEWNET))
 				found = false;
