@@ -5,7 +5,9 @@
  * A mail server tries the MX records in their order (RFC 5321 5.1); who goes to the last one at
  * once looks for a back door. It may do so for good reason when the first ones did not serve it:
  * all that was in trouble lately, and all who have tried another address first, they or a neighbour
- * of their network, are not trapped.
+ * of their network, are not trapped; nor, which trapping.c sees to, whose message another host of
+ * its sender has brought to the first ones. What was not known of that other host can't be known
+ * later: then nobody is trapped who brings the message.
  *
  * An accepted socket that is no descriptor can't be asked for its name. The listener's own address
  * tells, or where it is a wildcard or another's, the kernel's table of sockets.
@@ -80,19 +82,50 @@ void doors_listener(struct listener *l, int fd)
 		addr_from_sockaddr((struct sockaddr *)&sa, &l->local);
 }
 
-void doors_arrived(struct worker *w, uint32_t n)
+static void note(struct worker *w, const struct session *s, uint64_t tag)
 {
-	struct session *s = worker_session(w, n);
 	struct conduct_edit e = {.event = CONDUCT_VISIT,
 				 .src = s->src,
 				 .now = w->wall,
 				 .memory = w->policy.window,
 				 .row = w->policy.window};
 
+	table_edit(w->daemon->conducts, tag, conduct_edit, &e, NULL);
+}
+
+static bool noted(struct worker *w, uint64_t tag)
+{
+	struct cell cell;
+
+	return table_get(w->daemon->conducts, tag, &cell) &&
+	       w->wall - conduct_of(&cell).last <= w->policy.window;
+}
+
+/* That of a sender and a recipient, as if they came from nowhere. */
+static uint64_t message_tag(struct worker *w, struct session *s)
+{
+	const struct smtp *smtp = session_smtp(w, s);
+	const struct policy_attempt a = {.sender = smtp->reverse.text,
+					 .recipient = smtp->forward.text};
+	struct policy_identity ids[POLICY_RUNGS];
+
+	policy_identities(&w->policy, &a, ids);
+	return ids[0].tag;
+}
+
+void doors_arrived(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+
 	s->last_door = at_last_door(w, s);
 	if (!s->last_door)
-		table_edit(w->daemon->conducts, policy_visit_tag(&w->policy, &s->src), conduct_edit,
-			   &e, NULL);
+		note(w, s, policy_visit_tag(&w->policy, &s->src));
+}
+
+void doors_attempt(struct worker *w, struct session *s)
+{
+	if (w->config->trap.low_count && !s->last_door && evidence_missing(w, s, true))
+		note(w, s, message_tag(w, s));
 }
 
 void doors_trouble(struct daemon *d)
@@ -110,14 +143,12 @@ static bool all_down(const struct worker *w)
 	return count && !up;
 }
 
-bool doors_trap(struct worker *w, const struct session *s)
+bool doors_trap(struct worker *w, struct session *s)
 {
 	uint32_t trouble = atomic_load_explicit(&w->daemon->trouble, memory_order_relaxed);
-	struct cell cell;
 
 	if (!s->last_door || all_down(w) ||
 	    w->wall - trouble < (uint32_t)(w->config->trap.low_pause / 1000))
 		return false;
-	return !table_get(w->daemon->conducts, policy_visit_tag(&w->policy, &s->src), &cell) ||
-	       w->wall - conduct_of(&cell).last > w->policy.window;
+	return !noted(w, policy_visit_tag(&w->policy, &s->src)) && !noted(w, message_tag(w, s));
 }

@@ -158,6 +158,8 @@ static void on_list(struct worker *w, uint32_t number, int list, const struct dn
 
 	if (says == DNSLIST_LISTED)
 		e->found.list_score = (int16_t)(e->found.list_score + l->weight);
+	if (says == DNSLIST_UNKNOWN || says == DNSLIST_REFUSED)
+		e->untold |= 1u << (PART_LIST + list);
 	if (says != DNSLIST_REFUSED)
 		return;
 	counter_add(&w->counters, COUNT_dns_refused, 1);
@@ -250,7 +252,7 @@ void evidence_mail(struct worker *w, uint32_t n)
 	check_drop(w, e);
 	e->found.spf = SPF_UNKNOWN;
 	e->found.spf_domain[0] = 0;
-	e->waited = false;
+	e->waited = e->held = false;
 	e->check = pool_take(&w->checks);
 	if (e->check == POOL_NONE) {
 		counter_add(&w->counters, COUNT_queue_full, 1);
@@ -363,6 +365,27 @@ static void go_on(struct worker *w, uint32_t n)
 	session_continue(w, n);
 }
 
+static bool wait_begin(struct worker *w, uint32_t n, struct evidence *e)
+{
+	struct session *s = worker_session(w, n);
+
+	if (!wheel_add(w->drips, n, s->generation, w->now + PATIENCE))
+		return false;
+	e->wait_until = w->now + PATIENCE;
+	s->wait = WAIT_EVIDENCE;
+	return true;
+}
+
+/* An answer came: whether it was the last one of those that the recipient waits for. */
+static void answered(struct worker *w, const struct evidence *e)
+{
+	const struct session *s = worker_session(w, e->session);
+
+	if (s->wait == WAIT_EVIDENCE && s->phase == PHASE_DIALOG &&
+	    (e->held ? !e->pending : e->check == POOL_NONE))
+		go_on(w, e->session);
+}
+
 bool evidence_wait(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
@@ -379,12 +402,48 @@ bool evidence_wait(struct worker *w, uint32_t n)
 	if (e->stuttered < w->config->stutter.interval || e->stuttered < usual ||
 	    usual * 3 > PATIENCE)
 		return false;
-	if (!wheel_add(w->drips, n, s->generation, w->now + PATIENCE))
-		return false;
 	e->waited = true;
-	e->wait_until = w->now + PATIENCE;
-	s->wait = WAIT_EVIDENCE;
-	return true;
+	return wait_begin(w, n, e);
+}
+
+/* The lists of good sources among those whose bits are set. */
+static bool vouching(const struct config *c, uint32_t parts)
+{
+	for (int i = 0; i < c->dnslist_count; i++)
+		if (c->dnslists[i].weight < 0 && parts >> (PART_LIST + i) & 1)
+			return true;
+	return false;
+}
+
+bool evidence_missing(struct worker *w, const struct session *s, bool sender)
+{
+	const struct evidence *e = s->evidence == POOL_NONE ? NULL : evidence_at(w, s->evidence);
+
+	if (!e)
+		return sender || vouching(w->config, UINT32_MAX) ||
+		       listing_allows_names(&w->daemon->lists);
+	if (vouching(e->config, e->pending | e->untold))
+		return true;
+	if (sender && (e->found.spf == SPF_UNKNOWN || e->found.spf == SPF_TEMPERROR))
+		return true;
+	return e->found.name_state == NAME_UNKNOWN &&
+	       (sender || listing_allows_names(&w->daemon->lists));
+}
+
+bool evidence_hold(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+	struct evidence *e;
+
+	if (s->evidence == POOL_NONE)
+		begin(w, n); /* of learned sources nothing has been asked */
+	if (s->evidence == POOL_NONE)
+		return false;
+	e = evidence_at(w, s->evidence);
+	if (!e->pending || e->held || resolver_dead(w->resolver))
+		return false;
+	e->held = true;
+	return wait_begin(w, n, e);
 }
 
 void evidence_overdue(struct worker *w, uint32_t n)
@@ -402,17 +461,12 @@ static void on_check(struct worker *w, struct dns_asker who, const struct dns_an
 {
 	struct check *c = check_at(w, who.number);
 	struct evidence *e;
-	struct session *s;
-	uint32_t n;
 
 	if (c->generation != who.generation)
 		return;
 	e = evidence_at(w, c->evidence);
-	n = e->session;
-	s = worker_session(w, n);
 	check_run(w, who.number, a);
-	if (e->check == POOL_NONE && s->wait == WAIT_EVIDENCE && s->phase == PHASE_DIALOG)
-		go_on(w, n);
+	answered(w, e);
 }
 
 static void on_answer(void *worker, struct dns_asker who, const struct dns_answer *a)
@@ -435,6 +489,7 @@ static void on_answer(void *worker, struct dns_asker who, const struct dns_answe
 	else
 		on_list(w, who.number, who.part - PART_LIST, a);
 	settle(w, e->session);
+	answered(w, e);
 }
 
 /* ---- the resolver ---- */

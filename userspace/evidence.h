@@ -2,7 +2,8 @@
 /*
  * What is gathered of a client by DNS while it is in session: evidence.c of a worker. Nothing here
  * ever holds a session back, but for a recipient of a client that was stuttered, which may wait a
- * second at most for its sender's policy.
+ * second at most for its sender's policy, and one that would be trapped, as long for what could
+ * exempt it.
  */
 #ifndef GREYGATE_EVIDENCE_H
 #define GREYGATE_EVIDENCE_H
@@ -25,11 +26,13 @@ struct session;
 struct evidence {
 	uint16_t generation;
 	uint32_t pending; /* bits of parts that are asked */
+	uint32_t untold;  /* bits of lists that gave no answer, or refused one */
 	uint32_t session;
 	uint32_t check;      /* POOL_NONE: none at work */
 	uint32_t stuttered;  /* ms the client was held before its dialog */
 	uint64_t wait_until; /* ms, of the recipient that waits */
 	bool waited;         /* its recipients have waited once for the sender at hand */
+	bool held;           /* so has one that would be trapped, for all that is pending */
 	bool unsure;         /* a name could not be looked up */
 	uint8_t name_count, name_at;
 	struct addr src;
@@ -67,6 +70,11 @@ void evidence_names(struct worker *w, const struct session *s, const char **ret_
 		    const char **ret_reverse, bool *ret_unsure);
 /* Whether the recipient in smtp.forward is to wait: judge_recipient is called again then. */
 bool evidence_wait(struct worker *w, uint32_t n);
+/* Whether something is not known that could still exempt the source from a trap: its name, where a
+ * list allows names; a DNS list of good sources. sender: all that could prove whose host it is. */
+bool evidence_missing(struct worker *w, const struct session *s, bool sender);
+/* Whether the recipient is to wait for it, as in evidence_wait. */
+bool evidence_hold(struct worker *w, uint32_t n);
 /* An entry of the drip wheel fired while it waits. */
 void evidence_overdue(struct worker *w, uint32_t n);
 

@@ -243,6 +243,7 @@ struct weighed {
 	struct policy_evidence known; /* with what the client has shown; attempt points to it */
 	struct policy_identity ids[POLICY_RUNGS];
 	int count;
+	bool seen; /* there is a record of it */
 	struct policy_decision decision;
 };
 
@@ -259,6 +260,7 @@ static void note_attempt(struct worker *w, struct session *s, const struct weigh
 
 	if (!waits(&x->decision))
 		return;
+	doors_attempt(w, s);
 	store_text_pair(text, smtp->reverse.text, smtp->forward.text);
 	for (int i = 0; i < x->count; i++) {
 		struct policy_edit edit = {.conf = &x->policy,
@@ -361,10 +363,32 @@ static const char *denied(const struct session *s)
 	return s->origin == GG_BY_TRAP ? "trapped" : s->origin == GG_BY_IMPORT ? "list" : "denied";
 }
 
-/* What may not be let through whatever the records say: denied sources, mail to traps. */
-static bool refused(struct worker *w, struct session *s, struct smtp *smtp)
+/* Not to be refused yet, and nothing is noted: the next attempt decides. */
+static void put_off(struct worker *w, struct session *s)
 {
+	uint64_t tag = policy_source_tag(&w->policy, &s->src);
+	uint32_t wait = w->policy.delay[CLASS_DEFAULT];
+	char ticket[TICKET_TEXT];
+	struct smtp_reply_args args = {.minutes = policy_minutes(wait),
+				       .ticket = ticket_text(tag, ticket)};
+	struct log_line l;
+
+	session_reply(w, s, REPLY_GREYLISTED, &args);
+	smtp_rcpt_done(session_smtp(w, s), false);
+	counter_add(&w->counters, COUNT_greylisted, 1);
+	decided(w, s, &l, tag, "grey", "no_evidence", wait, 0, NULL);
+	log_str(&l, "ticket", ticket);
+	log_int(&l, "reply", smtp_reply_code(REPLY_GREYLISTED));
+	log_end(&l);
+}
+
+/* What may not be let through whatever the records say: denied sources, mail to traps. */
+static bool refused(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+	struct smtp *smtp = session_smtp(w, s);
 	const char *words, *reason;
+	enum trapping trapping;
 
 	if (s->denied) {
 		if (s->origin == GG_BY_TRAP)
@@ -373,13 +397,14 @@ static bool refused(struct worker *w, struct session *s, struct smtp *smtp)
 		smtp_rcpt_done(smtp, false);
 		return true;
 	}
-	words = trapping_recipient(w, s, &reason);
-	if (words) {
+	trapping = trapping_recipient(w, s, &words, &reason);
+	if (trapping == TRAPPING_SPRUNG) {
 		refuse(w, s, words, reason);
 		smtp_rcpt_done(smtp, false);
-		return true;
+	} else if (trapping == TRAPPING_OPEN && !evidence_hold(w, n)) {
+		put_off(w, s);
 	}
-	return false;
+	return trapping != TRAPPING_NOT;
 }
 
 static void weigh(struct worker *w, const struct session *s, const struct smtp *smtp,
@@ -389,6 +414,7 @@ static void weigh(struct worker *w, const struct session *s, const struct smtp *
 	const struct policy_evidence *evidence = evidence_of(w, s);
 
 	x->level = config_level(w->config, smtp->forward.text);
+	x->seen = false;
 	x->policy = daemon_level(w->daemon, x->level);
 	x->attempt = (struct policy_attempt){.src = s->src,
 					     .sender = smtp->reverse.text,
@@ -408,10 +434,20 @@ static void weigh(struct worker *w, const struct session *s, const struct smtp *
 	for (int i = 0; i < x->count; i++) {
 		struct cell cell;
 
-		if (table_get(w->daemon->records, x->ids[i].tag, &cell))
+		if (table_get(w->daemon->records, x->ids[i].tag, &cell)) {
 			records[i] = record_of(&cell);
+			x->seen = true;
+		}
 	}
 	x->decision = policy_decide(&x->policy, &x->attempt, x->ids, records, x->count, w->wall);
+}
+
+bool judge_seen(struct worker *w, struct session *s)
+{
+	struct weighed x;
+
+	weigh(w, s, session_smtp(w, s), &x);
+	return x.seen;
 }
 
 /* Whether the mail server is known not to know the recipient, who is refused then. Of the null
@@ -447,7 +483,7 @@ void judge_recipient(struct worker *w, uint32_t n)
 	if (!s->allowed && !s->denied)
 		judge_source(w, s);
 	listed_client(w, s);
-	if (refused(w, s, smtp))
+	if (refused(w, n))
 		return;
 	why = sanity_refusal(w, s, &word);
 	if (why && !exempt) {

@@ -57,6 +57,16 @@ void listed_client(struct worker *w, struct session *s)
 	count(w);
 }
 
+bool listed_by_name(struct worker *w, const struct session *s)
+{
+	const struct policy_evidence *known = evidence_of(w, s);
+	struct listing_answer a;
+
+	return known && known->name_state == NAME_CONFIRMED &&
+	       listing_client(&w->daemon->lists, known->name, w->matcher, &a) &&
+	       a.verdict == GG_ALLOW;
+}
+
 bool listed_recipient(struct worker *w, const char *recipient)
 {
 	char mailbox[POLICY_MAILBOX];

@@ -172,6 +172,22 @@ bool listing_recipient(struct listing *l, const char *mailbox, struct list_match
 	return ask(l, &q, ret);
 }
 
+bool listing_allows_names(struct listing *l)
+{
+	const struct listing_table *table;
+	bool found = false;
+	unsigned side;
+
+	table = swap_enter(&l->table, &side);
+	for (int i = 0; table && i < table->count && !found; i++)
+		for (int says = 0; says <= LIST_NEITHER && !found; says++)
+			found = table->lists[i].set->client_says >> says & 1 &&
+				listing_verdict(table->lists[i].conf, (enum list_says)says) ==
+					GG_ALLOW;
+	swap_leave(&l->table, side);
+	return found;
+}
+
 void listing_hit(struct listing *l, const struct listing_answer *a)
 {
 	atomic_fetch_add_explicit(&l->lists[a->number - 1].hits, 1, memory_order_relaxed);

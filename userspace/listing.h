@@ -133,6 +133,8 @@ bool listing_client(struct listing *l, const char *name, struct list_matcher *m,
 		    struct listing_answer *ret);
 bool listing_recipient(struct listing *l, const char *mailbox, struct list_matcher *m,
 		       struct listing_answer *ret);
+/* Whether any list allows clients by their names. */
+bool listing_allows_names(struct listing *l);
 /* Somebody was let through or refused because of it. */
 void listing_hit(struct listing *l, const struct listing_answer *a);
 

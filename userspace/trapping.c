@@ -4,8 +4,8 @@
  * each further hit, until it stays away.
  *
  * Nobody is trapped by mail of the null sender, for bounces and callouts go to any address that
- * somebody has forged; nor whom the operator or a list allows or a DNS list vouches for. What was
- * only learned can be lost again.
+ * somebody has forged; nor whom the operator or a list allows or a DNS list vouches for, nor whom
+ * they might, as long as DNS has not told. What was only learned can be lost again.
  */
 #include <stdio.h>
 #include <string.h>
@@ -50,7 +50,8 @@ static bool may_trap(struct worker *w, struct session *s)
 {
 	if (!session_smtp(w, s)->reverse.len)
 		return false;
-	return (!s->allowed || verdict_earned(s->origin)) && !policy_vouched(evidence_of(w, s));
+	return (!s->allowed || verdict_earned(s->origin)) && !policy_vouched(evidence_of(w, s)) &&
+	       !listed_by_name(w, s);
 }
 
 static void deny(struct worker *w, struct session *s, enum bait bait)
@@ -112,7 +113,8 @@ static enum bait bait_of(struct worker *w, struct session *s)
 		return BAIT_NONE;
 	if (!traps_hosted(w->daemon, &w->policy, to))
 		return BAIT_RELAY;
-	return doors_trap(w, s) ? BAIT_LAST_DOOR : BAIT_NONE;
+	/* A learned source has been let in by another door. */
+	return !s->allowed && doors_trap(w, s) && !judge_seen(w, s) ? BAIT_LAST_DOOR : BAIT_NONE;
 }
 
 void trapping_again(struct worker *w, struct session *s)
@@ -121,15 +123,19 @@ void trapping_again(struct worker *w, struct session *s)
 		deny(w, s, bait_of(w, s));
 }
 
-const char *trapping_recipient(struct worker *w, struct session *s, const char **ret_reason)
+enum trapping trapping_recipient(struct worker *w, struct session *s, const char **ret_words,
+				 const char **ret_reason)
 {
 	enum bait bait = may_trap(w, s) ? bait_of(w, s) : BAIT_NONE;
 
 	if (!bait)
-		return NULL;
+		return TRAPPING_NOT;
+	if (evidence_missing(w, s, bait == BAIT_LAST_DOOR))
+		return TRAPPING_OPEN;
 	deny(w, s, bait);
+	*ret_words = baits[bait].words;
 	*ret_reason = baits[bait].reason;
-	return baits[bait].words;
+	return TRAPPING_SPRUNG;
 }
 
 /* ---- what the mail server says ---- */
@@ -146,6 +152,6 @@ void trapping_answer(struct worker *w, struct session *s, int code, const char *
 	if (rcpt_says(code, reply) != RCPT_UNKNOWN)
 		return;
 	c = standing_note(w, s, &s->src, CONDUCT_UNKNOWN, 0);
-	if (conduct_harvests(&c, harvest))
+	if (conduct_harvests(&c, harvest) && !evidence_missing(w, s, false))
 		deny(w, s, BAIT_HARVEST);
 }

@@ -109,7 +109,7 @@ enum phase {
 /* Why a dialog does not read on. */
 enum wait {
 	WAIT_NONE,
-	WAIT_EVIDENCE, /* the policy of the sender's domain */
+	WAIT_EVIDENCE, /* what DNS says of the source or its sender's domain */
 	WAIT_RCPT,     /* the mail server's answer to RCPT */
 	WAIT_DATA,     /* to DATA, or to a chunk that is not the last one */
 	WAIT_CHUNK,    /* a chunk is announced, but not begun */
@@ -482,6 +482,9 @@ void judge_source(struct worker *w, struct session *s);
 /* Decides the recipient in smtp.forward: replies, or asks the mail server (wait is set then). From
  * the null sender it is decided at DATA: its recipients are for callouts to ask about. */
 void judge_recipient(struct worker *w, uint32_t n);
+/* Whether the sender and the recipient at hand have been seen already from the source or from whom
+ * the records take for the same. */
+bool judge_seen(struct worker *w, struct session *s);
 /* Whether the message may come: false, and refused, when the source fell into a trap meanwhile or
  * the null sender has to wait. */
 bool judge_data(struct worker *w, uint32_t n);
@@ -498,9 +501,16 @@ void judge_remember(struct worker *w, struct session *s, const char *verdict, co
 
 /* ---- trapping.c ---- */
 
+enum trapping {
+	TRAPPING_NOT,
+	TRAPPING_OPEN, /* it may be: what could exempt the source is not known yet */
+	TRAPPING_SPRUNG,
+};
+
 /* Whether the recipient in smtp.forward is a trap for this source, which is denied then: words for
- * the client and the word for the log; NULL: it is none. */
-const char *trapping_recipient(struct worker *w, struct session *s, const char **ret_reason);
+ * the client and the word for the log. */
+enum trapping trapping_recipient(struct worker *w, struct session *s, const char **ret_words,
+				 const char **ret_reason);
 /* A source that is in a trap already sends mail. */
 void trapping_again(struct worker *w, struct session *s);
 /* What the mail server said to the recipient: code, and its reply as in relay/rcpt.h. */
@@ -522,8 +532,10 @@ void doors_listener(struct listener *l, int fd);
 /* A client has come, by itself and not through a load balancer; asked only where the settings name
  * a low-priority MX. */
 void doors_arrived(struct worker *w, uint32_t n);
-/* Whether it came to a low-priority MX without need. */
-bool doors_trap(struct worker *w, const struct session *s);
+/* The recipient in smtp.forward is to wait. */
+void doors_attempt(struct worker *w, struct session *s);
+/* Whether it came to a low-priority MX without need, and nobody of its network to another one. */
+bool doors_trap(struct worker *w, struct session *s);
 /* Clients can't be served now. Any thread. */
 void doors_trouble(struct daemon *d);
 
@@ -541,6 +553,8 @@ void listed_source(struct worker *w, struct session *s, int known);
 /* Fills w->listed with what lists say of the client by now, and of it allowed, denied, action and
  * origin; without a word where others have said something of the source. */
 void listed_client(struct worker *w, struct session *s);
+/* Whether lists allow the client by its name, whatever else is thought of it. */
+bool listed_by_name(struct worker *w, const struct session *s);
 /* Whether a list names the recipient: w->listed. */
 bool listed_recipient(struct worker *w, const char *recipient);
 /* A decision came from w->listed: counts it and says so in its line. */

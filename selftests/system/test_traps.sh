@@ -12,6 +12,9 @@ for a in 192.0.2.11 192.0.2.12 192.0.2.13 192.0.2.14 203.0.113.11 203.0.113.12; 
 	ip -n client addr add $a/24 dev c0
 done
 postfix_new mx mail || bail "Postfix as the mail server"
+echo '{}' >"$T/zone.json"
+dns_up 127.0.0.1 5353
+extra='dns { servers = {"127.0.0.1:5353"} }'
 greylist="delay = 1s  delay_clean = 1s  delay_suspicious = 1s  jitter = 0  promote_after = 1  promote_net_after = 0"
 traps='addresses = {"sales-*@example.net", "old@example.net", "@*.unused.example.net"}
 	hosted = {"example.net", "*.hosted.example"}  life = 200s  max = 1000s  action = reject  harvest = 3'
@@ -156,11 +159,11 @@ mail 192.0.2.14 user1@example.net late@sender.example >/dev/null
 sleep 1.1
 postfix -c "$T/mx/etc" stop >/dev/null 2>&1
 like "the mail server is down: 451" "$(mail 192.0.2.14 user1@example.net late@sender.example)" '^S: 451 4\.[34]'
-like "the last MX is no trap now" "$(low 203.0.113.9)" '^S: 451 4\.7\.1'
+like "the last MX is no trap now" "$(low 203.0.113.9 user1@example.net $RANDOM@spam.example)" '^S: 451 4\.7\.1'
 on mail postfix -c "$T/mx/etc" start >/dev/null 2>&1
 back() { mail 192.0.2.14 user1@example.net late@sender.example | grep -q '^S: 250 2\.1\.5'; }
 check "the mail server is back" wait_for 10 back
-sprung() { low 203.0.113.9 | grep -q '^S: 554 5\.7\.1 .*last MX'; }
+sprung() { low 203.0.113.9 user1@example.net $RANDOM@spam.example | grep -q '^S: 554 5\.7\.1 .*last MX'; }
 check "and the trap, some time later" wait_for 10 sprung
 gate_stop; is "SIGTERM: exit code 0" $? 0
 
@@ -170,7 +173,7 @@ trap_conf="$traps  low_priority_mx = {\"$LOW4\", \"$LOW6\"}"
 gate_conf
 check "host mode: greygated starts" gate_start
 release 203.0.113.9
-like "host mode: after a start it is no trap for a while" "$(low 203.0.113.9)" '^S: (451|421)'
+like "host mode: after a start it is no trap for a while" "$(low 203.0.113.9 user1@example.net $RANDOM@spam.example)" '^S: (451|421)'
 trap_conf+="  low_priority_pause = 0"
 gate_conf
 check "host mode: reload without that pause" gg reload

@@ -47,6 +47,8 @@ static int take(const struct list_entry *e, void *arg, const char **ret_why)
 
 	if (rc)
 		return rc;
+	if (e->kind >= LIST_NAME && e->kind <= LIST_PATTERN)
+		m->set->client_says |= (uint8_t)(1u << e->says);
 	switch (e->kind) {
 	case LIST_PREFIX:
 		return list_prefixes_add(&m->set->prefixes, &e->prefix, e->says, e->line, message);

@@ -15,7 +15,8 @@ struct list_set {
 	struct list_prefixes prefixes; /* the narrowest answers, whatever the format */
 	struct list_names names;
 	struct list_patterns patterns;
-	char *messages; /* strings one after another; 0 is none */
+	uint8_t client_says; /* bits of enum list_says, of entries that name clients */
+	char *messages;      /* strings one after another; 0 is none */
 	size_t message_len, message_room;
 };
 

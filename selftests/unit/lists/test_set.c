@@ -65,6 +65,29 @@ static uint32_t address(const struct list_set *s, const char *text)
 	return h.line;
 }
 
+/* The first entry of a format, and what it says of clients by their names. */
+static void whom_it_names(void **state)
+{
+	static const struct {
+		const char *text;
+		enum list_format format;
+		uint8_t says;
+	} cases[] = {
+		{"192.0.2\n", LIST_POSTGREY_CLIENTS, 0},
+		{"user@example.com\n", LIST_POSTGREY_RECIPIENTS, 0},
+		{"example.com\n", LIST_POSTGREY_CLIENTS, 1u << LIST_LISTED},
+		{"/example/\n", LIST_POSTGREY_CLIENTS, 1u << LIST_LISTED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct list_set *s = set_of(cases[i].text, cases[i].format);
+
+		assert_int_equal(s->client_says, cases[i].says);
+		list_set_free(&s);
+	}
+}
+
 static void names_of_postgrey(void **state)
 {
 	struct list_set *s = set_of("example.com\n"                /* 1 */
@@ -362,6 +385,7 @@ static void lists_as_shipped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(whom_it_names),
 		cmocka_unit_test(names_of_postgrey),
 		cmocka_unit_test(names_of_sqlgrey),
 		cmocka_unit_test(recipients),
