@@ -17,9 +17,12 @@
 #define LONE_HEX_TURNS 4
 #define LONE_BASE 24
 #define LONE_BASE_TURNS 5
+#define LONE_DENSE 3 /* characters a turn: names with years have more */
+#define LONE_THIN 4  /* and from here on names are likely */
 #define LONE_LONG 40 /* with less than those, for few characters of base32 are digits */
 #define LONE_LONG_TURNS 2
-#define WALLET 42 /* 0x and 40 hex digits: whole services give people such addresses */
+#define ODD 4 /* one of so many pairs of letters, in words are fewer */
+#define ODD_LEAST 2
 /* In an address that a machine made. */
 #define IDS_HEX 6
 #define IDS_BASE 8
@@ -48,6 +51,7 @@ struct shape {
 	size_t words, digits, hex; /* characters: letters and digits, of these digits, hex digits */
 	size_t turns;              /* between letters and digits */
 	size_t consonants;         /* longest run */
+	size_t pairs, odd;         /* of letters side by side, of these not usual in words */
 };
 
 static bool is_vowel(char c)
@@ -55,6 +59,19 @@ static bool is_vowel(char c)
 	static const uint32_t set = 1u << 0 | 1u << 4 | 1u << 8 | 1u << 14 | 1u << 20 | 1u << 24;
 
 	return set >> (c - 'a') & 1;
+}
+
+/* Which letters (bit 0: a) often follow which in words of a dozen European languages. */
+static bool is_usual(char a, char b)
+{
+	static const uint32_t followers[] = {
+		0x37ebfff, 0x0124911, 0x31e6f95, 0x2166119, 0x3febfff, 0x0104931, 0x1166151,
+		0x01a6d19, 0x23fffff, 0x0104d11, 0x11e6d11, 0x13c7f19, 0x010f113, 0x33c677d,
+		0x27effdf, 0x01ec911, 0x0100000, 0x33e7f5f, 0x31cedb5, 0x37e6191, 0x23eff37,
+		0x1126911, 0x1006111, 0x0000000, 0x14cd495, 0x3786111,
+	};
+
+	return followers[a - 'a'] >> (b - 'a') & 1;
 }
 
 /* Characters between words count for nothing. */
@@ -71,6 +88,10 @@ static struct shape shape_of(const char *p, size_t len)
 		s.digits += is_digit(p[i]);
 		s.hex += is_hex(p[i]);
 		s.turns += last && is_digit(p[i]) != is_digit(last);
+		if (last && !is_digit(last) && !is_digit(p[i])) {
+			s.pairs++;
+			s.odd += !is_usual(last, p[i]);
+		}
 		consonants = is_digit(p[i]) || is_vowel(p[i]) ? 0 : consonants + 1;
 		if (consonants > s.consonants)
 			s.consonants = consonants;
@@ -85,14 +106,23 @@ static bool is_year(const char *p, size_t len)
 	return len == 4 && (!strncmp(p, "19", 2) || !strncmp(p, "20", 2));
 }
 
-static bool is_lone_id(const char *p, const struct shape *s)
+/* Clubs have their names, places and years in an address, families all of theirs: many letters and
+ * some numbers, too, but words. */
+static bool is_lone_id(const char *p, size_t len, const struct shape *s)
 {
-	if (s->words == WALLET && p[0] == '0' && p[1] == 'x' && s->hex == WALLET - 1)
+	size_t odd;
+
+	if (is_wallet(p, len))
 		return false;
-	if (s->words >= LONE_LONG && s->turns >= LONE_LONG_TURNS)
+	if (s->hex == s->words)
+		return s->words >= LONE_HEX && s->turns >= LONE_HEX_TURNS;
+	if (s->words < LONE_BASE)
+		return false;
+	if (s->turns >= LONE_BASE_TURNS && s->turns * LONE_DENSE >= s->words)
 		return true;
-	return s->hex == s->words ? s->words >= LONE_HEX && s->turns >= LONE_HEX_TURNS
-				  : s->words >= LONE_BASE && s->turns >= LONE_BASE_TURNS;
+	odd = s->turns * LONE_THIN >= s->words ? 2 * s->odd : s->odd;
+	return s->odd >= ODD_LEAST && odd * ODD >= s->pairs &&
+	       s->turns >= (s->words >= LONE_LONG ? LONE_LONG_TURNS : LONE_BASE_TURNS);
 }
 
 static bool scrambled(const struct shape *s)
@@ -107,7 +137,7 @@ bool is_id(const char *p, size_t len, enum maker maker)
 
 	if (s.digits == len)
 		return len >= least_digits[maker] && !is_year(p, len);
-	if (is_lone_id(p, &s) || (maker >= MAKER_HOST && scrambled(&s)))
+	if (is_lone_id(p, len, &s) || (maker >= MAKER_HOST && scrambled(&s)))
 		return true;
 	if (maker < MAKER_LONE_ID || s.digits < 2)
 		return false;

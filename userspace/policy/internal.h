@@ -35,6 +35,8 @@ bool is_id(const char *p, size_t len, enum maker maker);
 bool is_scrambled(const char *p, size_t len);
 /* Behind a "+", which leads to the same mailbox anyway. */
 bool is_id_tail(const char *p, enum maker maker);
+/* Whether the word at p is a key or a wallet that may be somebody's address. */
+bool is_wallet(const char *p, size_t len);
 /* Whether there is a UUID at p, of UUID characters. */
 bool is_uuid(const char *p);
 #define UUID 36

@@ -15,7 +15,8 @@
 #include "internal.h"
 
 #define DIGITS "0123456789"
-#define ALPHABET "abcdefghijklmnopqrstuvwxyz" DIGITS
+#define LETTERS "abcdefghijklmnopqrstuvwxyz"
+#define ALPHABET LETTERS DIGITS
 
 #define LIST_DIGITS 3    /* least of the number of a message */
 #define LABEL_ID 8       /* least of a label with digits in a host for bounces */
@@ -88,12 +89,20 @@ static const char *bounce_label(const char *domain)
 
 /* ---- VERP ---- */
 
+/* A top-level domain, as far as its looks go. */
+static bool is_tld(const char *p)
+{
+	size_t len = strlen(p);
+
+	return len > 1 && (strspn(p, LETTERS) == len || !strncmp(p, "xn--", 4));
+}
+
 /* "=domain" with a dot in it, up to the end: the recipient of a VERP address. */
 static bool verp_tail(const char *p)
 {
-	const char *equals = strrchr(p, '=');
+	const char *equals = strrchr(p, '='), *dot = equals ? strrchr(equals, '.') : NULL;
 
-	return equals && equals > p && is_word(equals[1]) && strchr(equals, '.') &&
+	return dot && equals > p && is_word(equals[1]) && is_tld(dot + 1) &&
 	       strspn(equals + 1, ALPHABET ".-") == strlen(equals + 1);
 }
 
@@ -154,9 +163,11 @@ static void look_at(const char *p, enum maker maker, bool *ret_all, bool *ret_lo
 	*ret_all = true;
 	*ret_lone = false;
 	for (size_t len; *p; p += len ? len : 1) {
-		len = is_uuid(p) ? UUID : word_span(p);
-		*ret_lone = *ret_lone || len == UUID || is_id(p, len, MAKER_PERSON);
-		*ret_all = *ret_all && (!len || len == UUID || is_id(p, len, maker));
+		bool uuid = is_uuid(p);
+
+		len = uuid ? UUID : word_span(p);
+		*ret_lone = *ret_lone || uuid || is_id(p, len, MAKER_PERSON);
+		*ret_all = *ret_all && (!len || uuid || is_id(p, len, maker));
 	}
 }
 
@@ -313,6 +324,15 @@ static void put_domain(struct out *o, const char *domain)
 	put(o, p, strlen(p));
 }
 
+/* imceaex-_o=corp_cn=j.smith, imceasmtp-john+40example+2ecom: Exchange puts an address of another
+ * kind into one of ours. It is somebody's, whatever of it looks like a tag. */
+static bool is_encapsulated(const char *local)
+{
+	size_t len = strspn(local, LETTERS);
+
+	return !strncmp(local, "imcea", 5) && len > 5 && local[len] == '-';
+}
+
 /* srs0.DOMAIN=USER: the user's own parts. */
 static void enter_srs(struct parts *s)
 {
@@ -348,14 +368,17 @@ void policy_normalise(const char *sender, char *ret, size_t size)
 	unwrap_schemes(text);
 	enter_srs(&s);
 	s.maker = maker_of(&s);
-	tail = variable_tail(&s);
+	tail = is_encapsulated(s.local) ? strchr(s.local, '\0') : variable_tail(&s);
 	cut = *tail;
 	*tail = '\0';
 	if (*s.kept) {
 		put(&o, s.kept, strlen(s.kept));
 		put(&o, "=", 1);
 	}
-	put_local(&o, &s);
+	if (is_encapsulated(s.local))
+		put(&o, s.local, strlen(s.local));
+	else
+		put_local(&o, &s);
 	if (cut && (!o.len || ret[o.len - 1] != '#'))
 		put(&o, "#", 1);
 	if (at) {

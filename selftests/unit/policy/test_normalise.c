@@ -155,6 +155,20 @@ static void vectors(void **state)
 		{"a1b2c3@bounce.example.org", "#@bounce.example.org"},
 		{"3kx92lzkqtbx0oq@scoutcamp.bounces.example.org",
 		 "#@scoutcamp.bounces.example.org"},
+		/* whom Exchange writes so, and the same where SRS wraps it */
+		{"IMCEAEX-_O=CORP_OU=FIRST+20GROUP_CN=RECIPIENTS_CN=j.smith@corp.example",
+		 "imceaex-_o=corp_ou=first+20group_cn=recipients_cn=j.smith@corp.example"},
+		{"SRS0=HHhh=TT=corp.example=IMCEAEX-_O=CORP+20GROUP_CN=j.smith@f.example",
+		 "srs0.corp.example=imceaex-_o=corp+20group_cn=j.smith@f.example"},
+		{"imcealist+bob=example.net@l.example", "imcealist#@l.example"},
+		/* what is no domain is nobody's VERP */
+		{"list+bob=example.c4@l.example", "list+bob=example.c4@l.example"},
+		{"list+bob=example.@l.example", "list+bob=example.@l.example"},
+		{"list+bob=example.c@l.example", "list+bob=example.c@l.example"},
+		{"list+bob=example.xn--p1ai@l.example", "list#@l.example"},
+		/* no key: its checksum is wrong */
+		{"npub1sn0wdenkukak0d9dfczzeacvhkrgz92ak56egt7vdgzn8pv2wfqqhrjdv8@n.example",
+		 "#@n.example"},
 		/* not a domain for bounces, but somebody's */
 		{"a1b2c3@bounce", "a1b2c3@bounce"},
 		{"m.giovanni85@reply.example", "m.giovanni85@reply.example"},
@@ -376,6 +390,11 @@ static const char *const human[] = {
 	"btv1==0123456789a==w2%g%n@%d",
 	"msprvs1=17983abc=w3%g.%n@%d",
 	"%g%n=%f.example__h0z3j4x9y2kdcm6wnn@%d",
+	"kleingartenverein%n%f2%gneukoelln@%d",
+	"freiwilligefeuerwehr%nober%f3west%g@%d",
+	"sportverein1920%g%fhofen%nabteilungtennis@%d",
+	"IMCEAEX-_O=CORP_OU=FIRST+20GROUP_CN=RECIPIENTS_CN=%g.%f%n@%d",
+	"IMCEASMTP-%g%n+40%f+2Eexample@%d",
 };
 
 struct person {
@@ -457,6 +476,42 @@ static void people_never_meet(void **state)
 	free(pairs);
 }
 
+/* Keys, wallets, clubs, families, and whom Exchange encapsulates: long, with numbers in them, and
+ * somebody's. None is changed. */
+static void long_addresses_of_people_stay(void **state)
+{
+	static const char *const senders[] = {
+		"imceaex-_o=corp_ou=first+20administrative+20group_cn=recipients_cn=j.smith",
+		"imceaex-_o=corp_ou=first+20administrative+20group_cn=recipients_cn=m.jones",
+		"imceaex-_o=corp+20group_cn=8f3a9c2e1b7d4a608f3a9c2e1b7d4a60-smith",
+		"imceasmtp-john+40home+2eexample",
+		"npub1sn0wdenkukak0d9dfczzeacvhkrgz92ak56egt7vdgzn8pv2wfqqhrjdv9",
+		"npub180cvv07tjdrrgpa0j7j7tmnyl2yr6yr7l8j4s3evf6u64th6gkwsyjh6w6",
+		"bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+		"bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0",
+		"1a1zp1ep5qgefi2dmptftl5slmv7divfna",
+		"1bvbmseystwetqtfn5au4m4gfg7xjanvn2",
+		"3j98t1wpez73cnmqviecrnyiwrnqrhwnly",
+		"0xde0b295669a9fd93d5f28d9ec85e40f4cb697bae",
+		"kleingartenverein1925sonnenscheinneukoelln2",
+		"freiwilligefeuerwehr1898oberammergauwest3",
+		"sportverein1920unterpfaffenhofen2abteilungtennis",
+		"landwirtschaftsschule1950rechtschreibung2deutschschweiz",
+		"krzysztofszczepanski1980przybyszewski2wroclaw",
+		"associationsportive1901saintgermainenlaye2handball",
+		"peter1980maria1982lukas2010anna2012",
+		"zhangxiaoming1988shenzhenguangdong2zhongguo",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(senders) / sizeof(senders[0]); i++) {
+		char text[POLICY_MAILBOX];
+
+		snprintf(text, sizeof(text), "%s@example.org", senders[i]);
+		assert_string_equal(normal(text), text);
+	}
+}
+
 /* Whatever comes, in whatever room: a string in bounds. */
 static void anything_stays_in_bounds(void **state)
 {
@@ -491,6 +546,7 @@ int main(void)
 		cmocka_unit_test(vectors),
 		cmocka_unit_test(ids_of_one_sender_meet),
 		cmocka_unit_test(people_never_meet),
+		cmocka_unit_test(long_addresses_of_people_stay),
 		cmocka_unit_test(anything_stays_in_bounds),
 	};
 
