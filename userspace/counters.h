@@ -80,7 +80,7 @@
 	X(tls_failed, "TLS handshakes or sessions with clients that broke")                        \
 	X(tls_discarded, "STARTTLS with more in the clear behind it: discarded")                   \
 	X(limit_tls, "STARTTLS answered with 454: tls sessions")                                   \
-	X(limit_key_updates, "TLS sessions ended: too many key updates")                           \
+	X(limit_key_updates, "TLS sessions ended: more than 300 key updates in one")               \
 	X(smuggling, "messages refused: bare CR, bare LF or NUL")                                  \
 	X(protocol_errors, "commands answered with a 5xx of ours")                                 \
 	X(dns_asked, "questions sent to name servers")                                             \

@@ -80,7 +80,8 @@ done
 lost() { # name offers params reply [rcpt-params]
 	says 'PIPELINING SIZE 8BITMIME SMTPUTF8 DSN'
 	gg reload >/dev/null
-	wait_for 5 offer_is SMTPUTF8 && wait_for 5 offer_is DSN && wait_for 5 offer_is 8BITMIME || note "offers did not come back"
+	wait_for 5 offer_is SMTPUTF8 && wait_for 5 offer_is DSN && wait_for 5 offer_is 8BITMIME &&
+		wait_for 5 offer_gone 'SIZE 100' || note "offers did not come back"
 	talk $SRC $GATE4 "$HELLO" ":touch $T/greeted" ":await $T/lost" "$FROM $3" "$TO ${5-}" RSET NOOP QUIT >"$T/lost.out" &
 	local pid=$!
 	wait_for 5 test -e "$T/greeted"

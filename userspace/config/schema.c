@@ -251,7 +251,7 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
   .manual = "Commands of HTTP, header lines, the greetings of TLS and SSH. reject answers with 550 and closes the connection." },
 
 { "tls", "certificate", KIND_PATHS, KEY_RELOAD, LIST(tls.certificates, tls.certificate_count), .max = 64, .example = "/etc/greygate/tls.pem",
-  .manual = "PEM file with the certificate and its chain; more than one are chosen from by the name the client asks for, the first one otherwise. None: STARTTLS is not offered." },
+  .manual = "PEM file with the certificate and its chain; of more than one, the client gets one that is for the name it asks for." },
 { "tls", "key", KIND_PATHS, KEY_RELOAD, LIST(tls.keys, tls.key_count), .max = 64, .example = "/etc/greygate/tls.key",
   .manual = "PEM file with the key of the certificate, without a password; as many, in the same order. A reload reads it as user." },
 { "tls", "sessions", KIND_NUMBER, 0, AT(tls.sessions), .def = "10000", .min = 1, .max = 1000000,
