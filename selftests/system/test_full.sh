@@ -65,7 +65,10 @@ done
 between "who had to go is counted" "$(counter verdicts_evicted)" 2 500
 between "and those that found no room" "$(counter kernel_full)" 2 1000
 check "logged, with why" log_wait event=demote reason=room
-like "explain: what is in memory alone is told to be" "$(gg explain 198.18.4.125)" \
+# What an operator's entries have left of the room they were made goes first.
+many correspondent-add name "${net[4]}" 1150 1250 for=1h >/dev/null
+gg correspondent add 198.18.200.1 >/dev/null
+like "explain: what is in memory alone is told to be" "$(gg explain 198.18.200.1)" \
 	'kernel +not in the map: it leaves the client to the daemon'
 
 # ---- full of operators' entries ----
