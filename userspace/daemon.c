@@ -189,29 +189,15 @@ static bool forget_verdict(const struct prefix *p, const struct verdict_entry *e
 	return true;
 }
 
-/* A trap that an address of a network has sprung is the network's. */
-static bool untrap(struct daemon *d, const struct prefix *network)
-{
-	struct verdict_entry e;
-
-	if (!verdicts_get(d->verdicts, network, 0, &e) || e.origin != GG_BY_TRAP)
-		return false;
-	verdict_del(d, network, "operator");
-	return true;
-}
-
 size_t daemon_forget(struct daemon *d, const struct prefix *p)
 {
-	const struct prefix network = addr_network(&p->addr);
 	struct forgetting f = {d, p, 0};
 	size_t cursor = 0;
 
 	verdicts_walk(d->verdicts, daemon_now(), forget_verdict, &f);
 	/* A network that is allowed for what this source did, too, would go on allowing it. */
-	if (p->len > network.len) {
+	if (p->len > addr_network(&p->addr).len)
 		daemon_demote(d, &p->addr, "operator");
-		f.count += untrap(d, &network);
-	}
 	while (table_sweep(d->records, &cursor, SWEEP_BUCKETS, forget_record, &f))
 		;
 	while (table_sweep(d->conducts, &cursor, SWEEP_BUCKETS, forget_conduct, &f))

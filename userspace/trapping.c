@@ -54,23 +54,10 @@ static bool may_trap(struct worker *w, struct session *s)
 	       !listed_by_name(w, s);
 }
 
-/* Of IPv6 the /64, or the next address in it would step around. What others have said of exactly
- * that network stays. */
-static struct prefix trap_prefix(struct worker *w, const struct session *s)
-{
-	const struct prefix network = addr_network(&s->src);
-	struct verdict_entry e;
-
-	if (addr_is4(&s->src) || (verdicts_get(w->daemon->verdicts, &network, w->wall, &e) &&
-				  e.origin != GG_BY_TRAP && !verdict_earned(e.origin)))
-		return addr_host(&s->src);
-	return network;
-}
-
 static void deny(struct worker *w, struct session *s, enum bait bait)
 {
 	const struct config *c = w->config;
-	struct prefix p = trap_prefix(w, s);
+	struct prefix p = addr_host(&s->src);
 	struct verdict_entry e = {
 		.verdict = GG_DENY, .action = c->trap.action, .origin = GG_BY_TRAP};
 	struct verdict_entry old = {0};
