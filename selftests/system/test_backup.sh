@@ -18,6 +18,7 @@ gg trap add old@example.net >/dev/null
 like "a first attempt" "$(grey one)" '^S: 451 4\.7\.1 Greylisted'
 grey_is() { [ "$(gg list grey --json | wc -l)" = "$1" ]; }
 wait_for 3 grey_is 1
+sleep 0.5 # what is in memory is on the disk within 100 ms
 check "backup, with the daemon at work" ggc backup "$T/copy"
 is "mode 0600" "$(stat -c %a "$T/copy")" 600
 like "it says how large it is, also to programs" "$(ggc --json backup "$T/copy")" '"bytes": ?[1-9][0-9]+'
