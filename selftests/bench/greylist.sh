@@ -11,7 +11,7 @@ connections=${CONNECTIONS:-64}
 one() { # server repetition expected-code
 	local result address=${1}_address
 	result=$("$BUILD/selftests/bench/loadgen" --target "${!address}" --expect "$3" \
-		--connections "$connections" --threads "$(nproc)" --warm-up 1 --seconds "${SECONDS_EACH:-3}" \
+		--connections "$connections" --threads "$(nproc)" --warm-up 1 --seconds "${SECONDS_EACH:-2}" \
 		--first-source $(($2 * 1000000)) --pid "$cpu_pid") || fail "the load generator failed at $1"
 	echo "{\"row\": \"greylist\", \"server\": \"$1\", \"repetition\": $2, \"result\": $result}" >>"$raw"
 	echo "  $1 $2: $(sed 's/.*"sessions_s": \([0-9]*\).*/\1/' <<<"$result") sessions/s"

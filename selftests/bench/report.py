@@ -4,7 +4,9 @@
 
 usage: report.py WORKDIR BENCH.JSON
 
-WORKDIR/raw has one JSON object a line (all rows but xdp), WORKDIR/xdp those of the xdp program.
+WORKDIR/raw has one JSON object a line (all rows but xdp), WORKDIR/xdp those of the xdp program,
+WORKDIR/times how long each row took (null: it was not begun) and what was in its way. A row that
+broke off costs its own lines at most. Exit 1 when a row that was not in trouble has no figures.
 """
 import datetime
 import json
@@ -12,6 +14,7 @@ import os
 import platform
 import statistics
 import sys
+import textwrap
 
 GREYLIST_PEERS = (("responder", "bare responder", 0.8), ("postfix", "Postfix+postgrey", 8))
 # The peer's name in the xdp program's output, in words, and the least ratio; None: for information.
@@ -22,15 +25,20 @@ XDP_PEERS = {100000: (("nftables", "nftables set", 2.5), ("xdp_filter", "xdp-fil
 
 
 def objects(path):
-    """Every JSON object of a file, whatever stands between them."""
+    """Every JSON object of a file, whatever stands between them; of one that was cut off, none."""
     if not os.path.exists(path):
         return []
-    text, at, found = open(path).read().strip(), 0, []
-    while at < len(text):
-        value, at = json.JSONDecoder().raw_decode(text, at)
-        found.append(value)
-        while at < len(text) and text[at].isspace():
-            at += 1
+    decoder, found = json.JSONDecoder(), []
+    with open(path) as f:
+        text = f.read()
+    at = text.find("{")
+    while at >= 0:
+        try:
+            value, at = decoder.raw_decode(text, at)
+            found.append(value)
+        except ValueError:
+            at = text.find("\n", at)
+        at = text.find("{", at) if at >= 0 else at
     return found
 
 
@@ -53,7 +61,17 @@ class Table:
                           f"{'' if met is None else 'yes' if met else 'NO':>5}")
 
     def note(self, text):
-        self.lines.append("  " + text)
+        self.lines += textwrap.wrap(text, 80, initial_indent="  ", subsequent_indent="    ",
+                                    break_long_words=False)
+
+    def measured(self, row, found):
+        """The lines of a row; none of them when a figure that they need is not there."""
+        lines, rows = len(self.lines), len(self.rows)
+        try:
+            row(found, self)
+        except (ArithmeticError, LookupError, ValueError):
+            del self.lines[lines:], self.rows[rows:]
+        return len(self.rows) > rows
 
     def show(self):
         print(f"\n{'':<37}{'ours':>10}{'peer':>11}{'ratio':>8}{'target':>9}{'met':>5}")
@@ -241,7 +259,7 @@ def synflood(raw, table):
     if not runs:
         return
     quiet, flooded = (statistics.median(o[k]["sessions_s"] for o in runs) for k in ("quiet", "flooded"))
-    table.add("SYN flood: allowed connections/s, unloaded", flooded, quiet, flooded / quiet, ">= 0.9",
+    table.add("SYN flood: allowed conn./s, unloaded", flooded, quiet, flooded / quiet, ">= 0.9",
               flooded / quiet >= 0.9)
     table.note(f"flood: {statistics.median(o['flood']['frames'] / o['flood']['seconds'] for o in runs) / 1e6:.1f}"
                " million SYNs a second")
@@ -255,7 +273,7 @@ def expire(raw, table):
     each = during["shelved"]["bytes"] / during["shelved"]["records"]
     table.add("bytes on disk a grey record", each, None, None, "<= 128", each <= 128)
     more = (during["result"]["max_us"] - without["result"]["max_us"]) / 1000
-    table.add("longest session, ms more while records expire", more, None, None, "<= 5", more <= 5,
+    table.add("longest session, ms more on expiry", more, None, None, "<= 5", more <= 5,
               digits=1)
     table.note(f"{number(during['gone'])} records expired meanwhile; longest session "
                f"{during['result']['max_us'] / 1000:.1f} ms, without {without['result']['max_us'] / 1000:.1f}; "
@@ -297,34 +315,47 @@ def xdp(found, table):
                           f">= {least}" if least else "", ratio >= least if least else None, digits=2)
 
 
+# In the order of the table.
+ROWS = {"greylist": greylist, "stutter": stutter, "relay": relay, "tls": tls, "decide": decide,
+        "expire": expire, "host": host, "gateway": gateway, "tarpit": tarpit, "synflood": synflood,
+        "xdp": xdp, "lists": lists, "restore": restore}
+
+
+def show_times(times, together):
+    rows = ", ".join(f"{t['row']} {t['seconds']:.0f}" for t in times if t["seconds"] is not None)
+    print("\n" + textwrap.fill(f"seconds: {rows}; together {together // 60:.0f} min "
+                               f"{together % 60:.0f} s", 80, subsequent_indent="  "))
+
+
 def main():
     work, path = sys.argv[1:]
-    raw, xdp_raw = objects(os.path.join(work, "raw")), objects(os.path.join(work, "xdp"))
-    table = Table()
-    greylist(raw, table)
-    stutter(raw, table)
-    relay(raw, table)
-    tls(raw, table)
-    decide(raw, table)
-    expire(raw, table)
-    for row in (host, gateway, tarpit, synflood):
-        row(raw, table)
-    xdp(xdp_raw, table)
-    lists(raw, table)
-    restore(raw, table)
+    raw, xdp_raw, times = (objects(os.path.join(work, name)) for name in ("raw", "xdp", "times"))
+    trouble = {t["row"]: t["trouble"] for t in times}
+    table, silent = Table(), False
+    for name, row in ROWS.items():
+        figures = table.measured(row, xdp_raw if name == "xdp" else raw)
+        if trouble.get(name):
+            table.note(f"{name}: {'the turns before its end' if figures else 'not measured'}: "
+                       f"{trouble[name]}")
+        elif name in trouble and not figures:
+            table.note(f"{name}: it ended well, but figures are missing")
+            silent = True
     if not table.rows:
         print("bench: no row was measured", file=sys.stderr)
         return 1
     table.show()
+    together = round(sum(t["seconds"] or 0 for t in times))
+    show_times(times, together)
     result = {"machine": {"cpus": os.cpu_count(), "kernel": platform.release(),
                           "arch": platform.machine(),
                           "date": datetime.datetime.now(datetime.timezone.utc).isoformat("T", "seconds")},
+              "seconds": together, "rows": times,
               "table": table.rows, "raw": raw + [{"row": "xdp", "result": o} for o in xdp_raw]}
     with open(path, "w") as f:
         json.dump(result, f, indent=1)
         f.write("\n")
     print(f"\nfigures: {path}")
-    return 0
+    return int(silent)
 
 
 if __name__ == "__main__":

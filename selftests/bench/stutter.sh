@@ -11,7 +11,7 @@ ip link set lo up
 sysctl -qw net.core.somaxconn=4096
 greygated_start "first = 600s  interval = 1s  max_sessions = $((sessions * 2))"
 "$BUILD/selftests/bench/hold" --target $greygated_address --sessions "$sessions" --rate 5000 \
-	--seconds "${SECONDS_EACH:-15}" --pid "$server_pid" |
+	--seconds "${SECONDS_EACH:-10}" --pid "$server_pid" |
 	while read -r line; do
 		echo "{\"row\": \"stutter\", \"wanted\": $sessions, \"result\": $line}" >>"$raw"
 		case $line in *'"held"'*)

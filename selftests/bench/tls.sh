@@ -21,7 +21,7 @@ gate_pid=$server_pid
 
 one() { # server pid address [option]
 	local result
-	result=$("$BUILD/selftests/bench/shake" --target "$3" --threads "$(nproc)" --seconds "${SECONDS_EACH:-3}" \
+	result=$("$BUILD/selftests/bench/shake" --target "$3" --threads "$(nproc)" --seconds "${SECONDS_EACH:-2}" \
 		--pid "$2" "${@:4}") || fail "no handshakes with $1"
 	echo "{\"row\": \"tls\", \"server\": \"$1\", \"result\": $result}" >>"$raw"
 	echo "  $1: $(sed 's/.*"handshakes_s": \([0-9]*\).*/\1/' <<<"$result") handshakes/s"

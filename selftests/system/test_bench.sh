@@ -1,0 +1,126 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# make bench, without its measurements: what the report says of rows that are whole, broken off, silent or
+# missing, and that a run shows its progress and its times. Nothing is measured here.
+. "$(dirname "$0")/lib.sh"
+
+report() { # said becomes what it prints, rc its exit code
+	rm -f "$T/bench.json"
+	said=$($PYTHON selftests/bench/report.py "$T/work" "$T/bench.json" 2>&1)
+	rc=$?
+}
+json() { # expression of the object o
+	$PYTHON -c 'import json, sys; o = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$T/bench.json" "$1"
+}
+short_lines() { awk 'length > 80 { bad = 1; print } END { exit bad }' <<<"$said"; }
+
+mkdir "$T/work"
+contact='"result": {"sessions": 9, "wrong": 0, "failed": 0, "stalled": 0, "p50_us": 1000, "p99_us": 2000, "cpu_server": 1.0, "cpu_client": 1.0'
+cat >"$T/work/raw" <<-END_RAW
+	{"row": "greylist", "server": "greygated", "repetition": 1, $contact, "sessions_s": 9000}}
+	{"row": "greylist", "server": "responder", "repetition": 1, $contact, "sessions_s": 10000}}
+	{"row": "greylist", "server": "postfix", "repetition": 1, $contact, "sessions_s": 500}}
+	{"row": "tls", "server": "s_server", "result": {"handshakes_s": 1000, "failed": 0}}
+	{"row": "tls", "server": "greygated", "result": {"handshakes_s": 1100, "failed": 0}}
+	{"row": "lists", "entries": 1000000, "load": 2.5, "swaps": 4, "packets": 20000000, "seconds": 10, "strangers": 0}
+END_RAW
+cat >"$T/work/xdp" <<-END_RAW
+	{"row": "xdp", "hosts": 100000, "greygate": 4000000, "nftables": 1000000, "xdp_filter": 5000000, "xdp_drop": 8000000}
+END_RAW
+times() { printf '{"row": "%s", "seconds": %s, "trouble": "%s"}\n' "$@" >"$T/work/times"; }
+
+times greylist 61.2 '' tls 30.0 '' xdp 40.4 '' lists 20.0 ''
+report
+is "four whole rows: done" $rc 0
+like "greylist beside the responder" "$said" 'greylist sessions/s, bare responder +9 000 +10 000 +0\.90 +>= 0\.8 +yes'
+like "greylist beside Postfix + postgrey" "$said" 'Postfix\+postgrey +9 000 +500 +18\.00 +>= 8 +yes'
+like "TLS" "$said" 'TLS handshakes/s, openssl s_server +1 100 +1 000 +1\.10 +>= 0\.8 +yes'
+like "XDP" "$said" 'XDP deny Mpps, 100 k, nftables set +4\.00 +1\.00 +4\.00 +>= 2\.5 +yes'
+like "lists" "$said" 's to load 1\.0 M prefixes +2\.50 +< 3 +yes'
+like "the time of each row" "$said" '^seconds: greylist 61, tls 30, xdp 40, lists 20; together 2 min 32 s$'
+check "80 columns" short_lines
+is "bench.json: the times" "$(json '[(r["row"], r["seconds"]) for r in o["rows"]], o["seconds"]')" \
+	"([('greylist', 61.2), ('tls', 30.0), ('xdp', 40.4), ('lists', 20.0)], 152)"
+is "bench.json: the table" "$(json 'len(o["table"]), all(r["met"] is not False for r in o["table"])')" "(9, True)"
+is "bench.json: all that was measured" "$(json 'len(o["raw"])')" 7
+
+# A row that broke off before its peer had a turn, another in the middle of a line.
+sed -i '/s_server/d; $d' "$T/work/raw"
+printf '{"row": "lists", "entries": 10' >>"$T/work/raw"
+times greylist 61.2 '' tls 300 'killed, or not done after 300 s' xdp 40.4 '' lists 7 'exit code 1'
+report
+is "two rows broke off: their trouble was said before" $rc 0
+like "tls: not measured" "$said" '^  tls: not measured: killed, or not done after 300 s$'
+unlike "no line of tls" "$said" 'handshakes'
+like "lists: not measured" "$said" '^  lists: not measured: exit code 1$'
+like "greylist stays" "$said" 'bare responder +9 000'
+like "xdp stays" "$said" 'XDP deny Mpps, 100 k, nftables set +4\.00'
+is "bench.json: their trouble" "$(json '[r["trouble"] for r in o["rows"]]')" \
+	"['', 'killed, or not done after 300 s', '', 'exit code 1']"
+is "bench.json: what tls had measured is kept" "$(json 'sum(r["row"] == "tls" for r in o["raw"])')" 1
+
+times greylist 61.2 'exit code 1' tls 30 'exit code 1' xdp 40 '' lists 7 'exit code 1'
+report
+like "a row that broke off later: its figures, and that it did" "$said" \
+	'^  greylist: the turns before its end: exit code 1$'
+like "with the figures" "$said" 'bare responder +9 000'
+
+times greylist 61.2 '' tls 30 '' xdp 40.4 '' host 5 ''
+report
+is "a row that ended well without figures is an error" $rc 1
+like "which" "$said" '^  tls: it ended well, but figures are missing$'
+like "and one without any line" "$said" '^  host: it ended well, but figures are missing$'
+is "what there is was written nevertheless" "$(json 'len(o["table"])')" 5
+
+times greylist null 'missing: build/selftests/bench/loadgen build/selftests/bench/responder postfix postgrey'
+: >"$T/work/raw"
+report
+is "a row without its programs, and another's figures" $rc 0
+like "what is missing" "$said" '^  greylist: not measured: missing: build/selftests/bench/loadgen$'
+check "80 columns, however much it is" short_lines
+unlike "no time for what was not begun" "$said" '^seconds:.*greylist'
+
+: >"$T/work/xdp"
+report
+is "nothing at all: an error" $rc 1
+like "that says so" "$said" '^bench: no row was measured$'
+refuse "and no file" test -e "$T/bench.json"
+
+# ---- the run; in a copy, since bench.json is written into the tree ----
+
+mkdir -p "$T/tree/selftests" "$T/build/selftests/bench"
+cp -r selftests/bench "$T/tree/selftests/"
+bench() { # row
+	said=$(cd "$T" && BUILD=$T/build BENCH=$1 "$T/tree/selftests/bench/run.sh" 2>&1)
+	rc=$?
+}
+bench nonsense
+is "a row that is unknown: an error" $rc 1
+like "that names the rows" "$said" 'no row "nonsense"; the rows are: greylist '
+bench ''
+is "nothing built: an error" $rc 1
+all=$(wc -w <<<"$(sed -n 's/^rows="\(.*\)"/\1/p' selftests/bench/run.sh)")
+is "each row says what it misses" "$(grep -cE "^[a-z]+ \([0-9]+ of $all\): not measured, missing: " <<<"$said")" "$all"
+
+# The real one's place is taken by one that does as it is told.
+cat >"$T/build/selftests/bench/xdp" <<-'END_XDP'
+	#!/bin/sh
+	[ "$1" = 100000 ] || . "$0.million"
+	echo "{\"row\": \"xdp\", \"hosts\": $1, \"greygate\": 4000000, \"nftables\": 800000, \"xdp_filter\": 2000000, \"xdp_drop\": 8000000}"
+END_XDP
+chmod 755 "$T/build/selftests/bench/xdp"
+: >"$T/build/selftests/bench/xdp.million"
+bench xdp
+is "a run of one row" $rc 0
+like "its progress" "$said" '^xdp \(1 of 1, after [0-9]+:[0-9]{2}\):$'
+like "its figures" "$said" 'XDP deny Mpps, 1 M, nftables set +4\.00 +0\.80 +5\.00 +>= 5 +yes'
+like "its time" "$said" '^seconds: xdp [0-9]+; together [0-9]+ min [0-9]+ s$'
+mv "$T/tree/bench.json" "$T/"
+is "in bench.json, too" "$(json '[(r["row"], r["trouble"]) for r in o["rows"]], len(o["table"])')" "([('xdp', '')], 6)"
+echo 'echo "no room for a million" >&2; exit 3' >"$T/build/selftests/bench/xdp.million"
+bench xdp
+is "a row that fails half-way: an error" $rc 1
+like "its own words" "$said" '^no room for a million$'
+like "its exit code" "$said" '^xdp: could not be measured \(exit code 3\)$'
+like "the half that it has" "$said" 'XDP deny Mpps, 100 k, nftables set +4\.00'
+like "and that it is half" "$said" '^  xdp: the turns before its end: exit code 3$'
