@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "answer.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+
+#include "spf.h"
 
 #define HEADER 12
 #define CLASS_IN 1
@@ -128,7 +131,20 @@ static int read_rr(struct reader *r, struct rr *ret)
 	return 0;
 }
 
-/* The record's data as struct dns_answer keeps it. -EBADMSG, -ENOSPC. */
+/* The texts and the names that are kept, and the addresses of the longest message. */
+_Static_assert(2 * (SPF_TEXT + 3) + 10 <= DNS_DATA, "room for texts");
+_Static_assert(DNS_NAMES *(2 + 2 + DNS_NAME) <= DNS_DATA, "room for names");
+_Static_assert(DNS_MESSAGE / 16 * 6 <= DNS_DATA, "room for IPv4 addresses");
+
+static void add(struct dns_answer *a, const void *data, size_t len)
+{
+	bool fits = dns_record_add(a, data, len);
+
+	assert(fits);
+	(void)fits;
+}
+
+/* The record's data as struct dns_answer keeps it. -EBADMSG. */
 static int add_rr(const struct reader *r, const struct rr *rr, struct dns_answer *a)
 {
 	struct reader in = {r->msg, rr->data + rr->data_len, rr->data};
@@ -142,7 +158,8 @@ static int add_rr(const struct reader *r, const struct rr *rr, struct dns_answer
 	case DNS_AAAA:
 		if (rr->data_len != (rr->type == DNS_A ? 4u : 16u))
 			return -EBADMSG;
-		return dns_record_add(a, r->msg + rr->data, rr->data_len) ? 0 : -ENOSPC;
+		add(a, r->msg + rr->data, rr->data_len);
+		return 0;
 	case DNS_TXT:
 		while (in.at < in.len) {
 			size_t n = r->msg[in.at++];
@@ -153,7 +170,8 @@ static int add_rr(const struct reader *r, const struct rr *rr, struct dns_answer
 			len += n;
 			in.at += n;
 		}
-		return dns_record_add(a, joined, len) ? 0 : -ENOSPC;
+		spf_keep(a, (const char *)joined, len);
+		return 0;
 	default: /* PTR, MX */
 		if (rr->data_len < skip)
 			return -EBADMSG;
@@ -161,12 +179,13 @@ static int add_rr(const struct reader *r, const struct rr *rr, struct dns_answer
 		/* A name may point back into the whole message, not beyond this record. */
 		if (read_name(&in, name, &text))
 			return -EBADMSG;
-		if (!text)
+		if (!text || a->count == DNS_NAMES)
 			return 0;
 		memcpy(joined, r->msg + rr->data, skip);
 		len = strlen(name);
 		memcpy(joined + skip, name, len);
-		return dns_record_add(a, joined, skip + len) ? 0 : -ENOSPC;
+		add(a, joined, skip + len);
+		return 0;
 	}
 }
 
@@ -237,7 +256,7 @@ int dns_parse(const uint8_t *msg, size_t len, const char *name, enum dns_type ty
 	ret->count = 0;
 	ret->len = ret->ttl = 0;
 	ret->status = DNS_FAILED;
-	if (len < HEADER)
+	if (len < HEADER || len > DNS_MESSAGE)
 		return -EBADMSG;
 	rcode = msg[3] & 15;
 	answers = get16(msg + 6);
@@ -254,11 +273,6 @@ int dns_parse(const uint8_t *msg, size_t len, const char *name, enum dns_type ty
 	for (int i = 0; i < ALIASES && !ret->count && *current && !rc; i++) {
 		rc = collect(r, answers, current, type, ret, alias, &ttl);
 		memcpy(current, alias, sizeof(current));
-	}
-	if (rc == -ENOSPC) {
-		ret->count = 0;
-		ret->len = 0;
-		return 0;
 	}
 	if (rc)
 		return rc;

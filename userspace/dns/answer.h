@@ -10,8 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DNS_NAME 254   /* longest name as text, no dot at the end, with NUL */
-#define DNS_DATA 16384 /* bytes of all records of an answer; a larger one counts as failed */
+#define DNS_NAME 254      /* longest name as text, no dot at the end, with NUL */
+#define DNS_MESSAGE 65535 /* RFC 1035 4.2.2: the longest there is, over TCP */
+#define DNS_NAMES 32      /* of a PTR or MX answer: nobody reads more */
+
+/* Bytes of all records of an answer, whatever the message: as many IPv6 addresses as it may hold,
+ * 28 bytes each in there and 18 in here. */
+#define DNS_DATA (DNS_MESSAGE / 28 * 18)
 
 enum dns_type { DNS_A = 1, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28 };
 
@@ -44,7 +49,8 @@ bool dns_record_add(struct dns_answer *a, const void *data, size_t len);
 /*
  * Reads a server's message, which answers `name`: records of `type` that belong to the name, along
  * its aliases. Records that are broken by themselves (a name with a dot inside a label) are left
- * out. -EBADMSG: the message is damaged, *ret is undefined.
+ * out, so are names beyond DNS_NAMES, and of texts all but what spf_keep does. -EBADMSG: the
+ * message is damaged, *ret is undefined.
  */
 int dns_parse(const uint8_t *msg, size_t len, const char *name, enum dns_type type,
 	      struct dns_answer *ret);

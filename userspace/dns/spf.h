@@ -76,6 +76,13 @@ struct spf_term {
 
 /* Whether a TXT record is an SPF record: "v=spf1" alone or before a blank. */
 bool spf_is_record(const char *text, size_t len);
+/*
+ * Adds of a TXT record what a check reads of it: the first SPF record, whole up to the SPF_TEXT
+ * bytes that can be evaluated and one more where it is longer; that there is a second one; the
+ * first of the others, as long, and that there is another record beside it, which is all that
+ * matters of an explanation. So an answer has four records at most, however many the name has.
+ */
+void spf_keep(struct dns_answer *a, const char *text, size_t len);
 /* How many there are in the answer to a TXT question; the last one (pointing into a) is *ret. */
 int spf_find_record(const struct dns_answer *a, const char **ret, size_t *ret_len);
 /* The term at *at (0 is behind the version), which moves on. 1: *ret; 0: the record is over;

@@ -77,6 +77,20 @@ int spf_find_record(const struct dns_answer *a, const char **ret, size_t *ret_le
 	return count;
 }
 
+void spf_keep(struct dns_answer *a, const char *text, size_t len)
+{
+	const char *first;
+	size_t first_len;
+	int before = spf_find_record(a, &first, &first_len);
+	bool spf = spf_is_record(text, len);
+
+	if (spf ? before > 1 : a->count > 1)
+		return;
+	if (spf ? before : a->count)
+		len = spf ? VERSION_LEN : 0;
+	dns_record_add(a, text, len < SPF_TEXT + 1 ? len : SPF_TEXT + 1);
+}
+
 /* Takes "SLASHES digits" off the end of an argument: 1, 0 when there is none, -EINVAL. */
 static int take_cidr(const char *text, size_t *len, const char *slashes, unsigned max, uint8_t *ret)
 {

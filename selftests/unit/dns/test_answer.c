@@ -53,7 +53,7 @@ static void begin(unsigned rcode, const char *name, unsigned type)
 /* Opens a record; section 0 answers, 1 authority. owner NULL: a pointer to the question. */
 static size_t open_rr(int section, const char *owner, unsigned type, unsigned ttl)
 {
-	msg[7 + 2 * section]++;
+	msg[6 + 2 * section] += ++msg[7 + 2 * section] == 0;
 	if (owner)
 		put_name(owner);
 	else
@@ -222,19 +222,37 @@ static void there_is_none(void **state)
 	}
 }
 
-static void more_than_fits_is_a_failure(void **state)
+/* As many records as the longest message has room for; of `size` bytes with their head. */
+static int fill(enum dns_type type, const void *data, size_t size)
 {
-	char text[251];
+	begin(0, "a.example", type);
+	while (len + 12 + size <= DNS_MESSAGE)
+		rr(NULL, type, 60, data, size);
+	return parse("a.example", type);
+}
+
+static void the_longest_messages(void **state)
+{
+	static const char text[256] = "\377v=spf2.0/pra";
 
 	(void)state;
-	memset(text, 'x', sizeof(text));
-	text[0] = (char)250;
-	begin(0, "big.example", DNS_TXT);
-	for (int i = 0; i < 70; i++)
-		rr(NULL, DNS_TXT, 60, text, sizeof(text));
-	assert_int_equal(parse("big.example", DNS_TXT), 0);
-	assert_int_equal(a.status, DNS_FAILED);
-	assert_int_equal(a.count, 0);
+	assert_int_equal(fill(DNS_A, "\xc0\0\2\7", 4), 0);
+	assert_int_equal(a.status, DNS_FOUND);
+	assert_int_equal(a.count, (DNS_MESSAGE - 27) / 16);
+	assert_int_equal(fill(DNS_AAAA, "\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\7", 16), 0);
+	assert_int_equal(a.status, DNS_FOUND);
+	assert_int_equal(a.count, (DNS_MESSAGE - 27) / 28);
+	assert_int_equal(fill(DNS_PTR, "\xc0\xc", 2), 0);
+	assert_int_equal(a.count, DNS_NAMES);
+	assert_int_equal(fill(DNS_MX, "\0\1\xc0\xc", 4), 0);
+	assert_int_equal(a.count, DNS_NAMES);
+	assert_int_equal(fill(DNS_TXT, "\0", 1), 0);
+	assert_int_equal(a.count, 2);
+	assert_int_equal(fill(DNS_TXT, text, sizeof(text)), 0);
+	assert_int_equal(a.status, DNS_FOUND);
+	assert_int_equal(a.count, 2);
+	len = DNS_MESSAGE + 1;
+	assert_int_equal(parse("a.example", DNS_TXT), -EBADMSG);
 }
 
 /* Cut anywhere, and with any byte changed: an answer or an error, never a step outside. */
@@ -279,7 +297,7 @@ int main(void)
 		cmocka_unit_test(names),
 		cmocka_unit_test(pointers_that_lead_nowhere),
 		cmocka_unit_test(there_is_none),
-		cmocka_unit_test(more_than_fits_is_a_failure),
+		cmocka_unit_test(the_longest_messages),
 		cmocka_unit_test(damaged_messages),
 	};
 

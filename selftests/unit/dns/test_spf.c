@@ -319,6 +319,67 @@ static void long_records(void **state)
 	free(zone);
 }
 
+/* What is left of a name's TXT records, in any order and however many there are. */
+static void many_texts(void **state)
+{
+	/* S and T are SPF records, o and p others, - one without a text, L and l longer than a
+	 * check can hold. */
+	static const struct {
+		const char *texts;
+		int found;    /* SPF records */
+		size_t len;   /* of the one, or of the last */
+		int explains; /* whether it would be read as an explanation */
+	} rows[] = {
+		{"", 0, 0, 0},
+		{"S", 1, 8, 1},
+		{"o", 0, 0, 1},
+		{"-", 0, 0, 1},
+		{"oo", 0, 0, 0},
+		{"-o", 0, 0, 0},
+		{"oooooooooooooooooS", 1, 8, 0},
+		{"Soooooooooooooooop", 1, 8, 0},
+		{"oooSppp", 1, 8, 0},
+		{"ST", 2, 6, 0},
+		{"ooSooTooSTST", 2, 6, 0},
+		{"TSooooooo", 2, 6, 0},
+		{"L", 1, SPF_TEXT + 1, 1},
+		{"lL", 1, SPF_TEXT + 1, 0},
+		{"llLLLSllllT", 2, 6, 0},
+	};
+	static struct dns_answer a;
+	static char text[SPF_TEXT + 100];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *record = NULL;
+		size_t len = 0;
+
+		memset(&a, 0, offsetof(struct dns_answer, data));
+		for (const char *t = rows[i].texts; *t; t++) {
+			memset(text, 'x', sizeof(text));
+			memcpy(text, strchr("STL", *t) ? "v=spf1 a" : "v=spf10 ", 8);
+			spf_keep(&a, text, *t == '-' ? 0 : strchr("Ll", *t) ? sizeof(text) : 8);
+		}
+		assert_int_equal(spf_find_record(&a, &record, &len), rows[i].found);
+		assert_int_equal(rows[i].found ? len : 0, rows[i].len);
+		assert_int_equal(a.count == 1, rows[i].explains);
+		assert_true(a.count <= 4);
+	}
+}
+
+static void a_record_beyond_the_limit(void **state)
+{
+	char *zone = long_zone((SPF_TEXT - 11) / 8);
+
+	(void)state;
+	assert_int_equal(check(zone, "192.0.2.9", "a@e.example"), SPF_R_FAIL);
+	free(zone);
+	zone = long_zone(SPF_TEXT / 8);
+	assert_int_equal(check(zone, "192.0.2.9", "a@e.example"), SPF_R_PERMERROR);
+	assert_string_equal(s.decided, "e.example: SPF records too long");
+	free(zone);
+}
+
 static void failures_of_servers(void **state)
 {
 	static const char zone[] =
@@ -390,6 +451,8 @@ int main(void)
 		cmocka_unit_test(the_client_decides_the_family),
 		cmocka_unit_test(senders),
 		cmocka_unit_test(long_records),
+		cmocka_unit_test(many_texts),
+		cmocka_unit_test(a_record_beyond_the_limit),
 		cmocka_unit_test(failures_of_servers),
 		cmocka_unit_test(passes_for_anyone),
 	};

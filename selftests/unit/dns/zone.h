@@ -25,7 +25,7 @@ static inline const char *zone_type(enum dns_type t)
 
 static inline void zone_add(struct dns_answer *a, enum dns_type type, const json_t *value)
 {
-	static char text[SPF_TEXT + 256];
+	static char text[DNS_MESSAGE];
 	size_t len = 0, skip = type == DNS_MX ? 2 : 0;
 	struct addr addr;
 
@@ -44,7 +44,7 @@ static inline void zone_add(struct dns_answer *a, enum dns_type type, const json
 			memcpy(text + len, json_string_value(piece), json_string_length(piece));
 			len += json_string_length(piece);
 		}
-		dns_record_add(a, text, len);
+		spf_keep(a, text, len);
 		return;
 	}
 	if (type == DNS_MX)
