@@ -58,6 +58,8 @@
 	X(verify_asked, "recipients that the mail server was asked about beforehand")              \
 	X(verify_kept, "recipients that it need not be asked about: the answer was known")         \
 	X(verify_unasked, "recipients not asked about: too many waited")                           \
+	X(harvest_late, "unknown recipients counted for sources that had left before the answer")  \
+	X(harvest_lost, "recipients whose answer counts for no source: too many waited")           \
 	X(verify_unclear, "questions about recipients without an answer that says something")      \
 	X(verify_refused, "recipients refused with the mail server's own words of before")         \
 	X(backend_reused, "deliveries over a connection to the mail server that was kept")         \

@@ -28,6 +28,7 @@
 
 #define DAEMON_WORKERS 64
 
+struct askers;
 struct verify;
 struct worker;
 struct trap_patterns;
@@ -85,6 +86,7 @@ struct daemon {
 	_Atomic uint32_t trouble;  /* s: clients could not be served then, see doors.c */
 	pthread_mutex_t trap_lock; /* serialises changes of patterns */
 	struct verify *verify;     /* what is known of recipients */
+	struct askers *askers;     /* who is to come again, while they are asked about */
 	struct verdicts *verdicts;
 	struct listing lists;
 	struct fastpath *fastpath;   /* NULL: no kernel fast path */

@@ -512,6 +512,7 @@ void judge_recipient(struct worker *w, uint32_t n)
 	}
 	note_attempt(w, s, &x);
 	if (x.decision.verdict == POLICY_GREY) {
+		trapping_await(w, s);
 		defer(w, s, &x.decision);
 		smtp_rcpt_done(smtp, false);
 		return;

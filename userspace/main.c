@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "askers.h"
 #include "background.h"
 #include "commands.h"
 #include "core/log.h"
@@ -93,6 +94,7 @@ static void stop(struct process *p)
 	table_free(&d->correspondents);
 	traps_free(d);
 	verify_free(&d->verify);
+	askers_free(&d->askers);
 	listing_free(&d->lists);
 	verdicts_free(&d->verdicts);
 }

@@ -6,6 +6,10 @@
  */
 #include "recipient.h"
 
+#include <stdio.h>
+
+#include "askers.h"
+
 /* Which mail server's word counts. */
 static uint8_t target_of(const struct worker *w, const struct session *s)
 {
@@ -42,6 +46,39 @@ enum verify_state recipient_ask(struct worker *w, struct session *s, struct veri
 	else if (state != VERIFY_ASKED)
 		counter_add(&w->counters, COUNT_verify_kept, 1);
 	return state;
+}
+
+bool recipient_is_asked(struct worker *w, const struct session *s)
+{
+	return recipient_dialog(w, s)->recipient == VERIFY_ASKED;
+}
+
+static uint64_t question(struct worker *w, struct session *s)
+{
+	return verify_tag(w->daemon->verify, target_of(w, s), session_smtp(w, s)->forward.text);
+}
+
+void recipient_await(struct worker *w, struct session *s, bool unsure)
+{
+	struct asker who = {.question = question(w, s),
+			    .source = policy_conduct_tag(&w->policy, &s->src),
+			    .session = s->id,
+			    .src = s->src,
+			    .asked = w->wall,
+			    .port = s->port,
+			    .target = target_of(w, s),
+			    .unsure = unsure};
+
+	snprintf(who.mailbox, sizeof(who.mailbox), "%s", session_smtp(w, s)->forward.text);
+	if (!askers_put(w->daemon->askers, w->number, &who))
+		counter_add(&w->counters, COUNT_harvest_lost, 1);
+}
+
+bool recipient_was_counted(struct worker *w, struct session *s)
+{
+	uint64_t source = policy_conduct_tag(&w->policy, &s->src);
+
+	return table_del(w->daemon->conducts, askers_tag(source, question(w, s)), NULL);
 }
 
 void recipient_accepted(struct worker *w, struct session *s)

@@ -27,6 +27,12 @@ void recipient_begin(struct worker *w, struct session *s);
 /* What is known of the one in smtp.forward; the mail server is asked where it was not yet. Kept in
  * dialog.recipient for log and explain. *ret is set unless it says VERIFY_NOTHING. */
 enum verify_state recipient_ask(struct worker *w, struct session *s, struct verify_answer *ret);
+/* Its answer is awaited; what that is to count for is told to come again. unsure: something might
+ * exempt the source that is not known yet. */
+bool recipient_is_asked(struct worker *w, const struct session *s);
+void recipient_await(struct worker *w, struct session *s, bool unsure);
+/* It is unknown, which was counted for the source when that had left: true once. */
+bool recipient_was_counted(struct worker *w, struct session *s);
 /* The mail server took it in a transaction. */
 void recipient_accepted(struct worker *w, struct session *s);
 

@@ -10,19 +10,17 @@
 #include "policy/conduct.h"
 #include "worker.h"
 
+struct source standing_source(const struct worker *w, const struct session *s)
+{
+	return (struct source){w->daemon, w->config, &w->policy, s->src, w->wall};
+}
+
 struct conduct standing_note(struct worker *w, const struct session *s, const struct addr *whose,
 			     enum conduct_event event, uint32_t until)
 {
-	struct conduct_edit e = {.event = event,
-				 .src = s->src,
-				 .now = w->wall,
-				 .until = until,
-				 .memory = (uint32_t)(w->config->trap.max / 1000),
-				 .row = w->policy.window};
+	const struct source source = standing_source(w, s);
 
-	table_edit(w->daemon->conducts, policy_conduct_tag(&w->policy, whose), conduct_edit, &e,
-		   NULL);
-	return e.after;
+	return source_note(&source, policy_conduct_tag(&w->policy, whose), event, until);
 }
 
 /* The learned entry in force for the source. */

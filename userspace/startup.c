@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "askers.h"
 #include "commands.h"
 #include "core/log.h"
 #include "loop/ring.h"
@@ -81,6 +82,8 @@ static int make_tables(struct process *p, const struct config *c)
 				  &d->verdicts);
 	if (!rc)
 		rc = verify_new(d->key, c->upstream.verify_cache, d->worker_count, &d->verify);
+	if (!rc)
+		rc = askers_new(d->worker_count, &d->askers);
 	if (!rc)
 		rc = daemon_load(d);
 	if (rc)

@@ -6,14 +6,21 @@
  * Nobody is trapped by mail of the null sender, for bounces and callouts go to any address that
  * somebody has forged; nor whom the operator or a list allows or a DNS list vouches for, nor whom
  * they might, as long as DNS has not told. What was only learned can be lost again.
+ *
+ * What the mail server says of a recipient may come when whoever asked has long been told to come
+ * again; it counts for him then, and not once more when he comes and hears it.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "policy/conduct.h"
+#include "trapping.h"
+
+#include "recipient.h"
 #include "relay/rcpt.h"
+#include "source.h"
 #include "traps.h"
-#include "worker.h"
+
+#define WHY (STORE_TEXT + SMTP_PATH)
 
 enum bait { BAIT_NONE, BAIT_ADDRESS, BAIT_RELAY, BAIT_LAST_DOOR, BAIT_HARVEST, BAIT_MAX };
 
@@ -32,18 +39,6 @@ static const struct {
 			  "too many unknown recipients in a row, at last "},
 };
 
-static uint8_t trapped_before(struct worker *w, const struct session *s)
-{
-	struct conduct c;
-	struct cell cell;
-	uint32_t memory = (uint32_t)(w->config->trap.max / 1000);
-
-	if (!table_get(w->daemon->conducts, policy_conduct_tag(&w->policy, &s->src), &cell))
-		return 0;
-	c = conduct_of(&cell);
-	return w->wall > c.until && w->wall - c.until > memory ? 0 : c.traps;
-}
-
 /* ---- the deny ---- */
 
 static bool may_trap(struct worker *w, struct session *s)
@@ -54,37 +49,31 @@ static bool may_trap(struct worker *w, struct session *s)
 	       !listed_by_name(w, s);
 }
 
+/* Why, for people: the entry's reason. */
+static const char *words_of(enum bait bait, const char *to, char buf[WHY])
+{
+	snprintf(buf, WHY, "%s%s", baits[bait].entry, to);
+	return buf;
+}
+
+static void say(struct log_line *l, enum bait bait, const struct verdict_entry *e, uint32_t now)
+{
+	log_str(l, "reason", baits[bait].reason);
+	log_int(l, "wait_s", e->expires - now);
+	log_end(l);
+}
+
 static void deny(struct worker *w, struct session *s, enum bait bait)
 {
-	const struct config *c = w->config;
-	struct prefix p = addr_host(&s->src);
-	struct verdict_entry e = {
-		.verdict = GG_DENY, .action = c->trap.action, .origin = GG_BY_TRAP};
-	struct verdict_entry old = {0};
-	const char *to = session_smtp(w, s)->forward.text;
-	uint8_t before = trapped_before(w, s);
-	char why[STORE_TEXT + SMTP_PATH];
-	struct log_line l;
+	const struct source source = standing_source(w, s);
 	bool hit = bait && !s->trapped; /* a session is one hit, whatever it sends */
-	bool again;
+	struct verdict_entry e;
+	char why[WHY];
+	struct log_line l;
 
-	/* The count lies with the deny, which outlives a restart, and with the source's conduct,
-	 * which outlives the deny. */
-	again = verdicts_get(w->daemon->verdicts, &p, w->wall, &old) && old.origin == GG_BY_TRAP;
-	if (again)
-		e.repeats =
-			hit && old.repeats < UINT8_MAX ? (uint8_t)(old.repeats + 1) : old.repeats;
-	if (hit && e.repeats < before)
-		e.repeats = before;
-	e.expires = w->wall + policy_trap_life((uint32_t)(c->trap.life / 1000),
-					       (uint32_t)(c->trap.max / 1000), e.repeats);
-	/* Within the same second nothing would change. */
-	if (!hit && again && old.expires >= e.expires)
+	if (!source_trap(&source,
+			 hit ? words_of(bait, session_smtp(w, s)->forward.text, why) : NULL, &e))
 		return;
-	snprintf(why, sizeof(why), "%s%s", bait ? baits[bait].entry : "", to);
-	daemon_verdict_put(w->daemon, &p, &e, hit ? why : NULL);
-	if (hit)
-		daemon_demote(w->daemon, &s->src, "trap");
 	s->allowed = false;
 	s->denied = true;
 	s->action = (uint8_t)e.action;
@@ -93,12 +82,9 @@ static void deny(struct worker *w, struct session *s, enum bait bait)
 	s->trapped |= hit;
 	if (!hit)
 		return;
-	standing_note(w, s, &s->src, CONDUCT_TRAPPED, e.expires);
 	counter_add(&w->counters, COUNT_trapped, 1);
 	judge_begin(w, s, &l, LOG_TRAP);
-	log_str(&l, "reason", baits[bait].reason);
-	log_int(&l, "wait_s", e.expires - w->wall);
-	log_end(&l);
+	say(&l, bait, &e, w->wall);
 }
 
 /* ---- recipients ---- */
@@ -149,9 +135,62 @@ void trapping_answer(struct worker *w, struct session *s, int code, const char *
 		return;
 	if (code / 100 == 2)
 		standing_note(w, s, &s->src, CONDUCT_KNOWN, 0);
-	if (rcpt_says(code, reply) != RCPT_UNKNOWN)
+	if (rcpt_says(code, reply) != RCPT_UNKNOWN || recipient_was_counted(w, s))
 		return;
 	c = standing_note(w, s, &s->src, CONDUCT_UNKNOWN, 0);
 	if (conduct_harvests(&c, harvest) && !evidence_missing(w, s, false))
 		deny(w, s, BAIT_HARVEST);
+}
+
+void trapping_await(struct worker *w, struct session *s)
+{
+	if (w->config->trap.harvest && recipient_is_asked(w, s) && may_trap(w, s))
+		recipient_await(w, s, evidence_missing(w, s, false));
+}
+
+/* ---- what it says to those who have left ---- */
+
+/* What others have said of the source meanwhile stands. */
+static bool may_trap_still(struct daemon *d, const struct asker *who, uint32_t now)
+{
+	struct verdict_entry e;
+
+	return !verdicts_find(d->verdicts, &who->src, now, &e, NULL) || verdict_earned(e.origin);
+}
+
+static void deny_late(const struct source *source, const struct asker *who)
+{
+	struct verdict_entry e;
+	char why[WHY];
+	struct log_line l;
+
+	source_trap(source, words_of(BAIT_HARVEST, who->mailbox, why), &e);
+	daemon_counted(source->daemon, COUNT_trapped);
+	log_begin(&l, LOG_TRAP);
+	log_hex(&l, "session", who->session);
+	log_addr(&l, "src", &who->src);
+	log_int(&l, "port", who->port);
+	log_str(&l, "to", who->mailbox);
+	log_str(&l, "recipient", verify_text(VERIFY_UNKNOWN));
+	say(&l, BAIT_HARVEST, &e, source->now);
+}
+
+void trapping_late(struct daemon *d, const struct asker *who, int code, const char *reply)
+{
+	const struct config *c = atomic_load(&d->config);
+	const struct policy_conf policy = daemon_policy(d, c);
+	const struct source source = {d, c, &policy, who->src, daemon_now()};
+	struct conduct sum;
+
+	if (!c->trap.harvest || !may_trap_still(d, who, source.now))
+		return;
+	if (code / 100 == 2)
+		source_note(&source, who->source, CONDUCT_KNOWN, 0);
+	if (rcpt_says(code, reply) != RCPT_UNKNOWN)
+		return;
+	sum = source_note(&source, who->source, CONDUCT_UNKNOWN, 0);
+	source_note(&source, askers_tag(who->source, who->question), CONDUCT_VISIT, 0);
+	daemon_counted(d, COUNT_harvest_late);
+	if (conduct_harvests(&sum, c->trap.harvest) && !who->unsure)
+		deny_late(&source, who);
 }

@@ -15,11 +15,12 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "askers.h"
 #include "backend.h"
 #include "callout.h"
 #include "core/log.h"
 #include "relay/rcpt.h"
-#include "verify.h"
+#include "trapping.h"
 
 #define IDLE_MS 5000    /* a connection that has nothing to ask */
 #define QUESTIONS 40    /* on one connection: Postfix counts RSETs, and slows down at 100 */
@@ -74,6 +75,18 @@ static void say(const struct prober *p, const char *verdict, const char *reason,
 	log_end(&l);
 }
 
+/* Whoever was told to come again meanwhile. */
+static void tell(const struct prober *p)
+{
+	const struct verify_request *r = &p->request;
+	struct daemon *d = verifier.daemon;
+	uint64_t question = verify_tag(d->verify, r->target, r->mailbox);
+	struct asker who;
+
+	while (askers_take(d->askers, question, daemon_now(), &who))
+		trapping_late(d, &who, p->to.up.code, p->to.up.reply);
+}
+
 static void settle(struct prober *p, enum verify_state state, const char *reason)
 {
 	const struct config *c = verifier.config;
@@ -85,6 +98,9 @@ static void settle(struct prober *p, enum verify_state state, const char *reason
 	const struct upstream *u = &p->to.up;
 
 	p->asking = false;
+	/* Before anybody can hear it: so it is counted once. */
+	if (state == VERIFY_VALID || state == VERIFY_UNKNOWN)
+		tell(p);
 	verify_answered(verifier.daemon->verify, &p->request, state, daemon_now(), lives[state],
 			u->reply, u->reply_len);
 	if (state == VERIFY_UNCLEAR)
@@ -351,6 +367,39 @@ static void ask_next(struct prober *p)
 	}
 }
 
+/* ---- who waits for answers ---- */
+
+/* The answer may have come before him. */
+static void welcome(const struct asker *who)
+{
+	struct daemon *d = verifier.daemon;
+	uint32_t now = daemon_now();
+	struct verify_answer a;
+
+	switch (verify_find(d->verify, who->target, who->mailbox, now, &a)) {
+	case VERIFY_ASKED:
+		if (!askers_keep(d->askers, who, now))
+			daemon_counted(d, COUNT_harvest_lost);
+		break;
+	case VERIFY_UNKNOWN:
+		trapping_late(d, who, a.reply.code, a.reply.text);
+		break;
+	case VERIFY_VALID:
+		trapping_late(d, who, 250, "250");
+		break;
+	default:
+		break;
+	}
+}
+
+static void welcome_all(void)
+{
+	struct asker who;
+
+	while (askers_next(verifier.daemon->askers, &who))
+		welcome(&who);
+}
+
 /* ---- the loop ---- */
 
 static bool is_free(const struct prober *p)
@@ -403,6 +452,7 @@ static void turn(struct pollfd *fds)
 	verifier.config = atomic_load(&verifier.daemon->config);
 	if (fds[1].revents && read(fds[1].fd, &woken, sizeof(woken)) < 0)
 		fds[1].revents = 0;
+	welcome_all();
 	for (int i = 0; i < VERIFIER_PROBES; i++) {
 		struct prober *p = &verifier.probers[i];
 

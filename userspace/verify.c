@@ -140,7 +140,7 @@ static const char *at_sign(const char *mailbox)
 	return at ? at : mailbox + strlen(mailbox);
 }
 
-static uint64_t mailbox_tag(const struct verify *v, uint8_t target, const char *mailbox)
+uint64_t verify_tag(const struct verify *v, uint8_t target, const char *mailbox)
 {
 	const char *at = at_sign(mailbox);
 
@@ -210,7 +210,7 @@ enum verify_state verify_find(const struct verify *v, uint8_t target, const char
 	struct mark m = look(v, domain_tag(v, target, mailbox), now);
 
 	if (m.state != VERIFY_ANY)
-		m = look(v, mailbox_tag(v, target, mailbox), now);
+		m = look(v, verify_tag(v, target, mailbox), now);
 	return fill(v, &m, ret);
 }
 
@@ -230,7 +230,7 @@ size_t verify_count(const struct verify *v)
 void verify_accepted(struct verify *v, uint8_t target, const char *mailbox, uint32_t now,
 		     uint32_t life)
 {
-	uint64_t tag = mailbox_tag(v, target, mailbox);
+	uint64_t tag = verify_tag(v, target, mailbox);
 
 	if (look(v, tag, now).state != VERIFY_VALID)
 		put(v, tag, VERIFY_VALID, now, life, 0);
@@ -278,7 +278,7 @@ enum verify_state verify_ask(struct verify *v, int producer, uint8_t target, con
 	if (!r || strlen(mailbox) > VERIFY_MAILBOX)
 		return ret->state;
 	ret->state = VERIFY_ASKED;
-	tag = mailbox_tag(v, target, mailbox);
+	tag = verify_tag(v, target, mailbox);
 	if (table_edit(v->marks, tag, edit_ask, &asking, NULL) < 0 || !asking.mine)
 		return ret->state;
 	r->asked = now;
@@ -346,7 +346,7 @@ void verify_answered(struct verify *v, const struct verify_request *r, enum veri
 		keep_reply(&kept, reply, len);
 		number = trail_add(v->replies, &kept);
 	}
-	put(v, mailbox_tag(v, r->target, r->mailbox), state, now, life, number);
+	put(v, verify_tag(v, r->target, r->mailbox), state, now, life, number);
 }
 
 static void drop_domain(struct verify *v, int i)

@@ -62,6 +62,8 @@ void verify_free(struct verify **v);
 
 /* ---- any thread ---- */
 
+/* Stands for the mailbox. */
+uint64_t verify_tag(const struct verify *v, uint8_t target, const char *mailbox);
 /* What holds for the mailbox now. */
 enum verify_state verify_find(const struct verify *v, uint8_t target, const char *mailbox,
 			      uint32_t now, struct verify_answer *ret);

@@ -52,6 +52,7 @@
 #include "smtp/messageid.h"
 #include "smtp/smtp.h"
 #include "smtp/unstuff.h"
+#include "source.h"
 #include "tls/tls.h"
 
 #define WORKER_RINGS 32
@@ -515,9 +516,14 @@ enum trapping trapping_recipient(struct worker *w, struct session *s, const char
 void trapping_again(struct worker *w, struct session *s);
 /* What the mail server said to the recipient: code, and its reply as in relay/rcpt.h. */
 void trapping_answer(struct worker *w, struct session *s, int code, const char *reply);
+/* The recipient is to wait, and the mail server may not have answered yet: what it says counts when
+ * it does. */
+void trapping_await(struct worker *w, struct session *s);
 
 /* ---- standing.c ---- */
 
+/* The session's source; holds for this turn of the loop. */
+struct source standing_source(const struct worker *w, const struct session *s);
 /* One event for the conduct of `whose`, the source or its network; what it adds up to. */
 struct conduct standing_note(struct worker *w, const struct session *s, const struct addr *whose,
 			     enum conduct_event event, uint32_t until);

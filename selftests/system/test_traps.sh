@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Traps: patterns, whole domains, relay probes, harvests, low-priority MX; whom they never catch; how
+# Traps: patterns, whole domains, relay probes, low-priority MX; whom they never catch; how
 # long they last, and how a source gets out.
 # shellcheck source=selftests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -8,7 +8,7 @@
 net_up || bail "network namespaces"
 LOW4=192.0.2.26 LOW6=2001:db8:1::26
 ip -n gate addr add $LOW4/24 dev g0; ip -n gate addr add $LOW6/64 dev g0 nodad
-for a in 192.0.2.11 192.0.2.12 192.0.2.13 192.0.2.14 203.0.113.11 203.0.113.12; do
+for a in 192.0.2.12 192.0.2.13 192.0.2.14 203.0.113.11; do
 	ip -n client addr add $a/24 dev c0
 done
 postfix_new mx mail || bail "Postfix as the mail server"
@@ -17,7 +17,7 @@ dns_up 127.0.0.1 5353
 extra='dns { servers = {"127.0.0.1:5353"} }'
 greylist="delay = 1s  delay_clean = 1s  delay_suspicious = 1s  jitter = 0  promote_after = 1  promote_net_after = 0"
 traps='addresses = {"sales-*@example.net", "old@example.net", "@*.unused.example.net"}
-	hosted = {"example.net", "*.hosted.example"}  life = 200s  max = 1000s  action = reject  harvest = 3'
+	hosted = {"example.net", "*.hosted.example"}  life = 200s  max = 1000s  action = reject'
 trap_conf="$traps  low_priority_pause = 1s"
 gate_conf
 gate_start || bail "greygated starts"
@@ -107,35 +107,6 @@ between "restart: the end stands" "$(lasts 203.0.113.66)" 100 200
 like "restart: the operator's pattern stands" "$(mail 203.0.113.7 bait1@example.net)" '^S: 554'
 release 203.0.113.7 203.0.113.11 2001:db8:78::8
 
-# ---- harvest ----
-ask() { # source sender recipient...: greylisted at first, hence twice
-	local src=$1 from=$2 r; shift 2
-	set -- "${@/#/RCPT TO:<}"; set -- "${@/%/>}"
-	say "$src" "MAIL FROM:<$from>" "$@"
-}
-# The first one to name unknown recipients has them asked about; all others are answered at once.
-ask 203.0.113.12 h@spam.example nobody{1,2,3,4}@example.net >/dev/null
-for src in 2001:db8:77::7 192.0.2.11; do ask $src h@spam.example user1@example.net >/dev/null; done
-check "the mail server was asked about the last of them" log_wait event=verify to=nobody4@example.net
-sleep 1.1
-like "unknown recipients are refused by the mail server" "$(ask 203.0.113.12 h@spam.example nobody{1,2}@example.net)" '^S: 550 5\.1\.1'
-refuse "two in a row are none too many" trapped 203.0.113.12
-out=$(ask 203.0.113.12 h@spam.example nobody3@example.net)
-like "the third one, in another session, hears its answer" "$out" '^S: 550 5\.1\.1'
-check "and the source is trapped" trapped 203.0.113.12
-check "trap event with its cause" log_wait event=trap src=203.0.113.12 reason=harvest
-out=$(ask 2001:db8:77::7 h@spam.example nobody{1,2}@example.net user1@example.net nobody{3,4}@example.net)
-is "IPv6: a known recipient breaks the row" "$(grep -c '^S: 550 5\.1\.1' <<<"$out")" 4
-refuse "not trapped" trapped 2001:db8:77::7
-attempt 192.0.2.11 $GATE4 h@spam.example user1@example.net >/dev/null
-check "a source delivers and is learned" map_is 192.0.2.11 GG_ALLOW
-ask 192.0.2.11 h@spam.example nobody{1,2,3,4}@example.net >/dev/null
-refuse "typos do not trap who has delivered" trapped 192.0.2.11
-say 203.0.113.8 'MAIL FROM:<>' 'RCPT TO:<nobody1@example.net>' RSET 'MAIL FROM:<>' 'RCPT TO:<nobody2@example.net>' \
-	RSET 'MAIL FROM:<>' 'RCPT TO:<nobody3@example.net>' RSET 'MAIL FROM:<>' 'RCPT TO:<nobody4@example.net>' >"$T/null"
-is "callouts of unknown recipients are answered" "$(grep -c '^S: 550 5\.1\.1' "$T/null")" 4
-refuse "and never trap" trapped 203.0.113.8
-
 # ---- low-priority MX ----
 low() { local src=$1; shift; server=$([[ $src == *:* ]] && echo $LOW6 || echo $LOW4) mail "$src" "$@"; }
 lows() { # title
@@ -179,35 +150,4 @@ gate_conf
 check "host mode: reload without that pause" gg reload
 sleep 1.1
 lows "host mode"
-gate_stop; is "SIGTERM: exit code 0" $? 0
-
-# ---- harvest: what mail servers say ----
-B=$T/backend
-mkdir "$B"
-start_on mail $PYTHON "$HERE/backend.py" $MAIL4,26 "$B" 2>>"$T/backend.log"
-check "a mail server that says what it is told" wait_for 10 has listening "$B/log"
-mode=relay listen='"0.0.0.0:25", "[::]:25"' protect= backend="\"$MAIL4:26\""
-greylist="mode = learn  promote_after = 0" upstream="timeout = 5s  verify_recipients = no"
-trap_conf="life = 200s  action = reject  harvest = 3"
-gate_conf
-check "learn mode: greygated starts" gate_start
-release 203.0.113.66 2001:db8:66::66
-answered() { # source reply: three recipients, each gets it
-	echo "$2" >"$B/rcpt"
-	is "$2: the client hears it" \
-		"$(ask "$1" h@spam.example {a,b,c}@example.net | grep -cxF "S: $(printf %b "$2" | tail -n 1 | tr -d '\r')")" 3
-}
-for reply in '550 No such user' '550' '550-No such\r\n550 user' '551 User not local' '553 Mailbox name not allowed' \
-	'550 5.1.1 User unknown' '550 5.1.10 RecipientNotFound' '550 5.4.1 Access denied'; do
-	for src in 203.0.113.66 2001:db8:66::66; do
-		answered $src "$reply"
-		check "$reply: a harvest of $src" trapped $src
-		release $src
-	done
-done
-for reply in '550 5.7.1 Client host blocked' '553 5.1.8 Bad sender' '550-No such user\r\n550 5.7.1 for you' \
-	'550 5.0.0 no' '552 Mailbox full' '554 No' '501 Syntax' '450 No such user' '451 4.1.1 later'; do
-	answered 203.0.113.66 "$reply"
-	refuse "$reply: says nothing of the recipient" trapped 203.0.113.66
-done
 gate_stop; is "SIGTERM: exit code 0" $? 0
