@@ -53,8 +53,8 @@ mode=gateway
 interfaces='"g0", "g1"'
 listen='' backend=''
 protect="\"$MAIL4:25\", \"[$MAIL6]:25\""
-stutter="first = 1s  interval = 200ms"
-greylist="delay = 3s  delay_clean = 3s  delay_suspicious = 3s  jitter = 0  promote_after = 2"
+stutter="first = 200ms  interval = 20ms  deny_limit = 200ms"
+greylist="delay = 1s  delay_clean = 1s  delay_suspicious = 1s  jitter = 0  promote_after = 2"
 gate_conf
 
 # What isn't TCP to a protected endpoint, with the answers it gets: before and with greygate.
@@ -79,7 +79,7 @@ inner() { sleep 0.2; cat "$T/inner.txt"; }
 # ---- strangers meet the daemon, and become known ----
 scene_strangers
 unlike "no stranger reached the mail server" "$(inner)" ' (192\.0\.2\.[78]|203\.0\.113\.7)\.[0-9]+ > '
-sleep 3.1
+sleep 1.1
 for src in $SOURCES; do
 	dst=$(server_for "$src")
 	pin="$PIN/$(map_of "$src") $src"
@@ -132,13 +132,14 @@ forget_paths() {
 }
 for src in $SOURCES; do
 	dst=$(server_for "$src")
-	out=$(attempt "$src" "$dst" big@sender.example user5@example.net ":body $T/big")
+	out=$(talk "$src" "$dst" 'EHLO client.example.org' 'MAIL FROM:<big@sender.example>' \
+		'RCPT TO:<user5@example.net>' DATA ":body $T/big" QUIT)
 	like "$src: a large message through a narrow way, forwarded" "$out" "$POSTFIX"
 	like "$src: is stored" "$out" "$STORED"
 	check "$src: forget" gg forget "$src"
 	attempt "$src" "$dst" big@sender.example user6@example.net >/dev/null
 done
-sleep 3.1
+sleep 1.1
 forget_paths
 before_n=$(counter tc_icmp)
 for src in $SOURCES; do
@@ -156,7 +157,7 @@ for src in 203.0.113.7 2001:db8:77::7; do
 	dst=$(server_for "$src")
 	attempt "$src" "$dst" mid@sender.example user2@example.net >/dev/null
 done
-sleep 3.1
+sleep 1.1
 scene_open_sessions
 
 # ---- a port used again ----
@@ -164,7 +165,7 @@ scene_open_sessions
 for src in 203.0.113.9 2001:db8:79::9; do
 	dst=$(server_for "$src")
 	attempt "$src" "$dst" again@sender.example user2@example.net >/dev/null
-	sleep 3.1
+	sleep 1.1
 	like "$src: delivered from a port of its choice" "$(SOURCE_PORT=41000 attempt "$src" "$dst" \
 		again@sender.example user2@example.net)" "$STORED"
 	gg allow "$src" >/dev/null
@@ -191,7 +192,7 @@ for src in 203.0.113.9 2001:db8:79::9; do
 	gg forget "$src" >/dev/null
 	attempt "$src" "$(server_for "$src")" twice@sender.example user2@example.net >/dev/null
 done
-sleep 3.1
+sleep 1.1
 for src in 203.0.113.9 2001:db8:79::9; do
 	out=$(talk "$src" "$(server_for "$src")" 'EHLO client.example.org' 'MAIL FROM:<twice@sender.example>' \
 		'RCPT TO:<user2@example.net>' RSET 'MAIL FROM:<twice@sender.example>' \
@@ -209,7 +210,7 @@ for src in 203.0.113.9 2001:db8:79::9; do
 		attempt "$src" "$(server_for "$src")" "$name${src%%[.:]*}@sender.example" user2@example.net >/dev/null
 	done
 done
-sleep 3.1
+sleep 1.1
 for name in tls plain; do
 	if [ $name = tls ]; then
 		mx "smtpd_tls_cert_file = $T/pem" "smtpd_tls_key_file = $T/key" "smtpd_tls_received_header = yes" \

@@ -26,7 +26,7 @@ rude() { # what steps...: the conversation of one rude client, its recipient's c
 	case $1 in *6) src=2001:db8:1::7 to=$GATE6 ;; esac
 	talk $src $to "${@:2}" "$FROM" "$TO" RSET QUIT
 }
-all() { # runs every kind of rudeness; prints "KIND codes"
+all() { # last step of who speaks HTTP: runs every kind of rudeness; prints "KIND codes"
 	echo "early_talk $(talk $SRC $GATE4 :nobanner ":send $(crlf "$HELLO")" ':reply 2' "$FROM" "$TO" QUIT | codes)"
 	echo "pipelining $(rude x ":send $(crlf "$HELLO" NOOP)" ':reply 2' | codes)"
 	echo "helo_syntax $(rude x 'EHLO what is this?' 'HELO c.example.org' | codes)"
@@ -35,7 +35,7 @@ all() { # runs every kind of rudeness; prints "KIND codes"
 	echo "helo_literal $(rude x 'EHLO [192.0.2.8]' | codes)"
 	echo "helo_literal $(rude x6 'EHLO [IPv6:2001:db8:1::8]' | codes)"
 	echo "helo_ours $(rude x 'EHLO GATE.example.net' | codes)"
-	echo "non_smtp $(talk $SRC $GATE4 'GET / HTTP/1.1' :eof | codes)"
+	echo "non_smtp $(talk $SRC $GATE4 'GET / HTTP/1.1' "$1" | codes)"
 	echo "none $(rude x "$HELLO" | codes)"
 	echo "none $(rude x 'EHLO [192.0.2.7]' | codes)"
 	echo "none $(rude x6 'EHLO [IPv6:2001:db8:1:0::7]' | codes)"
@@ -47,7 +47,7 @@ unlike "polite clients have nothing held against them" \
 
 check "reload: all off" checks off
 good="220 250 250 250 250 221"
-is "off: everybody is served" "$(all)" "early_talk 220 250 250 250 221
+is "off: everybody is served" "$(all QUIT)" "early_talk 220 250 250 250 221
 pipelining 220 250 250 250 250 250 221
 helo_syntax 220 250 250 250 250 250 221
 helo_name $good
@@ -55,7 +55,7 @@ helo_name $good
 helo_literal $good
 helo_literal $good
 helo_ours $good
-non_smtp 220 500
+non_smtp 220 500 221
 none $good
 none $good
 none $good"
@@ -64,7 +64,7 @@ for c in early_talk pipelining helo_syntax helo_name helo_literal helo_ours non_
 done
 
 check "reload: all evidence" checks evidence
-is "evidence: everybody is served" "$(all | grep -v 550 | awk '{ print $1 }' | sort -u | xargs)" \
+is "evidence: everybody is served" "$(all QUIT | grep -v 550 | awk '{ print $1 }' | sort -u | xargs)" \
 	"early_talk helo_literal helo_name helo_ours helo_syntax non_smtp none pipelining"
 for c in early_talk:1 pipelining:1 helo_syntax:1 helo_name:2 helo_literal:2 helo_ours:1 non_smtp:1 refused:0; do
 	is "evidence: check_${c%:*} counted" "$(counter "check_${c%:*}")" "${c#*:}"
@@ -75,7 +75,7 @@ done
 
 check "reload: all reject" checks reject
 bad="220 250 250 550 250 221"
-is "reject: recipients are refused, other protocols shown the door" "$(all)" "early_talk 220 250 250 550 221
+is "reject: recipients are refused, other protocols shown the door" "$(all :eof)" "early_talk 220 250 250 550 221
 pipelining 220 250 250 250 550 250 221
 helo_syntax 220 501 250 250 550 250 221
 helo_name $bad
