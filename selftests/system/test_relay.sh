@@ -14,6 +14,7 @@ inet_interfaces=loopback-only mailbox_domains='' postfix_new out client "relayho
 	bail "Postfix as the sender"
 stutter="first = 2s  interval = 200ms"
 greylist="delay = 5s  delay_clean = 5s  delay_suspicious = 5s  jitter = 0  promote_after = 2"
+extra="mailbox \"user6@example.net\" { delay = 5m  delay_clean = 5m  delay_suspicious = 5m }"
 gate_conf
 gate_start || bail "greygated starts"
 pass "greygated starts"
@@ -69,7 +70,8 @@ done
 like "the banner names the gateway" "$(cat "$T/alice4")" '^S: 220 gate\.example\.net'
 is "nothing was delivered" "$(find "$T/mx/box" -type f | wc -l)" 0
 
-ticket=$(sed -nE 's/.*\(ticket ([0-9A-Z]+);.*/\1/p' "$T/alice4")
+given() { sed -nE 's/.*\(ticket ([0-9A-Z]+);.*/\1/p' <<<"$1"; }
+ticket=$(given "$(cat "$T/alice4")")
 out=$(gg explain "$ticket" 2>&1)
 like "explain TICKET names the source" "$out" "192\.0\.2\.7"
 like "explain TICKET names the sender" "$out" "$alice"
@@ -83,9 +85,10 @@ done
 check "connect event" log_wait event=connect src=$S6 port=
 
 # ---- early, then mature ----
-early=$(attempt $S4 $GATE4 $alice user1@example.net)
+once=$(attempt $S4 $GATE4 $alice user6@example.net)
+early=$(attempt $S4 $GATE4 $alice user6@example.net)
 like "a retry before the delay is still 451" "$early" '^S: 451 4\.7\.1 Greylisted'
-is "the ticket stays the same" "$(sed -nE 's/.*\(ticket ([0-9A-Z]+);.*/\1/p' <<<"$early")" "$ticket"
+is "the ticket stays the same" "$(given "$early")" "$(given "$once")"
 check "the early retry is logged as such" log_wait event=decision src=$S4 verdict=grey reason=early
 while [ $((EPOCHSECONDS - first_at)) -lt 8 ]; do sleep 0.2; done
 

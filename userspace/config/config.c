@@ -26,6 +26,7 @@ static struct parse {
 	struct complaints complaints;
 	int lines[SCHEMA_MAX];
 	struct schema_lines elements[SCHEMA_LISTS];
+	struct schema_titles titles[SCHEMA_LISTS];
 	struct {
 		char section[40], name[40];
 	} unknown[UNKNOWN];
@@ -97,7 +98,7 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *ret)
 /* The element of a titled section, or -1 after a complaint. */
 static int find_element(const struct schema_list *l, const char *title, int line)
 {
-	int n = schema_element(l, now.config, title);
+	int n = schema_element(l, now.config, title, &now.titles[l - schema_lists]);
 
 	now.no_memory |= n == -ENOMEM;
 	if (n >= 0 || !strncmp(now.refused, title, sizeof(now.refused) - 1))
@@ -250,10 +251,13 @@ static int parse_once(const char *text)
 	memset(opts, 0, sizeof(opts));
 	memset(subs, 0, sizeof(subs));
 	memset(now.lines, 0, sizeof(now.lines));
-	for (int i = 0; i < schema_lists_count; i++)
+	for (int i = 0; i < schema_lists_count; i++) {
 		if (now.elements[i].room)
 			memset(now.elements[i].of, 0,
 			       (size_t)now.elements[i].room * sizeof(*now.elements[i].of));
+		free(now.titles[i].of);
+		now.titles[i] = (struct schema_titles){0};
+	}
 	memcpy(now.refused, "\n", 2); /* what no title can be */
 	now.again = false;
 	now.config = calloc(1, sizeof(*now.config));
@@ -354,8 +358,10 @@ static int parse(const char *name, const char *text, bool whole, struct config *
 	else
 		config_free(&now.config);
 	now.config = NULL;
-	for (int i = 0; i < schema_lists_count; i++)
+	for (int i = 0; i < schema_lists_count; i++) {
 		free(now.elements[i].of);
+		free(now.titles[i].of);
+	}
 	pthread_mutex_unlock(&parser);
 	free(copy);
 	return rc;

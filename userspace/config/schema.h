@@ -102,9 +102,15 @@ extern const int schema_lists_count;
 
 /* NULL: no such section. */
 const struct schema_list *schema_list_find(const char *section);
+/* Where the elements of a list stand, by title, while a file is read: zero before the first. */
+struct schema_titles {
+	int *of; /* hash: number of the element + 1, 0: empty */
+	uint32_t mask;
+};
 /* The element with this title, made with every default when it is new: its number, or -ENOSPC,
  * -EINVAL (not a title), -EILSEQ (not UTF-8), -ENOMEM. */
-int schema_element(const struct schema_list *l, struct config *c, const char *title);
+int schema_element(const struct schema_list *l, struct config *c, const char *title,
+		   struct schema_titles *t);
 static inline void *schema_element_at(const struct schema_list *l, const struct config *c, int n)
 {
 	return *(char **)((char *)c + l->offset) + (size_t)n * l->size;
