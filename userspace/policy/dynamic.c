@@ -2,10 +2,11 @@
 /*
  * Host names that a provider makes up for its customers' addresses.
  *
- * Signs add up, and two points decide. The address in the name is one, in any order and base; words
- * such as dsl and pool are others; "mail" or "static" speak against it. Only the labels left of the
- * organisational domain count: dslextreme.com is a company. Weak evidence by nature: it sets the
- * delay class and takes a name out of the identity ladder, nothing more.
+ * Signs add up, and two points decide. The address in the name is one, in any order and base, or a
+ * shape that only providers give (shapes.c); words such as dsl and pool are others; "mail" or
+ * "static" speak against it. As a rule only the labels left of the organisational domain count:
+ * dslextreme.com is a company. Weak evidence by nature: it sets the delay class and takes a name
+ * out of the identity ladder, nothing more.
  */
 #include <string.h>
 
@@ -96,32 +97,6 @@ static const struct sign signs['z' - 'a' + 1][MOST + 1] = {
 };
 /* clang-format on */
 
-/* Names that providers give to every machine and line they have. */
-static const char *const suffixes[] = {
-	".compute.amazonaws.com",
-	".compute-1.amazonaws.com",
-	".compute.internal",
-	".bc.googleusercontent.com",
-	".cloudapp.net",
-	".cloudapp.azure.com",
-	".ip.linodeusercontent.com",
-	".members.linode.com",
-	".vultrusercontent.com",
-	".contaboserver.net",
-	".t-ipconnect.de",
-	".clients.your-server.de",
-	".hinet-ip.hinet.net",
-	".dynamic.hinet.net",
-	".retail.telecomitalia.it",
-	".business.telecomitalia.it",
-	".abo.wanadoo.fr",
-	".fbx.proxad.net",
-	".btcentralplus.com",
-	".rr.com",
-	".in-addr.arpa",
-	".ip6.arpa",
-};
-
 /* What a name is cut into: digits; letters and digits; numbers as C has them, with 0x or without.
  */
 enum cut { DIGITS, WORDS, NUMBERS };
@@ -135,18 +110,6 @@ struct token {
 static bool is_letter(char c)
 {
 	return c >= 'a' && c <= 'z';
-}
-
-static bool has_suffix(const char *name, size_t len)
-{
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-		size_t tail = strlen(suffixes[i]);
-
-		if (len > tail && name[len - tail] == '.' &&
-		    !memcmp(name + len - tail, suffixes[i], tail))
-			return true;
-	}
-	return false;
 }
 
 /* ---- words ---- */
@@ -246,9 +209,17 @@ static bool is_hex_octet(const struct token *t, int part)
 	return t->len <= 2 && value_of(t, 16, part) == part;
 }
 
+/* A word may stand before the first group: n2001. Prefixes begin with a digit. */
 static bool is_hex_group(const struct token *t, int part)
 {
-	return t->len <= 4 && value_of(t, 16, part) == part;
+	struct token group = *t;
+
+	while (group.len && !is_digit(*group.at)) {
+		group.at++;
+		group.len--;
+	}
+	return (t->len <= 4 && value_of(t, 16, part) == part) ||
+	       (group.len && group.len <= 4 && part > 0x1fff && value_of(&group, 16, part) == part);
 }
 
 /* 203, 0313, 0xcb */
@@ -360,16 +331,33 @@ static int points_of_address4(const char *host, const uint8_t octets[4])
 	return parts_found(tokens, n, is_hex_octet, parts, 4) == 4 ? points[4] : points[found];
 }
 
-/* The interface half in one run of hex digits, the groups one by one, or nibble by nibble. */
+/* Whether the groups of src from `from` on, `count` of them, stand among the tokens; zeros may be
+ * left out, but three must be left, and two of those long enough to be no numbers of machines. */
+static bool groups_found(const struct token *tokens, size_t n, const struct addr *src, size_t from,
+			 size_t count)
+{
+	size_t wanted = 0, telling = 0;
+	int groups[8];
+
+	for (size_t i = from; i < from + count; i++) {
+		int group = src->b[2 * i] << 8 | src->b[2 * i + 1];
+
+		if (!group)
+			continue;
+		groups[wanted++] = group;
+		telling += group > 0xff;
+	}
+	return wanted >= 3 && (telling >= 2 || count == 8) &&
+	       parts_found(tokens, n, is_hex_group, groups, wanted) == wanted;
+}
+
+/* The interface half in one run of hex digits; the groups one by one, of the address or of a half
+ * of it; or nibble by nibble. */
 static int points_of_address6(const char *host, const struct addr *src)
 {
 	struct token tokens[TOKENS];
-	size_t n = tokens_of(host, WORDS, tokens), wanted = 0, nibbles = 0;
-	int groups[8];
+	size_t n = tokens_of(host, WORDS, tokens), nibbles = 0;
 
-	for (size_t i = 0; i < 16; i += 2)
-		if (src->b[i] || src->b[i + 1])
-			groups[wanted++] = src->b[i] << 8 | src->b[i + 1];
 	for (size_t i = 0; i < n; i++) {
 		size_t same = 0;
 
@@ -383,28 +371,33 @@ static int points_of_address6(const char *host, const struct addr *src)
 			same += value_of(&byte, 16, 255) == src->b[8 + b];
 		}
 		if (same == 8)
-			return 2;
+			return ENOUGH;
 	}
 	if (nibbles >= 16)
-		return 2;
-	return wanted >= 3 && parts_found(tokens, n, is_hex_group, groups, wanted) == wanted ? 2
-											     : 0;
+		return ENOUGH;
+	return groups_found(tokens, n, src, 0, 8) || groups_found(tokens, n, src, 0, 4) ||
+			       groups_found(tokens, n, src, 4, 4)
+		       ? ENOUGH
+		       : 0;
 }
 
 bool looks_dynamic(const char *name, const char *organisation, const struct addr *src)
 {
 	size_t all = strlen(name), len = organisation ? (size_t)(organisation - name) : all;
 	char host[HOST];
-	int points, excuse;
+	int words, address, excuse;
 
 	if (len >= sizeof(host))
 		len = sizeof(host) - 1;
 	memcpy(host, name, len);
 	host[len] = '\0';
-	points = points_of_words(host, &excuse) + (has_suffix(name, all) ? ENOUGH : 0);
-	points += addr_is4(src) ? points_of_address4(host, src->b + 12)
+	words = points_of_words(host, &excuse) + (shape_owned(name) ? ENOUGH : 0);
+	address = addr_is4(src) ? points_of_address4(host, src->b + 12)
 				: points_of_address6(host, src);
-	return points + excuse >= ENOUGH;
+	/* Both tell the same: that a number was made a name. */
+	if (address < ENOUGH && shape_made(name, len))
+		address = ENOUGH;
+	return words + address + excuse >= ENOUGH;
 }
 
 bool policy_dynamic(const char *name, const struct addr *src)

@@ -8,6 +8,12 @@
 /* policy_dynamic for a name whose organisational domain (or NULL) is known already. */
 bool looks_dynamic(const char *name, const char *organisation, const struct addr *src);
 
+/* Whether a name (lower case) ends as a provider's names for all its lines and machines do. */
+bool shape_owned(const char *name);
+/* Whether it is made by a rule from an address or a number. host: bytes before the organisational
+ * domain; all where there is none. */
+bool shape_made(const char *name, size_t host);
+
 /* Let through without asking the records. */
 bool is_exempt(const struct policy_attempt *a);
 /* Whether evidence speaks against this very host, whatever company it keeps: what it does, what
