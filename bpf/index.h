@@ -88,18 +88,22 @@ static __always_inline enum index_answer index_find(void *map, const __u64 *head
 	return index_ended(state, now) ? INDEX_ASK : INDEX_HIT;
 }
 
-/* Whether a source is under drop_new, has been dropped often and seen since the last sweep: all
+/*
+ * Whether a source is under drop_new, has been dropped often and seen since the last sweep: all
  * that there is to do is to drop it again. Of two answers in a flood this is the one that must be
  * cheap: no call, and no clock unless an entry of the bucket ends.
+ *
+ * No branch asks where in the bucket the address stands. What is branched on turns out the same way
+ * all through a flood, so the processor guesses it right and is at the next frames while memory
+ * still brings this bucket: that wait is most of the cost.
  */
 static __always_inline bool index_is_flood(__u32 addr)
 {
 	const __u8 flood = (GG_MEANS_DENY + GG_DROP_NEW) | GG_SLOT_DROPS | GG_SLOT_SEEN;
 	const struct gg_bucket *b;
 	const __u64 *head;
-	__u32 at = 0, state, i;
-	__u64 geometry;
-	__u8 slot = 0;
+	__u64 geometry, found = 0;
+	__u32 at = 0, state, i, differs;
 
 	head = bpf_map_lookup_elem(&index4, &at);
 	geometry = head ? INDEX_READ(__u64, head) : 0;
@@ -112,13 +116,13 @@ static __always_inline bool index_is_flood(__u32 addr)
 	state = INDEX_READ(__u32, &b->state);
 	index_order();
 #pragma unroll
-	for (i = 0; i < GG_BUCKET_SLOTS; i++)
-		if (INDEX_READ(__u32, &b->key[i]) == addr) {
-			slot = INDEX_READ(__u8, &b->slot[i]);
-			break;
-		}
+	for (i = 0; i < GG_BUCKET_SLOTS; i++) {
+		differs = INDEX_READ(__u32, &b->key[i]) ^ addr;
+		differs |= INDEX_READ(__u8, &b->slot[i]) ^ flood;
+		found |= (__u64)differs - 1; /* the top bit: only 0 borrows */
+	}
 	index_order();
-	if (slot != flood || state & GG_BUCKET_BUSY || INDEX_READ(__u32, &b->state) != state ||
+	if (!(found >> 63) || state & GG_BUCKET_BUSY || INDEX_READ(__u32, &b->state) != state ||
 	    INDEX_READ(__u64, head) != geometry)
 		return false;
 	return !(state >> GG_BUCKET_ENDS_SHIFT) || !index_ended(state, bpf_ktime_get_coarse_ns());
