@@ -22,6 +22,7 @@
 
 #define PARSE_VLAN_TAGS 2
 #define PARSE_EXTENSIONS 6
+#define PARSE_FRAGMENT 0x3fff /* of IPv4's frag_off: more fragments, offset */
 
 enum parse_result {
 	PARSE_TCP,   /* packet is filled in */
@@ -79,7 +80,6 @@ static __always_inline enum parse_result parse_tcp(void *data, void *pos, void *
 static __always_inline enum parse_result parse_ip4(void *data, void *pos, void *end,
 						   struct packet *ret)
 {
-	const __be16 fragment = bpf_htons(0x3fff); /* more fragments, offset */
 	struct iphdr *ip;
 	__u32 header, total;
 
@@ -96,7 +96,7 @@ static __always_inline enum parse_result parse_ip4(void *data, void *pos, void *
 	ret->from[10] = ret->from[11] = ret->to.addr[10] = ret->to.addr[11] = 0xff;
 	__builtin_memcpy(ret->from + 12, &ip->saddr, 4);
 	__builtin_memcpy(ret->to.addr + 12, &ip->daddr, 4);
-	if (ip->frag_off & fragment) {
+	if (ip->frag_off & bpf_htons(PARSE_FRAGMENT)) {
 		ret->kind = GG_KIND_FRAGMENT;
 		return PARSE_TCP;
 	}

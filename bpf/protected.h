@@ -5,6 +5,7 @@
 
 #include "maps.h"
 
+#include <bpf/bpf_endian.h>
 #include <stdbool.h>
 
 static __always_inline bool same_endpoint(const struct gg_vip_key *a, const struct gg_vip_key *b)
@@ -13,6 +14,15 @@ static __always_inline bool same_endpoint(const struct gg_vip_key *a, const stru
 
 	/* The port first: it differs most often. */
 	return x[4] == y[4] && x[3] == y[3] && x[2] == y[2] && x[1] == y[1] && x[0] == y[0];
+}
+
+/* The same of an IPv4 address, network order, without a key made of it. port: host order. */
+static __always_inline bool is_first4(const struct gg_conf *switches, __be32 addr, __u16 port)
+{
+	const __u32 *x = (const __u32 *)switches->first.addr;
+
+	return port && switches->first.port == port && x[3] == addr &&
+	       x[2] == bpf_htonl(0xffff) && !x[1] && !x[0];
 }
 
 /* A third of the cost of a drop would be the hash lookup. */

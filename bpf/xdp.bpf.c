@@ -194,19 +194,27 @@ __noinline int judge(struct xdp_md *ctx, const struct packet *parsed)
 _Static_assert(GG_ASKED_DROPS == GG_SLOT_DROPS / GG_SLOT_DROP,
 	       "a slot that counts no further is not asked for");
 
-/* What judge would answer with the same result and more effort. */
-static __always_inline bool is_flood(const struct packet *p)
+/*
+ * What judge would answer with the same result and more effort. Reads the frame where it lies:
+ * what is stored in parts and loaded whole, as a packet's addresses are, waits for all that the
+ * processor has begun before it.
+ */
+static __always_inline bool is_flood(void *data, void *end)
 {
 	const struct gg_conf *switches;
-	__u32 zero = 0, addr;
+	const struct iphdr *ip;
+	struct plain p;
+	__u32 zero = 0;
 
-	if (!p->is4 || p->kind != GG_KIND_NEW)
+	if (!parse_plain(data, end, &p) || !p.is4 || !p.tcp->syn || p.tcp->ack)
+		return false;
+	ip = p.ip;
+	if (ip->version != 4 || ip->frag_off & bpf_htons(PARSE_FRAGMENT) ||
+	    bpf_ntohs(ip->tot_len) < sizeof(*ip) + sizeof(*p.tcp))
 		return false;
 	switches = bpf_map_lookup_elem(&conf, &zero);
-	if (!switches || !switches->first.port || !same_endpoint(&switches->first, &p->to))
-		return false;
-	__builtin_memcpy(&addr, p->from + 12, 4);
-	return index_is_flood(addr);
+	return switches && is_first4(switches, ip->daddr, bpf_ntohs(p.tcp->dest)) &&
+	       index_is_flood(ip->saddr);
 }
 
 SEC("xdp.frags")
@@ -217,12 +225,12 @@ int greygate_xdp(struct xdp_md *ctx)
 	struct packet packet = {};
 
 	count(GG_STAT_packets);
+	if (is_flood(data, end)) {
+		count(GG_STAT_drop_new);
+		return XDP_DROP;
+	}
 	switch (parse_frame(data, end, &packet)) {
 	case PARSE_TCP:
-		if (is_flood(&packet)) {
-			count(GG_STAT_drop_new);
-			return XDP_DROP;
-		}
 		return judge(ctx, &packet);
 	case PARSE_OTHER:
 		count(GG_STAT_not_ours);
