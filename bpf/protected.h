@@ -21,8 +21,8 @@ static __always_inline bool is_first4(const struct gg_conf *switches, __be32 add
 {
 	const __u32 *x = (const __u32 *)switches->first.addr;
 
-	return port && switches->first.port == port && x[3] == addr &&
-	       x[2] == bpf_htonl(0xffff) && !x[1] && !x[0];
+	return port && switches->first.port == port && x[3] == addr && x[2] == bpf_htonl(0xffff) &&
+	       !x[1] && !x[0];
 }
 
 /* A third of the cost of a drop would be the hash lookup. */
