@@ -12,11 +12,11 @@ limit="per_source = 1000  new_per_source = 0  new_per_cpu = 0  hosts = 1k  nets 
 gate_conf
 gate_start || bail "greygated starts"
 
-# Commands over $AT_ONCE connections (8): many COMMAND KEY FORMAT FIRST LAST [KEY=VALUE...], with the
+# Commands over a few connections at once: many COMMAND KEY FORMAT FIRST LAST [KEY=VALUE...], with the
 # two bytes of the number, or the only one, in FORMAT. Prints how many were done.
 many() {
 	$PYTHON - "$T/run/control.sock" "$@" <<'END'
-import json, os, socket, sys
+import json, socket, sys
 from concurrent.futures import ThreadPoolExecutor
 path, command, key, form, first, last = sys.argv[1:7]
 args = dict(a.split("=", 1) for a in sys.argv[7:])
@@ -31,7 +31,7 @@ def some(start):
         f.flush()
         done += "done" in json.loads(f.readline())
     return done
-with ThreadPoolExecutor(int(os.environ.get("AT_ONCE", "8"))) as pool:
+with ThreadPoolExecutor(8) as pool:
     print(sum(pool.map(some, range(int(first), int(first) + 8))))
 END
 }
@@ -89,9 +89,9 @@ check "and makes room" gg allow 203.0.113.66
 like "which the kernel acts on" "$(banner 203.0.113.66)" "$SERVED"
 
 # ---- prefixes ----
-declare -A wide=([4]=10.%d.0.0/16) more=([4]=172.16.0.0/12)
-for v in 4; do
-	is "IPv$v: as many prefixes as there may be" "$(AT_ONCE=1 many deny prefix "${wide[$v]}" 0 105)" 100
+declare -A wide=([4]=10.%d.0.0/16 [6]=2001:db8:b%02x::/48) more=([4]=172.16.0.0/12 [6]=2001:db9::/32)
+for v in 4 6; do
+	is "IPv$v: as many prefixes as there may be" "$(many deny prefix "${wide[$v]}" 0 105)" 100
 	out=$(gg allow "${more[$v]}" 2>&1; echo "exit $?")
 	like "IPv$v: one more is refused, by name" "${out//$'\n'/ }" 'limit nets is 100.*exit 1'
 	like "IPv$v: status says it" "$(gg status)" "nets of IPv$v are full"

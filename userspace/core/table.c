@@ -224,15 +224,58 @@ static bool find_room(const struct place *p, struct bucket **ret_b, int *ret_i)
 	return true;
 }
 
+/* The cell of a bucket, held, that is the best victim so far: its index, or -1 and outputs
+ * untouched. */
+static int bucket_victim(const struct table *t, const struct bucket *b, uint32_t *highest,
+			 struct cell *ret_victim)
+{
+	uint64_t prints = atomic_load_explicit(&b->prints, memory_order_relaxed);
+	int found = -1;
+
+	for (int i = 0; i < CELLS && t->rank; i++) {
+		struct cell c;
+		uint32_t rank;
+
+		if (!print_at(prints, i))
+			continue;
+		cell_load(b, i, &c);
+		rank = t->rank(&c, t->rank_arg);
+		if (rank <= *highest)
+			continue;
+		*highest = rank;
+		*ret_victim = c;
+		found = i;
+	}
+	return found;
+}
+
+static bool find_victim(const struct table *t, const struct place *p, struct bucket **ret_b,
+			int *ret_i, struct cell *ret_victim)
+{
+	uint32_t highest = 0;
+
+	for (int k = 0; k < 2; k++) {
+		int i = bucket_victim(t, p->b[k], &highest, ret_victim);
+
+		if (i < 0)
+			continue;
+		*ret_b = p->b[k];
+		*ret_i = i;
+	}
+	return highest > 0;
+}
+
 /*
- * Both buckets are full: move one of their cells to its other bucket, if that has room. The third
- * bucket is only tried for, never waited for: it may come earlier in the order of holding.
+ * Both buckets are full: move one of their cells to its other bucket, if that has room or, where
+ * ret_victim isn't NULL, a victim. The third bucket is only tried for, never waited for: it may
+ * come earlier in the order of holding.
  */
 static bool make_room(const struct table *t, const struct place *p, struct bucket **ret_b,
-		      int *ret_i)
+		      int *ret_i, struct cell *ret_victim)
 {
 	for (int k = 0; k < 2 * CELLS; k++) {
 		struct bucket *from = p->b[k & 1], *to;
+		uint32_t highest = 0;
 		struct place other;
 		struct cell c;
 		int i;
@@ -242,11 +285,15 @@ static bool make_room(const struct table *t, const struct place *p, struct bucke
 		to = other.b[other.b[0] == from];
 		if (to == p->b[0] || to == p->b[1])
 			continue;
-		if (free_cell(atomic_load_explicit(&to->prints, memory_order_relaxed)) < 0)
+		if (!ret_victim &&
+		    free_cell(atomic_load_explicit(&to->prints, memory_order_relaxed)) < 0)
 			continue;
 		if (!bucket_try(to))
 			continue;
-		i = free_cell(atomic_load_explicit(&to->prints, memory_order_relaxed));
+		if (ret_victim)
+			i = bucket_victim(t, to, &highest, ret_victim);
+		else
+			i = free_cell(atomic_load_explicit(&to->prints, memory_order_relaxed));
 		if (i >= 0)
 			cell_move(from, k / 2, to, i);
 		bucket_release(to);
@@ -257,29 +304,6 @@ static bool make_room(const struct table *t, const struct place *p, struct bucke
 		return true;
 	}
 	return false;
-}
-
-static bool find_victim(const struct table *t, const struct place *p, struct bucket **ret_b,
-			int *ret_i, struct cell *ret_victim)
-{
-	uint32_t highest = 0;
-
-	if (!t->rank)
-		return false;
-	for (int k = 0; k < 2 * CELLS; k++) {
-		struct cell c;
-		uint32_t rank;
-
-		cell_load(p->b[k & 1], k / 2, &c);
-		rank = t->rank(&c, t->rank_arg);
-		if (rank <= highest)
-			continue;
-		highest = rank;
-		*ret_b = p->b[k & 1];
-		*ret_i = k / 2;
-		*ret_victim = c;
-	}
-	return highest > 0;
 }
 
 int table_edit(struct table *t, uint64_t tag, table_edit_fn edit, void *arg,
@@ -303,8 +327,9 @@ int table_edit(struct table *t, uint64_t tag, table_edit_fn edit, void *arg,
 	if (!edit(&c, found, arg))
 		goto out;
 	c.tag = tag;
-	if (!found && !find_room(&p, &b, &i) && !make_room(t, &p, &b, &i)) {
-		if (!find_victim(t, &p, &b, &i, &victim)) {
+	if (!found && !find_room(&p, &b, &i) && !make_room(t, &p, &b, &i, NULL)) {
+		/* A cell that never goes must not find only its like: far away others can go. */
+		if (!find_victim(t, &p, &b, &i, &victim) && !make_room(t, &p, &b, &i, &victim)) {
 			rc = -ENOSPC;
 			goto out;
 		}

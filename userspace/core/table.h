@@ -29,11 +29,14 @@ struct cell {
 
 struct table;
 
-/* How good a victim a cell is when both buckets are full: the highest rank goes, 0 never goes. */
+/* How good a victim a cell is when both buckets are full: the highest rank goes, 0 never goes.
+ * Where they hold nothing but such, one of them moves to its other bucket in the place of a victim
+ * there.
+ */
 typedef uint32_t (*table_rank_fn)(const struct cell *c, void *arg);
 
-/* Room for at least `cells` cells at 85 % load. rank NULL: nothing is ever evicted. -ENOMEM,
- * -EINVAL (0 or more than 2^32 - 1 cells). */
+/* Room for at least `cells` cells at 85 % load: for so many that never go, whatever else there is.
+ * rank NULL: nothing is ever evicted. -ENOMEM, -EINVAL (0 or more than 2^32 - 1 cells). */
 int table_new(size_t cells, table_rank_fn rank, void *rank_arg, struct table **ret);
 void table_free(struct table **t);
 

@@ -21,6 +21,12 @@ static bool see_count(const struct cell *c, void *arg)
 	return false;
 }
 
+static bool see_never(const struct cell *c, void *arg)
+{
+	*(size_t *)arg += !value_of(c).n[0];
+	return false;
+}
+
 static void impossible_sizes_are_refused(void **state)
 {
 	struct table *t = NULL;
@@ -270,7 +276,7 @@ static int neighbours(const struct table *t, uint64_t tag, struct cell ret[2 * C
 
 static void the_highest_rank_goes_and_zero_stays(void **state)
 {
-	uint64_t rnd = 11, evicted = 0, refused = 0;
+	uint64_t rnd = 11, evicted = 0, afar = 0, refused = 0;
 	struct table *t;
 
 	(void)state;
@@ -291,9 +297,13 @@ static void the_highest_rank_goes_and_zero_stays(void **state)
 		if (rc == 1) {
 			assert_int_equal(have, 2 * CELLS);
 			assert_true(value_whole(&victim));
-			assert_true(highest > 0 && value_of(&victim).n[0] == highest);
+			assert_true(value_of(&victim).n[0] > 0);
+			if (highest)
+				assert_true(value_of(&victim).n[0] == highest);
 			assert_false(table_get(t, victim.tag, &c));
+			assert_int_equal(table_validate(t), 0);
 			evicted++;
+			afar += !highest;
 		} else if (rc == -ENOSPC) {
 			assert_int_equal(have, 2 * CELLS);
 			assert_true(highest == 0);
@@ -305,9 +315,34 @@ static void the_highest_rank_goes_and_zero_stays(void **state)
 		}
 		assert_int_equal(table_get(t, tag, &c), rc >= 0);
 	}
-	assert_true(evicted > 1000 && refused > 100);
+	assert_true(evicted > 1000 && afar > 0 && refused > 100);
 	assert_int_equal(table_validate(t), 0);
 	table_free(&t);
+}
+
+static void what_never_goes_finds_the_promised_room_among_what_goes(void **state)
+{
+	static const size_t sizes[] = {50, 300, 2200, 20000};
+	uint64_t rnd = 5, never = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct table *t;
+		size_t kept = 0;
+
+		assert_int_equal(table_new(sizes[i], rank_by_value, NULL, &t), 0);
+		for (size_t n = 0; n < 2 * sizes[i]; n++) {
+			uint64_t goes = 1 + random_below(&rnd, 1000);
+
+			assert_true(table_edit(t, random_tag(&rnd), edit_set, &goes, NULL) >= 0);
+		}
+		for (size_t n = 0; n < sizes[i]; n++)
+			assert_true(table_edit(t, random_tag(&rnd), edit_set, &never, NULL) >= 0);
+		sweep_all(t, 3, see_never, &kept);
+		assert_int_equal(kept, sizes[i]);
+		assert_int_equal(table_validate(t), 0);
+		table_free(&t);
+	}
 }
 
 static void validate_finds_what_is_wrong(void **state)
@@ -358,6 +393,7 @@ int main(void)
 		cmocka_unit_test(a_sweep_leaves_a_cell_that_changed_since_it_was_seen),
 		cmocka_unit_test(a_full_table_without_ranks_says_so),
 		cmocka_unit_test(the_highest_rank_goes_and_zero_stays),
+		cmocka_unit_test(what_never_goes_finds_the_promised_room_among_what_goes),
 		cmocka_unit_test(validate_finds_what_is_wrong),
 	};
 
