@@ -172,6 +172,45 @@ static void filters_of_others_stay(void **state)
 	room_run("tc qdisc del dev gg0 clsact && ip rule del pref 24");
 }
 
+/* Of either name, and on the way out too; through restarts, a failed one and a kill. */
+static void a_qdisc_of_somebody_else_stays(void **state)
+{
+	static const char *const theirs[] = {"clsact", "ingress"};
+	struct fastpath_conf conf = gateway();
+	struct fastpath *fp;
+
+	(void)state;
+	conf.observe = true;
+	for (size_t i = 0; i < 2; i++) {
+		char command[100];
+		int foreign;
+
+		snprintf(command, sizeof(command), "tc qdisc add dev gg0 %s", theirs[i]);
+		room_run(command);
+		foreign = attach_foreign("gg1");
+		REFUSED(&conf, -EBUSY, "gg1", "somebody");
+		detach_foreign("gg1", foreign);
+		in_force(0, 0, 0);
+		assert_int_equal(number("tc qdisc show | grep -cE 'clsact|ingress'"), 1);
+		for (int k = 0; k < 2; k++) {
+			fp = room_open(&conf);
+			in_force(4, 2, 2);
+			/* ingress has no way out: what stands on the way in must not go for it. */
+			assert_int_equal(!fastpath_observe_why(fp), !i);
+			if (i)
+				assert_non_null(strstr(fastpath_observe_why(fp),
+						       "gg0: its qdisc is ingress"));
+			fastpath_close(&fp);
+		}
+		start_and_die(&conf, NULL);
+		room_detach();
+		in_force(0, 0, 0);
+		assert_int_equal(number("tc qdisc show | grep -cE 'clsact|ingress'"), 1);
+		snprintf(command, sizeof(command), "tc qdisc del dev gg0 %s", theirs[i]);
+		room_run(command);
+	}
+}
+
 static void a_failed_start_leaves_things_as_they_were(void **state)
 {
 	struct fastpath_conf conf = gateway();
@@ -247,6 +286,7 @@ int main(void)
 		cmocka_unit_test_teardown(without_xdp_the_tc_program_is_there, clean),
 		cmocka_unit_test_teardown(what_is_no_longer_named_goes, clean),
 		cmocka_unit_test_teardown(filters_of_others_stay, clean),
+		cmocka_unit_test_teardown(a_qdisc_of_somebody_else_stays, clean),
 		cmocka_unit_test_teardown(a_failed_start_leaves_things_as_they_were, clean),
 		cmocka_unit_test_teardown(a_filter_of_somebody_else_in_our_place_is_named, clean),
 		cmocka_unit_test_teardown(generic_xdp_is_refused, clean),

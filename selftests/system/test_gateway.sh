@@ -63,6 +63,7 @@ others() {
 	on client $PYTHON "$HERE/others.py" $MAIL4 $MAIL6 $GATE4 $GATE6
 }
 before=$(others)
+on gate tc qdisc add dev g1 clsact || bail "a qdisc of the administrator's"
 
 gate_start || bail "greygated starts"
 pass "greygated starts"
@@ -308,8 +309,10 @@ scene_down_closed
 # ---- nothing is left ----
 check "detach works without a daemon" on gate "$BUILD/greygate" -c "$T/greygate.conf" detach
 like "detached: everyone meets Postfix" "$(hello 203.0.113.8)" "$POSTFIX"
-unlike "detached: no program is left on the interfaces" "$(ip -n gate link show)" 'xdp|clsact'
-is "detached: no qdisc" "$(on gate tc qdisc show | grep -c clsact)" 0
+unlike "detached: no program is left on the interfaces" "$(ip -n gate link show; on gate bpftool net | grep greygate)" \
+	'xdp|greygate'
+is "detached: the qdisc that was there before, and no other" "$(on gate tc qdisc show | grep clsact)" \
+	"qdisc clsact ffff: dev g1 parent ffff:fff1 "
 is "detached: no rule" "$(ip -n gate rule show; ip -n gate -6 rule show)" \
 	"$(ip -n client rule show; ip -n client -6 rule show)"
 is "detached: no route" "$(ip -n gate route show table all | grep -c 26489)" 0

@@ -3,7 +3,8 @@
  * A tc program on an interface: on the way in what marks the daemon's packets (gateway mode), on
  * the way out what watches whom the protected side writes to. A filter of clsact, found again by
  * its priority and handle. An earlier start's is exchanged in one step. What isn't ours stays:
- * filters of others, and clsact as long as it has one.
+ * filters of others, clsact as long as it has one, and a clsact (or ingress) that was there before.
+ * Who made it stands in the handle of the filter: that lasts exactly as long as it matters.
  */
 #include "internal.h"
 #include "netlink.h"
@@ -19,7 +20,8 @@
 #include <tc.skel.h>
 #include <unistd.h>
 
-#define HANDLE 0x67726579u
+#define HANDLE_MADE 0x67726579u  /* clsact came with the filter, and goes with it */
+#define HANDLE_FOUND 0x6772657au /* it was there */
 #define PRIORITY 25
 
 static struct bpf_tc_hook hook_of(int ifindex, enum bpf_tc_attach_point point)
@@ -28,29 +30,80 @@ static struct bpf_tc_hook hook_of(int ifindex, enum bpf_tc_attach_point point)
 		.sz = sizeof(struct bpf_tc_hook), .ifindex = ifindex, .attach_point = point};
 }
 
-/* The program there now, or -errno. */
-static int standing(int ifindex, enum bpf_tc_attach_point point)
-{
-	struct bpf_tc_hook hook = hook_of(ifindex, point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = PRIORITY);
-	int code = bpf_tc_query(&hook, &opts);
+struct kind {
+	int ifindex;
+	bool ingress;
+};
 
-	if (code)
-		return code;
-	code = bpf_prog_get_fd_by_id(opts.prog_id);
-	return code < 0 ? -errno : code;
+static void see_qdisc(const struct nlmsghdr *h, void *arg)
+{
+	const struct tcmsg *t = NLMSG_DATA(h);
+	const char *kind = netlink_find(h, sizeof(*t), TCA_KIND, 1);
+	struct kind *k = arg;
+
+	if (h->nlmsg_type == RTM_NEWQDISC && t->tcm_ifindex == k->ifindex && kind &&
+	    t->tcm_parent == TC_H_INGRESS && strcmp(kind, "clsact"))
+		k->ingress = true;
 }
 
-static int put(int ifindex, enum bpf_tc_attach_point point, int prog_fd)
+/* An ingress qdisc takes a filter of the way out, too, and runs it on the way in. */
+static bool lacks_egress(int ifindex)
+{
+	const struct tcmsg header = {.tcm_family = AF_UNSPEC, .tcm_ifindex = ifindex};
+	struct kind k = {.ifindex = ifindex};
+	struct netlink_message m;
+	int fd = netlink_open();
+
+	if (fd < 0)
+		return true;
+	netlink_begin(&m, RTM_GETQDISC, 0, &header, sizeof(header));
+	if (netlink_dump(fd, &m, see_qdisc, &k))
+		k.ingress = true;
+	close(fd);
+	return k.ingress;
+}
+
+/* The program there now, or -errno. */
+static int standing(int ifindex, enum bpf_tc_attach_point point, uint32_t *ret_handle)
+{
+	static const uint32_t handles[] = {HANDLE_MADE, HANDLE_FOUND};
+	struct bpf_tc_hook hook = hook_of(ifindex, point);
+	int code = -ENOENT;
+
+	if (point == BPF_TC_EGRESS && lacks_egress(ifindex))
+		return code;
+	for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++) {
+		LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handles[i], .priority = PRIORITY);
+
+		code = bpf_tc_query(&hook, &opts);
+		if (code)
+			continue;
+		code = bpf_prog_get_fd_by_id(opts.prog_id);
+		if (code < 0)
+			return -errno;
+		*ret_handle = handles[i];
+		return code;
+	}
+	return code;
+}
+
+/* Finds or makes clsact. The handle of a first filter of ours; that of the other side knows whether
+ * clsact was there before both. */
+static int prepare(int ifindex, enum bpf_tc_attach_point point, uint32_t *ret_handle)
 {
 	struct bpf_tc_hook hook = hook_of(ifindex, point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = PRIORITY, .prog_fd = prog_fd,
-		    .flags = BPF_TC_F_REPLACE);
-	int code = bpf_tc_hook_create(&hook);
+	int code = bpf_tc_hook_create(&hook), other;
 
 	if (code && code != -EEXIST)
 		return code;
-	return bpf_tc_attach(&hook, &opts);
+	*ret_handle = code ? HANDLE_FOUND : HANDLE_MADE;
+	if (!code)
+		return 0;
+	other = standing(ifindex, point == BPF_TC_EGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS,
+			 ret_handle);
+	if (other >= 0)
+		close(other);
+	return 0;
 }
 
 static void see_filter(const struct nlmsghdr *h, void *arg)
@@ -72,14 +125,14 @@ static bool has_filters(int fd, int ifindex, uint32_t direction)
 	return netlink_dump(fd, &m, see_filter, &filters) || filters;
 }
 
-static void take_away(int ifindex, enum bpf_tc_attach_point point)
+/* clsact, where it came with a filter of this handle and none is left. */
+static void tidy(int ifindex, uint32_t handle)
 {
-	struct bpf_tc_hook hook = hook_of(ifindex, point);
 	struct bpf_tc_hook both = hook_of(ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = PRIORITY);
 	int fd;
 
-	bpf_tc_detach(&hook, &opts);
+	if (handle != HANDLE_MADE)
+		return;
 	fd = netlink_open();
 	if (fd < 0)
 		return;
@@ -87,6 +140,38 @@ static void take_away(int ifindex, enum bpf_tc_attach_point point)
 	    !has_filters(fd, ifindex, TC_H_MIN_EGRESS))
 		bpf_tc_hook_destroy(&both);
 	close(fd);
+}
+
+static int put(int ifindex, enum bpf_tc_attach_point point, int prog_fd)
+{
+	struct bpf_tc_hook hook = hook_of(ifindex, point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .priority = PRIORITY, .prog_fd = prog_fd,
+		    .flags = BPF_TC_F_REPLACE);
+	int old = standing(ifindex, point, &opts.handle), code = 0;
+
+	if (old >= 0)
+		close(old);
+	else
+		code = prepare(ifindex, point, &opts.handle);
+	if (code)
+		return code;
+	code = bpf_tc_attach(&hook, &opts);
+	if (code && old < 0)
+		tidy(ifindex, opts.handle);
+	return code;
+}
+
+static void take_away(int ifindex, enum bpf_tc_attach_point point)
+{
+	struct bpf_tc_hook hook = hook_of(ifindex, point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .priority = PRIORITY);
+	int fd = standing(ifindex, point, &opts.handle);
+
+	if (fd < 0)
+		return;
+	close(fd);
+	bpf_tc_detach(&hook, &opts);
+	tidy(ifindex, opts.handle);
 }
 
 static enum bpf_tc_attach_point point_of(const struct filters *f)
@@ -99,14 +184,21 @@ static int attach_one(struct filters *f, const char *name, int prog_fd, const st
 {
 	const char *side = f->out ? "egress" : "ingress";
 	int ifindex = (int)if_nametoindex(name), old, code;
+	uint32_t handle = 0;
 
-	old = standing(ifindex, point_of(f));
+	if (f->out && lacks_egress(ifindex))
+		return words_fail(err, err_size, -EOPNOTSUPP,
+				  "interface %s: its qdisc is ingress, which has no way out; have "
+				  "clsact in its place (tc qdisc del dev %s ingress, tc qdisc add "
+				  "dev %s clsact, and its filters again)",
+				  name, name, name);
+	old = standing(ifindex, point_of(f), &handle);
 	if (old >= 0 && attach_owner(old, own) == OWNER_OTHER) {
 		close(old);
 		return words_fail(err, err_size, -EBUSY,
 				  "interface %s: a tc filter of somebody else has priority %d, "
 				  "handle 0x%x; remove it (tc filter del dev %s %s pref %d)",
-				  name, PRIORITY, HANDLE, name, side, PRIORITY);
+				  name, PRIORITY, handle, name, side, PRIORITY);
 	}
 	code = put(ifindex, point_of(f), prog_fd);
 	if (code) {
@@ -194,8 +286,8 @@ void filter_close(struct filters *f)
 bool filter_on(const char *name)
 {
 	struct bpf_prog_info info = {};
-	int fd = standing((int)if_nametoindex(name), BPF_TC_INGRESS);
-	uint32_t size = sizeof(info);
+	uint32_t size = sizeof(info), handle;
+	int fd = standing((int)if_nametoindex(name), BPF_TC_INGRESS, &handle);
 	bool ours;
 
 	if (fd < 0)
@@ -222,7 +314,8 @@ static int clear_one(const struct if_nameindex *i, bool out, const struct pins_i
 		     bool orphans, void (*report)(const char *line, void *arg), void *arg)
 {
 	enum bpf_tc_attach_point point = out ? BPF_TC_EGRESS : BPF_TC_INGRESS;
-	int fd = standing((int)i->if_index, point);
+	uint32_t handle;
+	int fd = standing((int)i->if_index, point, &handle);
 	enum owner owner;
 	char line[128];
 
