@@ -93,4 +93,9 @@ restart dead ""
 like "dead DNS: no trap" "$(low 203.0.113.7 a@friend.example user1@example.net)" '^S: 451 4\.7\.1'
 refuse "nobody is trapped" trapped 203.0.113.7
 like "dead DNS: a host tries the first MX" "$(mail 203.0.113.8 a@spf.example user2@example.net)" '^S: 451'
+# Where its policy comes later than its first attempt here, the older record of its network decides.
+echo ok >"$T/mode"
+weighed() { low 2001:db8:79::9 a@spf.example user2@example.net >/dev/null; logged event=decision src=2001:db8:79::9 spf=pass verdict=grey; }
+check "DNS is back: it tries the last one by IPv6, no trap" wait_for 20 weighed
+refuse "it is not trapped" trapped 2001:db8:79::9
 gate_stop; is "SIGTERM: exit code 0" $? 0
