@@ -33,6 +33,15 @@ cat >"$T/zone.json" <<'END'
 	"why.good.example": [["TXT", "%{c} is not ours"]]
 }
 END
+$PYTHON - "$T/zone.json" <<'END'
+import json, sys
+with open(sys.argv[1], encoding="utf-8") as f:
+    zone = json.load(f)
+texts = [["TXT", "site-verification=%0232d" % i] for i in range(220)]
+zone["large.example"] = texts[:99] + [["TXT", "v=spf1 ip4:203.0.113.8 -all"]] + texts[99:]
+with open(sys.argv[1], "w", encoding="utf-8") as f:
+    json.dump(zone, f)
+END
 dns_up 127.0.0.1 5353
 interfaces=
 greylist="delay = 300s  delay_clean = 300s  delay_suspicious = 300s"
@@ -103,6 +112,11 @@ talk 192.0.2.7 $GATE4 "$HELLO" 'MAIL FROM:<>' "$TO" RSET 'MAIL FROM:<a@nowhere.e
 is "each sender has an SPF of its own" "$(known 192.0.2.7 spf a@nowhere.example)/$(known 192.0.2.7 spf_domain a@nowhere.example)" "none/"
 talk 192.0.2.7 $GATE4 "$HELLO" 'MAIL FROM:<a@all.example>' "$TO" QUIT >/dev/null
 is "who vouches for everybody vouches for nobody" "$(known 192.0.2.7 spf a@all.example)" neutral
+vouched() {
+	talk 203.0.113.8 $GATE4 "$HELLO" 'MAIL FROM:<a@large.example>' "$TO" QUIT >/dev/null
+	[ "$(known 203.0.113.8 spf a@large.example)" = pass ]
+}
+check "an answer of 60 kB: the one SPF record in it counts" wait_for 10 vouched
 is "reload changes the lists" "$(sed -i 's/weight = 2/weight = 7/' "$T/greygate.conf"; gg reload >/dev/null
 	try 192.0.2.8 >/dev/null; known 192.0.2.8 list_score)" 7
 
