@@ -122,6 +122,62 @@ static void a_flood_leaves_the_entry_alone_until_the_sweep(void **state)
 	assert_int_equal(entry_of("198.51.100.3").last_seen, 0);
 }
 
+/* enum gg_stat, and above it the action. */
+static int verdict_on(const void *bytes, uint32_t len)
+{
+	uint64_t before[GG_STAT_MAX], after[GG_STAT_MAX];
+	uint32_t action;
+	int i, cause = GG_STAT_packets;
+
+	assert_int_equal(fastpath_stats(fp, before), 0);
+	action = program_run(skel, bytes, len);
+	assert_int_equal(fastpath_stats(fp, after), 0);
+	for (i = 0; i < GG_STAT_MAX; i++)
+		if (i != GG_STAT_packets && after[i] != before[i])
+			cause = i;
+	assert_int_equal(after[GG_STAT_packets] - before[GG_STAT_packets], 1);
+	return cause | action << 16;
+}
+
+/* All the headers' bits one at a time, then all shorter frames. */
+#define BITS_FROM (12 * 8)
+#define VARIANTS (54 * 8 + 54)
+
+static int verdict_on_variant(const struct frame *f, int n)
+{
+	uint8_t bytes[sizeof(f->b)];
+
+	memcpy(bytes, f->b, f->len);
+	if (n >= 54 * 8)
+		return verdict_on(bytes, 14 + (n - 54 * 8) % (f->len - 14));
+	bytes[n / 8] ^= 1 << n % 8;
+	return verdict_on(bytes, f->len);
+}
+
+static void a_flood_s_frames_get_the_verdicts_of_the_lists(void **state)
+{
+	const struct frame_spec s = {
+		.from = "198.51.100.1", .to = VIP4, .to_port = 25, .flags = TCP_SYN};
+	int wanted[VARIANTS], got, n;
+	struct frame f;
+
+	(void)state;
+	frame_build(&f, &s);
+	lists_renew();
+	index_off(fp);
+	for (n = BITS_FROM; n < VARIANTS; n++)
+		wanted[n] = verdict_on_variant(&f, n);
+	renew();
+	flood_from("198.51.100.1");
+	for (n = BITS_FROM; n < VARIANTS; n++) {
+		got = verdict_on_variant(&f, n);
+		if (got != wanted[n])
+			fail_msg("variant %d: action %d, %s; without the index %d, %s", n,
+				 got >> 16, program_stats[got & 0xffff], wanted[n] >> 16,
+				 program_stats[wanted[n] & 0xffff]);
+	}
+}
+
 static void what_passes_is_marked_on_its_entry(void **state)
 {
 	int i;
@@ -419,6 +475,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_flood_leaves_the_entry_alone_until_the_sweep),
+		cmocka_unit_test(a_flood_s_frames_get_the_verdicts_of_the_lists),
 		cmocka_unit_test(what_passes_is_marked_on_its_entry),
 		cmocka_unit_test(any_change_of_an_entry_counts_at_once),
 		cmocka_unit_test(the_same_verdict_again_keeps_the_drops),
