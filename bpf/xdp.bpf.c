@@ -3,7 +3,8 @@
  * The XDP program: drops what the lists say is to be dropped, before the stack has paid for it.
  *
  * Order: parse; protected endpoint?; what is in force for the source (the hot index, then the
- * lists themselves); verdict. Nothing else is ever judged. Headers must lie in the first buffer of
+ * lists themselves); verdict. A first look spares the plainest of what is met most all but the
+ * index. Nothing else is ever judged. Headers must lie in the first buffer of
  * a multi-buffer frame; where they don't, the frame passes. In gateway mode what is for the mail
  * server or comes from it is sent on from here; but for that and the tarpit's answers no frame is
  * ever changed.
@@ -195,26 +196,44 @@ _Static_assert(GG_ASKED_DROPS == GG_SLOT_DROPS / GG_SLOT_DROP,
 	       "a slot that counts no further is not asked for");
 
 /*
- * What judge would answer with the same result and more effort. Reads the frame where it lies:
- * what is stored in parts and loaded whole, as a packet's addresses are, waits for all that the
- * processor has begun before it.
+ * What judge would say of a flood and of the connections of an allowed source, for less: the cause,
+ * or GG_STAT_packets for all that judge is to look at.
+ *
+ * Reads the frame where it lies: what is stored in parts and loaded whole, as a packet's addresses
+ * are, waits for all that the processor has begun before it. A function of its own, so that judge
+ * and what it calls have the stack.
  */
-static __always_inline bool is_flood(void *data, void *end)
+__noinline int first_look(struct xdp_md *ctx)
 {
+	void *data = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
 	const struct gg_conf *switches;
 	const struct iphdr *ip;
 	struct plain p;
 	__u32 zero = 0;
+	bool opens;
+	__u8 byte;
 
-	if (!parse_plain(data, end, &p) || !p.is4 || !p.tcp->syn || p.tcp->ack)
-		return false;
+	if (!parse_plain(data, end, &p) || !p.is4)
+		return GG_STAT_packets;
 	ip = p.ip;
+	opens = p.tcp->syn && !p.tcp->ack;
 	if (ip->version != 4 || ip->frag_off & bpf_htons(PARSE_FRAGMENT) ||
 	    bpf_ntohs(ip->tot_len) < sizeof(*ip) + sizeof(*p.tcp))
-		return false;
+		return GG_STAT_packets;
 	switches = bpf_map_lookup_elem(&conf, &zero);
-	return switches && is_first4(switches, ip->daddr, bpf_ntohs(p.tcp->dest)) &&
-	       index_is_flood(ip->saddr);
+	if (!switches || !is_first4(switches, ip->daddr, bpf_ntohs(p.tcp->dest)) ||
+	    (!opens && switches->mode == GG_MODE_GATEWAY))
+		return GG_STAT_packets;
+	byte = index_byte(ip->saddr);
+	if (opens && byte == INDEX_FLOOD)
+		return GG_STAT_drop_new;
+	if ((byte & GG_SLOT_MEANING) != GG_MEANS_ALLOW)
+		return GG_STAT_packets;
+	if (!opens)
+		return GG_STAT_not_new;
+	/* Elsewhere it is XDP that marks the entry. */
+	return switches->mode == GG_MODE_HOST ? GG_STAT_allow_syn : GG_STAT_packets;
 }
 
 SEC("xdp.frags")
@@ -223,11 +242,13 @@ int greygate_xdp(struct xdp_md *ctx)
 	void *data = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
 	struct packet packet = {};
+	enum gg_stat cause;
 
 	count(GG_STAT_packets);
-	if (is_flood(data, end)) {
-		count(GG_STAT_drop_new);
-		return XDP_DROP;
+	cause = first_look(ctx);
+	if (cause != GG_STAT_packets) {
+		count(cause);
+		return cause == GG_STAT_drop_new ? XDP_DROP : XDP_PASS;
 	}
 	switch (parse_frame(data, end, &packet)) {
 	case PARSE_TCP:

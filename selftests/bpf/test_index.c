@@ -154,27 +154,40 @@ static int verdict_on_variant(const struct frame *f, int n)
 	return verdict_on(bytes, f->len);
 }
 
-static void a_flood_s_frames_get_the_verdicts_of_the_lists(void **state)
+static void agrees_on_all_variants(const char *from, bool floods)
 {
-	const struct frame_spec s = {
-		.from = "198.51.100.1", .to = VIP4, .to_port = 25, .flags = TCP_SYN};
+	const struct frame_spec s = {.from = from, .to = VIP4, .to_port = 25, .flags = TCP_SYN};
 	int wanted[VARIANTS], got, n;
 	struct frame f;
 
-	(void)state;
 	frame_build(&f, &s);
 	lists_renew();
 	index_off(fp);
 	for (n = BITS_FROM; n < VARIANTS; n++)
 		wanted[n] = verdict_on_variant(&f, n);
 	renew();
-	flood_from("198.51.100.1");
+	if (floods)
+		flood_from(from);
 	for (n = BITS_FROM; n < VARIANTS; n++) {
 		got = verdict_on_variant(&f, n);
 		if (got != wanted[n])
-			fail_msg("variant %d: action %d, %s; without the index %d, %s", n,
-				 got >> 16, program_stats[got & 0xffff], wanted[n] >> 16,
-				 program_stats[wanted[n] & 0xffff]);
+			fail_msg("%s, mode %d, variant %d: action %d, %s; without the index %d, %s",
+				 from, fp->switches.mode, n, got >> 16, program_stats[got & 0xffff],
+				 wanted[n] >> 16, program_stats[wanted[n] & 0xffff]);
+	}
+}
+
+static void what_is_known_at_a_glance_gets_the_verdicts_of_the_lists(void **state)
+{
+	const enum gg_mode modes[] = {GG_MODE_HOST, GG_MODE_RELAY};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		fp->switches.mode = modes[i];
+		assert_int_equal(switches_write(fp), 0);
+		agrees_on_all_variants("198.51.100.1", true);
+		agrees_on_all_variants("198.51.100.6", false);
 	}
 }
 
@@ -475,7 +488,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_flood_leaves_the_entry_alone_until_the_sweep),
-		cmocka_unit_test(a_flood_s_frames_get_the_verdicts_of_the_lists),
+		cmocka_unit_test(what_is_known_at_a_glance_gets_the_verdicts_of_the_lists),
 		cmocka_unit_test(what_passes_is_marked_on_its_entry),
 		cmocka_unit_test(any_change_of_an_entry_counts_at_once),
 		cmocka_unit_test(the_same_verdict_again_keeps_the_drops),
