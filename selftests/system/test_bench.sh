@@ -25,7 +25,8 @@ cat >"$T/work/raw" <<-END_RAW
 	{"row": "lists", "entries": 1000000, "load": 2.5, "swaps": 4, "packets": 20000000, "seconds": 10, "strangers": 0}
 END_RAW
 cat >"$T/work/xdp" <<-END_RAW
-	{"row": "xdp", "hosts": 100000, "greygate": 4000000, "nftables": 1000000, "xdp_filter": 5000000, "xdp_drop": 8000000}
+	{"row": "xdp", "hosts": 100000, "greygate": 4000000, "nftables": 1000000, "xdp_filter": 5000000, "xdp_drop": 8000000, "first": 3000000,
+		"ratio": {"nftables": 4, "xdp_filter": 0.8, "xdp_drop": 0.5}}
 END_RAW
 times() { printf '{"row": "%s", "seconds": %s, "trouble": "%s"}\n' "$@" >"$T/work/times"; }
 
@@ -106,7 +107,7 @@ is "each row says what it misses" "$(grep -cE "^[a-z]+ \([0-9]+ of $all\): not m
 cat >"$T/build/selftests/bench/xdp" <<-'END_XDP'
 	#!/bin/sh
 	[ "$1" = 100000 ] || . "$0.million"
-	echo "{\"row\": \"xdp\", \"hosts\": $1, \"greygate\": 4000000, \"nftables\": 800000, \"xdp_filter\": 2000000, \"xdp_drop\": 8000000}"
+	echo "{\"row\": \"xdp\", \"hosts\": $1, \"greygate\": 4000000, \"nftables\": 800000, \"xdp_filter\": 2000000, \"xdp_drop\": 8000000, \"first\": 3000000, \"ratio\": {\"nftables\": 5, \"xdp_filter\": 2, \"xdp_drop\": 0.5}}"
 END_XDP
 chmod 755 "$T/build/selftests/bench/xdp"
 : >"$T/build/selftests/bench/xdp.million"
