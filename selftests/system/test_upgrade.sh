@@ -7,15 +7,16 @@
 . "$(dirname "$0")/lib.sh"
 
 net_up || bail "network namespaces"
-ip -n client route add 198.51.100.0/24 via $GATE4
-ip -n mail route add default via 198.51.100.1
+ip -n client route add 198.51.100.0/24 via $GATE4; ip -n client route add 2001:db8:2::/64 via $GATE6
+ip -n mail route add default via 198.51.100.1; ip -n mail -6 route add default via 2001:db8:2::1
 on gate sh -c 'for f in /proc/sys/net/ipv[46]/conf/all/forwarding; do echo 1 >"$f"; done'
 on client ethtool -K c0 tx off gro on >/dev/null; on mail ethtool -K m0 tx off gro on >/dev/null
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=gate.example.net \
 	-keyout "$T/gate.key" -out "$T/gate.pem" 2>/dev/null
 chown $GATE_USER "$T/gate.key"
 export TALK_TIMEOUT=20
-SRC=192.0.2.7 OTHER=203.0.113.7
+SRC=192.0.2.7
+declare -A OTHER=([4]=203.0.113.7 [6]=2001:db8:77::7)
 HELLO='EHLO client.example.org' FROM='MAIL FROM:<a@sender.example>' TO='RCPT TO:<user1@example.net>'
 stutter="first = 0s  interval = 200ms  deny_limit = 8s"
 greylist="delay = 1s  delay_clean = 1s  delay_suspicious = 1s  jitter = 0  promote_after = 1"
@@ -45,7 +46,7 @@ end() { kill -TERM "$gate_pid"; wait_for 10 gone "$gate_pid"; }
 no_processes() { ! pgrep -f "greygated -c $T/"; }
 
 # The message stops in the middle while the daemon is replaced, and then goes on.
-long_message() { # name server
+long_message() { # name source server
 	# With all headers that Postfix would else add.
 	{
 		printf 'From: <a@sender.example>\nTo: <user1@example.net>\nDate: Sat, 21 Nov 2026 12:00:00 +0000\n'
@@ -53,7 +54,7 @@ long_message() { # name server
 		cat "$T/half1"
 	} >"$T/$1.part"
 	cat "$T/$1.part" "$T/half2" >"$T/$1.sent"
-	talk $OTHER "$2" "$HELLO" "$FROM" "$TO" DATA ":part $T/$1.part" ":touch $T/$1.in" ":await $T/$1.go" \
+	talk "$2" "$3" "$HELLO" "$FROM" "$TO" DATA ":part $T/$1.part" ":touch $T/$1.in" ":await $T/$1.go" \
 		":part $T/half2" :dot QUIT >"$T/$1.out"
 }
 tls_session() { # name server
@@ -63,22 +64,28 @@ tls_session() { # name server
 stops() { [ "$(logged "$1" event=stop reason=upgrade | wc -l)" = "$2" ]; } # +offset how-many
 learned() { gg list learned | grep -q "^$1 "; }
 
-everything() { # mode server mail-server
-	local name=$1 server=$2 mx=$3 jobs_ log
+everything() { # mode server its-IPv6-address mail-server
+	local name=$1 server=$2 mx=$4 v jobs_ log
+	local -A servers=([4]=$2 [6]=$3)
 	drain_time=30s gate_conf
 	gate_start || bail "$name: greygated starts"
 	log=$(log_size)
-	attempt $OTHER "$server" a@sender.example user1@example.net >/dev/null
+	for v in 4 6; do attempt ${OTHER[$v]} "${servers[$v]}" a@sender.example user1@example.net >/dev/null; done
 	gg deny 203.0.113.66 --action stutter --reason upgrade >/dev/null
 	sleep 1.1
 
-	long_message "$name" "$server" &
-	jobs_=$!
+	jobs_=
+	for v in 4 6; do
+		long_message "$name-$v" ${OTHER[$v]} "${servers[$v]}" &
+		jobs_="$jobs_ $!"
+	done
 	tls_session "$name-tls" "$server" >"$T/$name-tls.out" &
 	jobs_="$jobs_ $!"
 	talk 203.0.113.66 "$server" "$HELLO" "$FROM" "$TO" QUIT >"$T/$name-slow.out" &
 	jobs_="$jobs_ $!"
-	wait_for 10 test -e "$T/$name.in" || fail "$name: the message is on its way" "$(cat "$T/$name.out")"
+	for v in 4 6; do
+		wait_for 10 test -e "$T/$name-$v.in" || fail "$name: the message is on its way" "$(cat "$T/$name-$v.out")"
+	done
 	wait_for 10 test -e "$T/$name-tls.in" || fail "$name: the TLS session stands" "$(cat "$T/$name-tls.out")"
 	on client $PYTHON "$HERE/surge.py" 203.0.113.8 "$server" 4 "$T/$name.stop" >"$T/$name.surge" &
 	jobs_="$jobs_ $!"
@@ -88,22 +95,26 @@ everything() { # mode server mail-server
 	like "$name: status says so" "$(gg status)" "before +process $first_old, before the upgrade, drains [0-9]+ session"
 	check "$name: once more at once" upgrade
 	check "$name: and a third time" upgrade
-	touch "$T/$name.stop" "$T/$name.go" "$T/$name-tls.go"
+	touch "$T/$name.stop" "$T/$name-4.go" "$T/$name-6.go" "$T/$name-tls.go"
 	# shellcheck disable=SC2086
 	wait $jobs_
 	like "$name: the crowd saw nothing of it" "$(cat "$T/$name.surge")" '^whole=[1-9][0-9]{1,} broken=0 $'
-	like "$name: the long message is taken" "$(cat "$T/$name.out")" '^S: 250 2\.0\.0'
-	wait_for 5 boxed_is "$mx" "Subject: $name" 1
-	is "$name: it arrived once" "$(boxed "$mx" "Subject: $name")" 1
-	check "$name: and whole" ends_with "$(boxed_file "$mx" "Subject: $name")" "$T/$name.sent"
+	for v in 4 6; do
+		like "$name: the long message is taken over IPv$v" "$(cat "$T/$name-$v.out")" '^S: 250 2\.0\.0'
+		wait_for 5 boxed_is "$mx" "Subject: $name-$v" 1
+		is "$name: it arrived once" "$(boxed "$mx" "Subject: $name-$v")" 1
+		check "$name: and whole" ends_with "$(boxed_file "$mx" "Subject: $name-$v")" "$T/$name-$v.sent"
+	done
 	like "$name: the TLS session lived on" "$(cat "$T/$name-tls.out")" '^S: 221 '
 	like "$name: so did the stuttered one" "$(cat "$T/$name-slow.out")" '^S: 221 '
 	check "$name: the first process ends when it has nothing to do any more" wait_for 8 gone "$first_old"
 	check "$name: each of the old ones says why" wait_for 5 stops "+$log" 3
 	like "$name: the new one has the verdicts" "$(gg list deny)" '203\.0\.113\.66 .*upgrade'
 	check "$name: so has the kernel" map_is 203.0.113.66 GG_DENY
-	check "$name: and what an old one learned while it ended" wait_for 3 learned $OTHER
-	check "$name: and so has the kernel" wait_for 3 map_is $OTHER GG_ALLOW
+	for v in 4 6; do
+		check "$name: and what an old one learned while it ended" wait_for 3 learned ${OTHER[$v]}
+		check "$name: and so has the kernel" wait_for 3 map_is ${OTHER[$v]} GG_ALLOW
+	done
 	check "$name: reload works" gg reload
 }
 stopped() { # mode
@@ -124,12 +135,12 @@ rules=$(routing)
 
 postfix_new mx mail || bail "Postfix as the mail server"
 
-mode=gateway interfaces='"g0", "g1"' listen='' backend='' protect="\"$MAIL4:25\""
-everything gateway $MAIL4 mx
+mode=gateway interfaces='"g0", "g1"' listen='' backend='' protect="\"$MAIL4:25\", \"[$MAIL6]:25\""
+everything gateway $MAIL4 $MAIL6 mx
 stopped gateway
 unset listen backend protect
 mode=relay interfaces='"g0"'
-everything relay $GATE4 mx
+everything relay $GATE4 $GATE6 mx
 
 # ---- a new process that does not get ready ----
 refused() { # name what-the-log-says
@@ -177,6 +188,6 @@ stopped relay
 
 # ---- host mode ----
 postfix_new host gate || bail "Postfix on the gate"
-mode=host listen='"0.0.0.0:10025"' protect="\"$GATE4:25\"" backend='"127.0.0.1:25"'
-everything host $GATE4 host
+mode=host listen='"0.0.0.0:10025", "[::]:10025"' protect="\"$GATE4:25\", \"[$GATE6]:25\"" backend='"127.0.0.1:25"'
+everything host $GATE4 $GATE6 host
 stopped host
