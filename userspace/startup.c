@@ -160,11 +160,10 @@ static int open_fastpath(struct process *p, const struct config *c)
 			 used ? "; " : "", at[i].interface, at[i].how, at[i].with);
 	}
 	if (fastpath_replaced(d->fastpath)[0])
-		log_message(
-			LOG_START,
-			"kernel maps: those pinned as %s are of another schema: replaced, with the "
-			"verdicts from the store",
-			fastpath_replaced(d->fastpath));
+		log_message(LOG_START,
+			    "kernel maps: those pinned as %s are of another schema, or damaged: "
+			    "replaced, with the verdicts from the store",
+			    fastpath_replaced(d->fastpath));
 	rc = fastpath_sync(d->fastpath, d->verdicts, daemon_now());
 	/* What has no room is known to the daemon; operators' entries get theirs by and by. */
 	if (rc == -ENOSPC)

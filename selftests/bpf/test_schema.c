@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Pins that another version made, of an older or a newer schema: replaced without a gap, and gone.
- */
+/* Pins that another version made, of an older or a newer schema, and such as nobody can read:
+ * replaced without a gap, and gone. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -82,6 +82,49 @@ static void pins_of_a_newer_schema_are_replaced(void **state)
 	replaced(&conf, ROOM_BPFFS "/v2", 2);
 }
 
+static void pin_anything(const char *path, const char *name)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_HASH, name, 4, 8, 10, NULL);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bpf_obj_pin(fd, path), 0);
+	close(fd);
+}
+
+static void pins_that_nobody_can_read_are_replaced(void **state)
+{
+	struct fastpath_conf conf = on("gg0", GG_MODE_HOST);
+	struct fastpath *fp;
+
+	(void)state;
+	room_run("mkdir -p " V1 "/deep/er " V1 "-new/deep " ROOM_BPFFS "/v9/deep");
+	pin_anything(V1 "/meta", "meta");
+	pin_anything(V1 "/deep/er/host4", "host4");
+	pin_anything(V1 "-new/deep/meta", "meta");
+	pin_anything(ROOM_BPFFS "/v9/deep/meta", "meta");
+	fp = room_open(&conf);
+	assert_false(fastpath_reused(fp));
+	assert_string_equal(fastpath_replaced(fp), "v1, v9");
+	assert_false(exists(V1 "-new"));
+	assert_false(exists(V1 "/deep"));
+	assert_false(exists(ROOM_BPFFS "/v9"));
+	fastpath_close(&fp);
+	/* Nor do a few that are missing or others hinder a start, which takes over the rest. */
+	room_run("rm " V1 "/host6 " V1 "/vip " V1 "/stats && mkdir " V1 "/deep " V1 "-new");
+	pin_anything(V1 "/vip", "vip");
+	fp = room_open(&conf);
+	assert_true(fastpath_reused(fp));
+	assert_string_equal(fastpath_replaced(fp), "");
+	assert_false(exists(V1 "-new"));
+	fastpath_close(&fp);
+	fp = room_open(&conf);
+	assert_true(fastpath_reused(fp));
+	fastpath_close(&fp);
+	room_run("mkdir " V1 "/deep");
+	room_detach();
+	nothing_is_left();
+}
+
 static void a_failed_start_leaves_them(void **state)
 {
 	struct fastpath_conf conf = on("gg0", GG_MODE_HOST);
@@ -108,6 +151,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(pins_of_an_older_schema_are_replaced),
 		TEST(pins_of_a_newer_schema_are_replaced),
+		TEST(pins_that_nobody_can_read_are_replaced),
 		TEST(a_failed_start_leaves_them),
 	};
 

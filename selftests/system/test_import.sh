@@ -161,5 +161,36 @@ is "last" "$(order)" "feed late unrelated spare"
 for a in 203.0.113.66 2001:db8:66::66; do like "$a: and takes out of all" "$(rcpt $a)" '^451 '; done
 like "a prefix that is there twice counts once" "$(printf '192.0.2.0/24\n192.0.2.0/24\n192.0.2.0/25\n192.0.2.0/24\n' |
 	gg import odd - --verdict deny)" '^odd: 2 entries in force; added 2,'
+
+# ---- several at once ----
+# Two lists, then two texts for one: 20000 prefixes each, and the text's number in each of them.
+for n in 1 2 3; do
+	$PYTHON -c 'import sys
+n = int(sys.argv[1])
+for i in range(10000): print("%d.%d.%d.0/24\n2001:db8:%x:%x::/64" % (100 + n, i >> 8, i & 255, 0xa000 + n, i))' $n >"$L/crowd$n"
+done
+# How many prefixes the kernel has of each text, IPv4 and IPv6.
+texts() {
+	for map in net4 net6; do
+		bpftool -j map dump pinned "$PIN/$map" | $PYTHON -c 'import collections, json, sys
+at = {"net4": (0, 100), "net6": (5, 0)}[sys.argv[1]]
+keys = [e["formatted"]["key"] for e in json.load(sys.stdin)]
+c = collections.Counter(k["addr"][at[0]] - at[1] for k in keys if k["prefixlen"] == {"net4": 24, "net6": 64}[sys.argv[1]]
+	and (sys.argv[1] == "net4" or k["addr"][4] == 0xa0))
+print(*("%d=%d" % (n, c[n]) for n in (1, 2, 3) if c[n]))' $map
+	done
+}
+gg import crowd1 "$L/crowd1" --verdict deny >"$T/first" 2>&1 &
+job=$!
+like "two imports at once: one" "$(gg import crowd2 "$L/crowd2" --verdict deny)" '^crowd2: 20000 entries in force; added 20000, '
+wait $job
+like "and the other" "$(cat "$T/first")" 'crowd1: 20000 entries in force; added 20000, '
+is "both are whole" "$(texts)" $'1=10000 2=10000\n1=10000 2=10000'
+gg import crowd2 "$L/crowd3" >"$T/first" 2>&1 &
+job=$!
+like "the same list twice at once: one" "$(gg import crowd2 "$L/crowd2")" '^crowd2: 20000 entries in force; '
+wait $job
+like "and the other" "$(cat "$T/first")" 'crowd2: 20000 entries in force; '
+like "one of them is in force, and whole" "$(texts | xargs)" '^1=10000 ([23])=10000 1=10000 \1=10000$'
 gate_stop
 is "it stops" $? 0

@@ -92,8 +92,9 @@ int fastpath_attachments(const struct fastpath *fp, const struct fastpath_attach
 /* Why the way out is not watched although it was to be; NULL: it is. */
 const char *fastpath_observe_why(const struct fastpath *fp);
 bool fastpath_reused(const struct fastpath *fp); /* pins of an earlier start were taken over */
-/* "v2", "v0, v3": pins of other schemas, whose programs this start replaced and which it removed;
- * "": there were none. What they held comes by fastpath_sync. */
+/* "v2", "v0, v3": pins of other schemas, or of this one but not to be read, whose programs this
+ * start replaced and which it removed; "": there were none. What they held comes by fastpath_sync.
+ */
 const char *fastpath_replaced(const struct fastpath *fp);
 
 /* Entries of the daemon's own. e->expires is CLOCK_REALTIME s as everywhere in the daemon and is

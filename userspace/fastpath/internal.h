@@ -132,10 +132,11 @@ int pins_path(char ret[PINS_PATH], const char *dir, const char *name);
 int pins_dir(char ret[PINS_PATH], const char *bpffs, bool building);
 /* v1, v1-new, v2, ...: bpffs may hold other people's things. */
 bool pins_is_dir(const char *name);
-/* Removes those of other schemas, with the socket lookup links pinned there; ret gets their names.
- */
-void pins_clear_others(const char *bpffs, char *ret, size_t size);
-/* Removes a directory of pins; returns how many pins went, or -errno. Absent: 0. */
+/* Removes those of other schemas, with the socket lookup links pinned there; ret gets their names,
+ * and that of this schema too where strange pins stood there. */
+void pins_clear_others(const char *bpffs, bool strange, char *ret, size_t size);
+/* Removes a directory of pins, and what somebody has made in it; returns how many pins went, or
+ * -errno. Absent: 0. */
 int pins_remove(const char *dir);
 /* What is built takes the place of what is in force, which then stands where it was built. */
 int pins_swap(const char *bpffs, bool *ret_had_old);

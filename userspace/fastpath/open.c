@@ -30,6 +30,7 @@ struct start {
 	bool route_stood; /* before this start */
 	bool has_route;
 	bool building;         /* built exists */
+	bool strange;          /* what stood in its place was not to be read */
 	struct gg_conf before; /* what the programs were told, where the maps are the same */
 };
 
@@ -199,7 +200,7 @@ static void take_back(struct start *s)
 }
 
 /* Everything is in force: what is left of earlier starts goes. */
-static void finish(struct start *s)
+static void finish(const struct fastpath *fp, struct start *s)
 {
 	int keep[FASTPATH_INTERFACES], i;
 
@@ -222,7 +223,7 @@ static void finish(struct start *s)
 	/* After the swap the former pins stand where this start built; a link that is in use has
 	 * its second pin in the new place. */
 	if (s->building)
-		pins_remove(s->built);
+		s->strange = pins_remove(s->built) > 0 && !fp->reused;
 }
 
 static int start(struct fastpath *fp, struct start *s, char *err, size_t err_size)
@@ -296,9 +297,9 @@ int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char 
 		if (code)
 			take_back(&s);
 		else
-			finish(&s);
+			finish(fp, &s);
 		if (!code)
-			pins_clear_others(fp->dir, fp->replaced, sizeof(fp->replaced));
+			pins_clear_others(fp->dir, s.strange, fp->replaced, sizeof(fp->replaced));
 	}
 	if (!code) {
 		index_off(fp);

@@ -40,15 +40,15 @@ bool pins_is_dir(const char *name)
 	return digits && (!name[1 + digits] || !strcmp(name + 1 + digits, "-new"));
 }
 
-void pins_clear_others(const char *bpffs, char *ret, size_t size)
+void pins_clear_others(const char *bpffs, bool strange, char *ret, size_t size)
 {
 	char own[16], dir[PINS_PATH];
 	struct dirent *entry;
-	size_t len = 0;
+	size_t len;
 	DIR *d = opendir(bpffs);
 
 	snprintf(own, sizeof(own), "v%d", GG_SCHEMA);
-	ret[0] = '\0';
+	len = (size_t)snprintf(ret, size, "%s", strange ? own : "");
 	while (d && (entry = readdir(d))) {
 		if (!pins_is_dir(entry->d_name) || !strcmp(entry->d_name, own) ||
 		    pins_path(dir, bpffs, entry->d_name))
@@ -133,7 +133,7 @@ int pins_remove(const char *dir)
 {
 	char path[PINS_PATH];
 	struct dirent *entry;
-	int removed = 0;
+	int removed = 0, inner;
 	DIR *d;
 
 	d = opendir(dir);
@@ -142,8 +142,12 @@ int pins_remove(const char *dir)
 	while ((entry = readdir(d))) {
 		if (entry->d_name[0] == '.' || pins_path(path, dir, entry->d_name))
 			continue;
-		if (!unlink(path))
+		if (!unlink(path)) {
 			removed++;
+		} else if (errno == EISDIR || errno == EPERM) {
+			inner = pins_remove(path);
+			removed += inner > 0 ? inner : 0;
+		}
 	}
 	closedir(d);
 	return rmdir(dir) ? -errno : removed;
