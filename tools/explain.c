@@ -51,6 +51,7 @@ static void print_verdict(const json_t *row, const json_t *s, uint64_t now)
 	printf("%s%s: %s%s\n", format_colour('b'), row_str(row, "prefix"), row_str(row, "verdict"),
 	       format_colour('0'));
 	line("action", row_str(row, "action"));
+	line("network", row_str(row, "network"));
 	line("by", row_str(row, "origin"));
 	line("reason", format_safe(row_str(row, "reason"), 0, reason, sizeof(reason)));
 	if (row_num(row, "since"))

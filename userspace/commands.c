@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "commands_show.h"
+#include "source.h"
 
 bool text_printable(const char *text)
 {
@@ -115,8 +116,10 @@ static int put_verdict(struct control_reply *r, const json_t *args, struct daemo
 		       struct verdict_entry e)
 {
 	char text[PREFIX_TEXT];
+	struct verdict_entry was;
 	struct prefix p;
 	const char *reason;
+	bool trapped;
 	json_t *row;
 	int rc;
 
@@ -125,7 +128,10 @@ static int put_verdict(struct control_reply *r, const json_t *args, struct daemo
 		rc = args_entry(r, args, &e, &reason);
 	if (rc)
 		return rc;
+	trapped = verdicts_get(d->verdicts, &p, daemon_now(), &was) && was.origin == GG_BY_TRAP;
 	rc = daemon_verdict_put(d, &p, &e, reason);
+	if (!rc && trapped && e.verdict == GG_ALLOW && p.len == 128)
+		source_release(d, &p.addr);
 	daemon_settle(d);
 	if (rc == -EPERM)
 		return control_fail(

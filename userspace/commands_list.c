@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* list, trap list and export: what is known, row by row. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "commands_show.h"
@@ -11,6 +12,10 @@ struct showing {
 	enum gg_verdict verdict; /* GG_UNKNOWN: any */
 	enum gg_origin origin;   /* GG_BY_NOBODY: any */
 	const char *kind;        /* export names the kind of each row */
+	struct networks {
+		struct addr *list; /* of trapped addresses: no rows of their own */
+		size_t count, room;
+	} networks;
 	json_int_t count;
 	bool gone; /* the reader left: the rest of a walk is idle */
 };
@@ -23,13 +28,59 @@ static void emit(struct showing *l, const char *kind, json_t *row)
 	l->count++;
 }
 
+/* ---- traps of IPv6, with which a network goes ---- */
+
+static bool note_network(const struct prefix *p, const struct verdict_entry *e, void *arg)
+{
+	struct networks *n = arg;
+
+	if (e->origin != GG_BY_TRAP || p->len < 128 || addr_is4(&p->addr))
+		return false;
+	if (n->count == n->room) {
+		size_t room = n->room ? 2 * n->room : 256;
+		struct addr *grown = realloc(n->list, room * sizeof(*grown));
+
+		if (!grown)
+			return false; /* a row too many, then */
+		n->list = grown;
+		n->room = room;
+	}
+	n->list[n->count++] = addr_network(&p->addr).addr;
+	return false;
+}
+
+static int by_address(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct addr));
+}
+
+static void note_networks(struct showing *l)
+{
+	struct networks *n = &l->networks;
+
+	verdicts_walk(l->d->verdicts, daemon_now(), note_network, n);
+	if (n->count)
+		qsort(n->list, n->count, sizeof(*n->list), by_address);
+}
+
+static bool goes_with_another(const struct showing *l, const struct prefix *p,
+			      const struct verdict_entry *e)
+{
+	const struct networks *n = &l->networks;
+
+	return e->origin == GG_BY_TRAP && p->len < 128 && n->count &&
+	       bsearch(&p->addr, n->list, n->count, sizeof(*n->list), by_address);
+}
+
+/* ---- rows ---- */
+
 static bool on_verdict(const struct prefix *p, const struct verdict_entry *e, void *arg)
 {
 	struct showing *l = arg;
 	const struct reason *why;
 
 	if (l->gone || (l->verdict && e->verdict != l->verdict) ||
-	    (l->origin && e->origin != l->origin))
+	    (l->origin && e->origin != l->origin) || goes_with_another(l, p, e))
 		return false;
 	why = reasons_find(&l->reasons, p);
 	emit(l, "verdict", row_verdict(l->d, p, e, why ? why->text : NULL, why ? why->added : 0));
@@ -50,7 +101,10 @@ static int list_verdicts(struct showing *l)
 
 	if (rc)
 		return rc;
+	if (!l->kind)
+		note_networks(l);
 	verdicts_walk(l->d->verdicts, daemon_now(), on_verdict, l);
+	free(l->networks.list);
 	reasons_free(&l->reasons);
 	return 0;
 }

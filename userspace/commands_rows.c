@@ -9,6 +9,7 @@
 
 #include "core/ticket.h"
 #include "evidence.h"
+#include "source.h"
 
 #define LAG 5         /* s that the store may be behind RAM */
 #define BUCKETS 1024  /* of the table at a time */
@@ -84,8 +85,11 @@ json_t *row_verdict(const struct daemon *d, const struct prefix *p, const struct
 		    const char *reason, uint32_t added)
 {
 	char text[PREFIX_TEXT];
+	struct verdict_entry shared;
 	struct gg_entry kernel;
+	struct prefix network;
 	json_t *row = json_object();
+	uint32_t expires = e->expires;
 
 	json_object_set_new(row, "prefix", json_string(prefix_text(p, text)));
 	json_object_set_new(row, "verdict", json_string(e->verdict == GG_ALLOW ? "allow" : "deny"));
@@ -94,7 +98,12 @@ json_t *row_verdict(const struct daemon *d, const struct prefix *p, const struct
 	json_object_set_new(row, "origin", json_string(origin_text(e->origin)));
 	if (e->repeats)
 		json_object_set_new(row, "hits_trap", json_integer(e->repeats));
-	set_time(row, "expires", e->expires);
+	if (p->len == 128 && e->origin == GG_BY_TRAP &&
+	    source_network(d, &p->addr, daemon_now(), &network, &shared)) {
+		json_object_set_new(row, "network", json_string(prefix_text(&network, text)));
+		expires = expires < shared.expires ? shared.expires : expires;
+	}
+	set_time(row, "expires", expires);
 	if (reason && *reason)
 		json_object_set_new(row, "reason", row_text(reason));
 	/* The map holds the balancer's own entry there. */

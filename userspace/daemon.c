@@ -7,6 +7,7 @@
 #include "daemon.h"
 #include "policy/conduct.h"
 #include "reasons.h"
+#include "source.h"
 #include "traps.h"
 #include "verdict.h"
 #include "verify.h"
@@ -195,9 +196,13 @@ size_t daemon_forget(struct daemon *d, const struct prefix *p)
 	size_t cursor = 0;
 
 	verdicts_walk(d->verdicts, daemon_now(), forget_verdict, &f);
-	/* A network that is allowed for what this source did, too, would go on allowing it. */
-	if (p->len > addr_network(&p->addr).len)
+	/* A network that is allowed, or denied, for what this source did, too, would go on being
+	 * so.
+	 */
+	if (p->len > addr_network(&p->addr).len) {
 		daemon_demote(d, &p->addr, "operator");
+		f.count += source_release(d, &p->addr);
+	}
 	while (table_sweep(d->records, &cursor, SWEEP_BUCKETS, forget_record, &f))
 		;
 	while (table_sweep(d->conducts, &cursor, SWEEP_BUCKETS, forget_conduct, &f))

@@ -27,34 +27,87 @@ static uint8_t trapped_before(const struct source *s)
 	return s->now > c.until && s->now - c.until > memory ? 0 : c.traps;
 }
 
+/* ---- the deny ---- */
+
+/* The trap in force for exactly this prefix. */
+static bool trapped(const struct daemon *d, const struct prefix *p, uint32_t now,
+		    struct verdict_entry *ret)
+{
+	struct verdict_entry e;
+
+	if (!verdicts_get(d->verdicts, p, now, &e) || e.origin != GG_BY_TRAP)
+		return false;
+	*ret = e;
+	return true;
+}
+
+bool source_network(const struct daemon *d, const struct addr *a, uint32_t now, struct prefix *ret,
+		    struct verdict_entry *ret_entry)
+{
+	const struct prefix network = addr_network(a);
+
+	if (addr_is4(a) || !trapped(d, &network, now, ret_entry))
+		return false;
+	*ret = network;
+	return true;
+}
+
+/* An operator's word on the network stands, and so does the trap of the address alone where there
+ * is no room for a network's: that is counted and said where every verdict's is. */
+static void trap_network(const struct source *s, const struct verdict_entry *e, const char *why)
+{
+	const struct prefix network = addr_network(&s->addr);
+	struct verdict_entry old;
+
+	if (verdicts_get(s->daemon->verdicts, &network, s->now, &old) &&
+	    old.origin == GG_BY_OPERATOR)
+		return;
+	daemon_verdict_put(s->daemon, &network, e, why);
+}
+
 bool source_trap(const struct source *s, const char *why, struct verdict_entry *ret)
 {
 	const struct config *c = s->config;
-	struct prefix p = addr_host(&s->addr);
+	const struct prefix host = addr_host(&s->addr);
 	struct verdict_entry e = {
 		.verdict = GG_DENY, .action = c->trap.action, .origin = GG_BY_TRAP};
-	struct verdict_entry old = {0};
+	struct verdict_entry own = {0}, shared = {0};
+	struct prefix network;
 	uint8_t before = trapped_before(s);
-	bool again;
+	bool is_host = trapped(s->daemon, &host, s->now, &own);
+	bool is_network = source_network(s->daemon, &s->addr, s->now, &network, &shared);
 
 	/* The count lies with the deny, which outlives a restart, and with the source's conduct,
 	 * which outlives the deny. */
-	again = verdicts_get(s->daemon->verdicts, &p, s->now, &old) && old.origin == GG_BY_TRAP;
-	if (again)
-		e.repeats =
-			why && old.repeats < UINT8_MAX ? (uint8_t)(old.repeats + 1) : old.repeats;
+	e.repeats = own.repeats > shared.repeats ? own.repeats : shared.repeats;
+	if (why && (is_host || is_network) && e.repeats < UINT8_MAX)
+		e.repeats++;
 	if (why && e.repeats < before)
 		e.repeats = before;
 	e.expires = s->now + policy_trap_life((uint32_t)(c->trap.life / 1000),
 					      (uint32_t)(c->trap.max / 1000), e.repeats);
 	/* Within the same second nothing would change. */
-	if (!why && again && old.expires >= e.expires)
+	if (!why && (!is_host || own.expires >= e.expires) &&
+	    (!is_network || shared.expires >= e.expires))
 		return false;
-	daemon_verdict_put(s->daemon, &p, &e, why);
+	/* A /64 has addresses enough to fill the map: other mail of a neighbour only starts the
+	 * clock of the network. */
+	if (why || is_host)
+		daemon_verdict_put(s->daemon, &host, &e, why);
+	if (!addr_is4(&s->addr) && (why || is_network))
+		trap_network(s, &e, why);
 	if (why) {
 		daemon_demote(s->daemon, &s->addr, "trap");
 		source_note(s, policy_conduct_tag(s->policy, &s->addr), CONDUCT_TRAPPED, e.expires);
 	}
 	*ret = e;
 	return true;
+}
+
+bool source_release(struct daemon *d, const struct addr *a)
+{
+	struct verdict_entry e;
+	struct prefix network;
+
+	return source_network(d, a, 0, &network, &e) && !daemon_verdict_del(d, &network);
 }

@@ -21,9 +21,17 @@ struct source {
 struct conduct source_note(const struct source *s, uint64_t tag, enum conduct_event event,
 			   uint32_t until);
 
-/* Denies it for its mail, and says so of its conduct: a hit (why, for people) doubles the time up
- * to trap max, other mail of a source that is trapped (why NULL) starts the clock again. *ret: the
- * entry in force; false, and *ret untouched: there was nothing to change. */
+/* Denies it, of IPv6 with its /64, for its mail, and says so of its conduct: a hit (why, for
+ * people) doubles the time up to trap max, other mail of a source that is trapped (why NULL) starts
+ * the clock again. *ret: the entry in force; false, and *ret untouched: there was nothing to
+ * change. */
 bool source_trap(const struct source *s, const char *why, struct verdict_entry *ret);
+/* The trap of an IPv6 address holds for its /64: an entry beside its own, which goes with it and
+ * may last longer, for other addresses' mail starts its clock too. The one that is in force for the
+ * address; false: none is, as ever of IPv4. */
+bool source_network(const struct daemon *d, const struct addr *a, uint32_t now, struct prefix *ret,
+		    struct verdict_entry *ret_entry);
+/* Ends that; false: there was none. What has hit a trap itself stays denied. */
+bool source_release(struct daemon *d, const struct addr *a);
 
 #endif

@@ -239,6 +239,16 @@ map_entry() { # address
 	bpftool map lookup pinned "$PIN/$(map_of "$1")" key $(key_of "$1") 2>/dev/null
 }
 map_is() { map_entry "$1" | grep -q "$2"; } # address GG_ALLOW|GG_DENY
+net_key() { # prefix: the bytes of a key of net4 or net6
+	$PYTHON -c 'import ipaddress,struct,sys
+n = ipaddress.ip_network(sys.argv[1]); print(*struct.pack("=I", n.prefixlen), *n.network_address.packed)' "$1"
+}
+net_is() { # prefix GG_ALLOW
+	local map=net4
+	case $1 in *:*) map=net6 ;; esac
+	# shellcheck disable=SC2046
+	bpftool map lookup pinned "$PIN/$map" key $(net_key "$1") 2>/dev/null | grep -q "$2"
+}
 
 # ---- SMTP ----
 

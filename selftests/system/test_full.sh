@@ -107,3 +107,26 @@ check "stop" gate_stop
 check "start" gate_start
 is "a restart finds the same" "$(origins host4)" "$before"
 like "the allowed source is served" "$(banner 203.0.113.66)" "$SERVED"
+
+# ---- a trap finds no room for the network of an IPv6 address ----
+gate_stop; is "SIGTERM: exit code 0" $? 0
+on gate "$BUILD/greygate" -c "$T/greygate.conf" detach >/dev/null
+rm -rf "$T/state"
+trap_conf='addresses = {"trap@example.net"}  action = reject'
+gate_conf
+gate_start || bail "greygated starts empty"
+bot=2001:db8:77::7 near=2001:db8:77::1234
+is "IPv6: as many prefixes as there may be" "$(many deny prefix 2a00:%x::/32 0 105)" 100
+refuse "one more is refused" gg deny 2b00::/32
+full=$(counter kernel_full)
+like "a source hits a trap" "$(talk $bot $GATE6 'EHLO client.example.org' 'MAIL FROM:<bot@spam.example>' \
+	'RCPT TO:<trap@example.net>' QUIT)" '^S: 554 5\.7\.1'
+check "the address is denied in the kernel" map_is $bot GG_BY_TRAP
+refuse "the network is not" net_is 2001:db8:77::/64 GG_BY_TRAP
+is "which is counted" "$(counter kernel_full)" $((full + 1))
+like "status says it" "$(gg status)" "nets of IPv6 are full"
+like "but the daemon denies it" "$(gg explain $near)" '^2001:db8:77::/64: deny'
+like "explain: without the kernel" "$(gg explain $near)" 'leaves the client to the daemon'
+check "forgotten" gg forget $bot
+unlike "both are" "$(gg explain $near)" ': deny'
+gate_stop; is "SIGTERM: exit code 0" $? 0

@@ -15,16 +15,6 @@ gate_start || bail "greygated starts"
 pass "greygated starts"
 ip -n client addr add 2001:db8:1::5/64 dev c0 nodad
 
-net_key() { # prefix: the bytes of a key of net4 or net6
-	$PYTHON -c 'import ipaddress,struct,sys
-n = ipaddress.ip_network(sys.argv[1]); print(*struct.pack("=I", n.prefixlen), *n.network_address.packed)' "$1"
-}
-net_is() { # prefix GG_ALLOW
-	local map=net4
-	case $1 in *:*) map=net6 ;; esac
-	# shellcheck disable=SC2046
-	bpftool map lookup pinned "$PIN/$map" key $(net_key "$1") 2>/dev/null | grep -q "$2"
-}
 try() { attempt "$1" "$(server_for "$1")" "$2" user1@example.net; } # source sender
 delivered() { try "$1" "$2" | grep -qE '^S: 250 .*queued|^S: 250 2\.0\.0'; }
 greylisted() { try "$1" "$2" | grep -qE '^S: 451 4\.7\.1'; }

@@ -11,6 +11,7 @@ ip -n gate addr add $LOW4/24 dev g0; ip -n gate addr add $LOW6/64 dev g0 nodad
 for a in 192.0.2.12 192.0.2.13 192.0.2.14 203.0.113.11; do
 	ip -n client addr add $a/24 dev c0
 done
+for a in 67 68 69; do ip -n client addr add 2001:db8:66::$a/64 dev c0 nodad; done
 postfix_new mx mail || bail "Postfix as the mail server"
 echo '{}' >"$T/zone.json"
 dns_up 127.0.0.1 5353
@@ -68,6 +69,66 @@ like "explain: why" "$out" 'mail to bait7@example\.net'
 like "explain: until when" "$out" 'in (3|[12]?[0-9]) ?m'
 like "explain: how to get out" "$out" 'greygate forget 2001:db8:66::66'
 release 2001:db8:66::66
+
+# ---- IPv6: with the address goes its /64 ----
+net_trapped() { net_is "$1" GG_BY_TRAP; }
+traps() { gg list trap --json | grep -c '"prefix"'; }
+gg correspondent add 2001:db8:66::68 >/dev/null
+A=2001:db8:66::66 B=2001:db8:66::67 C=2001:db8:66::68 N=2001:db8:66::/64
+mail $A bait7@example.net >/dev/null
+check "the /64 is denied in the kernel" net_trapped $N
+is "list has one row of it" "$(traps)" 1
+like "of the address, with its network" "$(gg list trap --json)" "\"prefix\": ?\"$A\".*\"network\": ?\"$N\""
+like "explain names the network" "$(gg explain $A)" "network +$N"
+like "the next address of it is refused" "$(mail $B)" '^S: 554 5\.7\.1 .*spam trap'
+refuse "and has no entry of its own" map_is $B GG_DENY
+like "explain of it: the network" "$(gg explain $B)" "^$N: deny"
+like "explain: why" "$(gg explain $B)" 'mail to bait7@example\.net'
+unlike "another /64 is not" "$(mail 2001:db8:78::8)" '^S: 554'
+unlike "an address in it that was learned is served" "$(mail $C)" '^S: 554'
+gg allow $B >/dev/null
+unlike "one that the operator allows too" "$(mail $B)" '^S: 554'
+like "which frees nobody else" "$(mail 2001:db8:66::69)" '^S: 554 5\.7\.1'
+release $B
+refuse "forgotten: it takes the network with it" net_trapped $N
+check "but not an address that has hit a trap itself" trapped $A
+release $A $C
+refuse "forget ADDRESS: nothing is left of it" trapped $A
+mail $A bait7@example.net >/dev/null
+release $A
+refuse "forget ADDRESS: nor of its network" net_trapped $N
+is "nor in the list" "$(traps)" 0
+unlike "nobody in it is refused" "$(mail $B)" '^S: 554'
+mail $A bait7@example.net >/dev/null
+first=$(gg list trap --json | $PYTHON "$HERE/pick.py" value expires)
+later() { mail $B >/dev/null; [ "$(gg list trap --json | $PYTHON "$HERE/pick.py" value expires)" -gt "$first" ]; }
+check "mail of a neighbour starts the clock again" wait_for 5 later
+is "the list still has one row" "$(traps)" 1
+like "a neighbour that hits a trap" "$(mail $B old@example.net)" '^S: 554'
+check "is denied itself" trapped $B
+between "and doubles the time" "$(lasts $B)" 300 400
+gate_stop; is "SIGTERM: exit code 0" $? 0
+on gate "$BUILD/greygate" -c "$T/greygate.conf" detach >/dev/null
+gate_start || bail "greygated starts again"
+for a in $A $B; do check "a restart without the kernel's maps: $a is denied" trapped $a; done
+check "and the network" net_trapped $N
+between "the end stands" "$(lasts $B)" 300 400
+gg allow $A >/dev/null
+refuse "allow ADDRESS undoes its trap" net_trapped $N
+release $A $B
+trap_conf="$traps  low_priority_pause = 1s"; trap_conf=${trap_conf/life = 200s/life = 4s}
+trap_conf=${trap_conf/action = reject/action = drop_new}
+gate_renew
+gg allow $C >/dev/null
+mail $A bait7@example.net >/dev/null
+check "trap.action drop_new: the network is denied in the kernel" net_trapped $N
+like "an allowed address in it is served" "$(mail $C)" '^S: 220'
+like "the next one has no answer" "$(TALK_TIMEOUT=1 mail $B)" '^T: connect <timeout>'
+served() { TALK_TIMEOUT=1 mail $B | grep -q '^S: 220'; }
+check "until its time is over" wait_for 20 served
+release $A $C
+trap_conf="$traps  low_priority_pause = 1s"
+gate_renew
 
 # ---- relay probes ----
 like "mail for a domain not hosted: 554" "$(mail 203.0.113.66 probe@elsewhere.example)" '^S: 554 5\.7\.1 .*relay probe'

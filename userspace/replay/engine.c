@@ -102,6 +102,12 @@ static void slide(struct replay *r, const struct prefix *p, const struct verdict
 		put_allowed(r, p, GG_BY_LEARNING, until);
 }
 
+static bool is_trapped(const struct replay *r, const struct prefix *p, uint32_t now,
+		       struct verdict_entry *ret)
+{
+	return verdicts_get(r->verdicts, p, now, ret) && ret->origin == GG_BY_TRAP;
+}
+
 /* Denies the source; what it and its network had earned is gone. */
 static void trap(struct replay *r, const struct addr *src, bool hit)
 {
@@ -109,16 +115,21 @@ static void trap(struct replay *r, const struct addr *src, bool hit)
 	struct prefix host = addr_host(src), network = addr_network(src);
 	struct moment m = moment_of(r->ms);
 
-	if (verdicts_get(r->verdicts, &host, m.now, &old) && old.origin == GG_BY_TRAP)
+	if (is_trapped(r, &host, m.now, &old) || is_trapped(r, &network, m.now, &old))
 		e.repeats = old.repeats;
 	if (hit)
 		e.repeats = greytraps_before(r->traps, src, m.now);
 	e.expires = m.next + policy_trap_life(r->conf.trap_life, r->conf.trap_max, e.repeats);
 	if (hit)
 		greytraps_hit(r->traps, src, m.now, e.expires);
-	verdicts_put(r->verdicts, &host, &e);
+	if (hit || is_trapped(r, &host, m.now, &old))
+		verdicts_put(r->verdicts, &host, &e);
 	if (verdicts_get(r->verdicts, &network, m.now, &old) && old.origin == GG_BY_LEARNING)
 		verdicts_del(r->verdicts, &network);
+	/* Of IPv6 the /64 too, where the operator has not said otherwise. */
+	if (!addr_is4(src) &&
+	    (!verdicts_get(r->verdicts, &network, m.now, &old) || old.origin != GG_BY_OPERATOR))
+		verdicts_put(r->verdicts, &network, &e);
 	table_del(r->records, policy_source_tag(&r->conf.policy, src), NULL);
 	table_del(r->records, policy_network_tag(&r->conf.policy, src), NULL);
 }
