@@ -9,8 +9,8 @@
 #include "../userspace/replay/replay.h"
 #include "cli.h"
 
-#define OUTPUT_BUFFER (1 << 20)
-#define COMPLAINTS 20 /* shown one by one */
+#define BUFFER (1 << 20) /* of input, and of output */
+#define COMPLAINTS 20    /* shown one by one */
 
 static const char *const policies[REPLAY_POLICIES] = {"greygate", "spamd", "postgrey"};
 
@@ -21,6 +21,8 @@ struct run {
 	struct replay *replay;
 	bool compare;
 	struct replay_tsv tsv;
+	char *row; /* the line once more: its reader cuts it */
+	size_t row_room;
 	unsigned long line, bad;
 };
 
@@ -78,25 +80,55 @@ static void json_row(const struct run *run, const struct replay_attempt *a,
 	json_decref(row);
 }
 
-static void field(const char *text)
+static char *field(char *at, const char *text)
 {
-	putchar('\t');
-	fputs(text, stdout);
+	*at++ = '\t';
+	return stpcpy(at, text);
+}
+
+static char *number(char *at, uint64_t n)
+{
+	char digits[20];
+	int count = 0;
+
+	do
+		digits[count++] = (char)('0' + n % 10);
+	while (n /= 10);
+	while (count)
+		*at++ = digits[--count];
+	return at;
 }
 
 static void print_attempt(const struct replay_attempt *a)
 {
-	char ip[ADDR_TEXT];
+	const char *const texts[] = {a->helo, a->sender, a->recipient, a->evidence.name, ""};
+	char start[40 + ADDR_TEXT], ip[ADDR_TEXT], *end = number(start, a->time / 1000);
+	unsigned int ms = a->time % 1000;
 
-	printf("%lu", (unsigned long)(a->time / 1000));
-	if (a->time % 1000)
-		printf(".%03u", (unsigned int)(a->time % 1000));
-	field(addr_text(&a->src, ip));
-	field(a->helo);
-	field(a->sender);
-	field(a->recipient);
-	field(a->evidence.name);
-	field("");
+	if (ms)
+		end += sprintf(end, ".%03u", ms);
+	end = field(end, addr_text(&a->src, ip));
+	fwrite(start, 1, (size_t)(end - start), stdout);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		putchar('\t');
+		fputs(texts[i], stdout);
+	}
+}
+
+/* Words of the policy, all of them short. */
+static void print_answer(const struct run *run, const struct replay_answer *v)
+{
+	char text[200], *end = field(text, v->verdict);
+
+	end = field(end, v->reason);
+	end = field(end, v->delay_class);
+	*end++ = '\t';
+	end = number(end, v->wait);
+	end = field(end, v->identity);
+	for (int p = REPLAY_OURS + 1; run->compare && p < REPLAY_POLICIES; p++)
+		end = field(end, v->passed[p] ? "pass" : "grey");
+	*end++ = '\n';
+	fwrite(text, 1, (size_t)(end - text), stdout);
 }
 
 /* `row` is the line as it was read; NULL: it was no row. */
@@ -115,17 +147,7 @@ static int one(struct run *run, const struct replay_attempt *a, const char *row)
 		fputs(row, stdout);
 	else
 		print_attempt(a);
-	field(v.verdict);
-	field(v.reason);
-	field(v.delay_class);
-	if (v.wait)
-		printf("\t%u", v.wait);
-	else
-		field("0");
-	field(v.identity);
-	for (int p = REPLAY_OURS + 1; run->compare && p < REPLAY_POLICIES; p++)
-		printf("\t%s", v.passed[p] ? "pass" : "grey");
-	putchar('\n');
+	print_answer(run, &v);
 	return 0;
 }
 
@@ -143,27 +165,23 @@ static int tsv_line(struct run *run, char *line)
 {
 	struct replay_attempt a;
 	char why[REPLAY_WHY];
-	char *row;
 	int err = 0;
 
 	if (!*line || *line == '#')
 		return 0;
-	row = strdup(line);
-	if (!row)
-		return -ENOMEM;
+	memcpy(run->row, line, strlen(line) + 1);
 	if (!run->tsv.count) {
 		if (replay_tsv_header(&run->tsv, line, why)) {
 			bad_line(run, why);
 			err = -EINVAL;
 		} else {
-			header(run, row);
+			header(run, run->row);
 		}
 	} else if (replay_tsv_row(&run->tsv, line, &a, why)) {
 		bad_line(run, why);
 	} else {
-		err = one(run, &a, row);
+		err = one(run, &a, run->row);
 	}
-	free(row);
 	return err;
 }
 
@@ -173,6 +191,21 @@ static int postfix_attempt(const struct replay_attempt *a, void *arg)
 }
 
 /* ---- the file ---- */
+
+/* As much for the row as getline has for the line. */
+static int row_room(struct run *run, size_t room)
+{
+	char *bigger;
+
+	if (room <= run->row_room)
+		return 0;
+	bigger = realloc(run->row, room);
+	if (!bigger)
+		return -ENOMEM;
+	run->row = bigger;
+	run->row_room = room;
+	return 0;
+}
 
 static void chomp(char *line, ssize_t len)
 {
@@ -190,9 +223,12 @@ static int each_line(struct run *run, FILE *f, struct replay_postfix *postfix)
 	while (!err && (len = getline(&line, &room, f)) >= 0) {
 		run->line++;
 		chomp(line, len);
-		err = postfix ? replay_postfix_line(postfix, line) : tsv_line(run, line);
+		err = row_room(run, room);
+		if (!err)
+			err = postfix ? replay_postfix_line(postfix, line) : tsv_line(run, line);
 	}
 	free(line);
+	free(run->row);
 	if (!err && ferror(f))
 		err = -EIO;
 	if (!err && !postfix && !run->tsv.count) {
@@ -359,6 +395,7 @@ static int run_file(struct run *run, bool postfix)
 		cli_complain("%s: %s", run->file, strerror(errno));
 		return -errno;
 	}
+	setvbuf(f, NULL, _IOFBF, BUFFER);
 	err = postfix ? read_postfix(run, f) : each_line(run, f, NULL);
 	if (f != stdin)
 		fclose(f);
@@ -386,7 +423,7 @@ int cmd_replay(struct cli *cli, int argc, char **argv)
 		return CLI_USAGE;
 	}
 	run.file = words[0];
-	setvbuf(stdout, NULL, _IOFBF, OUTPUT_BUFFER);
+	setvbuf(stdout, NULL, _IOFBF, BUFFER);
 	if (begin(&run)) {
 		config_free(&run.config);
 		return CLI_FAILED;

@@ -33,13 +33,13 @@ int spread_name(struct spread *s, const uint8_t key[16], const char *name, uint3
 		return 0;
 	}
 	copy = strdup(name);
-	if (!copy || room_for_one(&s->names, s->name_count, &s->name_room, sizeof(char *)) ||
+	if (!copy || room_for_one(&s->names, s->name_count, &s->name_room, sizeof(*s->names)) ||
 	    numbers_add(&s->by_name, tag, (uint32_t)s->name_count)) {
 		free(copy);
 		return -ENOMEM;
 	}
 	*ret = (uint32_t)s->name_count;
-	s->names[s->name_count++] = copy;
+	s->names[s->name_count++] = (struct spread_named){.name = copy};
 	return 0;
 }
 
@@ -57,8 +57,14 @@ static uint64_t cell_key(uint32_t name, uint32_t delay)
 int spread_add(struct spread *s, uint32_t name, uint32_t delay)
 {
 	uint64_t key = cell_key(name, delay);
-	uint32_t *known = numbers_find(&s->by_cell, key);
+	uint32_t *known;
 
+	/* Of most names all mails: what bots send. */
+	if (delay == SPREAD_NEVER) {
+		s->names[name].never++;
+		return 0;
+	}
+	known = numbers_find(&s->by_cell, key);
 	if (known) {
 		s->cells[*known].count++;
 		return 0;
@@ -74,6 +80,8 @@ void spread_clear(struct spread *s)
 {
 	numbers_free(&s->by_cell);
 	s->cell_count = 0;
+	for (size_t i = 0; i < s->name_count; i++)
+		s->names[i].never = 0;
 }
 
 void spread_free(struct spread *s)
@@ -81,7 +89,7 @@ void spread_free(struct spread *s)
 	spread_clear(s);
 	numbers_free(&s->by_name);
 	for (size_t i = 0; i < s->name_count; i++)
-		free(s->names[i]);
+		free(s->names[i].name);
 	free(s->names);
 	free(s->cells);
 	*s = (struct spread){0};
@@ -119,17 +127,16 @@ static uint32_t percentile(const struct spread_cell *cells, uint64_t passed, uns
 	return cells->delay;
 }
 
-static struct spread_row row_of(const struct spread *s, const struct spread_cell *from, size_t n)
+/* Of a name and the n cells that it has. */
+static struct spread_row row_of(const struct spread_named *name, const struct spread_cell *from,
+				size_t n)
 {
-	struct spread_row row = {.name = s->names[from->name]};
-	uint64_t passed;
+	struct spread_row row = {.name = name->name, .never = name->never};
+	uint64_t passed = 0;
 
 	for (size_t i = 0; i < n; i++)
-		row.mails += from[i].count;
-	/* SPREAD_NEVER is the greatest delay. */
-	if (from[n - 1].delay == SPREAD_NEVER)
-		row.never = from[n - 1].count;
-	passed = row.mails - row.never;
+		passed += from[i].count;
+	row.mails = passed + row.never;
 	row.p50 = percentile(from, passed, 50);
 	row.p90 = percentile(from, passed, 90);
 	row.p99 = percentile(from, passed, 99);
@@ -141,7 +148,7 @@ int spread_each(const struct spread *s, spread_see_fn see, void *arg)
 {
 	struct spread_row *rows = calloc(s->name_count + 1, sizeof(*rows));
 	struct spread_cell *cells = calloc(s->cell_count + 1, sizeof(*cells));
-	size_t count = 0, end;
+	size_t count = 0, from = 0, end;
 
 	if (!rows || !cells) {
 		free(rows);
@@ -151,10 +158,11 @@ int spread_each(const struct spread *s, spread_see_fn see, void *arg)
 	for (size_t i = 0; i < s->cell_count; i++)
 		cells[i] = s->cells[i];
 	qsort(cells, s->cell_count, sizeof(*cells), by_name_and_delay);
-	for (size_t i = 0; i < s->cell_count; i = end) {
-		for (end = i + 1; end < s->cell_count && cells[end].name == cells[i].name;)
+	for (uint32_t i = 0; i < s->name_count; i++, from = end) {
+		for (end = from; end < s->cell_count && cells[end].name == i;)
 			end++;
-		rows[count++] = row_of(s, &cells[i], end - i);
+		if (end > from || s->names[i].never)
+			rows[count++] = row_of(&s->names[i], &cells[from], end - from);
 	}
 	qsort(rows, count, sizeof(*rows), most_first);
 	for (size_t i = 0; i < count; i++)

@@ -12,7 +12,10 @@
 
 struct spread {
 	struct numbers by_name, by_cell;
-	char **names;
+	struct spread_named {
+		char *name;
+		uint64_t never; /* mails that have not passed */
+	} * names;
 	size_t name_count, name_room;
 	struct spread_cell {
 		uint32_t name, delay;

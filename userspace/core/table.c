@@ -76,21 +76,32 @@ static uint8_t print_at(uint64_t prints, int i)
 	return (uint8_t)(prints >> 8 * i);
 }
 
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+#define CELL_BYTES (UINT64_MAX >> 8)
+
+/* The top bit of each cell's byte that is 0, all cells at once. */
+static uint64_t zero_bytes(uint64_t bytes)
+{
+	const uint64_t low = EACH_BYTE(0x7f);
+
+	return ~(((bytes & low) + low) | bytes | low) & CELL_BYTES;
+}
+
+static int first_of(uint64_t tops)
+{
+	return __builtin_ctzll(tops) / 8;
+}
+
 static int free_cell(uint64_t prints)
 {
-	for (int i = 0; i < CELLS; i++)
-		if (!print_at(prints, i))
-			return i;
-	return -1;
+	uint64_t tops = zero_bytes(prints);
+
+	return tops ? first_of(tops) : -1;
 }
 
 static int used_cells(uint64_t prints)
 {
-	int n = 0;
-
-	for (int i = 0; i < CELLS; i++)
-		n += !!print_at(prints, i);
-	return n;
+	return CELLS - __builtin_popcountll(zero_bytes(prints));
 }
 
 static void cell_load(const struct bucket *b, int i, struct cell *ret)
@@ -107,9 +118,10 @@ static int bucket_find(const struct bucket *b, uint8_t print, uint64_t tag, stru
 {
 	uint64_t prints = atomic_load_explicit(&b->prints, memory_order_acquire);
 
-	for (int i = 0; i < CELLS; i++) {
-		if (print_at(prints, i) != print ||
-		    atomic_load_explicit(&b->cell[i][0], memory_order_acquire) != tag)
+	for (uint64_t tops = zero_bytes(prints ^ EACH_BYTE(print)); tops; tops &= tops - 1) {
+		int i = first_of(tops);
+
+		if (atomic_load_explicit(&b->cell[i][0], memory_order_acquire) != tag)
 			continue;
 		cell_load(b, i, ret);
 		return i;

@@ -250,6 +250,13 @@ static size_t parts_found(const struct token *tokens, size_t n,
 	return found;
 }
 
+/* All of them. */
+static bool all_found(const struct token *tokens, size_t n,
+		      bool (*is)(const struct token *t, int part), const int *parts, size_t count)
+{
+	return n >= count && parts_found(tokens, n, is, parts, count) == count;
+}
+
 /* Four numbers of `width` digits each that stand without a border between them. */
 static bool read_glued(const char *p, size_t width, unsigned int base, uint8_t ret[4])
 {
@@ -319,16 +326,16 @@ static int points_of_address4(const char *host, const uint8_t octets[4])
 
 	if (found >= 3)
 		return points[found];
-	if (parts_found(tokens, n, is_octal, parts, 4) == 4)
+	if (all_found(tokens, n, is_octal, parts, 4))
 		return points[4];
 	n = tokens_of(host, NUMBERS, tokens);
-	if (parts_found(tokens, n, is_number, parts, 4) == 4)
+	if (all_found(tokens, n, is_number, parts, 4))
 		return points[4];
 	n = tokens_of(host, WORDS, tokens);
 	for (size_t i = 0; i < n; i++)
 		if (tokens[i].len >= 8 && glued(&tokens[i], octets))
 			return points[4];
-	return parts_found(tokens, n, is_hex_octet, parts, 4) == 4 ? points[4] : points[found];
+	return all_found(tokens, n, is_hex_octet, parts, 4) ? points[4] : points[found];
 }
 
 /* Whether the groups of src from `from` on, `count` of them, stand among the tokens; zeros may be
@@ -348,7 +355,7 @@ static bool groups_found(const struct token *tokens, size_t n, const struct addr
 		telling += group > 0xff;
 	}
 	return wanted >= 3 && (telling >= 2 || count == 8) &&
-	       parts_found(tokens, n, is_hex_group, groups, wanted) == wanted;
+	       all_found(tokens, n, is_hex_group, groups, wanted);
 }
 
 /* The interface half in one run of hex digits; the groups one by one, of the address or of a half

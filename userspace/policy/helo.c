@@ -6,12 +6,17 @@
 
 #include "policy.h"
 
-/* Two labels or more, the last one no number: 192.0.2.1 is neither a name nor a literal. "_" counts
- * as a letter, because so many have it. A dot of the root may end the name. */
+/* "_" counts as a letter, because so many have it. */
+static bool in_label(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '-' || c == '_';
+}
+
+/* Two labels or more, the last one no number: 192.0.2.1 is neither a name nor a literal. A dot
+ * of the root may end the name. */
 static bool full_name(const char *helo)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
-	static const char digits[] = "0123456789";
 	size_t labels = 0, len;
 	bool number = false;
 
@@ -20,9 +25,9 @@ static bool full_name(const char *helo)
 		if (!len || len > 63)
 			return false;
 		for (size_t i = 0; i < len; i++)
-			if (!strchr(letters, p[i]) && !strchr(digits, p[i]))
+			if (!in_label(p[i]))
 				return false;
-		number = strspn(p, digits) == len;
+		number = strspn(p, "0123456789") == len;
 		labels++;
 	}
 	return labels > 1 && !number;

@@ -236,7 +236,7 @@ static size_t id_span(const struct parts *s, const char *p)
 		return 0;
 	if (is_id(p, len, s->maker))
 		return len;
-	if (strspn(p, DIGITS) != len)
+	if (!is_digit(*p) || strspn(p, DIGITS) != len)
 		return 0;
 	/* A year right behind the word, and a long number behind one of a service. */
 	if (s->maker == MAKER_BOUNCER && len >= LIST_DIGITS && p == s->ids + 1 && s->ids > s->local)
@@ -328,9 +328,12 @@ static void put_domain(struct out *o, const char *domain)
  * kind into one of ours. It is somebody's, whatever of it looks like a tag. */
 static bool is_encapsulated(const char *local)
 {
-	size_t len = strspn(local, LETTERS);
+	size_t len;
 
-	return !strncmp(local, "imcea", 5) && len > 5 && local[len] == '-';
+	if (strncmp(local, "imcea", 5) != 0)
+		return false;
+	len = strspn(local, LETTERS);
+	return len > 5 && local[len] == '-';
 }
 
 /* srs0.DOMAIN=USER: the user's own parts. */

@@ -163,7 +163,7 @@ void unwrap_schemes(char *local)
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]);) {
 		size_t len = strlen(schemes[i].prefix);
 
-		if (!strncmp(local, schemes[i].prefix, len) &&
+		if (*local == *schemes[i].prefix && !strncmp(local, schemes[i].prefix, len) &&
 		    schemes[i].unwrap(local, local + len))
 			i = 0;
 		else

@@ -293,6 +293,7 @@ int replay_next(struct replay *r, const struct replay_attempt *a, struct replay_
 					.sender = a->sender,
 					.recipient = a->recipient,
 					.evidence = &a->evidence}};
+	const struct prefix host = addr_host(&a->src);
 	struct policy_evidence worse;
 	char sender[POLICY_MAILBOX];
 	struct tally_mail *mail;
@@ -300,6 +301,7 @@ int replay_next(struct replay *r, const struct replay_attempt *a, struct replay_
 
 	if (a->time > r->ms)
 		r->ms = a->time;
+	verdicts_expect(r->verdicts, &host);
 	if (a->helo[0] && policy_helo_bad(a->helo, &a->src, "")) {
 		worse = a->evidence;
 		worse.bad_helo = true;

@@ -20,6 +20,7 @@
 
 #define DAY_MS 86400000LL
 #define TEXT 400
+#define AHEAD 8 /* attempts, as long as memory takes */
 
 /* A place in `texts`. */
 typedef uint32_t text_ref;
@@ -56,32 +57,53 @@ static const uint8_t key[16] = "postfix log";
 
 /* ---- texts, each kept once ---- */
 
-static int keep_text(struct replay_postfix *p, const char *text, text_ref *ret)
+struct text {
+	const char *at;
+	size_t size; /* with NUL */
+	uint64_t tag;
+};
+
+/* A text that is kept soon: of several, memory answers all at once. */
+static struct text expect_text(const struct replay_postfix *p, const char *at)
 {
-	size_t len = strlen(text) + 1;
-	uint64_t tag = hash_bytes(key, text, len);
-	uint32_t *known = numbers_find(&p->known_texts, tag);
+	struct text t = {.at = at, .size = strlen(at) + 1};
+
+	t.tag = hash_bytes(key, at, t.size);
+	numbers_expect(&p->known_texts, t.tag);
+	return t;
+}
+
+static int keep_text(struct replay_postfix *p, const struct text *t, text_ref *ret)
+{
+	uint32_t *known = numbers_find(&p->known_texts, t->tag);
 	char *bigger;
 
 	if (known) {
 		*ret = *known;
 		return 0;
 	}
-	if (p->text_len + len > UINT32_MAX)
+	if (p->text_len + t->size > UINT32_MAX)
 		return -ENOMEM;
-	if (p->text_len + len > p->text_room) {
-		bigger = realloc(p->texts, 2 * p->text_room + len);
+	if (p->text_len + t->size > p->text_room) {
+		bigger = realloc(p->texts, 2 * p->text_room + t->size);
 		if (!bigger)
 			return -ENOMEM;
 		p->texts = bigger;
-		p->text_room = 2 * p->text_room + len;
+		p->text_room = 2 * p->text_room + t->size;
 	}
-	if (numbers_add(&p->known_texts, tag, (uint32_t)p->text_len))
+	if (numbers_add(&p->known_texts, t->tag, (uint32_t)p->text_len))
 		return -ENOMEM;
-	memcpy(p->texts + p->text_len, text, len);
+	memcpy(p->texts + p->text_len, t->at, t->size);
 	*ret = (text_ref)p->text_len;
-	p->text_len += len;
+	p->text_len += t->size;
 	return 0;
+}
+
+static int keep(struct replay_postfix *p, const char *text, text_ref *ret)
+{
+	const struct text t = expect_text(p, text);
+
+	return keep_text(p, &t, ret);
 }
 
 /* ---- the line ---- */
@@ -230,50 +252,48 @@ static bool is_loopback(const struct addr *a)
 
 /* ---- attempts ---- */
 
-static int log_attempt(struct replay_postfix *p, int64_t time, const struct addr *src,
-		       text_ref name, text_ref from, const char *helo, const char *to)
+/* Not known is written as "?", which no host is called. */
+static const char *name_text(const char *name)
+{
+	return name ? name : "?";
+}
+
+static int log_attempt(struct replay_postfix *p, const struct logged *attempt)
 {
 	struct logged *l;
 
 	if (room_for_one(&p->logged, p->logged_count, &p->logged_room, sizeof(*l)))
 		return -ENOMEM;
 	l = &p->logged[p->logged_count];
-	*l = (struct logged){.time = time,
-			     .order = (uint32_t)p->logged_count,
-			     .src = *src,
-			     .name = name,
-			     .from = from};
-	if (keep_text(p, helo, &l->helo) || keep_text(p, to, &l->to))
-		return -ENOMEM;
-	p->logged_count++;
+	*l = *attempt;
+	l->order = (uint32_t)p->logged_count++;
 	return 0;
-}
-
-/* Not known is written as "?", which no host is called. */
-static int keep_name(struct replay_postfix *p, const char *name, text_ref *ret)
-{
-	return keep_text(p, name ? name : "?", ret);
 }
 
 static int on_refusal(struct replay_postfix *p, int64_t time, const char *text)
 {
 	char client[TEXT], name[TEXT], from[TEXT], to[TEXT], helo[TEXT];
+	struct logged l = {.time = time};
+	struct text kept[4];
 	const char *confirmed;
-	text_ref name_ref, from_ref;
-	struct addr src;
 
 	if (!cut(text, "RCPT from ", ' ', client) || !cut(text, "from=<", '>', from) ||
-	    !cut(text, " to=<", '>', to) || !client_of(client, name, &confirmed, &src))
+	    !cut(text, " to=<", '>', to) || !client_of(client, name, &confirmed, &l.src))
 		return 0;
 	if (strstr(text, ": 550 5.1.") || strstr(text, ": 450 4.1.1 "))
 		return 0;
-	if (is_loopback(&src))
+	if (is_loopback(&l.src))
 		return 0;
 	if (!cut(text, "helo=<", '>', helo))
 		helo[0] = '\0';
-	if (keep_name(p, confirmed, &name_ref) || keep_text(p, from, &from_ref))
+	kept[0] = expect_text(p, name_text(confirmed));
+	kept[1] = expect_text(p, from);
+	kept[2] = expect_text(p, helo);
+	kept[3] = expect_text(p, to);
+	if (keep_text(p, &kept[0], &l.name) || keep_text(p, &kept[1], &l.from) ||
+	    keep_text(p, &kept[2], &l.helo) || keep_text(p, &kept[3], &l.to))
 		return -ENOMEM;
-	return log_attempt(p, time, &src, name_ref, from_ref, helo, to);
+	return log_attempt(p, &l);
 }
 
 static int on_client(struct replay_postfix *p, int64_t time, uint64_t queue_id, const char *text)
@@ -286,7 +306,7 @@ static int on_client(struct replay_postfix *p, int64_t time, uint64_t queue_id, 
 	if (strstr(text, "sasl_username=") || !client_of(text, name, &confirmed, &m.src) ||
 	    is_loopback(&m.src))
 		return 0;
-	if (keep_name(p, confirmed, &m.name) || keep_text(p, "", &m.from))
+	if (keep(p, name_text(confirmed), &m.name) || keep(p, "", &m.from))
 		return -ENOMEM;
 	if (known) {
 		p->messages[*known] = m;
@@ -301,6 +321,7 @@ static int on_client(struct replay_postfix *p, int64_t time, uint64_t queue_id, 
 
 static int on_delivery(struct replay_postfix *p, const struct message *m, const char *text)
 {
+	struct logged l = {.time = m->time, .src = m->src, .name = m->name, .from = m->from};
 	char to[TEXT];
 	uint64_t tag;
 
@@ -315,9 +336,9 @@ static int on_delivery(struct replay_postfix *p, const struct message *m, const 
 	}
 	if (numbers_find(&p->delivered, tag))
 		return 0;
-	if (numbers_add(&p->delivered, tag, 0))
+	if (numbers_add(&p->delivered, tag, 0) || keep(p, "", &l.helo) || keep(p, to, &l.to))
 		return -ENOMEM;
-	return log_attempt(p, m->time, &m->src, m->name, m->from, "", to);
+	return log_attempt(p, &l);
 }
 
 /* The last message takes the place of the one that is done. */
@@ -363,7 +384,7 @@ int replay_postfix_line(struct replay_postfix *p, const char *line)
 		return 0;
 	}
 	if (!strcmp(program, "qmgr") && cut(text, "from=<", '>', from))
-		return keep_text(p, from, &p->messages[*known].from);
+		return keep(p, from, &p->messages[*known].from);
 	if (!strncmp(text, "to=<", 4))
 		return on_delivery(p, &p->messages[*known], text);
 	return 0;
@@ -405,6 +426,19 @@ static int by_time(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
+/* The texts of an attempt lie anywhere. */
+static void expect_attempt(const struct replay_postfix *p, size_t i)
+{
+	const struct logged *l = &p->logged[i];
+
+	if (i >= p->logged_count)
+		return;
+	__builtin_prefetch(p->texts + l->name);
+	__builtin_prefetch(p->texts + l->helo);
+	__builtin_prefetch(p->texts + l->from);
+	__builtin_prefetch(p->texts + l->to);
+}
+
 int replay_postfix_each(struct replay_postfix *p, replay_attempt_fn see, void *arg)
 {
 	if (p->logged_count)
@@ -419,7 +453,10 @@ int replay_postfix_each(struct replay_postfix *p, replay_attempt_fn see, void *a
 			.sender = p->texts + l->from,
 			.recipient = p->texts + l->to,
 		};
-		int err = replay_evidence(&a, strcmp(name, "?") ? name : NULL, NULL);
+		int err;
+
+		expect_attempt(p, i + AHEAD);
+		err = replay_evidence(&a, strcmp(name, "?") ? name : NULL, NULL);
 
 		if (!err)
 			err = see(&a, arg);
