@@ -82,8 +82,11 @@ static void json_row(const struct run *run, const struct replay_attempt *a,
 
 static char *field(char *at, const char *text)
 {
+	size_t len = strlen(text);
+
 	*at++ = '\t';
-	return stpcpy(at, text);
+	memcpy(at, text, len);
+	return at + len;
 }
 
 static char *number(char *at, uint64_t n)
@@ -106,7 +109,7 @@ static void print_attempt(const struct replay_attempt *a)
 	unsigned int ms = a->time % 1000;
 
 	if (ms)
-		end += sprintf(end, ".%03u", ms);
+		end += snprintf(end, sizeof(".999"), ".%03u", ms);
 	end = field(end, addr_text(&a->src, ip));
 	fwrite(start, 1, (size_t)(end - start), stdout);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
