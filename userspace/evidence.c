@@ -415,13 +415,17 @@ static bool vouching(const struct config *c, uint32_t parts)
 	return false;
 }
 
+bool evidence_may_exempt(const struct worker *w)
+{
+	return vouching(w->config, UINT32_MAX) || listing_allows_names(&w->daemon->lists);
+}
+
 bool evidence_missing(struct worker *w, const struct session *s, bool sender)
 {
 	const struct evidence *e = s->evidence == POOL_NONE ? NULL : evidence_at(w, s->evidence);
 
 	if (!e)
-		return sender || vouching(w->config, UINT32_MAX) ||
-		       listing_allows_names(&w->daemon->lists);
+		return sender || evidence_may_exempt(w);
 	if (vouching(e->config, e->pending | e->untold))
 		return true;
 	if (sender && (e->found.spf == SPF_UNKNOWN || e->found.spf == SPF_TEMPERROR))

@@ -70,6 +70,8 @@ void evidence_names(struct worker *w, const struct session *s, const char **ret_
 		    const char **ret_reverse, bool *ret_unsure);
 /* Whether the recipient in smtp.forward is to wait: judge_recipient is called again then. */
 bool evidence_wait(struct worker *w, uint32_t n);
+/* Whether there is a list that DNS could lead to, and which would exempt a source from traps. */
+bool evidence_may_exempt(const struct worker *w);
 /* Whether something is not known that could still exempt the source from a trap: its name, where a
  * list allows names; a DNS list of good sources. sender: all that could prove whose host it is. */
 bool evidence_missing(struct worker *w, const struct session *s, bool sender);

@@ -39,6 +39,11 @@ void judge_source(struct worker *w, struct session *s)
 		listed_source(w, s, -1);
 		return;
 	}
+	/* Who only shares the /64 of a trap is looked at first: trapping_recipient decides. */
+	if (e.origin == GG_BY_TRAP && p.len < 128 && evidence_may_exempt(w)) {
+		listed_source(w, s, p.len);
+		return;
+	}
 	if (e.verdict == GG_ALLOW && verdict_earned(e.origin)) {
 		uint32_t to = daemon_slide(e.expires, w->wall, daemon_keep(w->config, e.origin));
 

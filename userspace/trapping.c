@@ -22,7 +22,15 @@
 
 #define WHY (STORE_TEXT + SMTP_PATH)
 
-enum bait { BAIT_NONE, BAIT_ADDRESS, BAIT_RELAY, BAIT_LAST_DOOR, BAIT_HARVEST, BAIT_MAX };
+enum bait {
+	BAIT_NONE,
+	BAIT_ADDRESS,
+	BAIT_RELAY,
+	BAIT_LAST_DOOR,
+	BAIT_HARVEST,
+	BAIT_NETWORK,
+	BAIT_MAX
+};
 
 static const struct {
 	const char *reason; /* in the log */
@@ -37,6 +45,7 @@ static const struct {
 			    "low-priority MX tried first, with mail to "},
 	[BAIT_HARVEST] = {"harvest", "source address tried too many unknown recipients",
 			  "too many unknown recipients in a row, at last "},
+	[BAIT_NETWORK] = {"trapped", "source address ran into a spam trap", ""},
 };
 
 /* ---- the deny ---- */
@@ -66,7 +75,8 @@ static void say(struct log_line *l, enum bait bait, const struct verdict_entry *
 static void deny(struct worker *w, struct session *s, enum bait bait)
 {
 	const struct source source = standing_source(w, s);
-	bool hit = bait && !s->trapped; /* a session is one hit, whatever it sends */
+	/* A session is one hit, whatever it sends; what a neighbour has hit is none of its own. */
+	bool hit = bait && bait != BAIT_NETWORK && !s->trapped;
 	struct verdict_entry e;
 	char why[WHY];
 	struct log_line l;
@@ -89,6 +99,14 @@ static void deny(struct worker *w, struct session *s, enum bait bait)
 
 /* ---- recipients ---- */
 
+static bool in_trapped_network(struct worker *w, const struct session *s)
+{
+	struct verdict_entry e;
+	struct prefix network;
+
+	return source_network(w->daemon, &s->src, w->wall, &network, &e);
+}
+
 static enum bait bait_of(struct worker *w, struct session *s)
 {
 	const char *to = session_smtp(w, s)->forward.text;
@@ -99,8 +117,11 @@ static enum bait bait_of(struct worker *w, struct session *s)
 		return BAIT_NONE;
 	if (!traps_hosted(w->daemon, &w->policy, to))
 		return BAIT_RELAY;
-	/* A learned source has been let in by another door. */
-	return !s->allowed && doors_trap(w, s) && !judge_seen(w, s) ? BAIT_LAST_DOOR : BAIT_NONE;
+	if (s->allowed) /* a learned source has been let in by another door */
+		return BAIT_NONE;
+	if (doors_trap(w, s) && !judge_seen(w, s))
+		return BAIT_LAST_DOOR;
+	return in_trapped_network(w, s) ? BAIT_NETWORK : BAIT_NONE;
 }
 
 void trapping_again(struct worker *w, struct session *s)

@@ -8,6 +8,7 @@
 net_up || bail "network namespaces"
 LOW4=192.0.2.26 LOW6=2001:db8:1::26
 ip -n gate addr add $LOW4/24 dev g0; ip -n gate addr add $LOW6/64 dev g0 nodad
+for a in 67 68 69; do ip -n client addr add 2001:db8:66::$a/64 dev c0 nodad; done
 mkdir "$T/mail"
 start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/mail" 2>"$T/backend.log"
 $PYTHON - >"$T/zone.json" <<'END'
@@ -15,9 +16,11 @@ import ipaddress, json
 zone = {"8.2.0.192.white.list": [["A", "127.0.10.2"]],
         "spf.example": [["TXT", "v=spf1 ip4:203.0.113.8 ip6:2001:db8:79::9 -all"]]}
 for addr, name in (("192.0.2.7", "mail.friend.example"), ("2001:db8:77::7", "six.friend.example"),
-                   ("203.0.113.7", "out1.pool.example"), ("2001:db8:78::8", "out2.pool.example")):
+                   ("2001:db8:66::67", "near.friend.example"), ("203.0.113.7", "out1.pool.example"), ("2001:db8:78::8", "out2.pool.example")):
     zone[ipaddress.ip_address(addr).reverse_pointer] = [["PTR", name]]
     zone[name] = [["AAAA" if ":" in addr else "A", addr]]
+nibbles = ipaddress.ip_address("2001:db8:66::68").reverse_pointer.removesuffix(".ip6.arpa")
+zone[nibbles + ".white.list"] = [["A", "127.0.10.2"]]
 print(json.dumps(zone))
 END
 dns_up 127.0.0.1 5353
@@ -37,7 +40,7 @@ say() { # server source sender recipient...
 }
 mail() { say "$(server_for "$1")" "$@"; }
 low() { say "$([[ $1 == *:* ]] && echo $LOW6 || echo $LOW4)" "$@"; }
-trapped() { gg list trap | grep -qE "^${1%:*}[0-9:]*(/[0-9]+)? "; }
+trapped() { gg list trap | grep -q "^$1 "; }
 restart() { # DNS mode, lists
 	[ -z "$gate_pid" ] || gate_stop >/dev/null
 	rm -rf "$T/state"
@@ -77,6 +80,31 @@ check "DNS is back: so is the trap" wait_for 20 sprung
 restart dead 'dnslist "bad.list" { weight = 3 }'
 like "dead DNS that could exempt nobody: 554" "$(mail 203.0.113.9 u@x.example trap@example.net)" '^S: 554 5\.7\.1 .*spam trap'
 check "trapped" trapped 203.0.113.9
+
+# ---- who shares the /64 of a trap ----
+denied='^S: 554 5\.7\.1 .*spam trap'
+hears() { mail "$1" u@x.example "$2" | tee "$T/heard" | grep -qE "$3"; } # source recipient reply
+for way in ok "slow 0.3"; do
+	restart "$way" "$vouch
+$friends"
+	check "$way: the trap of one IPv6 address" wait_for 10 hears 2001:db8:66::66 trap@example.net "$denied"
+	check "$way: a neighbour of whom nobody knows: 554" wait_for 10 hears 2001:db8:66::69 user1@example.net "$denied"
+	for a in 67 68; do
+		check "$way: one that is vouched for is served: $a" wait_for 10 hears 2001:db8:66::$a user1@example.net \
+			'^S: 250 2\.1\.5'
+	done
+	refuse "$way: none has an entry of its own" eval 'for a in 67 68 69; do trapped 2001:db8:66::$a && break; done'
+done
+gate_stop; is "SIGTERM: exit code 0" $? 0
+echo dead >"$T/mode"
+gate_start || bail "greygated starts again"
+for a in 67 68 69; do
+	like "dead DNS: a neighbour waits: $a" "$(mail 2001:db8:66::$a u@y.example user1@example.net)" '^S: 451 4\.7\.1'
+done
+like "dead DNS: not the one that has hit it" "$(mail 2001:db8:66::66 u@y.example user1@example.net)" "$denied"
+restart dead ""
+mail 2001:db8:66::66 u@x.example trap@example.net >/dev/null
+like "without such lists nobody is asked" "$(mail 2001:db8:66::67 u@x.example user1@example.net)" "$denied"
 
 # ---- the last door ----
 restart ok ""

@@ -183,6 +183,28 @@ static void a_repeater_is_trapped_for_longer(void **state)
 	replay_free(&r);
 }
 
+/* Of IPv6 the /64 is in the trap; mail of a neighbour starts its clock, a hit of his doubles it. */
+static void a_trap_of_ipv6_is_its_64(void **state)
+{
+	struct replay *r = engine_with_trap();
+
+	(void)state;
+	try(r, 0, "2001:db8::1", "a@s.example", "x@unused.example", NULL, NULL);
+	assert_string_equal(try(r, 10, "2001:db8::2", "b@s.example", BOB, NULL, NULL).reason,
+			    "trapped");
+	assert_string_equal(try(r, 10, "2001:db8:0:1::2", "b@s.example", BOB, NULL, NULL).reason,
+			    "first");
+	assert_string_equal(try(r, DAY + 5, "2001:db8::1", "", BOB, NULL, NULL).reason, "trapped");
+	assert_string_equal(try(r, DAY + 10, "2001:db8::3", "b@s.example", BOB, NULL, NULL).reason,
+			    "first");
+	try(r, 2 * DAY, "2001:db8::4", "a@s.example", "x@unused.example", NULL, NULL);
+	assert_string_equal(try(r, 4 * DAY - 1, "2001:db8::1", "", BOB, NULL, NULL).reason,
+			    "trapped");
+	assert_string_not_equal(try(r, 4 * DAY, "2001:db8::1", "", BOB, NULL, NULL).reason,
+				"trapped");
+	replay_free(&r);
+}
+
 static void exempt_networks_pass(void **state)
 {
 	struct prefix exempt;
@@ -522,6 +544,7 @@ int main(void)
 		cmocka_unit_test(a_trap_ends_by_itself),
 		cmocka_unit_test(traps_take_patterns_and_relay_probes),
 		cmocka_unit_test(a_repeater_is_trapped_for_longer),
+		cmocka_unit_test(a_trap_of_ipv6_is_its_64),
 		cmocka_unit_test(exempt_networks_pass),
 		cmocka_unit_test(modes),
 		cmocka_unit_test(twice_gives_the_same),
