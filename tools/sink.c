@@ -226,11 +226,12 @@ static void act(struct sink *s, struct client *c, const struct smtp_step *step)
 		break;
 	case SMTP_TEXT_END:
 		put_text(c, step->data, step->len);
-		if (close_message(s, c))
+		good = close_message(s, c);
+		if (good)
 			say(c, "250 2.0.0 Ok: stored as "), say(c, c->name), say(c, "\r\n");
 		else
 			say(c, "451 4.3.0 Cannot store the message\r\n");
-		smtp_text_done(&c->smtp);
+		smtp_text_done(&c->smtp, good);
 		forget_recipients(c);
 		break;
 	case SMTP_TEXT_BAD:

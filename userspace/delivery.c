@@ -211,7 +211,7 @@ void delivery_fail(struct worker *w, struct delivery *d, const char *why)
 		break;
 	case WAIT_REPLY:
 		session_reply(w, s, REPLY_BACKEND_LOST, NULL);
-		smtp_text_done(smtp);
+		smtp_text_done(smtp, false);
 		break;
 	default:
 		break;

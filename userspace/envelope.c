@@ -253,8 +253,8 @@ void delivery_answered(struct worker *w, uint32_t n)
 	struct delivery *d = delivery_of(w, s);
 
 	s->wait = WAIT_NONE;
+	smtp_text_done(session_smtp(w, s), d->up.code / 100 == 2);
 	hand_back(w, s, d);
-	smtp_text_done(session_smtp(w, s));
 	d->mail_done = d->chunked = false;
 	d->accepted_count = 0;
 	d->recipients_sum = 0;

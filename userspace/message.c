@@ -83,7 +83,7 @@ static void had_before(struct worker *w, uint32_t n, struct delivery *d, size_t 
 	session_reply(w, s, REPLY_DUPLICATE, NULL);
 	delivery_log(w, d, s, "pass", "duplicate", NULL);
 	delivery_drop(w, s);
-	smtp_text_done(session_smtp(w, s));
+	smtp_text_done(session_smtp(w, s), true);
 	session_continue(w, n);
 }
 

@@ -204,7 +204,7 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
 { "limit", "line", KIND_NUMBER, 0, AT(limit.line), .def = "2048", .min = 512, .max = 8192,
   .manual = "Bytes of one command line, CRLF included." },
 { "limit", "commands", KIND_NUMBER, KEY_RELOAD, AT(limit.commands), .def = "100", .min = 10, .max = 1000000,
-  .manual = "Commands of one session." },
+  .manual = "Commands of one session since it began or since the last message that was accepted. Recipients within recipients and chunks of 512 bytes or more are not counted." },
 { "limit", "errors", KIND_NUMBER, KEY_RELOAD, AT(limit.errors), .def = "10", .min = 1, .max = 1000,
   .manual = "Errors of one session." },
 { "limit", "message", KIND_SIZE, KEY_RELOAD, AT(limit.message), .def = "50m", .min = 64 * KIB, .max = 16 * GIB,

@@ -192,6 +192,8 @@ static void rcpt(struct turn *t)
 		return;
 	}
 	s->asked++;
+	/* Their own limit counts them: as many as that allows, any message may have. */
+	s->commands -= s->commands > 0;
 	s->forward = path;
 	memcpy(s->rcpt_params, params.text, sizeof(s->rcpt_params));
 	t->step->act = SMTP_ASK_RCPT;
@@ -447,8 +449,10 @@ void smtp_chunk_done(struct smtp *s, bool accepted)
 		pass_over_silently(s);
 }
 
-void smtp_text_done(struct smtp *s)
+void smtp_text_done(struct smtp *s, bool accepted)
 {
+	if (accepted)
+		s->commands = 0;
 	machine_enter(s, SMTP_READY);
 }
 

@@ -70,7 +70,9 @@ struct smtp_conf {
 	const char *hostname;
 	const char *contact;
 	size_t line;         /* longest command line with CRLF, 512..8192 */
-	uint32_t commands;   /* per session, the next one gets 421; 0: no limit */
+	uint32_t commands;   /* since the session began or a message was accepted, the next one
+			      * gets 421; recipients within their limit and chunks of 512 bytes
+			      * or more are not counted; 0: no limit */
 	uint32_t errors;     /* 5xx of the machine; the last one is followed by 421; 0: no limit */
 	uint32_t recipients; /* asked for per transaction, then 452 4.5.3; 0: no limit. One is
 			      * accepted from the null sender, whatever stands here */
@@ -240,7 +242,8 @@ size_t smtp_input(struct smtp *s, const struct smtp_conf *c, const char *buf, si
  * caller. A refused DATA leaves the transaction as it was, like any refused command. */
 void smtp_rcpt_done(struct smtp *s, bool accepted);
 void smtp_data_done(struct smtp *s, bool accepted); /* true: 354 was sent */
-void smtp_text_done(struct smtp *s);                /* end of data was answered: back to READY */
+/* End of data was answered: back to READY; true: with a 2xx. */
+void smtp_text_done(struct smtp *s, bool accepted);
 /* A chunk was answered. false: the message is over, and with it the transaction; the rest of the
  * chunk is read without another reply. */
 void smtp_chunk_done(struct smtp *s, bool accepted);

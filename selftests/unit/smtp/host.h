@@ -196,14 +196,14 @@ static inline void host_text_end(struct host *h, struct smtp_out *out)
 		h->chunked = false;
 		host_chunked(h);
 		host_say(out, "250 2.0.0 queued\r\n");
-		smtp_text_done(&h->s);
+		smtp_text_done(&h->s, true);
 		return;
 	}
 	if (h->body_len < 3 || memcmp(h->body + h->body_len - 3, ".\r\n", 3) != 0)
 		host_write(h, "!", "no dot", 6);
 	host_lines(h, "B", h->body, h->body_len - 3);
 	host_say(out, "250 2.0.0 queued\r\n");
-	smtp_text_done(&h->s);
+	smtp_text_done(&h->s, true);
 }
 
 /* One step on what is there. False: the machine needs more. */

@@ -364,6 +364,60 @@ static void small_chunks_count_as_commands(void **state)
 	free(h);
 }
 
+/* As many recipients as are allowed need no more commands than one; RFC 5321 4.5.3.1.8 */
+static void recipients_have_a_limit_of_their_own(void **state)
+{
+	struct host *h = host_new();
+
+	(void)state;
+	h->c.commands = 10;
+	h->c.recipients = 100;
+	host_line(h, "EHLO c");
+	host_line(h, "MAIL FROM:<a@b.example>");
+	for (int i = 0; i < 100; i++) {
+		host_line(h, "RCPT TO:<x@y.example>");
+		h->record_len = 0;
+	}
+	assert_int_equal(h->s.recipients, 100);
+	assert_int_equal(h->s.commands, 2);
+	for (int i = 0; i < 8; i++) {
+		host_line(h, "RCPT TO:<x@y.example>");
+		assert_int_equal(h->last_reply, REPLY_TOO_MANY_RECIPIENTS);
+	}
+	host_line(h, "RCPT TO:<x@y.example>");
+	assert_int_equal(h->last_reply, REPLY_TOO_MANY_COMMANDS);
+	assert_int_equal(h->s.state, SMTP_CLOSED);
+	free(h);
+}
+
+/* Who brings mail may bring more; who begins again and again brings none. */
+static void an_accepted_message_begins_the_count_anew(void **state)
+{
+	struct host *h = host_new();
+
+	(void)state;
+	h->c.commands = 10;
+	host_line(h, "EHLO c");
+	for (int i = 0; i < 50; i++) {
+		host_line(h, "MAIL FROM:<a@b.example>");
+		host_line(h, "RCPT TO:<x@y.example>");
+		host_line(h, "DATA");
+		host_feed(h, "x\r\n.\r\n", 6);
+		assert_int_equal(h->s.state, SMTP_READY);
+		assert_int_equal(h->s.commands, 0);
+		h->record_len = 0;
+	}
+	for (int i = 0; i < 5; i++) {
+		host_line(h, "MAIL FROM:<a@b.example>");
+		host_line(h, "RCPT TO:<x@y.example>");
+		host_line(h, "RSET");
+	}
+	assert_int_equal(h->s.commands, 10);
+	host_line(h, "MAIL FROM:<a@b.example>");
+	assert_int_equal(h->s.state, SMTP_CLOSED);
+	free(h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -376,6 +430,8 @@ int main(void)
 		cmocka_unit_test(a_chunk_that_cannot_be_used_is_read_to_its_end),
 		cmocka_unit_test(the_size_limit_counts_all_chunks),
 		cmocka_unit_test(small_chunks_count_as_commands),
+		cmocka_unit_test(recipients_have_a_limit_of_their_own),
+		cmocka_unit_test(an_accepted_message_begins_the_count_anew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
