@@ -10,6 +10,7 @@
 #include "offers.h"
 
 #define DOWN_MS 90000 /* longer than the pause between two probes, which end it sooner */
+#define UNWELCOME 20  /* refused clients without a welcome one that are worth a line */
 
 /* ---- health ---- */
 
@@ -46,6 +47,20 @@ void backend_up(struct daemon *d, const struct config *c, int which)
 	    atomic_exchange(&d->backend_down[which], 0)) {
 		say_health(c, which, "up", "answers again");
 		offers_again(d, c);
+	}
+}
+
+void backend_named(struct daemon *d, const struct config *c, int which, bool welcome)
+{
+	_Atomic uint32_t *unwelcome = &d->backend_unwelcome[which];
+
+	if (!welcome) {
+		if (atomic_fetch_add(unwelcome, 1) + 1 == UNWELCOME)
+			say_health(c, which, "up",
+				   "refuses one client after the other that it is told of: see "
+				   "upstream xclient and proxy, and whether it trusts greygate");
+	} else if (atomic_load_explicit(unwelcome, memory_order_relaxed)) {
+		atomic_store(unwelcome, 0);
 	}
 }
 

@@ -15,6 +15,9 @@ void backend_down(struct daemon *d, const struct config *c, int which, uint64_t 
 		  const char *why);
 void backend_up(struct daemon *d, const struct config *c, int which);
 bool backend_is_down(const struct daemon *d, int which, uint64_t now);
+/* It was told whom a connection is for, and lets the client in or not: no matter of its health, but
+ * when it is so of each and every client the log says it. */
+void backend_named(struct daemon *d, const struct config *c, int which, bool welcome);
 
 /* enum upstream_tls that a connection to a mail server is to have; in_the_clear: a handshake with
  * it has failed already. */

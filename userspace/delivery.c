@@ -168,7 +168,7 @@ void delivery_fail(struct worker *w, struct delivery *d, const char *why)
 	uint32_t n = d->session;
 	uint8_t wait;
 
-	if (n == POOL_NONE || d->closing) {
+	if (n == POOL_NONE || d->closing || d->refused) {
 		delivery_call_off(w, d);
 		return;
 	}
@@ -248,6 +248,7 @@ struct upstream_client delivery_client(struct worker *w, const struct delivery *
 		client.our_name = client.helo;
 	if (client.use_xclient)
 		evidence_names(w, s, &client.name, &client.reverse_name, &client.name_unsure);
+	client.named = seen;
 	client.esmtp = session_smtp(w, s)->esmtp;
 	client.addr = (struct endpoint){s->src, s->port};
 	return client;
@@ -315,8 +316,10 @@ static void read_back(struct worker *w, struct delivery *d)
 static void greeted(struct worker *w, struct delivery *d)
 {
 	offers_confirm(w->daemon, w->config, &d->peer, &d->up);
-	if (d->backend < w->config->backend_count)
+	if (d->backend < w->config->backend_count) {
 		backend_up(w->daemon, w->config, d->backend);
+		backend_named(w->daemon, w->config, d->backend, true);
+	}
 	envelope_proceed(w, d);
 }
 
@@ -356,6 +359,10 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 	}
 	if (d->closing)
 		return;
+	if (d->refused) { /* the answer to the client is in up.reply */
+		delivery_fail(w, d, "unasked reply");
+		return;
+	}
 	/* Our command has not even left. */
 	if (d->sending && (d->up.state == UP_COMMAND || d->up.state == UP_TEXT_END)) {
 		lost(w, d, "spoke out of turn");
@@ -377,7 +384,7 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 		delivery_fail(w, d, "unasked reply");
 		return;
 	}
-	while (used < len && d->generation == generation && !d->closing) {
+	while (used < len && d->generation == generation && !d->closing && !d->refused) {
 		enum upstream_act act;
 		uint32_t n = d->session;
 
@@ -388,6 +395,8 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 			delivery_send(w, d);
 		else if (act == UPSTREAM_READY)
 			greeted(w, d);
+		else if (act == UPSTREAM_REFUSED)
+			envelope_refused(w, d);
 		else if (act == UPSTREAM_REPLY_READY)
 			envelope_answer(w, d, used < len);
 		else if (act == UPSTREAM_TLS && used == len && !backend_secure(w, d))
@@ -402,7 +411,7 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 			return;
 		/* An answer may have unblocked the client, whose next command may have used this
 		 * delivery. */
-		if (act == UPSTREAM_REPLY_READY && n != POOL_NONE)
+		if ((act == UPSTREAM_REPLY_READY || act == UPSTREAM_REFUSED) && n != POOL_NONE)
 			session_continue(w, n);
 	}
 	if (d->generation == generation && !d->closing)

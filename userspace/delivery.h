@@ -54,6 +54,8 @@ void delivery_log(struct worker *w, const struct delivery *d, const struct sessi
 void envelope_proceed(struct worker *w, struct delivery *d);
 /* A whole answer has come. more: bytes follow that nobody has asked for. */
 void envelope_answer(struct worker *w, struct delivery *d, bool more);
+/* The mail server refuses the client that it was told of. */
+void envelope_refused(struct worker *w, struct delivery *d);
 
 /* ---- way.c ---- */
 

@@ -67,12 +67,43 @@ void envelope_proceed(struct worker *w, struct delivery *d)
 	delivery_send(w, d);
 }
 
+/* 421 promises that the channel closes (RFC 5321 3.8), so that what the client has sent behind the
+ * command is not answered, and comes again. */
+static void hand_back(struct worker *w, struct session *s, struct delivery *d)
+{
+	if (d->up.code >= 500)
+		counter_add(&w->counters, COUNT_backend_refused, 1);
+	else if (d->up.code >= 400)
+		counter_add(&w->counters, COUNT_backend_deferred, 1);
+	if (!session_say(w, s, d->up.reply, d->up.reply_len) || d->up.code == 421)
+		s->hangup = true;
+}
+
+static const char *refusal(const struct delivery *d)
+{
+	return d->up.code >= 500 ? "deny" : "defer";
+}
+
+/* The delivery is kept for its answer, so that many recipients are not as many attempts over there.
+ */
+static void refuse_client(struct worker *w, struct session *s, struct delivery *d)
+{
+	hand_back(w, s, d);
+	s->wait = WAIT_NONE;
+	smtp_rcpt_done(session_smtp(w, s), false);
+	delivery_log(w, d, s, refusal(d), "client", d->up.reply);
+}
+
 void delivery_recipient(struct worker *w, uint32_t n, const struct judgement *judgement)
 {
 	struct session *s = worker_session(w, n);
 	struct smtp *smtp = session_smtp(w, s);
 	struct delivery *d = delivery_of(w, s);
 
+	if (d && d->refused) {
+		refuse_client(w, s, d);
+		return;
+	}
 	/* It has said goodbye (421) and is of no more use. */
 	if (d && (d->closing || d->up.state != UP_IDLE)) {
 		delivery_drop(w, s);
@@ -147,18 +178,6 @@ void delivery_chunk(struct worker *w, uint32_t n)
 
 /* ---- answers ---- */
 
-/* 421 promises that the channel closes (RFC 5321 3.8), so that what the client has sent behind the
- * command is not answered, and comes again. */
-static void hand_back(struct worker *w, struct session *s, struct delivery *d)
-{
-	if (d->up.code >= 500)
-		counter_add(&w->counters, COUNT_backend_refused, 1);
-	else if (d->up.code >= 400)
-		counter_add(&w->counters, COUNT_backend_deferred, 1);
-	if (!session_say(w, s, d->up.reply, d->up.reply_len) || d->up.code == 421)
-		s->hangup = true;
-}
-
 void delivery_judged(struct delivery *d, const struct judgement *j)
 {
 	struct accepted *a = &d->accepted[d->accepted_count - 1];
@@ -194,8 +213,7 @@ static void on_rcpt(struct worker *w, uint32_t n, struct delivery *d)
 		standing_recipient(w, s, d->up.code, d->up.reply);
 	smtp_rcpt_done(session_smtp(w, s), good);
 	if (!good)
-		delivery_log(w, d, s, d->up.code >= 500 ? "deny" : "defer", "recipient",
-			     d->up.reply);
+		delivery_log(w, d, s, refusal(d), "recipient", d->up.reply);
 	if (d->closing)
 		delivery_detach(w, s, d);
 }
@@ -223,7 +241,7 @@ static void on_data(struct worker *w, uint32_t n, struct delivery *d)
 	}
 	s->wait = WAIT_NONE;
 	standing_message(w, s, d->up.code);
-	delivery_log(w, d, s, d->up.code >= 500 ? "deny" : "defer", "data", d->up.reply);
+	delivery_log(w, d, s, refusal(d), "data", d->up.reply);
 	delivery_drop(w, s); /* its transaction still stands over there */
 }
 
@@ -243,7 +261,7 @@ static void on_chunk(struct worker *w, uint32_t n, struct delivery *d)
 	if (good)
 		return;
 	standing_message(w, s, d->up.code);
-	delivery_log(w, d, s, d->up.code >= 500 ? "deny" : "defer", "data", d->up.reply);
+	delivery_log(w, d, s, refusal(d), "data", d->up.reply);
 	delivery_drop(w, s);
 }
 
@@ -271,11 +289,7 @@ static void on_text(struct worker *w, uint32_t n, struct delivery *d)
 	struct session *s = worker_session(w, n);
 	bool good = d->up.code / 100 == 2;
 
-	delivery_log(w, d, s,
-		     good                ? "pass"
-		     : d->up.code >= 500 ? "deny"
-					 : "defer",
-		     "data", d->up.reply);
+	delivery_log(w, d, s, good ? "pass" : refusal(d), "data", d->up.reply);
 	standing_message(w, s, d->up.code);
 	if (good) {
 		taken_note(w, s, d);
@@ -287,6 +301,17 @@ static void on_text(struct worker *w, uint32_t n, struct delivery *d)
 		}
 	}
 	delivery_answered(w, n);
+}
+
+void envelope_refused(struct worker *w, struct delivery *d)
+{
+	if (d->session == POOL_NONE)
+		return;
+	if (d->backend < w->config->backend_count)
+		backend_named(w->daemon, w->config, d->backend, false);
+	d->refused = true;
+	d->asked = ASKED_NOTHING;
+	refuse_client(w, worker_session(w, d->session), d);
 }
 
 /* What bytes that nobody has asked for say can't be the answer to a command that is yet to be sent,

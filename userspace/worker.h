@@ -195,8 +195,9 @@ struct delivery {
 	bool failed;                   /* given up, but the client is still read into text */
 	bool kept, reused; /* without a session, for the next one; its, no recipient answered yet */
 	bool stale;        /* reused, and found closed while our command was on its way */
-	uint8_t uses;      /* deliveries before this one */
-	uint32_t reloads;  /* worker.reloads at its connect */
+	bool refused;     /* its client is, by up.reply: so is every recipient of the transaction */
+	uint8_t uses;     /* deliveries before this one */
+	uint32_t reloads; /* worker.reloads at its connect */
 	bool mail_done, text_ended;
 	bool passing;                /* a piece of the message is on its way */
 	bool held;                   /* the client is read again when it has heard us */

@@ -87,6 +87,30 @@ static enum upstream_act ready(struct upstream *u)
 
 /* ---- what a reply means ---- */
 
+/* The enhanced code (RFC 2034) of the reply's last line begins so. */
+static bool enhanced(const struct upstream *u, const char *begin)
+{
+	const char *text = u->reply + u->line + strlen("421 ");
+
+	return u->reply_len > u->line + strlen("421 ") && strncmp(text, begin, strlen(begin)) == 0;
+}
+
+bool upstream_about_client(const struct upstream *u, const struct upstream_client *c)
+{
+	if ((!c->named && !u->told) || u->code < 400)
+		return false;
+	return u->code == 421 ? enhanced(u, "4.7.") : u->code / 10 % 10 != 0;
+}
+
+/* The greeting is refused: the client, or the mail server as a whole for the reason why. */
+static enum upstream_act refuse(struct upstream *u, const struct upstream_client *c, enum why why)
+{
+	if (!upstream_about_client(u, c))
+		return fail(u, u->code == 421 ? WHY_CLOSING : why);
+	u->state = UP_IDLE;
+	return UPSTREAM_REFUSED;
+}
+
 typedef enum upstream_act (*turn_fn)(struct upstream *u, const struct upstream_client *c,
 				     struct upstream_out *out);
 
@@ -94,7 +118,7 @@ static enum upstream_act banner(struct upstream *u, const struct upstream_client
 				struct upstream_out *out)
 {
 	if (u->code != 220)
-		return fail(u, u->code == 421 ? WHY_CLOSING : WHY_BANNER);
+		return refuse(u, c, WHY_BANNER);
 	say(out, "EHLO %s\r\n", c->our_name);
 	return ask(u, UP_EHLO);
 }
@@ -122,7 +146,7 @@ static enum upstream_act ehlo(struct upstream *u, const struct upstream_client *
 		return ask(u, UP_HELO);
 	}
 	if (u->code / 100 != 2)
-		return fail(u, u->code == 421 ? WHY_CLOSING : WHY_EHLO);
+		return refuse(u, c, WHY_EHLO);
 	greeting_learn(u);
 	if (wanted && u->caps & UPSTREAM_STARTTLS) {
 		say(out, "STARTTLS\r\n");
@@ -151,23 +175,24 @@ static enum upstream_act starttls(struct upstream *u, const struct upstream_clie
 static enum upstream_act helo(struct upstream *u, const struct upstream_client *c,
 			      struct upstream_out *out)
 {
-	(void)c, (void)out;
+	(void)out;
 	if (u->code / 100 != 2)
-		return fail(u, u->code == 421 ? WHY_CLOSING : WHY_HELO);
+		return refuse(u, c, WHY_HELO);
 	return ready(u);
 }
 
-/* XCLIENT is an extra: a backend that offers but then refuses it still takes mail. */
+/* XCLIENT is an extra: a backend that offers but then refuses the command, or (550 5.7.0 in
+ * Postfix) us the right to it, still takes mail. */
 static enum upstream_act xclient(struct upstream *u, const struct upstream_client *c,
 				 struct upstream_out *out)
 {
-	if (u->code / 100 == 5) {
+	if (u->code / 100 == 5 && (!upstream_about_client(u, c) || enhanced(u, "5.7.0"))) {
 		u->xclient = 0;
 		return ready(u);
 	}
 	/* Postfix answers with a banner (220), its smtp-sink with 250: both begin anew. */
 	if (u->code / 100 != 2)
-		return fail(u, u->code == 421 ? WHY_CLOSING : WHY_XCLIENT);
+		return refuse(u, c, WHY_XCLIENT);
 	say(out, "EHLO %s\r\n", c->helo && *c->helo ? c->helo : c->our_name);
 	return ask(u, UP_EHLO_AGAIN);
 }
@@ -183,7 +208,7 @@ static enum upstream_act ehlo_again(struct upstream *u, const struct upstream_cl
 		return ask(u, UP_EHLO_AGAIN);
 	}
 	if (u->code / 100 != 2)
-		return fail(u, u->code == 421 ? WHY_CLOSING : WHY_EHLO_AGAIN);
+		return refuse(u, c, WHY_EHLO_AGAIN);
 	greeting_learn(u);
 	return ready(u);
 }

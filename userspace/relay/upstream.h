@@ -9,6 +9,10 @@
  * verbatim (an LF without its CR gets one). What isn't a reply (RFC 5321 4.2), or comes unasked,
  * breaks the connection. So does a reply 421, after it was delivered to the command in flight: the
  * state then is UP_BROKEN already, as it is after the reply to QUIT.
+ *
+ * In the greeting a refusal is about us until the mail server knows whom we speak for, by XCLIENT
+ * or by the connection itself; from then on it is about the client (UPSTREAM_REFUSED), and the
+ * connection is as good as any that QUIT ends.
  */
 #ifndef RELAY_UPSTREAM_H
 #define RELAY_UPSTREAM_H
@@ -80,6 +84,7 @@ struct upstream_client {
 	struct endpoint here;     /* ours that it came to; port 0: not known */
 	bool esmtp;
 	bool use_xclient; /* when offered */
+	bool named;       /* the connection tells who it is: by a PROXY header, by its address */
 	uint8_t tls;      /* enum upstream_tls */
 };
 
@@ -106,6 +111,7 @@ enum upstream_act {
 	UPSTREAM_TLS,         /* UP_SHAKING: begin TLS; bytes that are left were sent in the clear
 				 behind the answer: break off */
 	UPSTREAM_READY,       /* the greeting is over: IDLE */
+	UPSTREAM_REFUSED,     /* the client is refused by u->code, u->reply: IDLE, for QUIT alone */
 	UPSTREAM_REPLY_READY, /* u->code, u->reply[0..reply_len) */
 	UPSTREAM_FAIL,        /* broken; upstream_why says why; close it */
 };
@@ -152,6 +158,12 @@ void upstream_text_sent(struct upstream *u);
  * UP_TEXT_END. */
 #define UPSTREAM_CHUNK 32
 size_t upstream_chunk(struct upstream *u, char buf[UPSTREAM_CHUNK], size_t size, bool last);
+/*
+ * Whether the refusal in u->code is about the client: it was named, and not the command is
+ * complained of (x0z, RFC 5321 4.2.1). 421 is about the service, but for one of policy (X.7.z, RFC
+ * 3463 3.8), as are limits of connections for each client.
+ */
+bool upstream_about_client(const struct upstream *u, const struct upstream_client *c);
 /* Bytes of a message may be on their way: the connection can't be left in good order. */
 bool upstream_in_text(const struct upstream *u);
 

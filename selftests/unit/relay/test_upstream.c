@@ -104,6 +104,12 @@ static void input(struct run *r, const char *text, size_t len)
 			assert_int_equal(r->u.state, UP_IDLE);
 			command(r);
 			break;
+		case UPSTREAM_REFUSED:
+			note(r, "R", r->u.reply, r->u.reply_len);
+			assert_int_equal(r->u.code, strtol(r->u.reply, NULL, 10));
+			assert_int_equal(r->u.state, UP_IDLE);
+			r->over = true;
+			break;
 		case UPSTREAM_REPLY_READY:
 			note(r, "S", r->u.reply, r->u.reply_len);
 			assert_int_equal(r->u.code, strtol(r->u.reply, NULL, 10));
@@ -124,7 +130,9 @@ static void input(struct run *r, const char *text, size_t len)
 	}
 }
 
-static uint8_t wanted; /* enum upstream_tls of the runs to come */
+/* Of the runs to come. */
+static uint8_t wanted; /* enum upstream_tls */
+static bool named;     /* by the connection itself */
 
 static struct run *run_new(const struct script *s, bool xclient)
 {
@@ -136,6 +144,7 @@ static struct run *run_new(const struct script *s, bool xclient)
 	r->c = (struct upstream_client){.our_name = "gate.example",
 					.helo = "client.example",
 					.use_xclient = xclient,
+					.named = named,
 					.tls = wanted};
 	assert_int_equal(endpoint_parse("192.0.2.7:4000", &r->c.addr), 0);
 	r->script = s;
@@ -308,8 +317,23 @@ static void xclient_greets_again(void **state)
 		{{"220 hi\r\n", OFFER, "250 ok\r\n", OFFER, "421 a\r\n"},
 		 GREETED XCLIENT "C:EHLO client.example\r\nC:MAIL FROM:<a@b.example>\r\nS:421 "
 				 "a\r\n" CLOSING},
-		{{"220 hi\r\n", OFFER, "450 later\r\n"},
+		{{"220 hi\r\n", OFFER, "501 5.5.4 bad attribute\r\n", "421 a\r\n"},
+		 GREETED XCLIENT "C:MAIL FROM:<a@b.example>\r\nS:421 a\r\n" CLOSING},
+		{{"220 hi\r\n", OFFER, "354 what\r\n"},
 		 GREETED XCLIENT "!:mail server answered XCLIENT with neither yes nor no\n"},
+		/* The client that it names is refused. */
+		{{"220 hi\r\n", OFFER, "450 later\r\n"}, GREETED XCLIENT "R:450 later\r\n"},
+		{{"220 hi\r\n", OFFER, "554-5.7.1 never\r\n554 5.7.1 ever\r\n"},
+		 GREETED XCLIENT "R:554-5.7.1 never\r\n554 5.7.1 ever\r\n"},
+		{{"220 hi\r\n", OFFER, "421-4.7.0 too\r\n421 4.7.0 often\r\n"},
+		 GREETED XCLIENT "R:421-4.7.0 too\r\n421 4.7.0 often\r\n"},
+		{{"220 hi\r\n", OFFER, "220 again\r\n", "450 4.7.1 helo\r\n"},
+		 GREETED XCLIENT "C:EHLO client.example\r\nR:450 4.7.1 helo\r\n"},
+		{{"220 hi\r\n", OFFER, "220 again\r\n", "550 helo\r\n", "554 5.7.1 a\r\n"},
+		 GREETED XCLIENT
+		 "C:EHLO client.example\r\nC:EHLO gate.example\r\nR:554 5.7.1 a\r\n"},
+		{{"220 hi\r\n", OFFER, "220 again\r\n", "421 4.3.2 busy\r\n"},
+		 GREETED XCLIENT "C:EHLO client.example\r\n" CLOSING},
 		/* The client's name is refused: our own is good enough. */
 		{{"220 hi\r\n", OFFER, "220 again\r\n", "504 bad name\r\n", OFFER, "421 a\r\n"},
 		 GREETED XCLIENT "C:EHLO client.example\r\nC:EHLO gate.example\r\n"
@@ -341,7 +365,7 @@ static void xclient_refused_or_not_offered_again(void **state)
 	input(r, "250-a\r\n250 XCLIENT ADDR\r\n", 25);
 	assert_int_equal(r->u.state, UP_XCLIENT);
 	assert_int_equal(r->u.xclient, XCLIENT_ADDR);
-	input(r, "550 no\r\n", 8);
+	input(r, "503 no\r\n", 8);
 	assert_int_equal(r->u.xclient, 0);
 	assert_true(r->u.caps & UPSTREAM_ESMTP);
 	upstream_init(&r->u);
@@ -377,6 +401,39 @@ static void backends_that_refuse_the_greeting(void **state)
 
 	(void)state;
 	play_every_way(scripts, COUNT(scripts), false);
+}
+
+static void backends_that_refuse_a_client_they_see(void **state)
+{
+	static const struct script scripts[] = {
+		{{"450-not\r\n450 now\r\n"}, "R:450-not\r\n450 now\r\n"},
+		{{"554 5.7.1 go away\r\n"}, "R:554 5.7.1 go away\r\n"},
+		{{"521 never\r\n"}, "R:521 never\r\n"},
+		{{"421 4.7.0 too many connections\r\n"}, "R:421 4.7.0 too many connections\r\n"},
+		{{"421\r\n"}, CLOSING},
+		{{"421 4.3.2 full\r\n"}, CLOSING},
+		{{"250 hi\r\n"}, "!:mail server refused the connection in its banner\n"},
+		{{"500 what?\r\n"}, "!:mail server refused the connection in its banner\n"},
+		{{"220 hi\r\n", "450 4.7.1 helo\r\n"}, GREETED "R:450 4.7.1 helo\r\n"},
+		{{"220 hi\r\n", "550 helo\r\n", "550 5.7.1 a\r\n"},
+		 GREETED "C:HELO gate.example\r\nR:550 5.7.1 a\r\n"},
+		{{"220 hi\r\n", "502 what?\r\n", "502 what?\r\n"},
+		 GREETED "C:HELO gate.example\r\n!:mail server refused EHLO and HELO\n"},
+	};
+	static const struct script inside = {{"220 hi\r\n", "554 5.7.1 helo\r\n"},
+					     GREETED "R:554 5.7.1 helo\r\n"};
+	static const struct script unknown = {
+		{"220 hi\r\n", "502 what\r\n"},
+		GREETED "!:mail server answered EHLO with neither yes nor no\n"};
+
+	(void)state;
+	named = true;
+	play_every_way(scripts, COUNT(scripts), false);
+	wanted = UPSTREAM_TLS_REQUIRED;
+	play_every_way(&inside, 1, false);
+	play_every_way(&unknown, 1, false);
+	wanted = UPSTREAM_TLS_NONE;
+	named = false;
 }
 
 static void backends_that_break_in_a_command(void **state)
@@ -583,6 +640,7 @@ int main(void)
 		cmocka_unit_test(xclient_greets_again),
 		cmocka_unit_test(xclient_refused_or_not_offered_again),
 		cmocka_unit_test(backends_that_refuse_the_greeting),
+		cmocka_unit_test(backends_that_refuse_a_client_they_see),
 		cmocka_unit_test(backends_that_break_in_a_command),
 		cmocka_unit_test(what_comes_unasked_breaks_the_connection),
 		cmocka_unit_test(a_second_reply_in_the_same_read_breaks_it_after_the_first),
