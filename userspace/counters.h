@@ -73,6 +73,8 @@
 	X(check_helo_literal, "sessions with the address of another in HELO or EHLO")              \
 	X(check_helo_ours, "sessions with our hostname in HELO or EHLO")                           \
 	X(check_non_smtp, "sessions that spoke something else than SMTP")                          \
+	X(check_errors, "sessions with as many errors as limit errors has")                        \
+	X(check_paths, "sessions with an address that RFC 5321 does not allow")                    \
 	X(check_refused, "recipients refused with 550: a check set to reject")                     \
 	X(proxy_clients, "connections whose client a load balancer named")                         \
 	X(proxy_local, "connections of a load balancer for itself")                                \

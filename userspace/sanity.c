@@ -2,7 +2,8 @@
 /*
  * What a client gives away by its manners: each check is off, noted as evidence, or refused. What
  * is refused is refused at RCPT with a reason and a ticket, however early it was seen; only what
- * isn't SMTP at all is shown the door at once.
+ * isn't SMTP at all, or nothing but errors, is shown the door at once, and an address is refused by
+ * itself, for it need not be the client who made it.
  */
 #include <stddef.h>
 #include <stdio.h>
@@ -11,11 +12,11 @@
 
 #include "worker.h"
 
-#define SHOWN(which) (uint8_t)(1u << (which))
+#define SHOWN(which) (uint16_t)(1u << (which))
 
 static const struct {
 	const char *word;   /* in the log */
-	const char *reason; /* to the client */
+	const char *reason; /* to the client at RCPT; NULL: refused where it was seen */
 	enum counter counter;
 	size_t setting; /* in struct config */
 } checks[SANITY_MAX] = {
@@ -35,6 +36,9 @@ static const struct {
 			      COUNT_check_helo_ours, offsetof(struct config, check.helo_ours)},
 	[SANITY_NON_SMTP] = {"non_smtp", "commands that are not SMTP", COUNT_check_non_smtp,
 			     offsetof(struct config, check.non_smtp)},
+	[SANITY_ERRORS] = {"errors", NULL, COUNT_check_errors,
+			   offsetof(struct config, check.errors)},
+	[SANITY_PATHS] = {"paths", NULL, COUNT_check_paths, offsetof(struct config, check.paths)},
 };
 
 static enum config_check setting(const struct worker *w, enum sanity which)
@@ -53,7 +57,8 @@ void sanity_note(struct worker *w, struct session *s, enum sanity which)
 const char *sanity_refusal(const struct worker *w, const struct session *s, const char **ret_word)
 {
 	for (int i = 0; i < SANITY_MAX && s->shown && !s->allowed; i++) {
-		if (!(s->shown & SHOWN(i)) || setting(w, (enum sanity)i) != CHECK_REJECT)
+		if (!checks[i].reason || !(s->shown & SHOWN(i)) ||
+		    setting(w, (enum sanity)i) != CHECK_REJECT)
 			continue;
 		*ret_word = checks[i].word;
 		return checks[i].reason;
@@ -65,6 +70,8 @@ void sanity_evidence(const struct session *s, struct policy_evidence *to)
 {
 	to->early_talk |= (s->shown & SHOWN(SANITY_EARLY_TALK)) != 0;
 	to->early_pipelining |= (s->shown & SHOWN(SANITY_PIPELINING)) != 0;
+	to->many_errors |= (s->shown & SHOWN(SANITY_ERRORS)) != 0;
+	to->bad_path |= (s->shown & SHOWN(SANITY_PATHS)) != 0;
 	to->bad_helo |= (s->shown & (SHOWN(SANITY_HELO_SYNTAX) | SHOWN(SANITY_HELO_NAME) |
 				     SHOWN(SANITY_HELO_LITERAL) | SHOWN(SANITY_HELO_OURS))) != 0;
 }
@@ -97,7 +104,7 @@ static bool literal_of(const char *helo, struct addr *ret)
 	return !addr_parse(text, ret);
 }
 
-void sanity_helo(struct worker *w, struct session *s)
+static void look_at_helo(struct worker *w, struct session *s)
 {
 	const char *helo = session_smtp(w, s)->helo;
 	struct addr a;
@@ -115,6 +122,34 @@ void sanity_helo(struct worker *w, struct session *s)
 		sanity_note(w, s, SANITY_HELO_NAME);
 	if (!strcasecmp(helo, w->config->hostname))
 		sanity_note(w, s, SANITY_HELO_OURS);
+}
+
+/* Whether MAIL or RCPT has just named an address that is not of RFC 5321. */
+static bool bad_path(const struct smtp *smtp, const struct smtp_step *step)
+{
+	return step->reply == REPLY_BAD_PATH || step->reply == REPLY_BAD_RECIPIENT ||
+	       (step->reply == REPLY_MAIL_OK && smtp->reverse.loose) ||
+	       (step->act == SMTP_ASK_RCPT && smtp->forward.loose);
+}
+
+void sanity_watch(struct worker *w, struct session *s, const struct smtp_step *step, bool more)
+{
+	const struct smtp *smtp = session_smtp(w, s);
+
+	if (step->verb == VERB_NOT_SMTP)
+		sanity_note(w, s, SANITY_NON_SMTP);
+	if (smtp->errors >= w->config->limit.errors)
+		sanity_note(w, s, SANITY_ERRORS);
+	if (bad_path(smtp, step))
+		sanity_note(w, s, SANITY_PATHS);
+	if (step->verb != VERB_EHLO && step->verb != VERB_HELO)
+		return;
+	if (more)
+		sanity_note(w, s, SANITY_PIPELINING);
+	if (step->reply == REPLY_BAD_HELO)
+		sanity_note(w, s, SANITY_HELO_SYNTAX);
+	else
+		look_at_helo(w, s);
 }
 
 bool sanity_look(struct worker *w, uint32_t n)

@@ -203,21 +203,6 @@ static void count_reply(struct worker *w, int reply)
 			counter_add(&w->counters, limit_replies[i].which, 1);
 }
 
-/* What a command gives away; more: others came along with it. */
-static void watch(struct worker *w, struct session *s, const struct smtp_step *step, bool more)
-{
-	if (step->verb == VERB_NOT_SMTP)
-		sanity_note(w, s, SANITY_NON_SMTP);
-	if (step->verb != VERB_EHLO && step->verb != VERB_HELO)
-		return;
-	if (more)
-		sanity_note(w, s, SANITY_PIPELINING);
-	if (step->reply == REPLY_BAD_HELO)
-		sanity_note(w, s, SANITY_HELO_SYNTAX);
-	else
-		sanity_helo(w, s);
-}
-
 /* Feeds commands until something is awaited, the input is used up, or the replies fill their room.
  */
 static size_t run(struct worker *w, uint32_t n, const char *buf, size_t len)
@@ -249,7 +234,7 @@ static size_t run(struct worker *w, uint32_t n, const char *buf, size_t len)
 			s->touched = w->now;
 		taken_command(w, s, step.verb, silent);
 		count_reply(w, step.reply);
-		watch(w, s, &step, used < len);
+		sanity_watch(w, s, &step, used < len);
 		switch (step.act) {
 		case SMTP_NEED_MORE:
 			more = false;

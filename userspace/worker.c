@@ -89,11 +89,12 @@ void worker_settings(struct worker *w)
 	w->smtp.contact = c->contact;
 	w->smtp.line = c->limit.line;
 	w->smtp.commands = c->limit.commands;
-	w->smtp.errors = c->limit.errors;
+	w->smtp.errors = c->check.errors == CHECK_REJECT ? c->limit.errors : 0;
 	w->smtp.recipients =
 		c->limit.recipients < w->recipients ? c->limit.recipients : w->recipients;
 	w->smtp.any_helo = c->check.helo_syntax != CHECK_REJECT;
 	w->smtp.only_smtp = c->check.non_smtp == CHECK_REJECT;
+	w->smtp.strict_paths = c->check.paths == CHECK_REJECT;
 	w->smtp.tls = c->tls.certificate_count ? SMTP_TLS_OFFERED : SMTP_TLS_NONE;
 	w->smtp_secured = w->smtp;
 	w->smtp_secured.tls = SMTP_TLS_ACTIVE;

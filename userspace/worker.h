@@ -131,8 +131,8 @@ struct session {
 	bool relieved;                  /* counted as held for a shorter time, or not at all */
 	bool slow, dripping;            /* replies go out a byte at a time; one is in flight */
 	bool allowed, denied;           /* verdict on the source */
-	uint8_t shown;                  /* a bit for each enum sanity */
 	uint8_t action, origin, reason; /* of the deny */
+	uint16_t shown;                 /* a bit for each enum sanity */
 	bool counted, admitted;         /* in the per-source count, in that of all sessions */
 	bool last_door, trapped;        /* came to a low-priority MX; has hit a trap */
 	uint8_t listener;               /* it came by; in gateway mode the index into protect too */
@@ -442,18 +442,21 @@ enum sanity {
 	SANITY_HELO_LITERAL,
 	SANITY_HELO_OURS,
 	SANITY_NON_SMTP,
+	SANITY_ERRORS,
+	SANITY_PATHS,
 	SANITY_MAX
 };
-_Static_assert(SANITY_MAX <= 8, "session.shown");
+_Static_assert(SANITY_MAX <= 16, "session.shown");
 #define SANITY_WORDS 100 /* all of them, with commas */
 
 /* The client has shown it: counted once, unless the check is off or the source allowed. */
 void sanity_note(struct worker *w, struct session *s, enum sanity which);
-/* What is thought of the name in the dialog's helo. */
-void sanity_helo(struct worker *w, struct session *s);
+/* What a step of the dialog gives away; more: other commands came along with this one. */
+void sanity_watch(struct worker *w, struct session *s, const struct smtp_step *step, bool more);
 /* Looks once whether the client has spoken already (OP_PEEK); false: not asked for. */
 bool sanity_look(struct worker *w, uint32_t n);
-/* Why its recipients are refused, and the word for the log; NULL: they are not. */
+/* Why its recipients are refused, and the word for the log; NULL: they are not. What was refused
+ * where it was shown says nothing of recipients. */
 const char *sanity_refusal(const struct worker *w, const struct session *s, const char **ret_word);
 /* Adds what it has shown to the evidence for the policy. */
 void sanity_evidence(const struct session *s, struct policy_evidence *to);

@@ -16,6 +16,7 @@ static void prepare(struct host *h, uint8_t choice)
 	h->c.errors = choice & 1 ? 0 : 3;
 	h->c.commands = choice & 2 ? 0 : 20;
 	h->c.message = choice & 4 ? 0 : 100;
+	h->c.strict_paths = choice & 32;
 	h->c.offers =
 		(choice & 8 ? SMTP_OFFER_8BITMIME | SMTP_OFFER_SMTPUTF8 | SMTP_OFFER_DSN : 0) |
 		(choice & 16 ? SMTP_OFFER_CHUNKING : 0);

@@ -10,7 +10,7 @@ mkdir "$B"
 start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$B" 2>"$T/backend.log"
 interfaces=
 greylist="mode = off"
-limit="per_source = 1000  errors = 20"
+limit="per_source = 1000  errors = 4  commands = 16"
 stutter="first = 500ms  interval = 100ms"
 SRC=192.0.2.7 HELLO='EHLO client.example.org'
 FROM='MAIL FROM:<a@sender.example>' TO='RCPT TO:<user1@example.net>'
@@ -18,7 +18,7 @@ codes() { sed -nE 's/^S: ([0-9]{3})( .*|$)/\1/p' | xargs; }
 crlf() { printf '%s\\r\\n' "$@"; }
 checks() { # off|evidence|reject: for all of them
 	extra="check { early_talk = $1  pipelining = $1  helo_syntax = $1  helo_name = $1  helo_literal = $1
-		helo_ours = $1  non_smtp = $1 }"
+		helo_ours = $1  non_smtp = $1  errors = $1  paths = $1 }"
 	gate_renew
 }
 rude() { # what steps...: the conversation of one rude client, its recipient's code last
@@ -36,6 +36,9 @@ all() { # last step of who speaks HTTP: runs every kind of rudeness; prints "KIN
 	echo "helo_literal $(rude x6 'EHLO [IPv6:2001:db8:1::8]' | codes)"
 	echo "helo_ours $(rude x 'EHLO GATE.example.net' | codes)"
 	echo "non_smtp $(talk $SRC $GATE4 'GET / HTTP/1.1' "$1" | codes)"
+	echo "errors $(rude x "$HELLO" X1 X2 X3 X4 | codes)"
+	echo "paths $(FROM='MAIL FROM:<taro..yamada@docomo.example>' rude x "$HELLO" | codes)"
+	echo "paths $(TO='RCPT TO:<taro.@example.net>' rude x6 "$HELLO" | codes)"
 	echo "none $(rude x "$HELLO" | codes)"
 	echo "none $(rude x 'EHLO [192.0.2.7]' | codes)"
 	echo "none $(rude x6 'EHLO [IPv6:2001:db8:1:0::7]' | codes)"
@@ -56,24 +59,34 @@ helo_literal $good
 helo_literal $good
 helo_ours $good
 non_smtp 220 500 221
+errors 220 250 500 500 500 500 250 250 250 221
+paths $good
+paths $good
 none $good
 none $good
 none $good"
-for c in early_talk pipelining helo_syntax helo_name helo_literal helo_ours non_smtp refused; do
+for c in early_talk pipelining helo_syntax helo_name helo_literal helo_ours non_smtp errors paths refused; do
 	is "off: check_$c counts nothing" "$(counter check_$c)" 0
 done
 
 check "reload: all evidence" checks evidence
 is "evidence: everybody is served" "$(all QUIT | grep -v 550 | awk '{ print $1 }' | sort -u | xargs)" \
-	"early_talk helo_literal helo_name helo_ours helo_syntax non_smtp none pipelining"
-for c in early_talk:1 pipelining:1 helo_syntax:1 helo_name:2 helo_literal:2 helo_ours:1 non_smtp:1 refused:0; do
+	"early_talk errors helo_literal helo_name helo_ours helo_syntax non_smtp none paths pipelining"
+for c in early_talk:1 pipelining:1 helo_syntax:1 helo_name:2 helo_literal:2 helo_ours:1 non_smtp:1 errors:1 paths:2 refused:0; do
 	is "evidence: check_${c%:*} counted" "$(counter "check_${c%:*}")" "${c#*:}"
 done
-for c in early_talk pipelining helo_syntax helo_name helo_literal helo_ours; do
+for c in early_talk pipelining helo_syntax helo_name helo_literal helo_ours errors paths; do
 	check "evidence: $c is in the log of the decision" log_wait event=decision verdict=pass evidence=$c
 done
 
+endless=(); for _ in $(seq 20); do endless+=(X); done
+n=$(counter limit_errors)
+is "evidence: nobody goes on for ever: limit commands" "$(talk $SRC $GATE4 "$HELLO" "${endless[@]}" | codes)" \
+	"220 250$(printf ' 500%.0s' {1..15}) 421"
+is "evidence: limit_errors is not what ended it" "$(counter limit_errors)" "$n"
+
 check "reload: all reject" checks reject
+n=$(counter limit_errors)
 bad="220 250 250 550 250 221"
 is "reject: recipients are refused, other protocols shown the door" "$(all :eof)" "early_talk 220 250 250 550 221
 pipelining 220 250 250 250 550 250 221
@@ -84,9 +97,13 @@ helo_literal $bad
 helo_literal $bad
 helo_ours $bad
 non_smtp 220 550
+errors 220 250 500 500 500 500 421
+paths 220 250 501 503 250 221
+paths 220 250 250 501 250 221
 none $good
 none $good
 none $good"
+is "reject: limit_errors counts who is shown the door" "$(counter limit_errors)" $((n + 1))
 out=$(rude x 'EHLO localhost')
 like "with a reason, a ticket and a contact" "$out" \
 	'^S: 550 5\.5\.0 Refused: EHLO without a fully qualified name \(ticket [0-9A-Z]{13}; postmaster@example\.net\)$'

@@ -151,7 +151,7 @@ struct config {
 	} relief;
 	struct {
 		enum config_check early_talk, pipelining, helo_syntax, helo_name, helo_literal,
-			helo_ours, non_smtp;
+			helo_ours, non_smtp, errors, paths;
 	} check;
 	struct {
 		char **certificates, **keys; /* as many of each */

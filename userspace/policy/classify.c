@@ -2,10 +2,9 @@
 /* The delay class that the evidence of a session speaks for. */
 #include "internal.h"
 
-/* What its sender has shown itself, in the session. */
-static bool misbehaves(const struct policy_evidence *e)
+bool misbehaves(const struct policy_evidence *e)
 {
-	return e->early_talk || e->early_pipelining || e->bad_helo;
+	return e->early_talk || e->early_pipelining || e->bad_helo || e->many_errors || e->bad_path;
 }
 
 bool is_suspect(const struct policy_evidence *e, bool dynamic)

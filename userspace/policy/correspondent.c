@@ -8,7 +8,7 @@ int policy_proven(const struct policy_evidence *e, const struct addr *src,
 	const char *organisation;
 	int n = 0;
 
-	if (!e || e->early_talk || e->early_pipelining || e->bad_helo || e->list_score > 0)
+	if (!e || misbehaves(e) || e->list_score > 0)
 		return 0;
 	if (e->spf == SPF_PASS && e->spf_domain[0]) {
 		organisation = policy_organisation(e->spf_domain);

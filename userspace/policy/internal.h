@@ -14,6 +14,8 @@ bool shape_owned(const char *name);
  * domain; all where there is none. */
 bool shape_made(const char *name, size_t host);
 
+/* What its sender has shown itself, in the session. */
+bool misbehaves(const struct policy_evidence *e);
 /* Let through without asking the records. */
 bool is_exempt(const struct policy_attempt *a);
 /* Whether evidence speaks against this very host, whatever company it keeps: what it does, what

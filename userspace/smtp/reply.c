@@ -35,9 +35,9 @@ static const struct smtp_reply_row rows[REPLY_MAX] = {
 		 "draining for a stop, or full: limit sessions, per_source, relief refuse"},
 	[REPLY_TIMEOUT] = {421, "4.4.2", "{hostname} Timeout, closing the connection",
 			   "state_time or session_time is over"},
-	[REPLY_TOO_MANY_ERRORS] = {421, "4.7.0",
-				   "{hostname} Too many errors, closing the connection",
-				   "after the last error that the limit allows"},
+	[REPLY_TOO_MANY_ERRORS] =
+		{421, "4.7.0", "{hostname} Too many errors, closing the connection",
+		 "after the last error that limit errors allows, with check errors = reject"},
 	[REPLY_TOO_MANY_COMMANDS] = {421, "4.7.0",
 				     "{hostname} Too many commands, closing the connection",
 				     "the first command beyond the limit"},
@@ -51,11 +51,13 @@ static const struct smtp_reply_row rows[REPLY_MAX] = {
 			    "after SMTPUTF8 was offered UTF-8 may stand in MAIL, RCPT and VRFY"},
 	[REPLY_SYNTAX] = {501, "5.5.4", "Syntax error in the arguments",
 			  "arguments that are missing, superfluous or malformed"},
-	[REPLY_BAD_PATH] = {501, "5.1.7", "Bad sender address, write MAIL FROM:<user@example.org>",
-			    "a reverse-path that RFC 5321 does not allow"},
-	[REPLY_BAD_RECIPIENT] = {501, "5.1.3",
-				 "Bad recipient address, write RCPT TO:<user@example.org>",
-				 "a forward-path that RFC 5321 does not allow"},
+	[REPLY_BAD_PATH] =
+		{501, "5.1.7", "Bad sender address, write MAIL FROM:<user@example.org>",
+		 "a reverse-path that RFC 5321 does not allow; check paths says which are taken "
+		 "all the same"},
+	[REPLY_BAD_RECIPIENT] =
+		{501, "5.1.3", "Bad recipient address, write RCPT TO:<user@example.org>",
+		 "a forward-path that RFC 5321 does not allow; check paths as for senders"},
 	[REPLY_BAD_HELO] = {501, "5.5.4", "Say a domain name or an address literal",
 			    "HELO or EHLO with anything else"},
 	[REPLY_SEQUENCE] = {503, "5.5.1", "Bad sequence of commands",

@@ -17,7 +17,7 @@
 static void path_clear(struct smtp_path *p)
 {
 	p->len = p->domain = 0;
-	p->wide = false;
+	p->wide = p->loose = false;
 	p->text[0] = '\0';
 }
 
@@ -136,7 +136,7 @@ static enum smtp_reply envelope(const struct turn *t, const char *label, enum sm
 	while (p < end && *p == ' ')
 		p++;
 	n = smtp_path_parse(p, end - p, kind, ret_path);
-	if (n < 0)
+	if (n < 0 || (ret_path->loose && t->c->strict_paths))
 		return kind == SMTP_REVERSE ? REPLY_BAD_PATH : REPLY_BAD_RECIPIENT;
 	p += n;
 	if (p < end && *p != ' ')

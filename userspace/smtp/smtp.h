@@ -73,13 +73,15 @@ struct smtp_conf {
 	uint32_t commands;   /* since the session began or a message was accepted, the next one
 			      * gets 421; recipients within their limit and chunks of 512 bytes
 			      * or more are not counted; 0: no limit */
-	uint32_t errors;     /* 5xx of the machine; the last one is followed by 421; 0: no limit */
+	uint32_t errors;     /* 5xx of the machine; the last one is followed by 421; 0: no limit
+			      * but that of commands */
 	uint32_t recipients; /* asked for per transaction, then 452 4.5.3; 0: no limit. One is
 			      * accepted from the null sender, whatever stands here */
 	uint64_t message;    /* bytes; announced as SIZE; 0: no limit, SIZE not announced */
 	uint8_t offers;      /* enum smtp_offer, together */
 	bool any_helo;       /* HELO and EHLO take any text; else 501 */
 	bool only_smtp;      /* VERB_NOT_SMTP ends the session */
+	bool strict_paths;   /* a path that is loose gets 501 */
 	uint8_t tls;         /* enum smtp_tls */
 };
 
@@ -89,6 +91,8 @@ struct smtp_path {
 	uint16_t len;    /* 0: the null reverse-path */
 	uint16_t domain; /* offset of the domain in text; 0 when there is none (postmaster) */
 	bool wide;       /* not all of it is ASCII */
+	bool loose;      /* not of RFC 5321: stray dots in the local part, underscores in a domain;
+			  * also in a source route */
 	char text[SMTP_PATH + 1];
 };
 
@@ -267,10 +271,11 @@ const struct smtp_reply_row *smtp_reply_row(enum smtp_reply r);
 enum smtp_path_kind { SMTP_REVERSE, SMTP_FORWARD };
 /* Parses "<...>" at text[0..len): quoted local parts, address literals, source routes (dropped),
  * the null path (reverse only), <Postmaster> without domain (forward only); UTF-8 wherever RFC 6531
- * 3.3 has it, whether it may be there is the caller's to say. Returns bytes read, or -EINVAL. */
+ * 3.3 has it, and what ret->loose tells: whether those may be there is the caller's to say. Returns
+ * bytes read, or -EINVAL. */
 int smtp_path_parse(const char *text, size_t len, enum smtp_path_kind kind, struct smtp_path *ret);
 /* A domain or address literal as HELO and EHLO take it: underscores, which many host names carry
- * against the grammar, are let through here and nowhere else. */
+ * against the grammar, are let through. */
 bool smtp_domain_ok(const char *text, size_t len);
 /* The same of what a setting names as the domain of mailboxes: also in UTF-8 (RFC 6531 3.3). */
 bool smtp_mail_domain_ok(const char *text, size_t len);

@@ -94,6 +94,8 @@ static const struct {
 	{"check", "helo_literal", "off", false},
 	{"check", "helo_ours", "off", false},
 	{"check", "non_smtp", "off", false},
+	{"check", "errors", "off", false},
+	{"check", "paths", "off", false},
 	{"tls", "sessions", "9999", true},
 	{"tls", "backend", "none", false},
 	{"upstream", "xclient", "no", false},

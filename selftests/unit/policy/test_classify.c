@@ -49,6 +49,16 @@ static void evidence_gives_the_class(void **state)
 		  .spf = SPF_PASS,
 		  .bad_helo = true},
 		 CLASS_SUSPICIOUS},
+		{{.name_state = NAME_CONFIRMED,
+		  .name = "mx.example.org",
+		  .spf = SPF_PASS,
+		  .many_errors = true},
+		 CLASS_SUSPICIOUS},
+		{{.name_state = NAME_CONFIRMED,
+		  .name = "mx.example.org",
+		  .spf = SPF_PASS,
+		  .bad_path = true},
+		 CLASS_SUSPICIOUS},
 		/* SPF never absolves */
 		{{.name_state = NAME_NONE, .spf = SPF_PASS}, CLASS_SUSPICIOUS},
 		{{.name_state = NAME_UNCONFIRMED, .spf = SPF_PASS}, CLASS_SUSPICIOUS},
@@ -63,6 +73,8 @@ static void evidence_gives_the_class(void **state)
 		{{.list_score = -1, .early_talk = true}, CLASS_SUSPICIOUS},
 		{{.list_score = -1, .early_pipelining = true}, CLASS_SUSPICIOUS},
 		{{.list_score = -9, .bad_helo = true}, CLASS_SUSPICIOUS},
+		{{.list_score = -9, .many_errors = true}, CLASS_SUSPICIOUS},
+		{{.list_score = -9, .bad_path = true}, CLASS_SUSPICIOUS},
 	};
 
 	(void)state;
@@ -97,6 +109,8 @@ static struct policy_evidence anything(uint64_t *x)
 		.early_talk = !random_below(x, 8),
 		.early_pipelining = !random_below(x, 8),
 		.bad_helo = !random_below(x, 8),
+		.many_errors = !random_below(x, 8),
+		.bad_path = !random_below(x, 8),
 		.list_score = (int16_t)(random_below(x, 5)) - 2,
 	};
 
@@ -170,8 +184,8 @@ static void a_host_never_gains_by_its_company(void **state)
 		d = policy_decide(&c, &a, ids, records, n, NOW);
 		if (d.reason == REASON_EXEMPT)
 			continue;
-		against = e.early_talk || e.early_pipelining || e.bad_helo || e.list_score > 0 ||
-			  e.spf == SPF_FAIL ||
+		against = e.early_talk || e.early_pipelining || e.bad_helo || e.many_errors ||
+			  e.bad_path || e.list_score > 0 || e.spf == SPF_FAIL ||
 			  (e.name_state == NAME_CONFIRMED && policy_dynamic(e.name, &a.src));
 		assert_int_equal(d.tag, ids[met].tag);
 		assert_int_equal(d.delay_class, against ? CLASS_SUSPICIOUS : class);

@@ -116,8 +116,75 @@ static void paths_that_the_grammar_allows(void **state)
 			assert_int_equal(p.len, strlen(rows[i].mailbox));
 			assert_string_equal(p.text + p.domain, rows[i].domain);
 			assert_int_equal(p.wide, utf8_needed(p.text, p.len));
+			assert_false(p.loose);
 		}
 	}
+}
+
+/* Against the grammar, but they are out there. */
+static void paths_that_are_taken_all_the_same(void **state)
+{
+	static const struct {
+		const char *text, *mailbox, *domain;
+	} rows[] = {
+		{"<taro..yamada@docomo.example>", "taro..yamada@docomo.example", "docomo.example"},
+		{"<taro.@docomo.example>", "taro.@docomo.example", "docomo.example"},
+		{"<.taro@docomo.example>", ".taro@docomo.example", "docomo.example"},
+		{"<...a...@b>", "...a...@b", "b"},
+		{"<.@b>", ".@b", "b"},
+		{"<..@[192.0.2.1]>", "..@[192.0.2.1]", "[192.0.2.1]"},
+		{"<\u592a..\u90ce@b>", "\u592a..\u90ce@b", "b"},
+		{"<bounce@mail_1.shop.example>", "bounce@mail_1.shop.example",
+		 "mail_1.shop.example"},
+		{"<a@_b>", "a@_b", "_b"},
+		{"<a@b_>", "a@b_", "b_"},
+		{"<a@_>", "a@_", "_"},
+		{"<\"a b\"@c_d.example>", "\"a b\"@c_d.example", "c_d.example"},
+		{"<a..b@c_d.example>", "a..b@c_d.example", "c_d.example"},
+		{"<a@b_c.b\u00fccher.example>", "a@b_c.b\u00fccher.example",
+		 "b_c.b\u00fccher.example"},
+		{"<@one_1.example:a@b>", "a@b", "b"},
+		{"<@one.example,@_two:a.@b>", "a.@b", "b"},
+		{"<" L64 "..@b>", L64 "..@b", "b"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (int kind = SMTP_REVERSE; kind <= SMTP_FORWARD; kind++) {
+			size_t len = strlen(rows[i].text);
+			struct smtp_path p = {0};
+			int n = parse(rows[i].text, len, kind, &p);
+
+			if (n != (int)len || !p.loose)
+				fail_msg("%s: %d, loose %d", rows[i].text, n, p.loose);
+			assert_string_equal(p.text, rows[i].mailbox);
+			assert_string_equal(p.text + p.domain, rows[i].domain);
+			assert_int_equal(p.wide, utf8_needed(p.text, p.len));
+			for (size_t cut = 0; cut < len; cut++)
+				assert_int_equal(parse(rows[i].text, cut, kind, &p), -EINVAL);
+		}
+	}
+}
+
+/* An underscore in the local part is no fault, nor is a dot within quotes. */
+static void what_is_loose_is_told_of_the_part_it_is_in(void **state)
+{
+	static const char *const rows[] = {
+		"<a_b@c>",    "<_@c>",         "<\"..\"@c>",        "<\".a\"@c>",
+		"<\"a.\"@c>", "<@x,@y:a_b@c>", "<a.b@[192.0.2.1]>", "<>",
+	};
+	struct smtp_path p = {.loose = true};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		p.loose = true;
+		assert_int_equal(parse(rows[i], strlen(rows[i]), SMTP_REVERSE, &p),
+				 strlen(rows[i]));
+		assert_false(p.loose);
+	}
+	p.loose = true;
+	assert_int_equal(parse("<postmaster>", 12, SMTP_FORWARD, &p), 12);
+	assert_false(p.loose);
 }
 
 static void paths_that_the_grammar_forbids(void **state)
@@ -141,9 +208,25 @@ static void paths_that_the_grammar_forbids(void **state)
 		"<<a@b>>",
 		"<a@b@c>",
 		"<a b@c>",
-		"<.a@b>",
-		"<a.@b>",
-		"<a..b@c>",
+		"<a..b>",
+		"<a..@>",
+		"<.>",
+		"<a..b@c",
+		"<a..b@c@d>",
+		"<a.. b@c>",
+		"<a..\\b@c>",
+		"<a..\"b\"@c>",
+		"<\"a\"..b@c>",
+		"<a..\x01@c>",
+		"<a..\r@c>",
+		"<a..,b@c>",
+		"<a@-b_c>",
+		"<a@b_-.c>",
+		"<a@b..c_d>",
+		"<a@b_c.>",
+		"<a@[b_c]>",
+		"<a@b_c:25>",
+		"<a@\xc3\xa4_.>",
 		"<a@.b>",
 		"<a@b.>",
 		"<a@b..c>",
@@ -151,7 +234,6 @@ static void paths_that_the_grammar_forbids(void **state)
 		"<a@b->",
 		"<a@b.-c>",
 		"<a@b-.c>",
-		"<a@b_c>",
 		"<a@b!c>",
 		"<a@b/c>",
 		"<a@b:25>",
@@ -247,7 +329,9 @@ static void paths_that_the_grammar_forbids(void **state)
 		"<postmaster@>",
 		/* 251 before the at sign, though the path as a whole would do. */
 		"<" L64 L64 L64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx@b>",
+		"<" L64 L64 L64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx..@b>",
 		"<a@" LABEL63 "a.b>",
+		"<a@" LABEL63 "_.b>",
 		"<\"" L64 L64 L64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"@b>",
 	};
 
@@ -399,7 +483,7 @@ static void a_mailbox_survives_being_written_and_read(void **state)
 {
 	static const char alphabet[] = "aB1.\"\\@[]:,<> -_IPv6";
 	uint64_t seed = 42;
-	int taken = 0;
+	int taken = 0, loose = 0;
 
 	(void)state;
 	for (int i = 0; i < 2000000; i++) {
@@ -424,14 +508,26 @@ static void a_mailbox_survives_being_written_and_read(void **state)
 		n = snprintf(again, sizeof(again), "<%s>", p.text);
 		assert_int_equal(smtp_path_parse(again, (size_t)n, SMTP_FORWARD, &q), n);
 		assert_string_equal(p.text, q.text);
+		loose += q.loose;
+		if (!q.loose)
+			continue;
+		/* In quotes, with letters for underscores, it is of the grammar. */
+		for (char *at = q.text + q.domain; (at = strchr(at, '_'));)
+			*at = 'x';
+		n = snprintf(again, sizeof(again), *q.text == '"' ? "<%.*s@%s>" : "<\"%.*s\"@%s>",
+			     q.domain - 1, q.text, q.text + q.domain);
+		assert_int_equal(smtp_path_parse(again, (size_t)n, SMTP_FORWARD, &q), n);
+		assert_false(q.loose);
 	}
-	assert_true(taken > 1000);
+	assert_true(taken > 1000 && loose > 100 && loose < taken);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths_that_the_grammar_allows),
+		cmocka_unit_test(paths_that_are_taken_all_the_same),
+		cmocka_unit_test(what_is_loose_is_told_of_the_part_it_is_in),
 		cmocka_unit_test(paths_that_the_grammar_forbids),
 		cmocka_unit_test(the_null_path_is_for_senders_and_postmaster_for_recipients),
 		cmocka_unit_test(a_path_ends_at_its_bracket_and_the_rest_is_not_read),

@@ -300,6 +300,44 @@ static void what_is_no_smtp_ends_the_session(void **state)
 		}
 }
 
+/* Strict or not, a path that could be misread is refused. */
+static void loose_paths_are_taken_where_they_may_be(void **state)
+{
+	static const struct {
+		const char *line;
+		int loose, strict; /* replies; -1: asked about */
+	} rows[] = {
+		{"MAIL FROM:<taro..yamada@docomo.example>", REPLY_MAIL_OK, REPLY_BAD_PATH},
+		{"RCPT TO:<taro.@docomo.example> NOTIFY=NEVER", REPLY_BAD_PARAM,
+		 REPLY_BAD_RECIPIENT},
+		{"RCPT TO:<taro.@docomo.example>", -1, REPLY_BAD_RECIPIENT},
+		{"RCPT TO:<bounce@mail_1.shop.example>", -1, REPLY_BAD_RECIPIENT},
+		{"RCPT TO:<@one_1:b@c.example>", -1, REPLY_BAD_RECIPIENT},
+		{"RCPT TO:<b@c.example>", -1, -1},
+		{"RCPT TO:<a..b@c.example", REPLY_BAD_RECIPIENT, REPLY_BAD_RECIPIENT},
+		{"RCPT TO:a..b@c.example", REPLY_BAD_RECIPIENT, REPLY_BAD_RECIPIENT},
+		{"RCPT TO:<a.. b@c.example>", REPLY_BAD_RECIPIENT, REPLY_BAD_RECIPIENT},
+		{"RCPT TO:<a..\"b@c.example>", REPLY_BAD_RECIPIENT, REPLY_BAD_RECIPIENT},
+		{"RCPT TO:<a..\x01@c.example>", REPLY_BAD_RECIPIENT, REPLY_BAD_RECIPIENT},
+	};
+
+	(void)state;
+	for (int strict = 0; strict <= 1; strict++) {
+		struct host *h = host_in(SMTP_READY);
+
+		h->c.strict_paths = strict;
+		h->c.errors = h->c.recipients = 0;
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			host_line(h, rows[i].line);
+			if (h->last_reply != (strict ? rows[i].strict : rows[i].loose))
+				fail_msg("%s, strict %d: %d", rows[i].line, strict, h->last_reply);
+			if (!i && strict)
+				host_line(h, "MAIL FROM:<a@b.example>");
+		}
+		free(h);
+	}
+}
+
 static void any_helo_is_taken_where_it_may_be(void **state)
 {
 	struct host *h = host_new();
@@ -553,6 +591,7 @@ int main(void)
 		cmocka_unit_test(the_handshake_begins_anew),
 		cmocka_unit_test(without_a_certificate_there_is_no_starttls),
 		cmocka_unit_test(what_is_no_smtp_ends_the_session),
+		cmocka_unit_test(loose_paths_are_taken_where_they_may_be),
 		cmocka_unit_test(any_helo_is_taken_where_it_may_be),
 		cmocka_unit_test(a_transaction_leaves_nothing_behind),
 		cmocka_unit_test(the_envelope_is_kept_as_it_was_written),
