@@ -43,7 +43,6 @@ CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
 UNIT    := $(patsubst %.c,$(BUILD)/%,$(wildcard selftests/unit/*/test_*.c))
 BPFTEST := $(patsubst %.c,$(BUILD)/%,$(wildcard selftests/bpf/test_*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard selftests/bench/*.c))
-HELPERS := $(patsubst %.c,$(BUILD)/%,$(wildcard selftests/system/*.c))
 BENCH_BPF := $(patsubst selftests/bench/%.bpf.c,$(BUILD)/selftests/bench/%.skel.h,$(wildcard selftests/bench/*.bpf.c))
 BENCHES := $(filter-out %.bpf,$(BENCHES))
 
@@ -118,7 +117,7 @@ san: $(SAN_UNIT)
 
 # ---- tests ----
 
-tests: all $(UNIT) $(BPFTEST) $(HELPERS)
+tests: all $(UNIT) $(BPFTEST)
 
 $(BUILD)/selftests/unit/%: selftests/unit/%.c $(BUILD)/libgreygate.a
 	@mkdir -p $(@D)
@@ -129,11 +128,6 @@ $(BUILD)/selftests/bpf/%: selftests/bpf/%.c $(BUILD)/libgreygate.a
 	@mkdir -p $(@D)
 	@echo '  CC   $<'
 	$(Q)$(CC) $(ALL_CFLAGS) -Iuserspace -I. $(LDFLAGS) -o $@ $< $(BUILD)/libgreygate.a $(LIBS) -lcmocka
-
-$(BUILD)/selftests/system/%: selftests/system/%.c $(BUILD)/libgreygate.a
-	@mkdir -p $(@D)
-	@echo '  CC   $<'
-	$(Q)$(CC) $(ALL_CFLAGS) -Iuserspace -I. $(LDFLAGS) -o $@ $< $(BUILD)/libgreygate.a $(LIBS)
 
 $(BUILD)/selftests/bench/%: selftests/bench/%.c $(BUILD)/libgreygate.a | $(BENCH_BPF)
 	@mkdir -p $(@D)

@@ -57,13 +57,15 @@ bool doctor_ethtool(int fd, const char *name, void *command);
 /* Whether a feature is on and can be switched off. */
 bool doctor_feature(int fd, const char *name, const char *feature);
 
-/* The other end of a veth pair, and what gateway mode wants of it. */
+/* The other end of a veth pair. */
 struct veth_peer {
 	char name[16];
 	char netns[201];   /* its name in /run/netns; "": here */
 	bool tx, gro, xdp; /* checksums are left to it; GRO; has a native program */
 };
+/* What gateway mode wants of it, and what answers of XDP want. */
 void doctor_veth(const struct doctor *d, const char *name, const struct veth_peer *peer);
+void doctor_tarpit(const struct doctor *d, const char *name, const struct veth_peer *peer);
 void doctor_pair(const struct doctor *d, const char *name);
 
 #endif

@@ -252,7 +252,7 @@ void doctor_interface(const struct doctor *d, const char *name)
 	if (d->config && d->config->mode == GG_MODE_GATEWAY) {
 		check_forwarding(d, name);
 		check_rp_filter(d, name);
-		if (!strcmp(nic.driver, "veth"))
-			doctor_pair(d, name);
 	}
+	if (d->config && !strcmp(nic.driver, "veth"))
+		doctor_pair(d, name);
 }

@@ -99,18 +99,39 @@ static bool look_around(unsigned index, unsigned ours, struct veth_peer *ret)
 	return found;
 }
 
-void doctor_veth(const struct doctor *d, const char *name, const struct veth_peer *peer)
+/* How a command is run where the peer is. */
+static void mend_there(const struct veth_peer *peer, const char *before, const char *after,
+		       char *ret, size_t size)
 {
-	const bool well = !peer->tx && (peer->gro || peer->xdp);
-	char at[280] = "", mend[400];
+	char at[280] = "";
 
 	if (*peer->netns)
 		snprintf(at, sizeof(at), "nsenter --net=" NAMESPACES "/%s ", peer->netns);
-	snprintf(mend, sizeof(mend), "%sethtool -K %s tx off gro on", at, peer->name);
-	doctor_say(d, well ? DOCTOR_OK : DOCTOR_WARN, "veth", name, mend, "%s%s",
+	snprintf(ret, size, "%s%s %s%s", at, before, peer->name, after);
+}
+
+void doctor_veth(const struct doctor *d, const char *name, const struct veth_peer *peer)
+{
+	const bool well = !peer->tx && (peer->gro || peer->xdp);
+	char mend[400];
+
+	mend_there(peer, "ethtool -K", " tx off gro on", mend, sizeof(mend));
+	doctor_say(d, well ? DOCTOR_OK : DOCTOR_WARN, "veth", name, mend, "%s",
 		   well ? "its peer takes what XDP sends on"
-			: "frames sent on by XDP need whole checksums from its peer, and GRO there",
-		   peer->xdp ? "" : "; action tarpit also needs an XDP program there");
+			: "frames sent on by XDP need whole checksums from its peer, and GRO "
+			  "there");
+}
+
+void doctor_tarpit(const struct doctor *d, const char *name, const struct veth_peer *peer)
+{
+	char mend[400];
+
+	mend_there(peer, "xdp-filter load -p allow", "", mend, sizeof(mend));
+	doctor_say(d, peer->xdp ? DOCTOR_OK : DOCTOR_WARN, "tarpit", name, mend, "%s",
+		   peer->xdp
+			   ? "its peer takes the answers of action tarpit"
+			   : "action tarpit is mute: its peer has no XDP program, and so takes no "
+			     "answers of XDP (xdp-filter is of xdp-tools)");
 }
 
 void doctor_pair(const struct doctor *d, const char *name)
@@ -125,5 +146,8 @@ void doctor_pair(const struct doctor *d, const char *name)
 	if (!index ||
 	    !((index != ours && look_at(index, ours, &peer)) || look_around(index, ours, &peer)))
 		snprintf(peer.name, sizeof(peer.name), "PEER");
-	doctor_veth(d, name, &peer);
+	if (d->config->mode == GG_MODE_GATEWAY)
+		doctor_veth(d, name, &peer);
+	if (d->config->xdp == FASTPATH_AUTO || d->config->xdp == FASTPATH_NATIVE)
+		doctor_tarpit(d, name, &peer);
 }

@@ -1,18 +1,33 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The tarpit holds a real TCP client for as long as its entry says, and nothing on this side remembers
-# it. A source that opens connections without end meets its limit, and in the end a deny.
+# it. A source that opens connections without end meets its limit, and in the end a deny. In relay and
+# in gateway mode.
 # shellcheck source=selftests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 net_up || bail "network namespaces"
+ip -n client route add 198.51.100.0/24 via $GATE4; ip -n client route add 2001:db8:2::/64 via $GATE6
+ip -n mail route add default via 198.51.100.1; ip -n mail -6 route add default via 2001:db8:2::1
+on gate sh -c 'for f in /proc/sys/net/ipv[46]/conf/all/forwarding; do echo 1 >"$f"; done'
+on client ethtool -K c0 tx off gro on >/dev/null; on mail ethtool -K m0 tx off gro on >/dev/null
 mkdir "$T/backend"
 start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/backend" 2>"$T/backend.log"
-on client "$BUILD/selftests/system/xdppass" c0 || bail "an XDP program at the client's end"
 limit="per_source = 1000  new_per_source = 5  offender_life = 4s"
 gate_conf
 gate_start || bail "greygated starts"
 like "the program is native" "$(ip -n gate link show g0)" 'xdp'
+like "the log says what the tarpit needs of a veth pair" "$(logged event=start interface=g0)" 'tarpit.*the other end'
+
+doctor_says() { # key: of the finding about the tarpit
+	on gate "$BUILD/greygate" -c "$T/greygate.conf" --json doctor | $PYTHON -c 'import json, sys
+for f in map(json.loads, sys.stdin):
+    if (f["check"], f["about"]) == ("tarpit", "g0"): print(f[sys.argv[1]])' "$1"
+}
+mount -t bpf bpf /sys/fs/bpf || bail "a bpf file system for xdp-filter"
+is "doctor: the tarpit is mute" "$(doctor_says level)" warn
+check "doctor: what mends it" sh -c "$(doctor_says mend)"
+is "mends it" "$(doctor_says level)" ok
 
 knock() { local how=$1 src=$2; shift 2; on client $PYTHON "$HERE/knock.py" "$how" "$src" "$(server_for "$src")" "$@"; }
 bracketed() { case $1 in *:*) echo "[$1]" ;; *) echo "$1" ;; esac; }
@@ -20,46 +35,84 @@ grown() { [ "$(counter "$1")" -gt "$2" ]; }
 served() { talk "$1" "$(server_for "$1")" 'EHLO client.example.org' QUIT | grep -qE '^S: 250[- ]gate\.example\.net'; }
 export TALK_TIMEOUT=10
 
-# ---- the tarpit ----
-for src in 203.0.113.66 2001:db8:66::66; do
+tarpit() { # source
+	local src=$1 open client held
 	rm -f "$T/in" "$T/go" "$T/never"
 	talk $src "$(server_for $src)" 'EHLO client.example.org' ":touch $T/in" ":await $T/go" NOOP QUIT >"$T/open" &
 	open=$!
 	wait_for 5 test -e "$T/in"
-	check "$src: deny --action tarpit" gg deny $src --action tarpit
+	check "$mode, $src: deny --action tarpit" gg deny $src --action tarpit
 	held=$(counter tarpit_held)
 	knock hold $src "$T/never" >"$T/held" &
 	client=$!
-	check "$src: the client believes it is connected" wait_for 5 has '^connected' "$T/held"
-	check "$src: its probes are answered" wait_for 5 grown tarpit_held $((held + 3))
-	is "$src: what it wants to say stays with it" \
+	check "$mode, $src: the client believes it is connected" wait_for 5 has '^connected' "$T/held"
+	check "$mode, $src: its probes are answered" wait_for 5 grown tarpit_held $((held + 3))
+	is "$mode, $src: what it wants to say stays with it" \
 		"$(on client ss -Htn state established src "$(bracketed $src)" | awk '$2 { print $2 }')" 22
-	is "$src: the gate knows of the session from before only" \
-		"$(on gate ss -Htan dst "$(bracketed $src)" | wc -l)" 1
+	is "$mode, $src: the gate knows of the session from before only" \
+		"$(on gate ss -Htan src "$(bracketed "$(server_for $src)")" dst "$(bracketed $src)" | wc -l)" 1
 	touch "$T/go"; wait $open
-	like "$src: the session from before goes on" "$(cat "$T/open")" '^S: 221'
-	is "$src: it is held all the time" "$(cat "$T/held")" connected
+	like "$mode, $src: the session from before goes on" "$(cat "$T/open")" '^S: 221'
+	is "$mode, $src: it is held all the time" "$(cat "$T/held")" connected
 	gg forget $src >/dev/null
 	wait $client
-	like "$src: forgotten: its next probe tells it the truth" "$(cat "$T/held")" '^reset'
-	check "$src: forgotten: served" served $src
-done
-between "answered SYNs are counted" "$(counter tarpit_syn)" 2 20
+	like "$mode, $src: forgotten: its next probe tells it the truth" "$(cat "$T/held")" '^reset'
+	check "$mode, $src: forgotten: served" served $src
+}
 
-# ---- floods ----
+# Of IPv6 it is the /64 that has a limit, and is denied.
+declare -A limited=([203.0.113.9]=203.0.113.9 [2001:db8:79::9]=2001:db8:79::)
+limit_entry() { # source
+	# shellcheck disable=SC2046
+	case $1 in
+	*:*) bpftool map lookup pinned "$PIN/net6" key 128 0 0 0 $(key_of "$1") 2>/dev/null ;;
+	*) map_entry "$1" ;;
+	esac
+}
+is_denied() { limit_entry "$1" >"$T/entry.${1%%[.:]*}" && has GG_DENY "$T/entry.${1%%[.:]*}"; }
+# The entry lives for seconds: it is looked at by somebody who has nothing else to do.
+offend() { # source
+	knock flood "$1" 40 13 >"$T/flood.${1%%[.:]*}" &
+	wait_for 20 is_denied "$1"
+	wait $!
+}
+
+both() { # mode
+	local src jobs_=() sent answered syns
+	syns=$(counter tarpit_syn)
+	for src in 203.0.113.9 2001:db8:79::9; do
+		offend $src & jobs_+=($!)
+	done
+	for src in 203.0.113.9 2001:db8:79::9; do
+		check "$mode, $src: over its limit is reported" \
+			wait_for 5 logged "+$at" event=limit "src=${limited[$src]}" verdict=deny reason=new_per_source
+	done
+	for src in 203.0.113.8 2001:db8:78::8; do check "$mode, $src: others are served meanwhile" served $src; done
+	for src in 203.0.113.66 2001:db8:66::66; do tarpit $src; done
+	between "$mode: answered SYNs are counted" "$(($(counter tarpit_syn) - syns))" 2 20
+	wait "${jobs_[@]}"
+	for src in 203.0.113.9 2001:db8:79::9; do
+		like "$mode, $src: when it goes on it is denied, and the entry says why" "$(cat "$T/entry.${src%%[.:]*}")" \
+			'"origin": "?GG_BY_LIMIT'
+		check "$mode, $src: with an event" wait_for 3 logged "+$at" event=limit "src=${limited[$src]}" reason=offender
+		read -r sent answered <"$T/flood.${src%%[.:]*}"
+		between "$mode, $src: $answered of $sent were answered" "$answered" 5 $((sent / 3))
+		check "$mode, $src: the deny is over by itself" wait_for 15 served $src
+	done
+	between "$mode: flood_source is counted" "$(counter flood_source)" $((sent / 4)) "$((4 * sent))"
+}
+
+mode=relay at=0
+both
 gg allow 192.0.2.8 >/dev/null
 read -r sent answered <<<"$(knock flood 192.0.2.8 50 2)"
 between "an allowed source has no limit" "$answered" $((sent - 31)) "$sent"
-knock flood 203.0.113.9 40 13 >"$T/flood" &
-flood=$!
-check "a source over its limit is reported" wait_for 5 logged event=limit src=203.0.113.9 verdict=deny reason=new_per_source
-check "others are served meanwhile" served 203.0.113.8
-check "when it goes on it is denied" wait_for 14 map_is 203.0.113.9 GG_DENY
-like "the entry says why" "$(map_entry 203.0.113.9)" '"origin": "?GG_BY_LIMIT'
-check "with an event" log_wait event=limit src=203.0.113.9 reason=offender
-wait $flood
-read -r sent answered <"$T/flood"
-between "$answered of $sent were answered" "$answered" 5 $((sent / 3))
-between "flood_source is counted" "$(counter flood_source)" $((sent / 4)) "$((2 * sent))"
-check "the deny is over by itself" wait_for 15 served 203.0.113.9
+gate_stop; is "SIGTERM: exit code 0" $? 0
+check "detach" on gate "$BUILD/greygate" -c "$T/greygate.conf" detach
+
+mode=gateway interfaces='"g0", "g1"' listen='' backend='' protect="\"$MAIL4:25\", \"[$MAIL6]:25\""
+SERVER4=$MAIL4 SERVER6=$MAIL6 at=$(log_size)
+gate_conf
+check "gateway mode" gate_start
+both
 gate_stop; is "SIGTERM: exit code 0" $? 0

@@ -12,10 +12,14 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xdp/libxdp.h>
@@ -314,6 +318,33 @@ static int attach_replace(const char *name, enum fastpath_xdp mode, struct stand
 	return 0;
 }
 
+static bool is_veth(const char *name)
+{
+	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
+	struct ifreq r = {.ifr_data = (void *)&driver};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool veth;
+
+	if (fd < 0)
+		return false;
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	veth = !ioctl(fd, SIOCETHTOOL, &r) && !strcmp(driver.driver, "veth");
+	close(fd);
+	return veth;
+}
+
+/* The kernel hands answers of native XDP over only where the other end has a program too; which end
+ * that is, and what it has, can't be seen from here when it is in another namespace. */
+static void warn_of_veth(const char *name, const struct attach *a, struct fastpath_attachment *how)
+{
+	size_t used = strlen(how->why);
+
+	if (!(a->flags & XDP_FLAGS_SKB_MODE) && is_veth(name))
+		snprintf(how->why + used, sizeof(how->why) - used,
+			 "; veth: for action tarpit the other end needs an XDP program too, see "
+			 "greygate doctor");
+}
+
 int attach_interface(const char *name, enum fastpath_xdp mode, const int maps[MAP_COUNT],
 		     const struct pins_ids *own, struct attach *ret,
 		     struct fastpath_attachment *ret_how, char *err, size_t err_size)
@@ -355,6 +386,7 @@ int attach_interface(const char *name, enum fastpath_xdp mode, const int maps[MA
 		xdp_bpf__destroy(a.skel);
 		return code;
 	}
+	warn_of_veth(name, &a, &how);
 	*ret = a;
 	*ret_how = how;
 	return 0;

@@ -63,7 +63,7 @@ struct fastpath_attachment {
 	char interface[16];
 	const char *how;  /* "native", "generic"; gateway mode also "no XDP" */
 	const char *with; /* "dispatcher", "alone"; without XDP "tc" */
-	char why[160];
+	char why[256];
 };
 
 struct fastpath;

@@ -246,14 +246,15 @@ static void the_other_end_of_a_pair(void **state)
 	static const struct {
 		struct veth_peer peer;
 		enum doctor_level level;
-		const char *mend;
+		const char *mend, *tarpit;
 	} t[] = {
-		{{"c0", "", false, false, true}, DOCTOR_OK, ""},
-		{{"c0", "", false, true, false}, DOCTOR_OK, ""},
-		{{"c0", "", true, true, true}, DOCTOR_WARN, "ethtool -K c0 tx off gro on"},
+		{{"c0", "", false, false, true}, DOCTOR_OK, "", ""},
+		{{"c0", "", false, true, false}, DOCTOR_OK, "", "xdp-filter load -p allow c0"},
+		{{"c0", "", true, true, true}, DOCTOR_WARN, "ethtool -K c0 tx off gro on", ""},
 		{{"c0", "client", false, false, false},
 		 DOCTOR_WARN,
-		 "nsenter --net=/run/netns/client ethtool -K c0 tx off gro on"},
+		 "nsenter --net=/run/netns/client ethtool -K c0 tx off gro on",
+		 "nsenter --net=/run/netns/client xdp-filter load -p allow c0"},
 	};
 
 	(void)state;
@@ -262,6 +263,9 @@ static void the_other_end_of_a_pair(void **state)
 
 		doctor_veth(&d, "g0", &t[i].peer);
 		said("veth", t[i].level, t[i].mend);
+		d = doctor(NULL);
+		doctor_tarpit(&d, "g0", &t[i].peer);
+		said("tarpit", *t[i].tarpit ? DOCTOR_WARN : DOCTOR_OK, t[i].tarpit);
 	}
 }
 
