@@ -93,42 +93,41 @@ static __always_inline enum index_answer index_find(void *map, const __u64 *head
 #define INDEX_FLOOD ((GG_MEANS_DENY + GG_DROP_NEW) | GG_SLOT_DROPS | GG_SLOT_SEEN)
 
 /*
- * The byte of an IPv4 address, or 0: ask closer. For what goes on and on, floods and open
- * connections: no call, and no clock unless an entry of the bucket ends.
+ * Whether the byte of an IPv4 address is what is wanted; if not, ask closer. For what goes on and
+ * on, floods and open connections: no call, and no clock unless an entry of the bucket ends.
  *
  * No branch asks where in the bucket the address stands. What is branched on turns out the same way
  * all through a flood, so the processor guesses it right and is at the next frames while memory
  * still brings this bucket: that wait is most of the cost.
  */
-static __always_inline __u8 index_byte(__u32 addr)
+static __always_inline bool index_says(__u32 addr, __u8 wanted, __u8 mask)
 {
 	const struct gg_bucket *b;
 	const __u64 *head;
-	__u64 geometry, same;
-	__u32 at = 0, state, i, byte = 0;
+	__u64 geometry, found = 0;
+	__u32 at = 0, state, i, differs;
 
 	head = bpf_map_lookup_elem(&index4, &at);
 	geometry = head ? INDEX_READ(__u64, head) : 0;
 	if (!(__u32)geometry || !addr)
-		return 0;
+		return false;
 	at = gg_index_bucket(gg_index_hash4(addr, geometry >> 32), geometry);
 	b = bpf_map_lookup_elem(&index4, &at);
 	if (!b)
-		return 0;
+		return false;
 	state = INDEX_READ(__u32, &b->state);
 	index_order();
 #pragma unroll
 	for (i = 0; i < GG_BUCKET_SLOTS; i++) {
-		same = (__u64)(INDEX_READ(__u32, &b->key[i]) ^ addr) - 1; /* only 0 borrows */
-		byte |= INDEX_READ(__u8, &b->slot[i]) & (__u32)(same >> 32);
+		differs = INDEX_READ(__u32, &b->key[i]) ^ addr;
+		differs |= (INDEX_READ(__u8, &b->slot[i]) & mask) ^ wanted;
+		found |= (__u64)differs - 1; /* the top bit: only 0 borrows */
 	}
 	index_order();
-	if (state & GG_BUCKET_BUSY || INDEX_READ(__u32, &b->state) != state ||
+	if (!(found >> 63) || state & GG_BUCKET_BUSY || INDEX_READ(__u32, &b->state) != state ||
 	    INDEX_READ(__u64, head) != geometry)
-		return 0;
-	if (state >> GG_BUCKET_ENDS_SHIFT && index_ended(state, bpf_ktime_get_coarse_ns()))
-		return 0;
-	return byte;
+		return false;
+	return !(state >> GG_BUCKET_ENDS_SHIFT) || !index_ended(state, bpf_ktime_get_coarse_ns());
 }
 
 /* addr: IPv4, network order. now: ns. */

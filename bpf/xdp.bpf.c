@@ -195,62 +195,85 @@ __noinline int judge(struct xdp_md *ctx, const struct packet *parsed)
 _Static_assert(GG_ASKED_DROPS == GG_SLOT_DROPS / GG_SLOT_DROP,
 	       "a slot that counts no further is not asked for");
 
-/*
- * What judge would say of a flood and of the connections of an allowed source, for less: the cause,
- * or GG_STAT_packets for all that judge is to look at.
- *
- * Reads the frame where it lies: what is stored in parts and loaded whole, as a packet's addresses
- * are, waits for all that the processor has begun before it. A function of its own, so that judge
- * and what it calls have the stack.
- */
-__noinline int first_look(struct xdp_md *ctx)
+/* The switches, if the frame is a plain one over IPv4 to the endpoint that most are for. Read where
+ * it lies: what is stored in parts and loaded whole, as a packet's addresses are, waits for all
+ * that the processor has begun before it. */
+static __always_inline const struct gg_conf *plain_to_first(struct xdp_md *ctx, struct plain *ret)
 {
-	void *data = (void *)(long)ctx->data;
-	void *end = (void *)(long)ctx->data_end;
 	const struct gg_conf *switches;
 	const struct iphdr *ip;
-	struct plain p;
 	__u32 zero = 0;
-	bool opens;
-	__u8 byte;
 
-	if (!parse_plain(data, end, &p) || !p.is4)
-		return GG_STAT_packets;
-	ip = p.ip;
-	opens = p.tcp->syn && !p.tcp->ack;
+	if (!parse_plain((void *)(long)ctx->data, (void *)(long)ctx->data_end, ret) || !ret->is4)
+		return NULL;
+	ip = ret->ip;
 	if (ip->version != 4 || ip->frag_off & bpf_htons(PARSE_FRAGMENT) ||
-	    bpf_ntohs(ip->tot_len) < sizeof(*ip) + sizeof(*p.tcp))
-		return GG_STAT_packets;
+	    bpf_ntohs(ip->tot_len) < sizeof(*ip) + sizeof(*ret->tcp))
+		return NULL;
 	switches = bpf_map_lookup_elem(&conf, &zero);
-	if (!switches || !is_first4(switches, ip->daddr, bpf_ntohs(p.tcp->dest)) ||
-	    (!opens && switches->mode == GG_MODE_GATEWAY))
+	if (!switches || !is_first4(switches, ip->daddr, bpf_ntohs(ret->tcp->dest)))
+		return NULL;
+	return switches;
+}
+
+static __always_inline bool is_new(const struct plain *p)
+{
+	return p->tcp->syn && !p->tcp->ack;
+}
+
+/* What judge would drop with more effort. */
+static __always_inline bool is_flood(struct xdp_md *ctx)
+{
+	struct plain p;
+
+	if (!plain_to_first(ctx, &p) || !is_new(&p))
+		return false;
+	return index_says(((struct iphdr *)p.ip)->saddr, INDEX_FLOOD, 0xff);
+}
+
+/* What judge would say of an allowed source's connection: the cause, or GG_STAT_packets for what
+ * is not as plain. A function of its own, so that judge and what it calls have the stack. */
+__noinline int of_allowed(struct xdp_md *ctx)
+{
+	const struct gg_conf *switches;
+	struct plain p;
+
+	switches = plain_to_first(ctx, &p);
+	/* Elsewhere an entry is marked here when a connection opens, or its packets are sent on. */
+	if (!switches || switches->mode == GG_MODE_GATEWAY ||
+	    (is_new(&p) && switches->mode != GG_MODE_HOST))
 		return GG_STAT_packets;
-	byte = index_byte(ip->saddr);
-	if (opens && byte == INDEX_FLOOD)
-		return GG_STAT_drop_new;
-	if ((byte & GG_SLOT_MEANING) != GG_MEANS_ALLOW)
+	if (!index_says(((struct iphdr *)p.ip)->saddr, GG_MEANS_ALLOW, GG_SLOT_MEANING))
 		return GG_STAT_packets;
-	if (!opens)
-		return GG_STAT_not_new;
-	/* Elsewhere it is XDP that marks the entry. */
-	return switches->mode == GG_MODE_HOST ? GG_STAT_allow_syn : GG_STAT_packets;
+	return is_new(&p) ? GG_STAT_allow_syn : GG_STAT_not_new;
+}
+
+/* enum parse_result. A function of its own, so that the verifier walks through it once and not once
+ * for each thing that is_flood found missing. */
+__noinline int parse(struct xdp_md *ctx, struct packet *ret)
+{
+	if (!ret)
+		return PARSE_OTHER;
+	return parse_frame((void *)(long)ctx->data, (void *)(long)ctx->data_end, ret);
 }
 
 SEC("xdp.frags")
 int greygate_xdp(struct xdp_md *ctx)
 {
-	void *data = (void *)(long)ctx->data;
-	void *end = (void *)(long)ctx->data_end;
 	struct packet packet = {};
 	enum gg_stat cause;
 
 	count(GG_STAT_packets);
-	cause = first_look(ctx);
+	if (is_flood(ctx)) {
+		count(GG_STAT_drop_new);
+		return XDP_DROP;
+	}
+	cause = of_allowed(ctx);
 	if (cause != GG_STAT_packets) {
 		count(cause);
-		return cause == GG_STAT_drop_new ? XDP_DROP : XDP_PASS;
+		return XDP_PASS;
 	}
-	switch (parse_frame(data, end, &packet)) {
+	switch (parse(ctx, &packet)) {
 	case PARSE_TCP:
 		return judge(ctx, &packet);
 	case PARSE_OTHER:
