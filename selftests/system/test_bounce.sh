@@ -15,6 +15,7 @@ inet_interfaces=loopback-only mailbox_domains='' postfix_new out client "relayho
 	"minimal_backoff_time = 2s" "maximal_backoff_time = 3s" "queue_run_delay = 2s" ||
 	bail "Postfix as the one who asks"
 greylist="delay = 3s  delay_clean = 3s  delay_suspicious = 3s  jitter = 0  promote_after = 1"
+extra="mailbox \"user5@example.net\" { delay = 5m  delay_clean = 5m  delay_suspicious = 5m }" # it stays early
 gate_conf
 gate_start || bail "greygated starts"
 pass "greygated starts"
@@ -54,16 +55,17 @@ check "it is noted" log_wait event=decision src=$SRC verdict=grey reason=first t
 ticket=$(sed -nE 's/.*\(ticket ([0-9A-Z]+);.*/\1/p' <<<"$out")
 like "explain knows the ticket" "$(gg explain "$ticket")" 'from +<>'
 is "the other family waits too" "$(bounce 2001:db8:77::7 $GATE6 user2@example.net | codes)" "220 250 250 250 451 221"
-is "a retry before the delay waits still" "$(bounce $SRC $GATE4 user1@example.net | codes)" "220 250 250 250 451 221"
-out=$(talk $SRC $GATE4 "$HELLO" "$NULL" 'RCPT TO:<user1@example.net>' 'RCPT TO:<user2@example.net>' DATA \
-	RSET 'MAIL FROM:<a@sender.example>' 'RCPT TO:<user1@example.net>' QUIT)
+bounce $SRC $GATE4 user5@example.net >/dev/null
+is "a retry before the delay waits still" "$(bounce $SRC $GATE4 user5@example.net | codes)" "220 250 250 250 451 221"
+out=$(talk $SRC $GATE4 "$HELLO" "$NULL" 'RCPT TO:<user5@example.net>' 'RCPT TO:<user2@example.net>' DATA \
+	RSET 'MAIL FROM:<a@sender.example>' 'RCPT TO:<user5@example.net>' QUIT)
 is "one recipient: 452 for the second, the rest of the session goes on" "$(codes <<<"$out")" \
 	"220 250 250 250 452 451 250 250 451 221"
 like "452 4.5.3" "$out" '^S: 452 4\.5\.3 '
 between "limit_recipients counted it" "$(counter limit_recipients)" 1 1
-out=$(talk $SRC $GATE4 "$HELLO" ":send $NULL\\r\\nRCPT TO:<user1@example.net>\\r\\nDATA\\r\\n" ':reply 3' DATA QUIT)
+out=$(talk $SRC $GATE4 "$HELLO" ":send $NULL\\r\\nRCPT TO:<user5@example.net>\\r\\nDATA\\r\\n" ':reply 3' DATA QUIT)
 is "pipelined; DATA again has nothing to deliver" "$(codes <<<"$out")" "220 250 250 250 451 451 221"
-out=$(talk $SRC $GATE4 "$HELLO" "$NULL" 'RCPT TO:<user1@example.net>' ':send BDAT 6 LAST\r\nhello\n' :reply NOOP QUIT)
+out=$(talk $SRC $GATE4 "$HELLO" "$NULL" 'RCPT TO:<user5@example.net>' ':send BDAT 6 LAST\r\nhello\n' :reply NOOP QUIT)
 is "in a chunk it waits too, and its bytes are no commands" "$(codes <<<"$out")" "220 250 250 250 451 250 221"
 bounce $SRC $GATE4 postmaster@example.net >/dev/null
 check "postmaster is never deferred" log_wait event=decision to=postmaster@example.net verdict=pass reason=exempt
