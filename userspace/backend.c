@@ -10,6 +10,7 @@
 #include "offers.h"
 
 #define DOWN_MS 90000 /* longer than the pause between two probes, which end it sooner */
+#define LOSSES 3      /* in a row: one odd connection or two say nothing */
 #define UNWELCOME 20  /* refused clients without a welcome one that are worth a line */
 
 /* ---- health ---- */
@@ -41,13 +42,31 @@ void backend_down(struct daemon *d, const struct config *c, int which, uint64_t 
 	}
 }
 
-void backend_up(struct daemon *d, const struct config *c, int which)
+void backend_up(struct daemon *d, const struct config *c, int which, uint64_t now)
 {
+	if (atomic_load_explicit(&d->backend_losses[which], memory_order_relaxed) >= LOSSES &&
+	    backend_is_down(d, which, now))
+		return;
 	if (atomic_load_explicit(&d->backend_down[which], memory_order_relaxed) &&
 	    atomic_exchange(&d->backend_down[which], 0)) {
 		say_health(c, which, "up", "answers again");
 		offers_again(d, c);
 	}
+}
+
+void backend_lost(struct daemon *d, const struct config *c, int which, uint64_t now,
+		  const char *why)
+{
+	if (atomic_fetch_add(&d->backend_losses[which], 1) + 1 >= LOSSES)
+		backend_down(d, c, which, now, why);
+}
+
+void backend_served(struct daemon *d, const struct config *c, int which, uint64_t now)
+{
+	if (!atomic_load_explicit(&d->backend_losses[which], memory_order_relaxed))
+		return;
+	atomic_store(&d->backend_losses[which], 0);
+	backend_up(d, c, which, now);
 }
 
 void backend_named(struct daemon *d, const struct config *c, int which, bool welcome)
@@ -162,6 +181,17 @@ bool backend_skip(struct worker *w, struct delivery *d, const char *why)
 	return backend_connect(w, d);
 }
 
+int backend_another(const struct worker *w, const struct delivery *d)
+{
+	const struct config *c = w->config;
+	int here = d->reloads == w->reloads ? d->backend : -1, which = 0;
+
+	while (which < c->backend_count &&
+	       (which == here || backend_is_down(w->daemon, which, w->now)))
+		which++;
+	return c->mode == GG_MODE_GATEWAY || which == c->backend_count ? -1 : which;
+}
+
 bool backend_other_way(struct worker *w, struct delivery *d, int error)
 {
 	if (!way_again(w, d, error))
@@ -180,10 +210,10 @@ bool backend_plain(struct worker *w, struct delivery *d)
 	return connect_to(w, d);
 }
 
-bool backend_anew(struct worker *w, struct delivery *d)
+bool backend_anew(struct worker *w, struct delivery *d, int from)
 {
 	leave(w, d);
-	d->backend = 0;
+	d->backend = from;
 	d->passed_over = d->last_resort = d->in_the_clear = d->mail_done = false;
 	d->reloads = w->reloads;
 	d->uses = 0;

@@ -10,10 +10,15 @@
 
 /* ---- health: any thread ---- */
 
-/* It did not answer: the others are preferred for a while. It answered. ms of CLOCK_MONOTONIC */
+/* It did not answer: the others are preferred for a while. It greeted. ms of CLOCK_MONOTONIC */
 void backend_down(struct daemon *d, const struct config *c, int which, uint64_t now,
 		  const char *why);
-void backend_up(struct daemon *d, const struct config *c, int which);
+void backend_up(struct daemon *d, const struct config *c, int which, uint64_t now);
+/* After its greeting it was lost in a transaction: several times in a row it is down, and a
+ * greeting alone does not bring it back before its time. It has answered a transaction. */
+void backend_lost(struct daemon *d, const struct config *c, int which, uint64_t now,
+		  const char *why);
+void backend_served(struct daemon *d, const struct config *c, int which, uint64_t now);
 bool backend_is_down(const struct daemon *d, int which, uint64_t now);
 /* It was told whom a connection is for, and lets the client in or not: no matter of its health, but
  * when it is so of each and every client the log says it. */
@@ -48,9 +53,11 @@ int backend_secure(struct worker *w, struct delivery *d);
 int backend_shake(struct worker *w, struct delivery *d, size_t len);
 /* The handshake failed and may be done without: the same mail server again, in the clear. */
 bool backend_plain(struct worker *w, struct delivery *d);
-/* The connection at hand is of no use (nothing of it is in flight): a fresh one. False: there is
- * none. */
-bool backend_anew(struct worker *w, struct delivery *d);
+/* Another mail server than the one at hand that is up; -1: there is none. */
+int backend_another(const struct worker *w, const struct delivery *d);
+/* The connection at hand is of no use (nothing of it is in flight): a fresh one, to the first in
+ * order from there on. False: there is none. */
+bool backend_anew(struct worker *w, struct delivery *d, int from);
 void backend_release(struct worker *w, struct delivery *d);
 
 #endif

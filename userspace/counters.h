@@ -62,6 +62,8 @@
 	X(harvest_lost, "recipients whose answer counts for no source: too many waited")           \
 	X(verify_unclear, "questions about recipients without an answer that says something")      \
 	X(verify_refused, "recipients refused with the mail server's own words of before")         \
+	X(backend_moved,                                                                           \
+	  "transactions begun again: mail server lost before a recipient was taken")               \
 	X(backend_reused, "deliveries over a connection to the mail server that was kept")         \
 	X(backend_plain,                                                                           \
 	  "deliveries in the clear after a failed TLS handshake with the mail server")             \

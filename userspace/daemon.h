@@ -113,6 +113,7 @@ struct daemon {
 	} before;
 	_Atomic uint64_t backend_down[CONFIG_BACKENDS]; /* ms, CLOCK_MONOTONIC: left out until then;
 							   0: it answers */
+	_Atomic uint32_t backend_losses[CONFIG_BACKENDS];    /* connections lost since an answer */
 	_Atomic uint32_t backend_unwelcome[CONFIG_BACKENDS]; /* clients refused since one was not */
 	/* What the mail servers offer, each and together: offers.c's alone. */
 	struct offer offers[CONFIG_TARGETS]; /* in the order of the settings */

@@ -145,20 +145,54 @@ void delivery_drop(struct worker *w, struct session *s)
 	delivery_detach(w, s, d);
 }
 
-bool delivery_again(struct worker *w, struct delivery *d)
+/* The mail server went before the transaction had a recipient: once more from its begin, as if
+ * nothing had been asked. A kept connection (reused) may have been closed for its age, which speaks
+ * neither against the mail server nor of it; any other is a loss, after which another mail server
+ * is better, and the same one worth no more than one attempt, if it is not silent or leaving
+ * (other). False: it is not that. */
+static bool again(struct worker *w, struct delivery *d, bool other)
 {
-	bool may = d->reused && (d->asked == ASKED_MAIL || d->asked == ASKED_RCPT) && !d->closing &&
-		   d->session != POOL_NONE;
+	bool asked = (d->asked == ASKED_MAIL || d->asked == ASKED_RCPT) && !d->closing &&
+		     d->session != POOL_NONE;
+	bool reused = asked && d->reused, moves = asked && !d->moved && !d->accepted_count;
+	int which;
 
 	/* It ended while our command was on its way: once that is over. */
-	if (may && d->sending) {
+	if ((reused || moves) && d->sending) {
 		d->stale = true;
 		return true;
 	}
 	d->reused = d->stale = false;
-	if (may && !backend_anew(w, d))
+	if (!reused && !moves)
+		return false;
+	d->greeted &= !reused;
+	d->moved |= !reused;
+	which = reused ? -1 : backend_another(w, d);
+	if (which < 0 && !reused && other)
+		return false;
+	counter_add(&w->counters, COUNT_backend_moved, !reused);
+	if (!backend_anew(w, d, which < 0 ? 0 : which))
 		delivery_fail(w, d, "connect");
-	return may;
+	return true;
+}
+
+/* Counts against the mail server's health. */
+static void note_loss(struct worker *w, struct delivery *d, const char *why)
+{
+	if (d->greeted && !d->reused && !d->closing && d->session != POOL_NONE &&
+	    (d->asked > ASKED_GREETING || upstream_in_text(&d->up)) && d->reloads == w->reloads &&
+	    d->backend < w->config->backend_count)
+		backend_lost(w->daemon, w->config, d->backend, w->now, why);
+}
+
+bool delivery_closing(struct worker *w, struct delivery *d)
+{
+	struct upstream_client client = delivery_client(w, d);
+
+	if (upstream_about_client(&d->up, &client))
+		return false;
+	note_loss(w, d, "says 421 in one transaction after the other");
+	return again(w, d, true);
 }
 
 void delivery_fail(struct worker *w, struct delivery *d, const char *why)
@@ -199,7 +233,7 @@ void delivery_fail(struct worker *w, struct delivery *d, const char *why)
 	s->wait = WAIT_NONE;
 	switch (wait) {
 	case WAIT_RCPT:
-		session_reply(w, s, REPLY_BACKEND_DOWN, NULL);
+		session_reply(w, s, d->greeted ? REPLY_BACKEND_LOST : REPLY_BACKEND_DOWN, NULL);
 		smtp_rcpt_done(smtp, false);
 		break;
 	case WAIT_CHUNK:
@@ -226,6 +260,7 @@ void delivery_ask(struct worker *w, struct delivery *d, enum asked what, uint64_
 	d->asked = (uint8_t)what;
 	d->touched = w->now;
 	d->timeout = timeout;
+	d->late = false;
 }
 
 struct upstream_client delivery_client(struct worker *w, const struct delivery *d)
@@ -297,7 +332,8 @@ struct delivery *delivery_begin(struct worker *w, uint32_t n)
 	d->session = n;
 	s->delivery = delivery_number(w, d);
 	d->in_len = d->text_len = d->text_sent = d->accepted_count = 0;
-	d->failed = d->text_ended = false;
+	d->failed = d->text_ended = d->moved = false;
+	d->greeted = d->reused;
 	d->began = w->now;
 	d->here = way_here(w, s);
 	watch(w, d);
@@ -317,19 +353,23 @@ static void greeted(struct worker *w, struct delivery *d)
 {
 	offers_confirm(w->daemon, w->config, &d->peer, &d->up);
 	if (d->backend < w->config->backend_count) {
-		backend_up(w->daemon, w->config, d->backend);
+		backend_up(w->daemon, w->config, d->backend, w->now);
 		backend_named(w->daemon, w->config, d->backend, true);
 	}
+	d->greeted = true;
 	envelope_proceed(w, d);
 }
 
-/* The connection is of no use. Before the greeting is over another mail server may be asked. */
+/* The connection is of no use. Before the transaction has a recipient it may be begun elsewhere. */
 static void lost(struct worker *w, struct delivery *d, const char *why)
 {
 	/* Kept, for the next one's attempt begins in the same place. */
 	bool greeting = d->asked == ASKED_GREETING && !d->closing && d->session != POOL_NONE;
 
-	if (!delivery_again(w, d) && (!greeting || d->sending || !backend_skip(w, d, why)))
+	if (d->late)
+		why = "timeout";
+	note_loss(w, d, why);
+	if (!again(w, d, d->late) && (!greeting || d->sending || !backend_skip(w, d, why)))
 		delivery_fail(w, d, why);
 }
 
@@ -423,7 +463,7 @@ static void back_sent(struct worker *w, struct delivery *d, int res)
 	if (d->closing)
 		return;
 	if (d->stale)
-		delivery_again(w, d);
+		again(w, d, false);
 	else if (res < 0 && d->reused)
 		return; /* what is read tells of it, too */
 	else if (res < 0)
@@ -476,6 +516,24 @@ void delivery_event(struct worker *w, uint32_t number, enum op op, int res)
 	settle(w, d);
 }
 
+/* Another mail server may answer in time what this one leaves unanswered, once: what waits for it
+ * is called back, and then lost. */
+static bool overdue(struct worker *w, struct delivery *d)
+{
+	bool early = d->asked == ASKED_GREETING ||
+		     ((d->asked == ASKED_MAIL || d->asked == ASKED_RCPT) && !d->accepted_count);
+
+	if (!early || d->moved || d->late || d->sending || d->connecting == d->receiving)
+		return false;
+	d->late = true;
+	d->moved = d->asked == ASKED_GREETING;
+	d->touched = w->now;
+	ring_cancel(delivery_ring(w),
+		    delivery_token(w, d, d->connecting ? OP_BACK_CONNECT : OP_BACK_RECV),
+		    delivery_token(w, d, OP_CANCEL));
+	return true;
+}
+
 void delivery_timeout(struct worker *w, uint32_t number)
 {
 	struct delivery *d = at(w, number);
@@ -493,7 +551,9 @@ void delivery_timeout(struct worker *w, uint32_t number)
 			ring_cancel(delivery_ring(w), delivery_token(w, d, OP_BACK_SEND),
 				    delivery_token(w, d, OP_CANCEL));
 	} else if (w->now >= due &&
-		   (d->asked != ASKED_NOTHING || (s->wait == WAIT_TEXT && d->sending))) {
+		   (d->asked != ASKED_NOTHING || (s->wait == WAIT_TEXT && d->sending)) &&
+		   !overdue(w, d)) {
+		note_loss(w, d, "timeout");
 		if (d->asked == ASKED_GREETING && d->backend < w->config->backend_count)
 			backend_down(w->daemon, w->config, d->backend, w->now, "timeout");
 		delivery_fail(w, d, "timeout");

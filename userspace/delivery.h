@@ -40,9 +40,9 @@ void delivery_call_off(struct worker *w, struct delivery *d);
 uint32_t delivery_number(struct worker *w, const struct delivery *d);
 /* Says good-bye where that may be said, and closes. */
 void delivery_part(struct worker *w, struct delivery *d);
-/* A kept connection was closed over there before our first recipient was answered: once more over a
- * fresh one, as if there had been none. False: it is not that. */
-bool delivery_again(struct worker *w, struct delivery *d);
+/* The mail server says that it closes (421): the transaction is begun at another one where that
+ * promises anything. False: the client hears it. */
+bool delivery_closing(struct worker *w, struct delivery *d);
 /* The session goes on without it. */
 void delivery_detach(struct worker *w, struct session *s, struct delivery *d);
 void delivery_log(struct worker *w, const struct delivery *d, const struct session *s,

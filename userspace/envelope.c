@@ -273,7 +273,7 @@ void delivery_answered(struct worker *w, uint32_t n)
 	s->wait = WAIT_NONE;
 	smtp_text_done(session_smtp(w, s), d->up.code / 100 == 2);
 	hand_back(w, s, d);
-	d->mail_done = d->chunked = false;
+	d->mail_done = d->chunked = d->moved = false;
 	d->accepted_count = 0;
 	d->recipients_sum = 0;
 	d->asked = ASKED_NOTHING;
@@ -327,9 +327,11 @@ void envelope_answer(struct worker *w, struct delivery *d, bool more)
 
 	if (d->session == POOL_NONE)
 		return;
-	/* The one before us may have been the last that this connection was good for. */
-	if (d->up.code == 421 && delivery_again(w, d))
+	if (d->up.code == 421 && delivery_closing(w, d))
 		return;
+	if (d->up.code != 421 && (asked == ASKED_TEXT || d->up.code >= 400) &&
+	    d->backend < w->config->backend_count)
+		backend_served(w->daemon, w->config, d->backend, w->now);
 	d->touched = w->now;
 	d->asked = ASKED_NOTHING;
 	d->reused &= asked == ASKED_MAIL && d->up.code / 100 == 2;

@@ -69,7 +69,7 @@ static void answered(struct daemon *d, const struct config *c)
 	int count;
 
 	if (probe.backend < c->backend_count)
-		backend_up(d, c, probe.backend);
+		backend_up(d, c, probe.backend, callout_now());
 	probe.any = true;
 	offers_learn(d, c, &config_targets(c, &count)[probe.backend], &probe.to.up);
 	upstream_quit(&probe.to.up, &probe.to.out);

@@ -321,7 +321,7 @@ static void on_ready(struct prober *p)
 	const struct config *c = verifier.config;
 
 	if (p->request.target == VERIFY_BACKENDS && p->backend < c->backend_count)
-		backend_up(verifier.daemon, c, p->backend);
+		backend_up(verifier.daemon, c, p->backend, callout_now());
 	ask_mail(p);
 }
 

@@ -195,6 +195,9 @@ struct delivery {
 	bool failed;                   /* given up, but the client is still read into text */
 	bool kept, reused; /* without a session, for the next one; its, no recipient answered yet */
 	bool stale;        /* reused, and found closed while our command was on its way */
+	bool greeted;      /* by a mail server, for this transaction: what ends it now is a loss */
+	bool moved;        /* the transaction was begun again after a loss: not another time */
+	bool late;         /* the answer is overdue, and what waits for it is being cancelled */
 	bool refused;     /* its client is, by up.reply: so is every recipient of the transaction */
 	uint8_t uses;     /* deliveries before this one */
 	uint32_t reloads; /* worker.reloads at its connect */
