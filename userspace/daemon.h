@@ -62,7 +62,7 @@ struct offer {
 };
 
 struct daemon {
-	struct shared_count sessions, stuttering, backends, secured;
+	struct shared_count sessions, stuttering, backends, secured, inquirers;
 	/* Replaced whole by daemon_reload; old ones live on. */
 	_Atomic(const struct config *) config;
 	_Atomic(const struct tls_context *) tls; /* NULL: no certificate; replaced like config */

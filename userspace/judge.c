@@ -455,8 +455,8 @@ bool judge_seen(struct worker *w, struct session *s)
 	return x.seen;
 }
 
-/* Whether the mail server is known not to know the recipient, who is refused then. Of the null
- * sender's, and of whoever does not wait, it is asked directly. */
+/* Whether the mail server is known not to know the recipient, who is refused then. Of whoever does
+ * not wait it is asked directly. */
 static bool unknown(struct worker *w, struct session *s, enum policy_mode mode)
 {
 	struct verify_answer known;
@@ -470,6 +470,31 @@ static bool unknown(struct worker *w, struct session *s, enum policy_mode mode)
 	else if (state == VERIFY_VALID)
 		trapping_answer(w, s, 250, "250");
 	return state == VERIFY_UNKNOWN;
+}
+
+/* A stranger with the null sender, who is let through at DATA at the earliest: until then he holds
+ * no connection to the mail server, and hears of the recipient what the verifier does. False: there
+ * is no answer. */
+static bool call_answered(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+	struct verify_answer known;
+
+	switch (recipient_ask(w, s, &known)) {
+	case VERIFY_UNKNOWN:
+		refuse_unknown(w, s, &known.reply);
+		return true;
+	case VERIFY_VALID:
+	case VERIFY_ANY:
+		session_dialog(w, s)->at_data = true;
+		session_reply(w, s, REPLY_RCPT_OK, NULL);
+		smtp_rcpt_done(session_smtp(w, s), true);
+		return true;
+	case VERIFY_ASKED:
+		return recipient_wait(w, n);
+	default:
+		return false;
+	}
 }
 
 void judge_recipient(struct worker *w, uint32_t n)
@@ -508,13 +533,15 @@ void judge_recipient(struct worker *w, uint32_t n)
 		return;
 	weigh(w, s, smtp, &x);
 	j.decision = x.decision;
-	/* A callout ends here, with the mail server's own answer; nothing is noted of it, or it
-	 * would start the clock of a bounce that nobody has sent. */
-	j.at_data = !smtp->reverse.len && waits(&x.decision);
-	if (j.at_data) {
+	/* A callout ends here, with the mail server's answer; nothing is noted of it, or it would
+	 * start the clock of a bounce that nobody has sent. */
+	if (!smtp->reverse.len && x.decision.reason == REASON_LEARN) {
+		session_dialog(w, s)->at_data = true;
 		delivery_recipient(w, n, &j);
 		return;
 	}
+	if (!smtp->reverse.len && waits(&x.decision) && call_answered(w, n))
+		return;
 	note_attempt(w, s, &x);
 	if (x.decision.verdict == POLICY_GREY) {
 		trapping_await(w, s);
@@ -526,7 +553,8 @@ void judge_recipient(struct worker *w, uint32_t n)
 	let_through(w, n, &j);
 }
 
-/* The null sender, whose one recipient stands in smtp.forward still. */
+/* The null sender, whose one recipient stands in smtp.forward still. d: NULL, it was to wait. If it
+ * need not any more, the next attempt finds that out. */
 static bool judge_bounce(struct worker *w, uint32_t n, struct delivery *d)
 {
 	struct session *s = worker_session(w, n);
@@ -536,7 +564,7 @@ static bool judge_bounce(struct worker *w, uint32_t n, struct delivery *d)
 
 	weigh(w, s, smtp, &x);
 	note_attempt(w, s, &x);
-	if (x.decision.verdict == POLICY_GREY) {
+	if (x.decision.verdict == POLICY_GREY || !d) {
 		defer(w, s, &x.decision);
 		smtp_data_done(smtp, false);
 		delivery_drop(w, s);
@@ -551,7 +579,6 @@ static bool judge_bounce(struct worker *w, uint32_t n, struct delivery *d)
 bool judge_data(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
-	struct delivery *d = delivery_of(w, s);
 
 	if (s->denied) {
 		listed_client(w, s);
@@ -560,5 +587,5 @@ bool judge_data(struct worker *w, uint32_t n)
 		delivery_drop(w, s);
 		return false;
 	}
-	return !d || !d->judgement.at_data || judge_bounce(w, n, d);
+	return !session_dialog(w, s)->at_data || judge_bounce(w, n, delivery_of(w, s));
 }

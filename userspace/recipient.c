@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a session knows of its recipient before any mail for it is let through. Nothing here waits:
- * the question is put while the rest of the evidence is gathered, and whoever comes before its
- * answer is greylisted without.
+ * What a session knows of its recipient before any mail for it is let through. The question is put
+ * while the rest of the evidence is gathered, and whoever comes before its answer is greylisted
+ * without; only a callout is for the answer itself, so that the null sender may wait for it.
  */
 #include "recipient.h"
 
 #include <stdio.h>
 
 #include "askers.h"
+
+#define LOOK_MS 20 /* between two looks for answers that are waited for */
 
 /* Which mail server's word counts. */
 static uint8_t target_of(const struct worker *w, const struct session *s)
@@ -17,9 +19,9 @@ static uint8_t target_of(const struct worker *w, const struct session *s)
 }
 
 /* Only what can be asked in plain SMTP, of somebody in a domain. */
-static bool askable(const struct worker *w, const struct smtp_path *to)
+static bool askable(const struct smtp_path *to)
 {
-	if (!w->config->upstream.verify_recipients || !to->domain)
+	if (!to->domain)
 		return false;
 	for (const char *p = to->text; *p; p++)
 		if ((unsigned char)*p >= 0x80)
@@ -30,20 +32,22 @@ static bool askable(const struct worker *w, const struct smtp_path *to)
 void recipient_begin(struct worker *w, struct session *s)
 {
 	recipient_dialog(w, s)->recipient = VERIFY_NOTHING;
+	recipient_dialog(w, s)->at_data = false;
 }
 
 enum verify_state recipient_ask(struct worker *w, struct session *s, struct verify_answer *ret)
 {
-	const struct smtp_path *to = &session_smtp(w, s)->forward;
+	const struct smtp *smtp = session_smtp(w, s);
+	const struct smtp_path *to = &smtp->forward;
 	enum verify_state state;
 
-	if (!askable(w, to))
+	if (!askable(to) || (smtp->reverse.len && !w->config->upstream.verify_recipients))
 		return VERIFY_NOTHING;
 	state = verify_ask(w->daemon->verify, w->number, target_of(w, s), to->text, w->wall, ret);
 	recipient_dialog(w, s)->recipient = (uint8_t)state;
 	if (state == VERIFY_UNASKED)
 		counter_add(&w->counters, COUNT_verify_unasked, 1);
-	else if (state != VERIFY_ASKED)
+	else if (state != VERIFY_ASKED && !recipient_dialog(w, s)->awaited)
 		counter_add(&w->counters, COUNT_verify_kept, 1);
 	return state;
 }
@@ -85,7 +89,70 @@ void recipient_accepted(struct worker *w, struct session *s)
 {
 	const struct smtp_path *to = &session_smtp(w, s)->forward;
 
-	if (askable(w, to))
+	if (askable(to))
 		verify_accepted(w->daemon->verify, target_of(w, s), to->text, w->wall,
 				(uint32_t)(w->config->upstream.verify_keep / 1000));
+}
+
+/* ---- who waits for the answer ---- */
+
+bool recipient_wait(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+
+	if (recipient_dialog(w, s)->awaited)
+		return false;
+	if (!shared_take(&w->daemon->inquirers, w->config->upstream.verify_waiting)) {
+		counter_add(&w->counters, COUNT_limit_waiting, 1);
+		return false;
+	}
+	w->inquirers[w->inquirer_count++] =
+		(struct inquirer){n, s->generation, w->now + w->config->upstream.timeout};
+	s->wait = WAIT_RECIPIENT;
+	return true;
+}
+
+static bool is_unanswered(struct worker *w, struct session *s)
+{
+	struct verify_answer answer;
+
+	return verify_find(w->daemon->verify, target_of(w, s), session_smtp(w, s)->forward.text,
+			   w->wall, &answer) == VERIFY_ASKED;
+}
+
+static void go_on(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+
+	s->wait = WAIT_NONE;
+	recipient_dialog(w, s)->awaited = true;
+	judge_recipient(w, n);
+	recipient_dialog(w, s)->awaited = false;
+	session_continue(w, n);
+}
+
+void recipient_tick(struct worker *w)
+{
+	unsigned i = 0;
+
+	while (i < w->inquirer_count) {
+		const struct inquirer who = w->inquirers[i];
+		struct session *s = worker_session(w, who.n);
+		bool here = s->generation == who.generation && s->phase == PHASE_DIALOG &&
+			    s->wait == WAIT_RECIPIENT;
+
+		if (here && w->now < who.until && is_unanswered(w, s)) {
+			i++;
+			continue;
+		}
+		w->inquirers[i] = w->inquirers[--w->inquirer_count];
+		shared_give(&w->daemon->inquirers);
+		if (here)
+			go_on(w, who.n);
+	}
+}
+
+uint64_t recipient_due(const struct worker *w, uint64_t wait)
+{
+	return w->inquirer_count && wait > LOOK_MS ? LOOK_MS : wait;
 }

@@ -33,6 +33,13 @@ bool recipient_is_asked(struct worker *w, const struct session *s);
 void recipient_await(struct worker *w, struct session *s, bool unsure);
 /* It is unknown, which was counted for the source when that had left: true once. */
 bool recipient_was_counted(struct worker *w, struct session *s);
+/* The client is told when the answer has come, or upstream.timeout is over: judge_recipient is
+ * called again then, once. False: it has waited already, or too many do. */
+bool recipient_wait(struct worker *w, uint32_t n);
+/* Looks for the answers that sessions of this worker wait for; how long until the next look, `wait`
+ * at most. ms */
+void recipient_tick(struct worker *w);
+uint64_t recipient_due(const struct worker *w, uint64_t wait);
 /* The mail server took it in a transaction. */
 void recipient_accepted(struct worker *w, struct session *s);
 

@@ -9,6 +9,7 @@
  * completions come in few batches.
  */
 #include "offers.h"
+#include "recipient.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -321,6 +322,7 @@ static uint64_t wait_time(struct worker *w)
 	wait = wheel_next(w->timeouts, w->now, wait);
 	wait = resolver_wait(w->resolver, w->now, wait);
 	wait = warm_wait(w, wait);
+	wait = recipient_due(w, wait);
 	if ((w->draining || w->leaving) && wait > 100)
 		wait = 100;
 	for (int i = 1; i < w->ring_count && wait; i++)
@@ -339,6 +341,7 @@ void worker_turn(struct worker *w)
 	wheel_run(w->timeouts, w->now, FIRE_BUDGET, on_timer, w);
 	evidence_tick(w);
 	warm_tick(w);
+	recipient_tick(w);
 	if (!w->draining && !w->leaving &&
 	    !atomic_load_explicit(&w->daemon->holding, memory_order_relaxed))
 		arm_accepts(w);

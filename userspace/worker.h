@@ -44,6 +44,7 @@
 
 #include "daemon.h"
 #include "evidence.h"
+#include "inquirer.h"
 #include "loop/pool.h"
 #include "loop/ring.h"
 #include "loop/wheel.h"
@@ -110,14 +111,15 @@ enum phase {
 /* Why a dialog does not read on. */
 enum wait {
 	WAIT_NONE,
-	WAIT_EVIDENCE, /* what DNS says of the source or its sender's domain */
-	WAIT_RCPT,     /* the mail server's answer to RCPT */
-	WAIT_DATA,     /* to DATA, or to a chunk that is not the last one */
-	WAIT_CHUNK,    /* a chunk is announced, but not begun */
-	WAIT_TEXT,     /* message bytes flow: message.c reads the client */
-	WAIT_REPLY,    /* to the end of data */
-	WAIT_STORE,    /* the pass is being written */
-	WAIT_TLS,      /* the handshake: secure.c reads the client */
+	WAIT_EVIDENCE,  /* what DNS says of the source or its sender's domain */
+	WAIT_RECIPIENT, /* what the mail server says of the recipient, asked by the verifier */
+	WAIT_RCPT,      /* the mail server's answer to RCPT */
+	WAIT_DATA,      /* to DATA, or to a chunk that is not the last one */
+	WAIT_CHUNK,     /* a chunk is announced, but not begun */
+	WAIT_TEXT,      /* message bytes flow: message.c reads the client */
+	WAIT_REPLY,     /* to the end of data */
+	WAIT_STORE,     /* the pass is being written */
+	WAIT_TLS,       /* the handshake: secure.c reads the client */
 };
 
 struct session {
@@ -161,6 +163,8 @@ struct dialog {
 		bool acknowledged; /* all that was said up to QUIT */
 	} taken;
 	uint8_t recipient; /* enum verify_state of the one in smtp.forward */
+	bool awaited;      /* its answer: it is not waited for again */
+	bool at_data;      /* null sender: decided at DATA */
 };
 
 /* A decision that lets a recipient through, and the records that its delivery matures. */
@@ -169,7 +173,6 @@ struct judgement {
 	const struct config_level *level;         /* of the recipient; NULL where count is 0 */
 	struct policy_identity ids[POLICY_RUNGS]; /* the one that decided comes last */
 	int count;                                /* 0: none (allowed source, exempt) */
-	bool at_data;                             /* null sender: not decided before DATA */
 };
 
 /* A recipient that the mail server took in the transaction at hand. */
@@ -270,6 +273,8 @@ struct worker {
 	uint32_t reloads;        /* changes of config: a pointer may come again */
 	uint32_t warm[WARM_MAX]; /* deliveries that are kept, the longest idle first */
 	unsigned warm_count;
+	struct inquirer inquirers[CONFIG_WAITING];
+	unsigned inquirer_count;
 	char *opened, *sealed; /* of the session at hand: plaintext in, records out */
 	char peeked;
 	char *answered; /* of the delivery at hand: plaintext in */

@@ -16,6 +16,7 @@ def reply(sock):
         if not got:
             sys.exit("closed after %r" % data)
         data += got
+    return data
 
 
 def say(sock, *lines):

@@ -4,6 +4,8 @@
 hold.py open SOURCE SERVER,PORT COUNT FILE    opens COUNT connections, one after the other, waits for
         the first bytes of each, then makes FILE and holds them until FILE is gone; prints how many were
         greeted and how many were refused
+hold.py call SOURCE SERVER,PORT COUNT FILE    the same, and each asks for one of user1, user2, ... from the
+        null sender before the next one comes; prints how often it was told what
 hold.py trickle SOURCE SERVER,PORT SECONDS    sends a command a byte at a time, so many SECONDS apart,
         and prints what it hears in the end
 hold.py deaf SOURCE SERVER,PORT               pipelines EHLO after EHLO, reads nothing, and prints how
@@ -13,6 +15,8 @@ import os
 import socket
 import sys
 import time
+
+from dialog import reply, say
 
 
 def connect():
@@ -26,6 +30,13 @@ def connect():
     return s
 
 
+def wait():
+    with open(sys.argv[5], "w"):
+        pass
+    while os.path.exists(sys.argv[5]):
+        time.sleep(0.05)
+
+
 def hold():
     held = []
     refused = 0
@@ -35,11 +46,23 @@ def hold():
             held.append(s)
         else:
             refused += 1
-    with open(sys.argv[5], "w"):
-        pass
     print("greeted=%d refused=%d" % (len(held), refused), flush=True)
-    while os.path.exists(sys.argv[5]):
-        time.sleep(0.05)
+    wait()
+
+
+def call():
+    held = []
+    said = {}
+    for i in range(int(sys.argv[4])):
+        s = connect()
+        held.append(s)
+        reply(s)
+        say(s, b"EHLO client.example.org", b"MAIL FROM:<>")
+        s.sendall(b"RCPT TO:<user%d@example.net>\r\n" % (i + 1))
+        code = reply(s)[:3].decode()
+        said[code] = said.get(code, 0) + 1
+    print(*sorted("%s=%d" % c for c in said.items()), flush=True)
+    wait()
 
 
 def trickle():
@@ -74,4 +97,4 @@ def deaf():
         print("closed")
 
 
-{"open": hold, "trickle": trickle, "deaf": deaf}[sys.argv[1]]()
+{"open": hold, "call": call, "trickle": trickle, "deaf": deaf}[sys.argv[1]]()

@@ -46,7 +46,8 @@ struct config_list {
 	char *message;           /* NULL: none */
 };
 #define CONFIG_BACKENDS 16
-#define CONFIG_TARGETS 256 /* the longer list of mail servers: backend or protect */
+#define CONFIG_WAITING 1024 /* most of upstream.verify_waiting */
+#define CONFIG_TARGETS 256  /* the longer list of mail servers: backend or protect */
 
 enum config_check { CHECK_OFF, CHECK_EVIDENCE, CHECK_REJECT };
 
@@ -168,7 +169,7 @@ struct config {
 		uint64_t timeout; /* ms */
 		uint32_t connections;
 		bool verify_recipients;
-		uint32_t verify_probes, verify_cache;
+		uint32_t verify_probes, verify_waiting, verify_cache;
 		uint64_t verify_keep, verify_keep_unknown, verify_keep_domain; /* ms */
 		uint64_t idle;                                                 /* ms */
 	} upstream;

@@ -279,9 +279,11 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
   .manual = "Connections to the mail server open at once." },
 
 { "upstream", "verify_recipients", KIND_FLAG, KEY_RELOAD, AT(upstream.verify_recipients), .def = "yes", .words = yes_no,
-  .manual = "yes: ask the mail server whether it knows a recipient before strangers are greylisted for it, and refuse with its words whom it does not know." },
+  .manual = "yes: ask the mail server whether it knows a recipient before strangers are greylisted for it, and refuse with its words whom it does not know. no: only for strangers with the null sender." },
 { "upstream", "verify_probes", KIND_NUMBER, KEY_RELOAD, AT(upstream.verify_probes), .def = "4", .min = 1, .max = 64,
   .manual = "Connections to the mail server for such questions at once, beside those of connections; one question at a time on each." },
+{ "upstream", "verify_waiting", KIND_NUMBER, KEY_RELOAD, AT(upstream.verify_waiting), .def = "500", .min = 0, .max = CONFIG_WAITING,
+  .manual = "Clients that wait at once for such an answer, as strangers with the null sender do, for timeout at most; one more is greylisted at RCPT without (counter limit_waiting)." },
 { "upstream", "verify_cache", KIND_NUMBER, 0, AT(upstream.verify_cache), .def = "100k", .min = 1000, .max = 100000000,
   .manual = "Recipients and domains whose answer is kept in memory, about 64 bytes each; those that end soonest make room." },
 { "upstream", "verify_keep", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(upstream.verify_keep), .def = "24h", .min = SECOND, .max = 30 * DAY,

@@ -19,7 +19,7 @@ static const struct smtp_reply_row rows[REPLY_MAX] = {
 	[REPLY_OK] = {250, "2.0.0", "Ok", "RSET, NOOP"},
 	[REPLY_MAIL_OK] = {250, "2.1.0", "Sender ok", "MAIL FROM was taken"},
 	[REPLY_RCPT_OK] = {250, "2.1.5", "Recipient ok",
-			   "RCPT TO was taken and the mail server is asked later"},
+			   "RCPT TO of the null sender, whose bounce waits at DATA"},
 	[REPLY_VRFY] = {252, "2.1.5", "Not verified here; send the message and see", "VRFY"},
 	[REPLY_HELP] = {214, "2.0.0", "Commands: HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT",
 			"HELP"},

@@ -104,6 +104,7 @@ static const struct {
 	{"upstream", "connections", "501", true},
 	{"upstream", "verify_recipients", "no", false},
 	{"upstream", "verify_probes", "5", false},
+	{"upstream", "verify_waiting", "10", false},
 	{"upstream", "verify_cache", "1000", true},
 	{"upstream", "verify_keep", "25h", false},
 	{"upstream", "verify_keep_unknown", "1h", false},
