@@ -63,7 +63,7 @@ struct complaints;
 
 extern const struct schema_key schema[];
 extern const int schema_count;
-#define SCHEMA_MAX 100 /* rows of a table beside schema[] */
+#define SCHEMA_MAX 256 /* rows of a table beside schema[] */
 
 /* c: a struct config, or the element that the key's offset counts from. */
 static inline void *schema_field(const void *c, const struct schema_key *k)
