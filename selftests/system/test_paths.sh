@@ -57,13 +57,15 @@ out=$(say $S4 $DOCOMO taro.@example.net taro@mail_1.example.net user1@example.ne
 is "sender and recipients are taken; first contact: 451 each" "$(codes <<<"$out")" "220 250 250 451 451 451 250 221"
 ticket=$(sed -nE 's/^S: 451 .*ticket ([0-9A-Z]+);.*/\1/p;T;q' <<<"$out")
 like "explain by ticket names them as they were written" "$(gg explain "$ticket")" "taro\\.\\.yamada@docomo\\.example"
-check "the log: evidence, class, SPF of the domain" log_wait event=decision src=$S4 verdict=grey from=$DOCOMO to=taro.@example.net \
-	evidence=paths class=suspicious spf=pass
+check "the log: evidence and class" log_wait event=decision src=$S4 verdict=grey from=$DOCOMO to=taro.@example.net \
+	evidence=paths class=suspicious
 is "one session is counted" "$(counter check_paths)" 1
 out=$(say $S6 $SHOP .hana@example.net)
 is "over IPv6" "$(codes <<<"$out")" "220 250 250 451 250 221"
-check "a macro that makes no name of the local part leaves SPF to the next term" \
-	log_wait event=decision src=$S6 from=$SHOP evidence=paths class=suspicious spf=pass
+# DNS may be late the first time.
+vouched() { say "$1" "$2" "$3" >/dev/null; log_wait event=decision src="$1" from="$2" to="$3" evidence=paths spf=pass; }
+check "SPF vouches for its domain" wait_for 20 vouched $S4 $DOCOMO taro.@example.net
+check "a macro that makes no name of the local part leaves SPF to the next term" wait_for 20 vouched $S6 $SHOP .hana@example.net
 like "greygate spf says the same" "$(on gate "$BUILD/greygate" spf $S4 c.example $SHOP --server 127.0.0.1:5353 2>&1)" \
 	'^pass for mail_1\.shop\.example$'
 unlike "a client that keeps to the RFC has nothing against it" \

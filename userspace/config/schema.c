@@ -200,7 +200,7 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
 { "limit", "offender_life", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(limit.offender_life), .def = "10m", .max = 30 * DAY,
   .manual = "How long a source is denied that stays over new_per_source for ten seconds; its connections are dropped meanwhile. 0: not at all." },
 { "limit", "recipients", KIND_NUMBER, 0, AT(limit.recipients), .def = "100", .min = 1, .max = 10000,
-  .manual = "Recipients of one message." },
+  .manual = "Recipients of one message, those included that were refused or deferred." },
 { "limit", "line", KIND_NUMBER, 0, AT(limit.line), .def = "2048", .min = 512, .max = 8192,
   .manual = "Bytes of one command line, CRLF included." },
 { "limit", "commands", KIND_NUMBER, KEY_RELOAD, AT(limit.commands), .def = "100", .min = 10, .max = 1000000,

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "../core/utf8.h"
 #include "command.h"
+#include "ehlo.h"
 
 #define SIZE_DIGITS 20 /* RFC 3030 2 */
 
@@ -124,6 +126,29 @@ bool command_arg_ok(const struct command *cmd)
 	while (verbs[i].verb != cmd->verb)
 		i++;
 	return verbs[i].arg == ARG_ANY || (verbs[i].arg == ARG_SOME) == (cmd->arg_len > 0);
+}
+
+static bool is_there(enum smtp_verb verb, uint32_t offered)
+{
+	switch (verb) {
+	case VERB_BDAT:
+		return offered & ehlo_bit(EHLO_CHUNKING);
+	case VERB_STARTTLS:
+		return offered & ehlo_bit(EHLO_STARTTLS);
+	default:
+		return verb < VERB_FOREIGN;
+	}
+}
+
+void command_names(const struct smtp_conf *c, char ret[COMMAND_NAMES])
+{
+	uint32_t offered = ehlo_offered(c);
+	size_t len = 0;
+
+	for (size_t i = 0; i < VERBS; i++)
+		if (is_there(verbs[i].verb, offered))
+			len += (size_t)snprintf(ret + len, COMMAND_NAMES - len, "%s%s",
+						len ? " " : "", verbs[i].name);
 }
 
 bool command_chunk(const struct command *cmd, uint64_t *ret_size, bool *ret_last)

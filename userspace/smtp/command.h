@@ -36,6 +36,9 @@ bool command_wide_ok(const struct command *cmd);
 /* The argument of BDAT (RFC 3030 2): a size of at most 20 digits, and LAST or not. False: it is
  * something else, and *ret untouched. */
 bool command_chunk(const struct command *cmd, uint64_t *ret_size, bool *ret_last);
+/* The verbs that a client may use now, for HELP: "EHLO HELO MAIL". */
+#define COMMAND_NAMES 80
+void command_names(const struct smtp_conf *c, char ret[COMMAND_NAMES]);
 /* Whether the verb takes what stands after it: nothing, something, or either. */
 bool command_arg_ok(const struct command *cmd);
 

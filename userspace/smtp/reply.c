@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "command.h"
 #include "ehlo.h"
 #include "reply.h"
 
@@ -21,8 +22,8 @@ static const struct smtp_reply_row rows[REPLY_MAX] = {
 	[REPLY_RCPT_OK] = {250, "2.1.5", "Recipient ok",
 			   "RCPT TO of the null sender, whose bounce waits at DATA"},
 	[REPLY_VRFY] = {252, "2.1.5", "Not verified here; send the message and see", "VRFY"},
-	[REPLY_HELP] = {214, "2.0.0", "Commands: HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT",
-			"HELP"},
+	[REPLY_HELP] = {214, "2.0.0", "Commands: {commands}",
+			"HELP; STARTTLS and BDAT are among them where they are offered"},
 	[REPLY_TLS_READY] = {220, "2.0.0", "Ready to start TLS", "STARTTLS"},
 	[REPLY_TLS_BUSY] = {454, "4.7.0",
 			    "TLS not available now, please retry later or go on without it",
@@ -115,7 +116,15 @@ static const struct smtp_reply_row rows[REPLY_MAX] = {
  * The fields of a text. Each has a length that it is cut to, chosen so that no text can outgrow a
  * reply line, and a word that stands for it when nobody filled it in.
  */
-enum field { FIELD_HOSTNAME, FIELD_CONTACT, FIELD_MINUTES, FIELD_TICKET, FIELD_REASON, FIELD_MAX };
+enum field {
+	FIELD_HOSTNAME,
+	FIELD_CONTACT,
+	FIELD_MINUTES,
+	FIELD_TICKET,
+	FIELD_COMMANDS,
+	FIELD_REASON,
+	FIELD_MAX
+};
 
 static const struct {
 	const char *name;
@@ -126,6 +135,7 @@ static const struct {
 	[FIELD_CONTACT] = {"{contact}", 120, "postmaster"},
 	[FIELD_MINUTES] = {"{minutes}", 24, "some minutes"},
 	[FIELD_TICKET] = {"{ticket}", 32, "none"},
+	[FIELD_COMMANDS] = {"{commands}", COMMAND_NAMES, "QUIT"},
 	[FIELD_REASON] = {"{reason}", 280, "Refused"},
 };
 
@@ -153,15 +163,17 @@ size_t reply_text(char buf[REPLY_LINE], const struct smtp_conf *c, enum smtp_rep
 {
 	static const struct smtp_reply_args none;
 	const struct smtp_reply_args *a = args ? args : &none;
-	char minutes[24] = "";
+	char minutes[24] = "", commands[COMMAND_NAMES] = "";
 	const char *const values[FIELD_MAX] = {
 		[FIELD_HOSTNAME] = c->hostname, [FIELD_CONTACT] = c->contact,
 		[FIELD_MINUTES] = minutes,      [FIELD_TICKET] = a->ticket,
-		[FIELD_REASON] = a->reason,
+		[FIELD_COMMANDS] = commands,    [FIELD_REASON] = a->reason,
 	};
 	const char *text = rows[r].text;
 	size_t len = 0;
 
+	if (r == REPLY_HELP)
+		command_names(c, commands);
 	if (a->minutes)
 		snprintf(minutes, sizeof(minutes), "%u minute%s", a->minutes,
 			 a->minutes == 1 ? "" : "s");

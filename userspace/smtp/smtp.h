@@ -233,7 +233,8 @@ struct smtp_reply_args {
 struct smtp_reply_row {
 	int code;
 	const char *status; /* enhanced status code (RFC 3463), NULL: none */
-	const char *text;   /* with {hostname} {contact} {minutes} {ticket} {reason} */
+	const char *text;   /* with {hostname} {contact} {minutes} {ticket} {commands}
+			     * {reason} */
 	const char *when;   /* words: when it is sent */
 };
 

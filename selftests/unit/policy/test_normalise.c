@@ -39,6 +39,13 @@ static void vectors(void **state)
 		{"alice=gmail.example@forwarder.example", "alice=gmail.example@forwarder.example"},
 		{"o'neill@example.org", "o'neill@example.org"},
 		{"noreply@example.org", "noreply@example.org"},
+		/* so are addresses that the RFC does not know */
+		{"Taro..Yamada@docomo.example", "taro..yamada@docomo.example"},
+		{"\"taro..yamada\"@docomo.example", "taro..yamada@docomo.example"},
+		{".taro.@docomo.example", ".taro.@docomo.example"},
+		{"..@docomo.example", "..@docomo.example"},
+		{"shop@Mail_1.shop.example", "shop@mail_1.shop.example"},
+		{"bounce-..4711-8899.@mail_1.shop.example", "bounce-..#@mail_1.shop.example"},
 		/* BATV, both orders, other makers */
 		{"prvs=3242a51f53=alice@example.org", "alice@example.org"},
 		{"PRVS=3242A51F53=Alice@example.org", "alice@example.org"},

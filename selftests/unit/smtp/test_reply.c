@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,34 @@ static void refusals_read_as_the_manual_says(void **state)
 	assert_string_equal(reply_of(&conf, REPLY_BANNER, NULL),
 			    "220 mx.example.net ESMTP greygate\r\n");
 	assert_string_equal(reply_of(&conf, REPLY_HELO, NULL), "250 mx.example.net\r\n");
+}
+
+static void help_names_what_is_there(void **state)
+{
+	static const struct {
+		uint8_t offers, tls;
+		const char *more;
+	} rows[] = {
+		{0, SMTP_TLS_NONE, ""},
+		{SMTP_OFFER_CHUNKING, SMTP_TLS_NONE, " BDAT"},
+		{SMTP_OFFER_8BITMIME, SMTP_TLS_OFFERED, " STARTTLS"},
+		{SMTP_OFFER_CHUNKING, SMTP_TLS_OFFERED, " STARTTLS BDAT"},
+		{SMTP_OFFER_CHUNKING, SMTP_TLS_ACTIVE, " BDAT"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct smtp_conf c = conf;
+		char expected[128];
+
+		c.offers = rows[i].offers;
+		c.tls = rows[i].tls;
+		snprintf(expected, sizeof(expected),
+			 "214 2.0.0 Commands: EHLO HELO MAIL RCPT DATA QUIT RSET NOOP VRFY "
+			 "HELP%s\r\n",
+			 rows[i].more);
+		assert_string_equal(reply_of(&c, REPLY_HELP, NULL), expected);
+	}
 }
 
 static void what_is_missing_has_a_stand_in(void **state)
@@ -142,6 +171,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refusals_read_as_the_manual_says),
+		cmocka_unit_test(help_names_what_is_there),
 		cmocka_unit_test(what_is_missing_has_a_stand_in),
 		cmocka_unit_test(every_row_of_the_table_is_whole),
 		cmocka_unit_test(no_reply_outgrows_a_line_or_carries_a_control_byte),
