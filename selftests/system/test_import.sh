@@ -103,17 +103,25 @@ for i in range(n):
 seq_list 100000 0 >"$L/many1"
 seq_list 100000 1 >"$L/many2"
 check "a long list" gg import blocked "$L/many1" --action drop_new
-knock_many() { # until $T/stop is there: how many were let in
-	local in=0 tries=0
-	while [ ! -e "$T/stop" ]; do
-		timeout 0.15 nsenter --net=/run/netns/client $PYTHON "$HERE/talk.py" 203.0.113.7 $GATE4 QUIT 2>&1 | grep -q '^S: 220' && in=$((in + 1))
-		tries=$((tries + 1))
-	done
-	echo "$in of $tries" >"$T/in"
+knock_many() { # until $T/stop is there: how many were let in; one process, which has begun before the first list
+	on client $PYTHON - 203.0.113.7 $GATE4 "$T" >"$T/in" <<-'END'
+		import os, socket, sys
+		source, gate, place = sys.argv[1:]
+		into = tries = 0
+		while not os.path.exists(place + "/stop"):
+		    with socket.socket() as s:
+		        s.bind((source, 0))
+		        s.settimeout(0.1)
+		        into += s.connect_ex((gate, 25)) == 0
+		    tries += 1
+		    open(place + "/knocks", "w").close()
+		print("%d of %d" % (into, tries))
+	END
 }
 rm -f "$T/stop"
 knock_many &
 knocker=$!
+check "a client of the list knocks all the while" wait_for 10 test -e "$T/knocks"
 for i in 1 2 1 2; do
 	gg import blocked "$L/many$i" >"$T/said" || fail "import of a long list" "$(cat "$T/said")"
 done
