@@ -130,7 +130,7 @@ static void refuse_header(struct worker *w, uint32_t n, const char *why)
 void session_header(struct worker *w, uint32_t n, const char *buf, size_t len)
 {
 	struct session *s = worker_session(w, n);
-	struct endpoint client;
+	struct endpoint client, here;
 	enum proxy_result result;
 	size_t used;
 	char *all;
@@ -141,7 +141,7 @@ void session_header(struct worker *w, uint32_t n, const char *buf, size_t len)
 		return;
 	}
 	all = pool_at(&w->ins, s->in);
-	result = proxy_header(all, s->in_len, &client, &used);
+	result = proxy_header(all, s->in_len, &client, &here, &used);
 	if (result == PROXY_BAD) {
 		refuse_header(w, n, "malformed");
 		return;
@@ -157,6 +157,8 @@ void session_header(struct worker *w, uint32_t n, const char *buf, size_t len)
 	if (!s->local) {
 		s->src = client.addr;
 		s->port = client.port;
+		s->forwarded = here.port;
+		w->reached[n] = here;
 	}
 	s->in_len -= (uint32_t)used;
 	if (s->in_len)

@@ -335,7 +335,7 @@ struct delivery *delivery_begin(struct worker *w, uint32_t n)
 	d->failed = d->text_ended = d->moved = false;
 	d->greeted = d->reused;
 	d->began = w->now;
-	d->here = way_here(w, s);
+	d->here = way_here(w, n);
 	watch(w, d);
 	return d;
 }

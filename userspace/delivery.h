@@ -65,9 +65,10 @@ int way_open(struct worker *w, struct delivery *d);
 /* Connecting failed with -errno: whether another socket to the same endpoint may do better. */
 bool way_again(const struct worker *w, struct delivery *d, int error);
 
-/* Our endpoint that the client reached. Behind a wildcard listener, and where host mode protects
- * several endpoints, the address that this machine uses towards the client. */
-struct endpoint way_here(const struct worker *w, const struct session *s);
+/* The endpoint that the client reached: a load balancer's where that has said so, else ours. Behind
+ * a wildcard listener, and where host mode protects several endpoints, the address that this
+ * machine uses towards the client; port 0: it has none. */
+struct endpoint way_here(struct worker *w, uint32_t n);
 /* The PROXY header that begins the connection, to d->out; false: none does. */
 bool way_header(struct worker *w, struct delivery *d);
 

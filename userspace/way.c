@@ -63,35 +63,38 @@ static struct endpoint asked_for(const struct config *c, const struct session *s
 	return c->protect[0];
 }
 
-/* Our address on the way back to the client: what a datagram to it would come from. */
-static bool towards(const struct endpoint *client, struct addr *ret)
+/* Our address on the way back to the client: what a datagram to it would come from. *ret stays as
+ * it is where there is none. */
+static void towards(const struct endpoint *client, struct addr *ret)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(client, &sa), size = sizeof(sa);
 	int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct endpoint here;
-	bool known;
 
 	if (fd < 0)
-		return false;
-	known = !connect(fd, (struct sockaddr *)&sa, len) &&
-		!getsockname(fd, (struct sockaddr *)&sa, &size) &&
-		!addr_from_sockaddr((struct sockaddr *)&sa, &here);
-	close(fd);
-	if (known)
+		return;
+	if (!connect(fd, (struct sockaddr *)&sa, len) &&
+	    !getsockname(fd, (struct sockaddr *)&sa, &size) &&
+	    !addr_from_sockaddr((struct sockaddr *)&sa, &here))
 		*ret = here.addr;
-	return known;
+	close(fd);
 }
 
 /* Sockets of clients live in a ring's table, where getsockname can't see them. */
-struct endpoint way_here(const struct worker *w, const struct session *s)
+struct endpoint way_here(struct worker *w, uint32_t n)
 {
+	const struct session *s = worker_session(w, n);
 	const struct endpoint client = {s->src, s->port};
-	struct endpoint here = asked_for(w->config, s);
+	struct endpoint here;
 
-	if ((addr_is_any(&here.addr) || addr_is4(&here.addr) != addr_is4(&s->src)) &&
-	    !towards(&client, &here.addr))
-		here.addr = s->src;
+	if (s->forwarded)
+		return w->reached[n];
+	here = asked_for(w->config, s);
+	if (addr_is_any(&here.addr) || addr_is4(&here.addr) != addr_is4(&s->src))
+		towards(&client, &here.addr);
+	if (addr_is_any(&here.addr))
+		here.port = 0;
 	return here;
 }
 

@@ -129,7 +129,8 @@ struct session {
 	bool receiving, sending, hangup, quit, closed; /* closed: close is queued */
 	bool running;                                  /* commands are being carried out */
 	bool local;                                    /* a load balancer's own: not judged */
-	bool secured;                                  /* the handshake is over */
+	bool forwarded;                 /* by a load balancer that said where to: worker.reached */
+	bool secured;                   /* the handshake is over */
 	bool relieved;                  /* counted as held for a shorter time, or not at all */
 	bool slow, dripping;            /* replies go out a byte at a time; one is in flight */
 	bool allowed, denied;           /* verdict on the source */
@@ -277,8 +278,9 @@ struct worker {
 	unsigned inquirer_count;
 	char *opened, *sealed; /* of the session at hand: plaintext in, records out */
 	char peeked;
-	char *answered; /* of the delivery at hand: plaintext in */
-	bool *timed;    /* by session number: its slot has an entry in timeouts */
+	char *answered;           /* of the delivery at hand: plaintext in */
+	bool *timed;              /* by session number: its slot has an entry in timeouts */
+	struct endpoint *reached; /* by session number: what a forwarded client came to */
 	struct wheel *drips, *timeouts;
 	struct listener listeners[WORKER_LISTENERS];
 	int listener_count;

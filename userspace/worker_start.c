@@ -106,7 +106,8 @@ static int make_pools(struct worker *w, const struct config *c, char *err, size_
 		rc = wheel_new(TIMEOUT_SLOTS, TIMEOUT_MS, slots * 2 + deliveries, w->now,
 			       &w->timeouts);
 	w->timed = calloc(slots, sizeof(*w->timed));
-	if (!rc && !w->timed)
+	w->reached = calloc(slots, sizeof(*w->reached));
+	if (!rc && (!w->timed || !w->reached))
 		rc = -ENOMEM;
 	if (!rc && !secure_make(w, c->tls.sessions))
 		rc = -ENOMEM;
@@ -137,6 +138,7 @@ static void unmake(struct worker *w)
 	list_matcher_free(&w->matcher);
 	free(w->banner);
 	free(w->timed);
+	free(w->reached);
 	for (int i = 0; i < w->listener_count; i++)
 		if (w->listeners[i].fd >= 0)
 			close(w->listeners[i].fd);

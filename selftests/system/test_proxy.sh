@@ -143,4 +143,21 @@ gate_start || bail "greygated starts again"
 check "nor after a restart" unlisted
 out=$(behind $LB4 $GATE4 'PROXY TCP4 198.18.7.60 192.0.2.25 40000 25\r\n' "$HELLO" "$FROM" "$TO" QUIT)
 is "and clients get through" "$(codes <<<"$out")" "220 250 250 250 221"
+
+# ---- what the mail server is told ----
+printf '250-backend\\r\\n250 XCLIENT NAME ADDR PORT DESTADDR DESTPORT' >"$B/ehlo"
+gg allow 198.18.7.60 >/dev/null
+gg allow 2001:db8:50::5 >/dev/null
+gg allow 203.0.113.50 >/dev/null
+told() { # BALANCER SERVER HEADER: what XCLIENT says of both ends
+	behind "$1" "$2" "$3\\r\\n" "$HELLO" "$FROM" "$TO" QUIT >/dev/null
+	grep -o 'XCLIENT .*' "$B/log" | tail -1 | tr ' ' '\n' | sed -nE 's/^(DEST)?(ADDR|PORT)=//p' | xargs
+}
+is "where the client came to, as the balancer says" \
+	"$(told $LB4 $GATE4 'PROXY TCP4 198.18.7.60 198.18.0.1 4000 26')" "198.18.7.60 4000 198.18.0.1 26"
+is "IPv6 behind an IPv4 connection" "$(told $LB4 $GATE4 'PROXY TCP6 2001:db8:50::5 2001:db8:99::25 4000 26')" \
+	"IPV6:2001:db8:50::5 4000 IPV6:2001:db8:99::25 26"
+like "no destination: the one that the connection has" "$(told $LB4 $GATE4 'PROXY TCP4 203.0.113.50 0.0.0.0 4000 0')" \
+	"^203\.0\.113\.50 4000 192\.0\.2\.25 25$"
+like "UNKNOWN: the same" "$(told $LB4 $GATE4 'PROXY UNKNOWN')" "^192\.0\.2\.8 [0-9]+ 192\.0\.2\.25 25$"
 gate_stop; is "SIGTERM: exit code 0" $? 0

@@ -40,6 +40,23 @@ static enum proxy_result named(const struct addr *client)
 	return addr_eq(client, &broadcast) ? PROXY_BAD : PROXY_CLIENT;
 }
 
+struct ends {
+	struct endpoint client, here;
+};
+
+/* What the header says of both ends, where it has a client. */
+static enum proxy_result both(struct ends ends, struct ends *ret)
+{
+	enum proxy_result result = named(&ends.client.addr);
+
+	if (result != PROXY_CLIENT)
+		return result;
+	if (named(&ends.here.addr) == PROXY_BAD)
+		ends.here.port = 0;
+	*ret = ends;
+	return result;
+}
+
 /* ---- version 1 ---- */
 
 struct words {
@@ -89,12 +106,11 @@ static bool next_port(struct words *w, uint16_t *ret)
 	return port <= UINT16_MAX;
 }
 
-static enum proxy_result line(const char *buf, size_t len, struct endpoint *ret)
+static enum proxy_result line(const char *buf, size_t len, struct ends *ret)
 {
 	struct words w = {buf + strlen("PROXY"), buf + len};
 	char family[8];
-	struct endpoint client, here;
-	enum proxy_result result;
+	struct ends ends;
 	bool is4;
 
 	if (!next_word(&w, family, sizeof(family)))
@@ -102,18 +118,14 @@ static enum proxy_result line(const char *buf, size_t len, struct endpoint *ret)
 	if (!strcmp(family, "UNKNOWN"))
 		return PROXY_LOCAL; /* the rest of the line is to be ignored */
 	is4 = !strcmp(family, "TCP4");
-	if ((!is4 && strcmp(family, "TCP6") != 0) || !next_address(&w, is4, &client.addr) ||
-	    !next_address(&w, is4, &here.addr) || !next_port(&w, &client.port) ||
-	    !next_port(&w, &here.port) || w.at != w.end)
+	if ((!is4 && strcmp(family, "TCP6") != 0) || !next_address(&w, is4, &ends.client.addr) ||
+	    !next_address(&w, is4, &ends.here.addr) || !next_port(&w, &ends.client.port) ||
+	    !next_port(&w, &ends.here.port) || w.at != w.end)
 		return PROXY_BAD;
-	result = named(&client.addr);
-	if (result == PROXY_CLIENT)
-		*ret = client;
-	return result;
+	return both(ends, ret);
 }
 
-static enum proxy_result version_1(const char *buf, size_t len, struct endpoint *ret_client,
-				   size_t *ret_len)
+static enum proxy_result version_1(const char *buf, size_t len, struct ends *ret, size_t *ret_len)
 {
 	size_t limit = len < V1_LINE ? len : V1_LINE;
 	const char *cr = memchr(buf, '\r', limit), *lf = memchr(buf, '\n', limit);
@@ -125,7 +137,7 @@ static enum proxy_result version_1(const char *buf, size_t len, struct endpoint 
 		return PROXY_BAD;
 	if (!lf)
 		return len < V1_LINE ? PROXY_MORE : PROXY_BAD;
-	result = line(buf, (size_t)(cr - buf), ret_client);
+	result = line(buf, (size_t)(cr - buf), ret);
 	if (result != PROXY_BAD)
 		*ret_len = (size_t)(lf + 1 - buf);
 	return result;
@@ -210,8 +222,14 @@ static const struct {
 	size_t address;
 } families[] = {{0x11, 4}, {0x21, 16}};
 
+static void read_end(const uint8_t *address, const uint8_t *port, size_t size, struct endpoint *ret)
+{
+	memcpy(ret->addr.b + sizeof(ret->addr.b) - size, address, size);
+	ret->port = (uint16_t)(port[0] << 8 | port[1]);
+}
+
 /* A header of `len` bytes with the command PROXY. */
-static enum proxy_result proxied(const uint8_t *header, size_t len, struct endpoint *ret)
+static enum proxy_result proxied(const uint8_t *header, size_t len, struct ends *ret)
 {
 	const uint8_t *body = header + V2_FIXED;
 	size_t rest = len - V2_FIXED;
@@ -220,26 +238,22 @@ static enum proxy_result proxied(const uint8_t *header, size_t len, struct endpo
 		return tlvs_good(header, len, V2_FIXED) ? PROXY_LOCAL : PROXY_BAD;
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
 		size_t size = families[i].address;
-		struct endpoint client = {.addr = {{[10] = 0xff, [11] = 0xff}}};
-		enum proxy_result result;
+		const struct endpoint mapped = {.addr = {{[10] = 0xff, [11] = 0xff}}};
+		struct ends ends = {mapped, mapped};
 
 		if (header[13] != families[i].family || rest < 2 * size + 4)
 			continue;
 		if (!tlvs_good(header, len, V2_FIXED + 2 * size + 4))
 			return PROXY_BAD;
-		memcpy(client.addr.b + sizeof(client.addr.b) - size, body, size);
-		client.port = (uint16_t)(body[2 * size] << 8 | body[2 * size + 1]);
-		result = named(&client.addr);
-		if (result == PROXY_CLIENT)
-			*ret = client;
-		return result;
+		read_end(body, body + 2 * size, size, &ends.client);
+		read_end(body + size, body + 2 * size + 2, size, &ends.here);
+		return both(ends, ret);
 	}
 	return PROXY_BAD;
 }
 
 /* Byte 12: version and command, 13: family and transport, 14 and 15: length of what follows. */
-static enum proxy_result version_2(const char *buf, size_t len, struct endpoint *ret_client,
-				   size_t *ret_len)
+static enum proxy_result version_2(const char *buf, size_t len, struct ends *ret, size_t *ret_len)
 {
 	const uint8_t *b = (const uint8_t *)buf;
 	enum proxy_result result = PROXY_LOCAL;
@@ -253,7 +267,7 @@ static enum proxy_result version_2(const char *buf, size_t len, struct endpoint 
 	if (len < whole)
 		return PROXY_MORE;
 	if (b[12] & 15)
-		result = proxied(b, whole, ret_client);
+		result = proxied(b, whole, ret);
 	if (result != PROXY_BAD)
 		*ret_len = whole;
 	return result;
@@ -290,13 +304,20 @@ static bool begins(const char *buf, size_t len, const char *with, size_t with_le
 }
 
 enum proxy_result proxy_header(const char *buf, size_t len, struct endpoint *ret_client,
-			       size_t *ret_len)
+			       struct endpoint *ret_here, size_t *ret_len)
 {
+	enum proxy_result result = PROXY_BAD;
+	struct ends ends;
+
 	if (!len)
 		return PROXY_MORE;
 	if (begins(buf, len, v1_begin, sizeof(v1_begin) - 1))
-		return version_1(buf, len, ret_client, ret_len);
-	if (begins(buf, len, v2_begin, sizeof(v2_begin) - 1))
-		return version_2(buf, len, ret_client, ret_len);
-	return PROXY_BAD;
+		result = version_1(buf, len, &ends, ret_len);
+	else if (begins(buf, len, v2_begin, sizeof(v2_begin) - 1))
+		result = version_2(buf, len, &ends, ret_len);
+	if (result == PROXY_CLIENT) {
+		*ret_client = ends.client;
+		*ret_here = ends.here;
+	}
+	return result;
 }

@@ -22,12 +22,14 @@ enum proxy_result {
 			 unspecified address, multicast, broadcast, 0.0.0.0/8 */
 };
 
-/* *ret_len: bytes of the header, set with CLIENT and LOCAL; what follows is the client's. The
+/* *ret_here: where the balancer says that the client came to, set with CLIENT; its port is 0 where
+ * that can't be a destination (as the client's address, or no port).
+ * *ret_len: bytes of the header, set with CLIENT and LOCAL; what follows is the client's. The
  * answer does not depend on how the bytes were cut. What stands behind the addresses of version 2
  * (its 2.2) has to be whole and its checksum, where there is one, right; behind the command LOCAL
  * everything is skipped, as the document wants it. */
 enum proxy_result proxy_header(const char *buf, size_t len, struct endpoint *ret_client,
-			       size_t *ret_len);
+			       struct endpoint *ret_here, size_t *ret_len);
 
 #define PROXY_SAID 52 /* longest that is written */
 

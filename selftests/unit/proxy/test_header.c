@@ -146,10 +146,11 @@ static enum proxy_result read_exactly(const char *bytes, size_t len, struct endp
 				      size_t *used)
 {
 	char *exact = malloc(len ? len : 1);
+	struct endpoint here;
 	enum proxy_result result;
 
 	memcpy(exact, bytes, len);
-	result = proxy_header(exact, len, client, used);
+	result = proxy_header(exact, len, client, &here, used);
 	free(exact);
 	return result;
 }
@@ -173,6 +174,44 @@ static void every_header(void **state)
 			assert_int_equal(used, rows[i].len);
 		else
 			assert_int_equal(used, 12345);
+	}
+}
+
+/* Where the client came to, as far as that can be. */
+static void where_the_client_came_to(void **state)
+{
+	static const char v2[] = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"
+				 "\xc0\0\2\7\xc6\x12\0\1\x9c\x40\0\x1a";
+	static const struct {
+		const char *bytes;
+		size_t len;
+		const char *here; /* NULL: nowhere */
+	} named[] = {
+		{v2, sizeof(v2) - 1, "198.18.0.1:26"},
+#define LINE(text, here) {"PROXY " text "\r\n", sizeof("PROXY " text "\r\n") - 1, here}
+		LINE("TCP4 192.0.2.7 198.18.0.1 40000 26", "198.18.0.1:26"),
+		LINE("TCP6 2001:db8:1::7 2001:db8:1::25 40000 587", "[2001:db8:1::25]:587"),
+		LINE("TCP4 192.0.2.7 127.0.0.1 40000 25", "127.0.0.1:25"),
+		LINE("TCP4 192.0.2.7 192.0.2.25 40000 0", NULL),
+		LINE("TCP4 192.0.2.7 0.0.0.0 40000 25", NULL),
+		LINE("TCP4 192.0.2.7 224.0.0.1 40000 25", NULL),
+		LINE("TCP4 192.0.2.7 255.255.255.255 40000 25", NULL),
+		LINE("TCP6 2001:db8:1::7 :: 40000 25", NULL),
+		LINE("TCP6 2001:db8:1::7 ff02::1 40000 25", NULL),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
+		struct endpoint client, here = {.port = 1};
+		char text[ENDPOINT_TEXT];
+		size_t used;
+
+		assert_int_equal(proxy_header(named[i].bytes, named[i].len, &client, &here, &used),
+				 PROXY_CLIENT);
+		if (named[i].here)
+			assert_string_equal(endpoint_text(&here, text), named[i].here);
+		else
+			assert_int_equal(here.port, 0);
 	}
 }
 
@@ -334,6 +373,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_header),
+		cmocka_unit_test(where_the_client_came_to),
 		cmocka_unit_test(the_answer_does_not_depend_on_the_cut),
 		cmocka_unit_test(a_line_without_end),
 		cmocka_unit_test(the_longest_header),
