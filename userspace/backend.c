@@ -10,6 +10,7 @@
 #include "offers.h"
 
 #define DOWN_MS 90000 /* longer than the pause between two probes, which end it sooner */
+#define FULL_MS 60000 /* after the last connection that it had no room for */
 #define LOSSES 3      /* in a row: one odd connection or two say nothing */
 #define UNWELCOME 20  /* refused clients without a welcome one that are worth a line */
 
@@ -52,6 +53,37 @@ void backend_up(struct daemon *d, const struct config *c, int which, uint64_t no
 		say_health(c, which, "up", "answers again");
 		offers_again(d, c);
 	}
+}
+
+void backend_stands(struct daemon *d, int which, bool *standing, bool stands)
+{
+	if (*standing == stands)
+		return;
+	*standing = stands;
+	if (stands)
+		atomic_fetch_add(&d->backend_standing[which], 1);
+	else
+		atomic_fetch_sub(&d->backend_standing[which], 1);
+}
+
+bool backend_is_full(const struct daemon *d, int which, uint64_t now)
+{
+	return atomic_load_explicit(&d->backend_full[which], memory_order_relaxed) > now;
+}
+
+bool backend_ungreeted(struct daemon *d, const struct config *c, int which, uint64_t now,
+		       const struct upstream *up, const char *why)
+{
+	if (!upstream_closing(up) || !atomic_load(&d->backend_standing[which])) {
+		backend_down(d, c, which, now, why);
+		return false;
+	}
+	daemon_counted(d, COUNT_backend_full);
+	if (atomic_exchange(&d->backend_full[which], now + FULL_MS) <= now)
+		say_health(c, which, "full",
+			   "takes no more connections than stand: raise its limit for greygate "
+			   "(smtpd_client_connection_count_limit in Postfix)");
+	return true;
 }
 
 void backend_lost(struct daemon *d, const struct config *c, int which, uint64_t now,
@@ -162,6 +194,7 @@ bool backend_connect(struct worker *w, struct delivery *d)
 /* Leaves the connection at hand, of which nothing is in flight. */
 static void leave(struct worker *w, struct delivery *d)
 {
+	backend_stands(w->daemon, d->backend, &d->stands, false);
 	backend_release(w, d);
 	if (d->fd >= 0)
 		close(d->fd);
@@ -174,7 +207,7 @@ bool backend_skip(struct worker *w, struct delivery *d, const char *why)
 	if (w->config->mode == GG_MODE_GATEWAY)
 		return false;
 	if (d->backend < w->config->backend_count)
-		backend_down(w->daemon, w->config, d->backend, w->now, why);
+		d->full |= backend_ungreeted(w->daemon, w->config, d->backend, w->now, &d->up, why);
 	leave(w, d);
 	d->in_the_clear = false;
 	d->backend++;
@@ -214,7 +247,7 @@ bool backend_anew(struct worker *w, struct delivery *d, int from)
 {
 	leave(w, d);
 	d->backend = from;
-	d->passed_over = d->last_resort = d->in_the_clear = d->mail_done = false;
+	d->passed_over = d->last_resort = d->in_the_clear = d->mail_done = d->full = false;
 	d->reloads = w->reloads;
 	d->uses = 0;
 	return backend_connect(w, d);

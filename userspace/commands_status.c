@@ -174,12 +174,20 @@ static json_t *problems(struct daemon *d, const struct config *c)
 					     (unsigned long long)s.lost));
 	}
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	for (int i = 0; i < c->backend_count; i++)
-		if (backend_is_down(d, i, (uint64_t)now.tv_sec * 1000))
+	for (int i = 0; i < c->backend_count; i++) {
+		const uint64_t ms = (uint64_t)now.tv_sec * 1000;
+		const char *what = backend_is_down(d, i, ms)
+					   ? "does not answer; others are asked first"
+				   : backend_is_full(d, i, ms)
+					   ? "takes no more connections; raise its limit of them "
+					     "for greygate"
+					   : NULL;
+
+		if (what)
 			json_array_append_new(
-				array, json_sprintf("backend %s: does not answer; others are asked "
-						    "first",
-						    endpoint_text(&c->backend[i], text)));
+				array, json_sprintf("backend %s: %s",
+						    endpoint_text(&c->backend[i], text), what));
+	}
 	if (d->fastpath && fastpath_observe_why(d->fastpath))
 		json_array_append_new(array, json_sprintf("correspondents are not observed: %s",
 							  fastpath_observe_why(d->fastpath)));

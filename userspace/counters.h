@@ -38,7 +38,7 @@
 	X(limit_unconfirmed, "messages forgotten by limit unconfirmed")                            \
 	X(backend_refused, "replies 5xx of the mail server handed back")                           \
 	X(backend_deferred, "replies 4xx of the mail server handed back")                          \
-	X(backend_failed, "mail server not reached, lost or silent: answered 451")                 \
+	X(backend_failed, "mail server not reached, full, lost or silent: answered 451")           \
 	X(backend_lacks, "recipients refused: the mail server has lost what the message needs")    \
 	X(backend_open, "connections to the mail server open now")                                 \
 	X(limit_sessions, "connections refused with 421: limit sessions")                          \
@@ -63,6 +63,7 @@
 	X(harvest_lost, "recipients whose answer counts for no source: too many waited")           \
 	X(verify_unclear, "questions about recipients without an answer that says something")      \
 	X(verify_refused, "recipients refused with the mail server's own words of before")         \
+	X(backend_full, "connections that a mail server with others of ours refused with 421")     \
 	X(backend_moved,                                                                           \
 	  "transactions begun again: mail server lost before a recipient was taken")               \
 	X(backend_reused, "deliveries over a connection to the mail server that was kept")         \

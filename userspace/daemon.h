@@ -115,6 +115,9 @@ struct daemon {
 							   0: it answers */
 	_Atomic uint32_t backend_losses[CONFIG_BACKENDS];    /* connections lost since an answer */
 	_Atomic uint32_t backend_unwelcome[CONFIG_BACKENDS]; /* clients refused since one was not */
+	_Atomic uint32_t backend_standing[CONFIG_BACKENDS];  /* connections greeted and not left */
+	_Atomic uint64_t backend_full[CONFIG_BACKENDS];      /* ms, CLOCK_MONOTONIC: until then it
+								counts as full */
 	/* What the mail servers offer, each and together: offers.c's alone. */
 	struct offer offers[CONFIG_TARGETS]; /* in the order of the settings */
 	int offer_count;

@@ -91,6 +91,7 @@ void delivery_call_off(struct worker *w, struct delivery *d)
 	struct ring_event nobody = delivery_token(w, d, OP_CANCEL);
 
 	warm_forget(w, d);
+	backend_stands(w->daemon, d->backend, &d->stands, false);
 	d->closing = true;
 	if (d->connecting)
 		ring_cancel(delivery_ring(w), delivery_token(w, d, OP_BACK_CONNECT), nobody);
@@ -195,6 +196,14 @@ bool delivery_closing(struct worker *w, struct delivery *d)
 	return again(w, d, true);
 }
 
+/* What a recipient hears that no mail server could be asked about. */
+static enum smtp_reply unasked(const struct delivery *d)
+{
+	if (d->full)
+		return REPLY_BACKEND_BUSY;
+	return d->greeted ? REPLY_BACKEND_LOST : REPLY_BACKEND_DOWN;
+}
+
 void delivery_fail(struct worker *w, struct delivery *d, const char *why)
 {
 	struct session *s;
@@ -233,7 +242,7 @@ void delivery_fail(struct worker *w, struct delivery *d, const char *why)
 	s->wait = WAIT_NONE;
 	switch (wait) {
 	case WAIT_RCPT:
-		session_reply(w, s, d->greeted ? REPLY_BACKEND_LOST : REPLY_BACKEND_DOWN, NULL);
+		session_reply(w, s, unasked(d), NULL);
 		smtp_rcpt_done(smtp, false);
 		break;
 	case WAIT_CHUNK:
@@ -332,7 +341,7 @@ struct delivery *delivery_begin(struct worker *w, uint32_t n)
 	d->session = n;
 	s->delivery = delivery_number(w, d);
 	d->in_len = d->text_len = d->text_sent = d->accepted_count = 0;
-	d->failed = d->text_ended = d->moved = false;
+	d->failed = d->text_ended = d->moved = d->full = false;
 	d->greeted = d->reused;
 	d->began = w->now;
 	d->here = way_here(w, n);
@@ -355,6 +364,7 @@ static void greeted(struct worker *w, struct delivery *d)
 	if (d->backend < w->config->backend_count) {
 		backend_up(w->daemon, w->config, d->backend, w->now);
 		backend_named(w->daemon, w->config, d->backend, true);
+		backend_stands(w->daemon, d->backend, &d->stands, true);
 	}
 	d->greeted = true;
 	envelope_proceed(w, d);

@@ -48,7 +48,8 @@ static void next_backend(const struct config *c)
 static void failed(struct daemon *d, const struct config *c)
 {
 	if (probe.backend < c->backend_count)
-		backend_down(d, c, probe.backend, callout_now(), "probe");
+		probe.any |= backend_ungreeted(d, c, probe.backend, callout_now(), &probe.to.up,
+					       "probe");
 	next_backend(c);
 }
 

@@ -39,6 +39,7 @@ struct prober {
 	uint8_t stage;
 	bool asking; /* request holds */
 	bool fresh;  /* the connection has not answered a question yet */
+	bool stands; /* for backend_stands */
 	int backend; /* index into backend or protect */
 	int questions, refusals;
 	bool passed_over, last_resort; /* backends that are down: left out so far, tried now */
@@ -169,6 +170,7 @@ static void gone(struct prober *p, const char *why)
 	const struct config *c = verifier.config;
 	bool listed = p->request.target == VERIFY_BACKENDS;
 
+	backend_stands(verifier.daemon, p->backend, &p->stands, false);
 	callout_close(&p->to);
 	if (!p->asking)
 		return;
@@ -177,7 +179,7 @@ static void gone(struct prober *p, const char *why)
 		return;
 	}
 	if (p->stage == STAGE_GREETING && listed && p->backend < c->backend_count) {
-		backend_down(verifier.daemon, c, p->backend, callout_now(), why);
+		backend_ungreeted(verifier.daemon, c, p->backend, callout_now(), &p->to.up, why);
 		p->backend++;
 		if (connect_next(p))
 			return;
@@ -189,6 +191,7 @@ static void gone(struct prober *p, const char *why)
 
 static void leave(struct prober *p)
 {
+	backend_stands(verifier.daemon, p->backend, &p->stands, false);
 	if (p->to.up.state == UP_IDLE) {
 		upstream_quit(&p->to.up, &p->to.out);
 		callout_say(&p->to);
@@ -320,8 +323,10 @@ static void on_ready(struct prober *p)
 {
 	const struct config *c = verifier.config;
 
-	if (p->request.target == VERIFY_BACKENDS && p->backend < c->backend_count)
+	if (p->request.target == VERIFY_BACKENDS && p->backend < c->backend_count) {
 		backend_up(verifier.daemon, c, p->backend, callout_now());
+		backend_stands(verifier.daemon, p->backend, &p->stands, true);
+	}
 	ask_mail(p);
 }
 

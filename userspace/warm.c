@@ -39,7 +39,7 @@ bool warm_keep(struct worker *w, struct delivery *d)
 
 	if (told || ending(w) || w->warm_count >= limit(w) || d->uses >= WARM_USES ||
 	    d->reloads != w->reloads || d->closing || d->sending || d->mail_done ||
-	    d->up.state != UP_IDLE)
+	    d->up.state != UP_IDLE || backend_is_full(w->daemon, d->backend, w->now))
 		return false;
 	d->kept = true;
 	d->touched = w->now;
@@ -87,7 +87,7 @@ static uint64_t due(struct worker *w)
 {
 	const struct delivery *d = at(w, 0);
 
-	if (ending(w) || d->reloads != w->reloads)
+	if (ending(w) || d->reloads != w->reloads || backend_is_full(w->daemon, d->backend, w->now))
 		return w->now;
 	return d->touched + w->config->upstream.idle;
 }

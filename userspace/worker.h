@@ -200,6 +200,8 @@ struct delivery {
 	bool kept, reused; /* without a session, for the next one; its, no recipient answered yet */
 	bool stale;        /* reused, and found closed while our command was on its way */
 	bool greeted;      /* by a mail server, for this transaction: what ends it now is a loss */
+	bool stands;       /* greeted by this mail server, and not left: it counts there */
+	bool full;         /* a mail server had no room for it, on the way to this one */
 	bool moved;        /* the transaction was begun again after a loss: not another time */
 	bool late;         /* the answer is overdue, and what waits for it is being cancelled */
 	bool refused;     /* its client is, by up.reply: so is every recipient of the transaction */

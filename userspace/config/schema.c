@@ -276,7 +276,7 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
 { "upstream", "idle", KIND_DURATION, KEY_RELOAD, AT(upstream.idle), .def = "0", .max = MINUTE,
   .manual = "How long a connection to the mail server is kept for the next message when nobody needs it, half of connections at most. 0: not at all. Only where the mail server is not told who the client is: not with PROXY or XCLIENT, not in gateway mode." },
 { "upstream", "connections", KIND_NUMBER, 0, AT(upstream.connections), .def = "500", .min = 1, .max = 1000000,
-  .manual = "Connections to the mail server open at once." },
+  .manual = "Connections to the mail server open at once. It should take as many from one client, and those of verify_probes." },
 
 { "upstream", "verify_recipients", KIND_FLAG, KEY_RELOAD, AT(upstream.verify_recipients), .def = "yes", .words = yes_no,
   .manual = "yes: ask the mail server whether it knows a recipient before strangers are greylisted for it, and refuse with its words whom it does not know. no: only for strangers with the null sender." },

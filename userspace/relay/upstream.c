@@ -376,6 +376,11 @@ bool upstream_in_text(const struct upstream *u)
 	       (u->state == UP_COMMAND && u->command == UP_BDAT);
 }
 
+bool upstream_closing(const struct upstream *u)
+{
+	return u->state == UP_BROKEN && u->why == WHY_CLOSING;
+}
+
 const char *upstream_why(const struct upstream *u)
 {
 	return words[u->why];

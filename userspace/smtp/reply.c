@@ -102,8 +102,9 @@ static const struct smtp_reply_row rows[REPLY_MAX] = {
 	[REPLY_BACKEND_LOST] = {451, "4.4.2",
 				"Connection to the mail server lost, please retry ({contact})",
 				"the mail server closed, fell silent or answered garbage"},
-	[REPLY_BACKEND_BUSY] = {451, "4.3.2", "Mail server busy, please retry ({contact})",
-				"every connection to the mail server is in use"},
+	[REPLY_BACKEND_BUSY] =
+		{451, "4.3.2", "Mail server busy, please retry ({contact})",
+		 "every connection to the mail server is in use, or it takes no more of them"},
 	[REPLY_PROTOCOL] = {550, "5.5.0", "Refused: {reason} (ticket {ticket}; {contact})",
 			    "RCPT in a session that failed a check set to reject"},
 	[REPLY_NOT_SMTP] = {550, "5.5.0", "This is a mail server, closing the connection",

@@ -214,7 +214,7 @@ enum smtp_reply {
 	REPLY_NO_VALID_RECIPIENTS, /* 554 5.5.1 */
 	REPLY_BACKEND_DOWN,        /* 451 4.4.1 */
 	REPLY_BACKEND_LOST,        /* 451 4.4.2 */
-	REPLY_BACKEND_BUSY,        /* 451 4.3.2: every backend connection is in use */
+	REPLY_BACKEND_BUSY,        /* 451 4.3.2: no backend has a connection to spare */
 	REPLY_DENIED,              /* 554 5.7.1 with reason, ticket, contact */
 	REPLY_PROTOCOL,            /* 550 5.5.0 with reason, ticket, contact */
 	REPLY_NOT_SMTP,            /* 550 5.5.0, then the connection is closed */
