@@ -12,10 +12,10 @@ learned=${LEARNED:-1000000}
 machine_new client; machine_new server
 wire client c0 server s0
 on server ip addr add $mail/24 dev s0
-"$BUILD/selftests/bench/shelve" "$work/shelved" "$learned" >/dev/null || fail "shelve"
+"$BUILD/selftests/bench/shelve" "$work/learned" "$learned" >/dev/null || fail "shelve"
 kernel_path_config host '"s0"' "listen = {\"$mail:2525\"} backend = {\"$mail:25\"} limit { hosts = $learned }"
 dir=$work/greygated
-install -o nobody -m 600 "$work/shelved/store" "$dir/state/store"
+install -o nobody -m 600 "$work/learned/store" "$dir/state/store"
 
 # Prints {"seconds": until it is ready, "cpu": of all its threads until then, "pid"}; it runs on.
 cat >"$work/begin.py" <<'END'
