@@ -22,8 +22,6 @@
 	4096 /* wheel entries in one turn: completions must not wait for all of them               \
 	      */
 #define WAIT_MAX 1000
-#define BATCH 64
-#define BATCH_US 200
 
 struct session *worker_session(struct worker *w, uint32_t n)
 {
@@ -270,7 +268,7 @@ static void complete(struct worker *w, struct ring *r, const struct io_uring_cqe
 	}
 }
 
-static unsigned reap(struct worker *w, struct ring *r)
+static void reap(struct worker *w, struct ring *r)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, count = 0;
@@ -281,7 +279,6 @@ static unsigned reap(struct worker *w, struct ring *r)
 		count++;
 	}
 	io_uring_cq_advance(&r->uring, count);
-	return count;
 }
 
 /* ---- time ---- */
@@ -333,8 +330,6 @@ static uint64_t wait_time(struct worker *w)
 
 void worker_turn(struct worker *w)
 {
-	uint64_t wait;
-
 	worker_clocks(w);
 	worker_settings(w);
 	wheel_run(w->drips, w->now, FIRE_BUDGET, stutter_fire, w);
@@ -347,20 +342,16 @@ void worker_turn(struct worker *w)
 		arm_accepts(w);
 	for (int i = 1; i < w->ring_count; i++)
 		if (ring_ready(&w->rings[i])) {
-			ring_submit(&w->rings[i], 0, 0);
+			ring_submit(&w->rings[i], 0);
 			reap(w, &w->rings[i]);
 		}
-	wait = wait_time(w) * 1000;
-	/* Under load a turn waits a moment for company: every wake-up costs two switches of
-	 * context. */
-	if (wait > BATCH_US && w->busy > 1)
-		ring_submit(&w->rings[0], w->busy < BATCH ? w->busy * 2 : BATCH, BATCH_US);
-	else
-		ring_submit(&w->rings[0], 1, wait);
+	/* One completion is enough to go on: while this turn works the next ones come together by
+	 * themselves, and a timer that waits for them costs more than it saves. */
+	ring_submit(&w->rings[0], wait_time(w) * 1000);
 	worker_clocks(w);
 	/* Who was told that a reload is done finds it done, however long this worker slept. */
 	worker_settings(w);
-	w->busy = reap(w, &w->rings[0]);
+	reap(w, &w->rings[0]);
 	secure_turn(w);
 }
 

@@ -301,8 +301,7 @@ struct worker {
 	uint16_t wall_ms; /* thousandths of that second */
 	uint64_t next_id, random;
 	uint32_t open;
-	unsigned busy; /* completions of the last turn */
-	char *banner;  /* template, see stutter.c */
+	char *banner; /* template, see stutter.c */
 	size_t banner_len, banner_line;
 	int wake_fd;
 	int diag_fd;            /* -1: none yet */

@@ -292,7 +292,7 @@ void ring_buffer_return(struct ring *r, const struct io_uring_cqe *cqe)
 	io_uring_buf_ring_advance(r->buffers, 1);
 }
 
-int ring_submit(struct ring *r, unsigned wanted, uint64_t wait_us)
+int ring_submit(struct ring *r, uint64_t wait_us)
 {
 	struct __kernel_timespec ts = {.tv_sec = (int64_t)(wait_us / 1000000),
 				       .tv_nsec = (int64_t)(wait_us % 1000000) * 1000};
@@ -302,7 +302,7 @@ int ring_submit(struct ring *r, unsigned wanted, uint64_t wait_us)
 	if (wait_us == 0)
 		rc = io_uring_submit_and_get_events(&r->uring);
 	else
-		rc = io_uring_submit_and_wait_timeout(&r->uring, &cqe, wanted, &ts, NULL);
+		rc = io_uring_submit_and_wait_timeout(&r->uring, &cqe, 1, &ts, NULL);
 	/* Out of time, interrupted, or the completion queue wants to be emptied first: all of them
 	 * are answered by going on. */
 	if (rc == -ETIME || rc == -EINTR || rc == -EBUSY || rc == -EAGAIN)

@@ -83,9 +83,9 @@ void ring_cancel(struct ring *r, struct ring_event target, struct ring_event e);
 uint8_t *ring_buffer(struct ring *r, const struct io_uring_cqe *cqe);
 void ring_buffer_return(struct ring *r, const struct io_uring_cqe *cqe);
 
-/* Hands over what is queued and runs deferred work; waits up to wait_us (0: not at all) for
- * `wanted` completions. */
-int ring_submit(struct ring *r, unsigned wanted, uint64_t wait_us);
+/* Hands over what is queued and runs deferred work; waits up to wait_us (0: not at all) for a
+ * completion. */
+int ring_submit(struct ring *r, uint64_t wait_us);
 /* Whether ring_submit has something to do without waiting. */
 bool ring_ready(const struct ring *r);
 

@@ -37,7 +37,7 @@ static int next(struct fixture *f, int *ret_res)
 	int op;
 
 	if (io_uring_peek_cqe(&f->ring.uring, &cqe))
-		ring_submit(&f->ring, 1, PATIENCE);
+		ring_submit(&f->ring, PATIENCE);
 	if (io_uring_peek_cqe(&f->ring.uring, &cqe))
 		return 0;
 	op = ring_event_of(cqe).op;
@@ -50,7 +50,7 @@ static int next(struct fixture *f, int *ret_res)
 
 static bool idle(struct fixture *f)
 {
-	ring_submit(&f->ring, 1, 50000);
+	ring_submit(&f->ring, 50000);
 	return !io_uring_cq_ready(&f->ring.uring);
 }
 
