@@ -20,6 +20,11 @@
 
 #define DAY_MS 86400000LL
 #define TEXT 400
+/* Years that a stamp may name: 2^31 s, which is as far as the times of attempts reach. Another year
+ * is a damaged line, and would put all others far from the beginning. The first one is a leap year:
+ * stamps that name none may say February 29. */
+#define YEAR_FIRST 2000
+#define YEAR_LAST 2067
 #define AHEAD 8 /* attempts, as long as memory takes */
 
 /* A place in `texts`. */
@@ -143,7 +148,7 @@ static bool time_of_day(const char **p, int64_t *ret)
 	int h, m, s;
 
 	if (!number(p, 2, &h) || !skip(p, ':') || !number(p, 2, &m) || !skip(p, ':') ||
-	    !number(p, 2, &s))
+	    !number(p, 2, &s) || h > 23 || m > 59 || s > 60)
 		return false;
 	*ret = ((h * 60LL + m) * 60 + s) * 1000 + replay_fraction(p);
 	return true;
@@ -155,8 +160,8 @@ static bool time_iso(const char *p, int64_t *ret)
 	int64_t ms;
 
 	if (!number(&p, 4, &y) || !skip(&p, '-') || !number(&p, 2, &mo) || !skip(&p, '-') ||
-	    !number(&p, 2, &d) || mo < 1 || mo > 12 || (!skip(&p, 'T') && !skip(&p, ' ')) ||
-	    !time_of_day(&p, &ms))
+	    !number(&p, 2, &d) || y < YEAR_FIRST || y > YEAR_LAST || mo < 1 || mo > 12 || d > 31 ||
+	    (!skip(&p, 'T') && !skip(&p, ' ')) || !time_of_day(&p, &ms))
 		return false;
 	if (*p == '+' || *p == '-') {
 		int sign = *p++ == '-' ? -1 : 1;
@@ -182,10 +187,10 @@ static bool time_classic(struct replay_postfix *p, const char *line, int64_t *re
 		return false;
 	for (line += 3; *line == ' ';)
 		line++;
-	if (!number(&line, 2, &d) || !skip(&line, ' ') || !time_of_day(&line, &ms))
+	if (!number(&line, 2, &d) || d > 31 || !skip(&line, ' ') || !time_of_day(&line, &ms))
 		return false;
 	*ret = days_of(p->year, m + 1, d) * DAY_MS + ms;
-	if (p->last_time && *ret + 183 * DAY_MS < p->last_time)
+	if (p->last_time && *ret + 183 * DAY_MS < p->last_time && p->year < YEAR_LAST)
 		*ret = days_of(++p->year, m + 1, d) * DAY_MS + ms;
 	return true;
 }
@@ -396,7 +401,7 @@ int replay_postfix_new(struct replay_postfix **ret)
 
 	if (!p)
 		return -ENOMEM;
-	p->year = 1972; /* any leap year: classic stamps may say February 29 */
+	p->year = YEAR_FIRST;
 	*ret = p;
 	return 0;
 }

@@ -162,6 +162,14 @@ static void time_stamps(void **state)
 		"Foo 31 23:59:58 " REFUSED("192.0.2.1"),
 		"31 Dec 23:59:58 " REFUSED("192.0.2.1"),
 		"2026-13-01T00:00:00Z " REFUSED("192.0.2.1"),
+		"1999-12-31T23:59:59Z " REFUSED("192.0.2.1"),
+		"2068-01-01T00:00:00Z " REFUSED("192.0.2.1"),
+		"2026-03-32T00:00:00Z " REFUSED("192.0.2.1"),
+		"2026-03-01T24:00:00Z " REFUSED("192.0.2.1"),
+		"2026-03-01T00:60:00Z " REFUSED("192.0.2.1"),
+		"Mar 32 00:00:00 " REFUSED("192.0.2.1"),
+		"0001-03-01T00:00:00Z " REFUSED("192.0.2.1"),
+		"9999-03-01T00:00:00Z " REFUSED("192.0.2.1"),
 		"2026-03-01T00:00Z " REFUSED("192.0.2.1"),
 		"2026-03-01T00:00:00+x " REFUSED("192.0.2.1"),
 		"Dec 31 23:59 " REFUSED("192.0.2.1"),
@@ -188,6 +196,30 @@ static void time_stamps(void **state)
 	expect(iso, iso_rows);
 	expect(classic, classic_rows);
 	expect(bad, none);
+}
+
+static int within_reach(const struct replay_attempt *a, void *arg)
+{
+	(*(int *)arg)++;
+	return a->time / 1000 > INT32_MAX ? -EDOM : 0;
+}
+
+/* However often a log jumps back, its times stay within the reach of an attempt's. */
+static void a_hundred_new_years(void **state)
+{
+	struct replay_postfix *p = NULL;
+	int n = 0;
+
+	(void)state;
+	assert_int_equal(replay_postfix_new(&p), 0);
+	for (int year = 0; year < 100; year++) {
+		replay_postfix_line(p, "Jan  1 00:00:00 " REFUSED("192.0.2.1"));
+		replay_postfix_line(p, "Dec 31 23:59:59 " REFUSED("192.0.2.2"));
+	}
+	replay_postfix_line(p, "2067-12-31T23:59:59Z " REFUSED("192.0.2.3"));
+	assert_int_equal(replay_postfix_each(p, within_reach, &n), 0);
+	assert_int_equal(n, 201);
+	replay_postfix_free(&p);
 }
 
 static void an_error_of_the_caller_ends_it(void **state)
@@ -267,8 +299,11 @@ static void any_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(refusals),    cmocka_unit_test(accepted_mail),
-		cmocka_unit_test(time_stamps), cmocka_unit_test(an_error_of_the_caller_ends_it),
+		cmocka_unit_test(refusals),
+		cmocka_unit_test(accepted_mail),
+		cmocka_unit_test(time_stamps),
+		cmocka_unit_test(a_hundred_new_years),
+		cmocka_unit_test(an_error_of_the_caller_ends_it),
 		cmocka_unit_test(any_line),
 	};
 
