@@ -11,8 +11,8 @@ senders_ready() {
 		{ senders_why="Exim and OpenSMTPD are not in $PEERS: make deps"; return 1; }
 	local d name id=64990
 	for d in etc var; do
-		mkdir -p "$T/over/$d/upper" "$T/over/$d/work"
-		mount -t overlay greygate-$d -o "lowerdir=/$d,upperdir=$T/over/$d/upper,workdir=$T/over/$d/work" /$d ||
+		mkdir -p "$T/over/$d/upper" "$T/over/$d/scratch"
+		mount -t overlay greygate-$d -o "lowerdir=/$d,upperdir=$T/over/$d/upper,workdir=$T/over/$d/scratch" /$d ||
 			{ senders_why="no overlay can be mounted on /$d"; return 1; }
 	done
 	# /var/run is a link out of the overlay: a socket there would be everybody's.

@@ -6,7 +6,7 @@
 
 report() { # said becomes what it prints, rc its exit code
 	rm -f "$T/bench.json"
-	said=$($PYTHON selftests/bench/report.py "$T/work" "$T/bench.json" 2>&1)
+	said=$($PYTHON selftests/bench/report.py "$T/bench" "$T/bench.json" 2>&1)
 	rc=$?
 }
 json() { # expression of the object o
@@ -14,21 +14,21 @@ json() { # expression of the object o
 }
 short_lines() { awk 'length > 80 { bad = 1; print } END { exit bad }' <<<"$said"; }
 
-mkdir "$T/work"
+mkdir "$T/bench"
 contact='"result": {"sessions": 9, "wrong": 0, "failed": 0, "stalled": 0, "p50_us": 1000, "p99_us": 2000, "cpu_server": 1.0, "cpu_client": 1.0'
-cat >"$T/work/raw" <<-END_RAW
+cat >"$T/bench/raw" <<-END_ROWS
 	{"row": "greylist", "server": "greygated", "repetition": 1, $contact, "sessions_s": 9000}}
 	{"row": "greylist", "server": "responder", "repetition": 1, $contact, "sessions_s": 10000}}
 	{"row": "greylist", "server": "postfix", "repetition": 1, $contact, "sessions_s": 500}}
 	{"row": "tls", "server": "s_server", "result": {"handshakes_s": 1000, "failed": 0}}
 	{"row": "tls", "server": "greygated", "result": {"handshakes_s": 1100, "failed": 0}}
 	{"row": "lists", "entries": 1000000, "load": 2.5, "swaps": 4, "packets": 20000000, "seconds": 10, "strangers": 0}
-END_RAW
-cat >"$T/work/xdp" <<-END_RAW
+END_ROWS
+cat >"$T/bench/xdp" <<-END_ROWS
 	{"row": "xdp", "hosts": 100000, "greygate": 4000000, "nftables": 1000000, "xdp_filter": 5000000, "xdp_drop": 8000000, "first": 3000000,
 		"ratio": {"nftables": 4, "xdp_filter": 0.8, "xdp_drop": 0.5}}
-END_RAW
-times() { printf '{"row": "%s", "seconds": %s, "trouble": "%s"}\n' "$@" >"$T/work/times"; }
+END_ROWS
+times() { printf '{"row": "%s", "seconds": %s, "trouble": "%s"}\n' "$@" >"$T/bench/times"; }
 
 times greylist 61.2 '' tls 30.0 '' xdp 40.4 '' lists 20.0 ''
 report
@@ -49,8 +49,8 @@ is "bench.json: the table" "$(json 'len(o["table"]), all(r["met"] is not False f
 is "bench.json: all that was measured" "$(json 'len(o["raw"])')" 7
 
 # A row that broke off before its peer had a turn, another in the middle of a line.
-sed -i '/s_server/d; $d' "$T/work/raw"
-printf '{"row": "lists", "entries": 10' >>"$T/work/raw"
+sed -i '/s_server/d; $d' "$T/bench/raw"
+printf '{"row": "lists", "entries": 10' >>"$T/bench/raw"
 times greylist 61.2 '' tls 300 'killed, or not done after 300 s' xdp 40.4 '' lists 7 'exit code 1'
 report
 is "two rows broke off: their trouble was said before" $rc 0
@@ -77,14 +77,14 @@ like "and one without any line" "$said" '^  host: it ended well, but figures are
 is "what there is was written nevertheless" "$(json 'len(o["table"])')" 5
 
 times greylist null 'missing: build/selftests/bench/loadgen build/selftests/bench/responder postfix postgrey'
-: >"$T/work/raw"
+: >"$T/bench/raw"
 report
 is "a row without its programs, and another's figures" $rc 0
 like "what is missing" "$said" '^  greylist: not measured: missing: build/selftests/bench/loadgen$'
 check "80 columns, however much it is" short_lines
 unlike "no time for what was not begun" "$said" '^seconds:.*greylist'
 
-: >"$T/work/xdp"
+: >"$T/bench/xdp"
 report
 is "nothing at all: an error" $rc 1
 like "that says so" "$said" '^bench: no row was measured$'
