@@ -64,6 +64,17 @@ static inline void host_write(struct host *h, const char *tag, const char *text,
 					  "%s: %.*s\n", tag, (int)len, text);
 }
 
+/* One of its own, for the caller to free. */
+static inline struct host *host_new(void)
+{
+	struct host *h = malloc(sizeof(*h));
+
+	if (!h)
+		abort();
+	host_init(h);
+	return h;
+}
+
 /* Every line of the bytes, which must be whole lines ended by CRLF. */
 static inline void host_lines(struct host *h, const char *tag, const char *text, size_t len)
 {
@@ -296,6 +307,23 @@ static inline void host_line(struct host *h, const char *line)
 	int len = snprintf(text, sizeof(text), "%s\r\n", line);
 
 	host_feed(h, text, (size_t)len);
+}
+
+/* A new one, brought into a state by the shortest way, with an empty record. */
+static inline struct host *host_in(enum smtp_state state)
+{
+	static const char *const way[] = {"EHLO c", "MAIL FROM:<a@b.example>",
+					  "RCPT TO:<x@y.example>", "BDAT 2\r\nhi"};
+	struct host *h = host_new();
+
+	h->c.offers |= SMTP_OFFER_CHUNKING;
+	for (int i = 0; i < (int)state; i++)
+		host_feed(h, way[i], strlen(way[i])), host_feed(h, "\r\n", i < SMTP_RCPT ? 2 : 0);
+	if (h->s.state != state)
+		abort();
+	memset(h->record, 0, h->record_len);
+	h->record_len = 0;
+	return h;
 }
 
 #endif

@@ -45,19 +45,12 @@ static size_t put(char *buf, size_t at, const struct bytes *b)
 }
 
 /* In the middle of a transaction. */
-static struct host *host_new(void)
+static struct host *host_open(void)
 {
-	struct host *h = malloc(sizeof(*h));
+	struct host *h = host_in(SMTP_RCPT);
 
-	assert_non_null(h);
-	host_init(h);
-	h->c.offers |= SMTP_OFFER_CHUNKING;
 	h->c.errors = h->c.commands = 0;
-	host_line(h, "EHLO c");
-	host_line(h, "MAIL FROM:<a@b.example>");
-	host_line(h, "RCPT TO:<x@y.example>");
-	h->record_len = 0;
-	memset(h->record, 0, 1024);
+	h->s.commands = 0;
 	return h;
 }
 
@@ -94,7 +87,7 @@ static void nothing_is_smuggled_in_data(void **state)
 			continue;
 		len = put(text, len, &(struct bytes)V(".\r\n"));
 		for (size_t cut = 0; cut <= len; cut++) {
-			struct host *h = host_new();
+			struct host *h = host_open();
 
 			host_line(h, "DATA");
 			host_feed(h, text, cut);
@@ -102,7 +95,7 @@ static void nothing_is_smuggled_in_data(void **state)
 			refused(h, v, "cut at", cut);
 		}
 		for (size_t piece = 1; piece < 4; piece++) {
-			struct host *h = host_new();
+			struct host *h = host_open();
 
 			host_line(h, "DATA");
 			feed(h, text, len, piece);
@@ -125,7 +118,7 @@ static void behind_a_lawful_end_there_are_commands(void **state)
 		len = put(text, len, &tails[v]);
 		len = put(text, len, &(struct bytes)V("MAIL FROM:<evil@x.example>\r\n"));
 		for (size_t cut = 0; cut <= len; cut++) {
-			struct host *h = host_new();
+			struct host *h = host_open();
 
 			host_line(h, "DATA");
 			host_feed(h, text, cut);
@@ -143,7 +136,7 @@ static void nothing_is_smuggled_in_commands(void **state)
 {
 	(void)state;
 	for (size_t v = 0; v < VECTORS; v++) {
-		struct host *whole = host_new();
+		struct host *whole = host_open();
 		char text[512];
 		size_t len = put(text, 0, &(struct bytes)V("NOOP"));
 
@@ -156,7 +149,7 @@ static void nothing_is_smuggled_in_commands(void **state)
 		if (memcmp(vectors[v].text + vectors[v].len - 2, "\r\n", 2) != 0)
 			assert_null(strstr(whole->record, "S: 214 "));
 		for (size_t cut = 0; cut <= len; cut++) {
-			struct host *h = host_new();
+			struct host *h = host_open();
 
 			host_feed(h, text, cut);
 			host_feed(h, text + cut, len - cut);
@@ -203,7 +196,7 @@ static void nothing_is_smuggled_in_chunks(void **state)
 			continue;
 		/* One chunk, read in two; two chunks cut anywhere, read whole and byte by byte. */
 		for (size_t cut = 0; cut <= len; cut++) {
-			struct host *h = host_new();
+			struct host *h = host_open();
 
 			n = (size_t)snprintf(wire, sizeof(wire), "BDAT %zu LAST\r\n", len);
 			memcpy(wire + n, text, len);
@@ -211,7 +204,7 @@ static void nothing_is_smuggled_in_chunks(void **state)
 			host_feed(h, wire + cut, n + len - cut);
 			refused(h, v, "one chunk, cut at", cut);
 			for (size_t piece = 1; piece <= sizeof(wire); piece += sizeof(wire) - 1) {
-				h = host_new();
+				h = host_open();
 				n = in_chunks(wire, sizeof(wire), text, len, cut);
 				feed(h, wire, n, piece);
 				refused(h, v, "two chunks, the first of", cut);
@@ -231,7 +224,7 @@ static void chunks_come_out_as_they_went_in(void **state)
 		size_t n = in_chunks(wire, sizeof(wire), text.text, text.len, first);
 
 		for (size_t cut = 0; cut <= n; cut++) {
-			struct host *h = host_new();
+			struct host *h = host_open();
 
 			host_feed(h, wire, cut);
 			host_feed(h, wire + cut, n - cut);
@@ -251,7 +244,7 @@ static void any_number_of_chunks_of_any_size(void **state)
 
 	(void)state;
 	for (int round = 0; round < 300; round++) {
-		struct host *h = host_new();
+		struct host *h = host_open();
 		char text[4000];
 		size_t len = 2 * random_below(&seed, sizeof(text) / 2);
 
@@ -309,7 +302,7 @@ static void a_chunk_that_cannot_be_used_is_read_to_its_end(void **state)
 		size_t len = strlen(rows[i].lines);
 
 		for (size_t cut = 0; cut <= len; cut++) {
-			struct host *h = host_new();
+			struct host *h = host_open();
 
 			host_feed(h, rows[i].lines, cut);
 			host_feed(h, rows[i].lines + cut, len - cut);
@@ -324,7 +317,7 @@ static void a_chunk_that_cannot_be_used_is_read_to_its_end(void **state)
 
 static void the_size_limit_counts_all_chunks(void **state)
 {
-	struct host *h = host_new();
+	struct host *h = host_open();
 
 	(void)state;
 	h->c.message = 10;
@@ -347,7 +340,7 @@ static void the_size_limit_counts_all_chunks(void **state)
 /* Chunks that carry something are no commands; bare ones are. */
 static void small_chunks_count_as_commands(void **state)
 {
-	struct host *h = host_new();
+	struct host *h = host_open();
 	char chunk[600] = "BDAT 512\r\n";
 
 	(void)state;
@@ -367,7 +360,7 @@ static void small_chunks_count_as_commands(void **state)
 /* As many recipients as are allowed need no more commands than one; RFC 5321 4.5.3.1.8 */
 static void recipients_have_a_limit_of_their_own(void **state)
 {
-	struct host *h = host_new();
+	struct host *h = host_open();
 
 	(void)state;
 	h->c.commands = 10;
@@ -393,7 +386,7 @@ static void recipients_have_a_limit_of_their_own(void **state)
 /* Who brings mail may bring more; who begins again and again brings none. */
 static void an_accepted_message_begins_the_count_anew(void **state)
 {
-	struct host *h = host_new();
+	struct host *h = host_open();
 
 	(void)state;
 	h->c.commands = 10;

@@ -133,11 +133,9 @@ static bool option_offer(struct host *h, const char *word, unsigned long value)
 
 static struct host *host_for(const struct transcript *t)
 {
-	struct host *h = malloc(sizeof(*h));
+	struct host *h = host_new();
 	char options[sizeof(t->options)], *rest = options, *word;
 
-	assert_non_null(h);
-	host_init(h);
 	memcpy(options, t->options, sizeof(options));
 	while ((word = strsep(&rest, " "))) {
 		char *equals = strchr(word, '=');
