@@ -89,6 +89,14 @@ static void print_relief(const json_t *relief, uint64_t now)
 	putchar('\n');
 }
 
+static void print_upstream(const json_t *upstream)
+{
+	printf("  %-10s%" PRIu64 " of %" PRIu64 " connections open; strangers may use %" PRIu64
+	       "\n",
+	       "upstream", row_num(upstream, "open"), row_num(upstream, "max"),
+	       row_num(upstream, "strangers_max"));
+}
+
 static void print_verify(const json_t *verify)
 {
 	const json_t *any = json_object_get(verify, "any"), *one;
@@ -147,6 +155,7 @@ static void print_status(const json_t *s)
 	print_list("protect", json_object_get(s, "protect"));
 	print_list("backend", json_object_get(s, "backend"));
 	print_list("offers", json_object_get(s, "backend_offers"));
+	print_upstream(json_object_get(s, "upstream"));
 	printf("  %-10s%" PRIu64 " of %" PRIu64 " open, %" PRIu64 " stuttering; %" PRIu64
 	       " workers\n",
 	       "sessions", row_num(s, "sessions"), row_num(s, "sessions_max"),

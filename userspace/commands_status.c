@@ -8,6 +8,7 @@
 #include "commands_show.h"
 #include "core/log.h"
 #include "offers.h"
+#include "quota.h"
 #include "relay/greeting.h"
 #include "relief.h"
 #include "verify.h"
@@ -110,6 +111,13 @@ static json_t *relief(const struct daemon *d)
 			atomic_load(&d->relief.entered[i]));
 	return json_pack("{s:s, s:I, s:o}", "step", relief_text(relief_now(d)), "since",
 			 (json_int_t)atomic_load(&d->relief.since), "entered", entered);
+}
+
+static json_t *upstream(const struct daemon *d, const struct config *c)
+{
+	return json_pack("{s:I, s:I, s:I}", "open", (json_int_t)daemon_count(d, COUNT_backend_open),
+			 "max", (json_int_t)c->upstream.connections, "strangers_max",
+			 (json_int_t)quota_strangers(c));
 }
 
 static json_t *verification(struct daemon *d, const struct config *c)
@@ -239,6 +247,7 @@ int show_status(struct control_reply *r, json_t *args, void *daemon)
 	json_object_set_new(s, "protect", endpoints(c->protect, c->protect_count));
 	json_object_set_new(s, "backend", endpoints(targets, target_count));
 	json_object_set_new(s, "backend_offers", backend_offers(d));
+	json_object_set_new(s, "upstream", upstream(d, c));
 	json_object_set_new(s, "relief", relief(d));
 	json_object_set_new(s, "verify", verification(d, c));
 	json_object_set_new(s, "kernel", kernel(d));

@@ -55,6 +55,8 @@
 	X(limit_session_time, "sessions ended by limit session_time")                              \
 	X(limit_stutter, "sessions not stuttered: stutter max_sessions")                           \
 	X(limit_backend, "deliveries put off: upstream connections")                               \
+	X(limit_reserve, "deliveries of strangers put off: upstream reserve")                      \
+	X(limit_held, "deliveries of strangers put off: upstream per_source")                      \
 	X(limit_waiting, "recipients of the null sender not waited for: upstream verify_waiting")  \
 	X(verify_asked, "recipients that the mail server was asked about beforehand")              \
 	X(verify_kept, "recipients that it need not be asked about: the answer was known")         \

@@ -77,7 +77,7 @@ struct daemon {
 	struct table *records;
 	struct table *taken; /* messages whose 250 may be lost; NULL: limit unconfirmed is 0 */
 	struct digest_key taken_key;
-	struct table *sources;        /* sessions by source, for limit per_source */
+	struct table *sources;        /* sessions by source: headcount.c's alone */
 	struct table *correspondents; /* domains, see correspondents.c */
 	struct table *conducts;       /* struct conduct by source */
 	_Atomic(struct trap_patterns *) patterns;

@@ -12,6 +12,7 @@
 #include "backend.h"
 #include "delivery.h"
 #include "offers.h"
+#include "quota.h"
 
 static struct delivery *at(struct worker *w, uint32_t number)
 {
@@ -70,7 +71,7 @@ static void release(struct worker *w, struct delivery *d)
 	d->asked = ASKED_NOTHING;
 	d->closing = false;
 	counter_add(&w->counters, COUNT_backend_open, -1);
-	shared_give(&w->daemon->backends);
+	quota_give(w);
 	pool_give(&w->deliveries, delivery_number(w, d));
 }
 
@@ -105,6 +106,7 @@ void delivery_call_off(struct worker *w, struct delivery *d)
 
 void delivery_detach(struct worker *w, struct session *s, struct delivery *d)
 {
+	headcount_let_go(w, s);
 	s->delivery = POOL_NONE;
 	d->session = POOL_NONE;
 	if (d->closed && d->fd < 0)
@@ -298,18 +300,18 @@ struct upstream_client delivery_client(struct worker *w, const struct delivery *
 	return client;
 }
 
-static struct delivery *fresh(struct worker *w)
+static struct delivery *fresh(struct worker *w, const struct session *s)
 {
 	struct delivery *d;
 	uint16_t generation;
 	uint32_t number;
 	bool timed;
 
-	if (!shared_take(&w->daemon->backends, w->config->upstream.connections))
+	if (!quota_take(w, s))
 		return NULL;
 	number = pool_take(&w->deliveries);
 	if (number == POOL_NONE) {
-		shared_give(&w->daemon->backends);
+		quota_give(w);
 		return NULL;
 	}
 	d = at(w, number);
@@ -330,14 +332,22 @@ static struct delivery *fresh(struct worker *w)
 struct delivery *delivery_begin(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
-	struct delivery *d = warm_take(w);
+	struct delivery *d;
 
+	if (!headcount_hold(w, s)) {
+		quota_refuse(w, n, QUOTA_SOURCE);
+		return NULL;
+	}
+	d = quota_reuses(w, s) ? warm_take(w) : NULL;
 	if (d)
 		d->reused = true;
 	else
-		d = fresh(w);
-	if (!d)
+		d = fresh(w, s);
+	if (!d) {
+		headcount_let_go(w, s);
+		quota_refuse(w, n, quota_short(w));
 		return NULL;
+	}
 	d->session = n;
 	s->delivery = delivery_number(w, d);
 	d->in_len = d->text_len = d->text_sent = d->accepted_count = 0;

@@ -28,8 +28,8 @@ struct ring_event delivery_token(struct worker *w, const struct delivery *d, enu
 void delivery_ask(struct worker *w, struct delivery *d, enum asked what, uint64_t timeout);
 /* Whom it speaks for; ours while there is no session. */
 struct upstream_client delivery_client(struct worker *w, const struct delivery *d);
-/* A connection for the session, not opened yet or (UP_IDLE) one that was kept; NULL: every one is
- * in use. */
+/* A connection for the session, not opened yet or (UP_IDLE) one that was kept; NULL: there is none
+ * for it, and the recipient at hand has been answered. */
 struct delivery *delivery_begin(struct worker *w, uint32_t n);
 /* Sends the command in d->out. */
 void delivery_send(struct worker *w, struct delivery *d);

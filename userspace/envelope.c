@@ -117,12 +117,8 @@ void delivery_recipient(struct worker *w, uint32_t n, const struct judgement *ju
 	}
 	if (!d)
 		d = delivery_begin(w, n);
-	if (!d) {
-		counter_add(&w->counters, COUNT_limit_backend, 1);
-		session_reply(w, s, REPLY_BACKEND_BUSY, NULL);
-		smtp_rcpt_done(smtp, false);
+	if (!d)
 		return;
-	}
 	d->judgement = *judgement;
 	s->wait = WAIT_RCPT;
 	if (d->up.state != UP_CONNECTING)

@@ -179,7 +179,8 @@ static void refresh_vips(struct daemon *d)
 static void look_for_trouble(struct daemon *d)
 {
 	static const enum counter wants[] = {COUNT_backend_failed, COUNT_limit_sessions,
-					     COUNT_limit_backend, COUNT_queue_full};
+					     COUNT_limit_backend,  COUNT_limit_reserve,
+					     COUNT_limit_held,     COUNT_queue_full};
 	static uint64_t seen; /* main thread only */
 	uint64_t sum = 0;
 

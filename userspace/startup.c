@@ -68,7 +68,8 @@ static int make_tables(struct process *p, const struct config *c)
 	int rc = table_new(c->greylist.records, policy_rank, NULL, &d->records);
 
 	if (!rc)
-		rc = table_new(c->limit.sessions + 1024, NULL, NULL, &d->sources);
+		rc = table_new((size_t)c->limit.sessions + c->upstream.connections + 1024,
+			       headcount_rank, NULL, &d->sources);
 	if (!rc && c->limit.unconfirmed)
 		rc = table_new(c->limit.unconfirmed, taken_rank, NULL, &d->taken);
 	digest_key(&d->taken_key, d->key);

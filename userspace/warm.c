@@ -11,6 +11,7 @@
 
 #include "backend.h"
 #include "delivery.h"
+#include "quota.h"
 
 #define WARM_USES 100 /* deliveries by one connection */
 
@@ -37,9 +38,10 @@ bool warm_keep(struct worker *w, struct delivery *d)
 	const struct config *c = w->config;
 	bool told = c->mode == GG_MODE_GATEWAY || c->upstream.proxy || d->up.told;
 
-	if (told || ending(w) || w->warm_count >= limit(w) || d->uses >= WARM_USES ||
-	    d->reloads != w->reloads || d->closing || d->sending || d->mail_done ||
-	    d->up.state != UP_IDLE || backend_is_full(w->daemon, d->backend, w->now))
+	if (told || ending(w) || !quota_spares(w) || w->warm_count >= limit(w) ||
+	    d->uses >= WARM_USES || d->reloads != w->reloads || d->closing || d->sending ||
+	    d->mail_done || d->up.state != UP_IDLE ||
+	    backend_is_full(w->daemon, d->backend, w->now))
 		return false;
 	d->kept = true;
 	d->touched = w->now;

@@ -18,6 +18,7 @@
  *   doors.c     by which of our addresses it came
  *   relief.c    what is done without as the sessions come near their limit
  *   headcount.c  how many sessions of a source there are
+ *   quota.c      who may have a connection to the mail server
  *   listed.c    what lists say of it and of its recipients
  *   judge.c     what is thought of a source and of a recipient
  *   earning.c   what a delivery changes
@@ -137,6 +138,7 @@ struct session {
 	uint8_t action, origin, reason; /* of the deny */
 	uint16_t shown;                 /* a bit for each enum sanity */
 	bool counted, admitted;         /* in the per-source count, in that of all sessions */
+	bool holding;                   /* in the per-source count of those with a delivery */
 	bool last_door, trapped;        /* came to a low-priority MX; has hit a trap */
 	uint8_t listener;               /* it came by; in gateway mode the index into protect too */
 	uint16_t port;
@@ -565,6 +567,11 @@ void doors_trouble(struct daemon *d);
 /* One more session of its source; false when the limit is reached. */
 bool headcount_enter(struct worker *w, struct session *s);
 void headcount_leave(struct worker *w, struct session *s);
+/* The same of sessions of a stranger's source that hold a connection to the mail server. */
+bool headcount_hold(struct worker *w, struct session *s);
+void headcount_let_go(struct worker *w, struct session *s);
+/* Of the table of both, for table_new: a count of none makes room. */
+uint32_t headcount_rank(const struct cell *c, void *unused);
 
 /* ---- listed.c ---- */
 

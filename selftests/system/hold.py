@@ -6,6 +6,8 @@ hold.py open SOURCE SERVER,PORT COUNT FILE    opens COUNT connections, one after
         greeted and how many were refused
 hold.py call SOURCE SERVER,PORT COUNT FILE    the same, and each asks for one of user1, user2, ... from the
         null sender before the next one comes; prints how often it was told what
+hold.py send SOURCE SERVER,PORT COUNT FILE    the same for user1 from a sender; in the end who was told 250
+        sends a message, and how many of them were taken is printed
 hold.py trickle SOURCE SERVER,PORT SECONDS    sends a command a byte at a time, so many SECONDS apart,
         and prints what it hears in the end
 hold.py deaf SOURCE SERVER,PORT               pipelines EHLO after EHLO, reads nothing, and prints how
@@ -50,19 +52,35 @@ def hold():
     wait()
 
 
-def call():
-    held = []
+def ask(envelopes):
+    """One session for each; the sockets by what they were told, which is printed."""
     said = {}
-    for i in range(int(sys.argv[4])):
+    for sender, user in envelopes:
         s = connect()
-        held.append(s)
         reply(s)
-        say(s, b"EHLO client.example.org", b"MAIL FROM:<>")
-        s.sendall(b"RCPT TO:<user%d@example.net>\r\n" % (i + 1))
-        code = reply(s)[:3].decode()
-        said[code] = said.get(code, 0) + 1
-    print(*sorted("%s=%d" % c for c in said.items()), flush=True)
+        say(s, b"EHLO client.example.org", b"MAIL FROM:<%s>" % sender)
+        s.sendall(b"RCPT TO:<user%d@example.net>\r\n" % user)
+        said.setdefault(reply(s)[:3].decode(), []).append(s)
+    print(*sorted("%s=%d" % (code, len(held)) for code, held in said.items()), flush=True)
+    return said
+
+
+def call():
+    held = ask((b"", i + 1) for i in range(int(sys.argv[4])))
     wait()
+    held.clear()
+
+
+def send():
+    held = ask((b"held@sender.example", 1) for _ in range(int(sys.argv[4])))
+    wait()
+    taken = 0
+    for s in held.get("250", []):
+        say(s, b"DATA")
+        s.sendall(b"Subject: held\r\n\r\nheld\r\n.\r\n")
+        taken += reply(s).startswith(b"250")
+        say(s, b"QUIT")
+    print("delivered=%d" % taken)
 
 
 def trickle():
@@ -97,4 +115,4 @@ def deaf():
         print("closed")
 
 
-{"open": hold, "call": call, "trickle": trickle, "deaf": deaf}[sys.argv[1]]()
+{"open": hold, "call": call, "send": send, "trickle": trickle, "deaf": deaf}[sys.argv[1]]()

@@ -164,10 +164,10 @@ struct config {
 		int backend_name_count;
 	} tls;
 	struct {
-		bool xclient;     /* auto: when offered */
-		bool proxy;       /* v2 */
-		uint64_t timeout; /* ms */
-		uint32_t connections;
+		bool xclient;                              /* auto: when offered */
+		bool proxy;                                /* v2 */
+		uint64_t timeout;                          /* ms */
+		uint32_t connections, reserve, per_source; /* reserve: percent */
 		bool verify_recipients;
 		uint32_t verify_probes, verify_waiting, verify_cache;
 		uint64_t verify_keep, verify_keep_unknown, verify_keep_domain; /* ms */

@@ -277,6 +277,10 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
   .manual = "How long a connection to the mail server is kept for the next message when nobody needs it, half of connections at most. 0: not at all. Only where the mail server is not told who the client is: not with PROXY or XCLIENT, not in gateway mode." },
 { "upstream", "connections", KIND_NUMBER, 0, AT(upstream.connections), .def = "500", .min = 1, .max = 1000000,
   .manual = "Connections to the mail server open at once. It should take as many from one client, and those of verify_probes." },
+{ "upstream", "reserve", KIND_NUMBER, KEY_RELOAD, AT(upstream.reserve), .def = "20", .max = 90,
+  .manual = "Percent of connections, rounded down, that are kept for sources that are allowed: a stranger who is let through is told 451 and comes again while no more than those are free (counter limit_reserve). 0: none." },
+{ "upstream", "per_source", KIND_NUMBER, KEY_RELOAD, AT(upstream.per_source), .def = "30", .min = 1, .max = 1000000,
+  .manual = "Connections to the mail server that sessions of one source, an IPv4 address or an IPv6 /64, may hold at once while it is not allowed; one more is told 451 (counter limit_held)." },
 
 { "upstream", "verify_recipients", KIND_FLAG, KEY_RELOAD, AT(upstream.verify_recipients), .def = "yes", .words = yes_no,
   .manual = "yes: ask the mail server whether it knows a recipient before strangers are greylisted for it, and refuse with its words whom it does not know. no: only for strangers with the null sender." },

@@ -104,7 +104,12 @@ static const struct smtp_reply_row rows[REPLY_MAX] = {
 				"the mail server closed, fell silent or answered garbage"},
 	[REPLY_BACKEND_BUSY] =
 		{451, "4.3.2", "Mail server busy, please retry ({contact})",
-		 "every connection to the mail server is in use, or it takes no more of them"},
+		 "every connection to the mail server is in use, but for those that are kept for "
+		 "allowed sources, or it takes no more of them"},
+	[REPLY_SOURCE_BUSY] =
+		{451, "4.7.0", "Too many deliveries from you at once, please retry ({contact})",
+		 "a source that is not allowed holds as many connections to the mail server as "
+		 "upstream per_source has"},
 	[REPLY_PROTOCOL] = {550, "5.5.0", "Refused: {reason} (ticket {ticket}; {contact})",
 			    "RCPT in a session that failed a check set to reject"},
 	[REPLY_NOT_SMTP] = {550, "5.5.0", "This is a mail server, closing the connection",

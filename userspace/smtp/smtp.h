@@ -215,6 +215,7 @@ enum smtp_reply {
 	REPLY_BACKEND_DOWN,        /* 451 4.4.1 */
 	REPLY_BACKEND_LOST,        /* 451 4.4.2 */
 	REPLY_BACKEND_BUSY,        /* 451 4.3.2: no backend has a connection to spare */
+	REPLY_SOURCE_BUSY,         /* 451 4.7.0: the source holds as many as it may */
 	REPLY_DENIED,              /* 554 5.7.1 with reason, ticket, contact */
 	REPLY_PROTOCOL,            /* 550 5.5.0 with reason, ticket, contact */
 	REPLY_NOT_SMTP,            /* 550 5.5.0, then the connection is closed */

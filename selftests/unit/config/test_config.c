@@ -83,6 +83,8 @@ static void defaults(void **state)
 	assert_false(c->upstream.proxy);
 	assert_int_equal(c->upstream.timeout, 30000);
 	assert_int_equal(c->upstream.connections, 500);
+	assert_int_equal(c->upstream.reserve, 20);
+	assert_int_equal(c->upstream.per_source, 30);
 	assert_true(c->upstream.verify_recipients);
 	assert_int_equal(c->upstream.verify_probes, 4);
 	assert_int_equal(c->upstream.verify_cache, 100000);

@@ -102,6 +102,8 @@ static const struct {
 	{"upstream", "proxy", "v2", false},
 	{"upstream", "timeout", "31s", false},
 	{"upstream", "connections", "501", true},
+	{"upstream", "reserve", "21", false},
+	{"upstream", "per_source", "31", false},
 	{"upstream", "verify_recipients", "no", false},
 	{"upstream", "verify_probes", "5", false},
 	{"upstream", "verify_waiting", "10", false},
