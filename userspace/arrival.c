@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "journal.h"
 #include "proxy/header.h"
 #include "relief.h"
 #include "worker.h"
@@ -46,7 +47,7 @@ static void note_full(struct worker *w, const struct session *s, enum keeper kee
 	struct log_line l;
 
 	counter_add(&w->counters, keepers[keeper].which, 1);
-	judge_log(w, s, &l, LOG_LIMIT);
+	journal_line(w, s, &l, LOG_LIMIT);
 	log_str(&l, "reason", keepers[keeper].reason);
 	log_end(&l);
 }
@@ -66,7 +67,7 @@ static void admit(struct worker *w, uint32_t n)
 		s->allowed = true;
 	else
 		judge_source(w, s);
-	judge_log(w, s, &l, LOG_CONNECT);
+	journal_line(w, s, &l, LOG_CONNECT);
 	log_str(&l, "verdict", s->allowed ? "allow" : s->denied ? "deny" : "grey");
 	log_end(&l);
 
@@ -119,7 +120,7 @@ static void refuse_header(struct worker *w, uint32_t n, const char *why)
 	struct log_line l;
 
 	counter_add(&w->counters, COUNT_proxy_refused, 1);
-	judge_log(w, s, &l, LOG_CONNECT);
+	journal_line(w, s, &l, LOG_CONNECT);
 	log_str(&l, "verdict", "refused");
 	log_str(&l, "reason", "proxy_header");
 	log_str(&l, "message", why);

@@ -11,6 +11,7 @@
 
 #include "backend.h"
 #include "delivery.h"
+#include "journal.h"
 #include "offers.h"
 #include "quota.h"
 
@@ -46,7 +47,7 @@ void delivery_log(struct worker *w, const struct delivery *d, const struct sessi
 	char text[ENDPOINT_TEXT];
 	struct log_line l;
 
-	judge_log(w, s, &l, LOG_RELAY);
+	journal_line(w, s, &l, LOG_RELAY);
 	log_str(&l, "from", smtp->reverse.text);
 	log_str(&l, "verdict", verdict);
 	log_str(&l, "reason", reason);

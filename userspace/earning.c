@@ -3,7 +3,7 @@
  * What a delivery changes: its records mature, and its source, or with it the network, may have
  * earned a place among those who are allowed.
  */
-#include "worker.h"
+#include "journal.h"
 
 static void promote(struct worker *w, const struct session *s, const struct prefix *p,
 		    const char *what, uint32_t count)
@@ -14,7 +14,7 @@ static void promote(struct worker *w, const struct session *s, const struct pref
 	if (daemon_promote(w->daemon, p, w->policy.keep))
 		return; /* what the operator or a trap has said stands */
 	counter_add(&w->counters, COUNT_promoted, 1);
-	judge_log(w, s, &l, LOG_PROMOTE);
+	journal_line(w, s, &l, LOG_PROMOTE);
 	if (p->len < 128)
 		log_str(&l, "net", prefix_text(p, text));
 	log_int(&l, what, count);

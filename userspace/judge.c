@@ -10,21 +10,10 @@
 
 #include "core/ticket.h"
 #include "correspondents.h"
+#include "journal.h"
 #include "reasons.h"
 #include "recipient.h"
 #include "worker.h"
-
-void judge_log(struct worker *w, const struct session *s, struct log_line *l, enum log_event event)
-{
-	char words[SANITY_WORDS];
-
-	log_begin(l, event);
-	log_hex(l, "session", s->id);
-	log_addr(l, "src", &s->src);
-	log_int(l, "port", s->port);
-	log_str(l, "tls", secure_version(w, s));
-	log_str(l, "evidence", sanity_words(s, words));
-}
 
 #define STORE_WAITS 200 /* ms that a pass waits for a place in the store's queue */
 
@@ -59,84 +48,7 @@ void judge_source(struct worker *w, struct session *s)
 	listed_source(w, s, p.len);
 }
 
-/* ---- what is written down ---- */
-
-/* As much of a string as fits. */
-static void keep(char *to, size_t size, const char *from)
-{
-	size_t len = strnlen(from, size - 1);
-
-	memcpy(to, from, len);
-	to[len] = '\0';
-}
-
-static void remember(struct worker *w, struct session *s, uint64_t ticket, const char *verdict,
-		     const char *reason, uint32_t wait, uint32_t age,
-		     const struct listing_answer *by)
-{
-	struct recent_entry e = {
-		.ticket = ticket, .time = w->wall, .src = s->src, .wait = wait, .age = age};
-	const struct policy_evidence *known = evidence_of(w, s);
-	const struct smtp *smtp = session_smtp(w, s);
-
-	keep(e.verdict, sizeof(e.verdict), verdict);
-	keep(e.reason, sizeof(e.reason), reason);
-	keep(e.recipient, sizeof(e.recipient), recipient_word(w, s));
-	keep(e.helo, sizeof(e.helo), smtp->helo);
-	keep(e.from, sizeof(e.from), smtp->reverse.text);
-	keep(e.to, sizeof(e.to), smtp->forward.text);
-	if (known) {
-		e.name_state = known->name_state;
-		e.spf = known->spf;
-		e.list_score = known->list_score;
-		keep(e.name, sizeof(e.name), known->name);
-		keep(e.spf_domain, sizeof(e.spf_domain), known->spf_domain);
-	}
-	if (by && by->number) {
-		e.list_line = by->line;
-		keep(e.list, sizeof(e.list), by->list);
-	}
-	recent_add(w->recent, &e);
-}
-
-void judge_remember(struct worker *w, struct session *s, const char *verdict, const char *reason)
-{
-	remember(w, s, policy_source_tag(&w->policy, &s->src), verdict, reason, 0, 0, NULL);
-}
-
-void judge_begin(struct worker *w, struct session *s, struct log_line *l, enum log_event event)
-{
-	const struct smtp *smtp = session_smtp(w, s);
-	const struct policy_evidence *known = evidence_of(w, s);
-
-	judge_log(w, s, l, event);
-	log_str(l, "helo", smtp->helo);
-	log_str(l, "from", smtp->reverse.text);
-	log_str(l, "to", smtp->forward.text);
-	if (*recipient_word(w, s))
-		log_str(l, "recipient", recipient_word(w, s));
-	if (!known)
-		return;
-	/* What is not known is left out; a client without a name has an empty one. */
-	if (known->name_state != NAME_UNKNOWN)
-		log_str(l, "rdns", known->name);
-	if (known->spf != SPF_UNKNOWN)
-		log_str(l, "spf", evidence_spf_text(known->spf));
-	if (known->list_score)
-		log_int(l, "list_score", known->list_score);
-}
-
-/* A decision: what explain shows of it, and its line in the log as far as all of them are alike.
- * tag: what its ticket stands for. by: the list that decided, or NULL. */
-static void decided(struct worker *w, struct session *s, struct log_line *l, uint64_t tag,
-		    const char *verdict, const char *reason, uint32_t wait, uint32_t age,
-		    const struct listing_answer *by)
-{
-	remember(w, s, tag, verdict, reason, wait, age, by);
-	judge_begin(w, s, l, LOG_DECISION);
-	log_str(l, "verdict", verdict);
-	log_str(l, "reason", reason);
-}
+/* ---- the store ---- */
 
 bool judge_store(struct worker *w, const struct session *s, const struct policy_edit *e,
 		 const char *text, bool notice, uint64_t token)
@@ -170,6 +82,31 @@ bool judge_store(struct worker *w, const struct session *s, const struct policy_
 
 /* ---- deny ---- */
 
+/* What is said in place of a 250, with a ticket that leads back to why. */
+struct turned {
+	enum smtp_reply reply;
+	enum counter counter;
+	const char *words; /* to the client, where the reply has room for them */
+	struct journal_decision decision;
+};
+
+/* The log's line is left open: what belongs to its kind comes behind. */
+static void turn_away(struct worker *w, struct session *s, const struct turned *t,
+		      struct log_line *l)
+{
+	const struct journal_decision *d = &t->decision;
+	char ticket[TICKET_TEXT];
+	struct smtp_reply_args args = {.minutes = policy_minutes(d->wait),
+				       .ticket = ticket_text(d->tag, ticket),
+				       .reason = t->words};
+
+	session_reply(w, s, t->reply, &args);
+	counter_add(&w->counters, t->counter, 1);
+	journal_decided(w, s, d, l);
+	log_str(l, "ticket", ticket);
+	log_int(l, "reply", smtp_reply_code(t->reply));
+}
+
 /* why: to the client; NULL: what the verdict on it says. */
 static void refuse(struct worker *w, struct session *s, const char *why, const char *reason)
 {
@@ -182,49 +119,47 @@ static void refuse(struct worker *w, struct session *s, const char *why, const c
 		[GG_BY_IMPORT] = "source is on a block list",
 		[GG_BY_LIMIT] = "source address opened too many connections",
 	};
-	uint64_t tag = policy_source_tag(&w->policy, &s->src);
-	char ticket[TICKET_TEXT];
-	struct smtp_reply_args args = {.ticket = ticket_text(tag, ticket),
-				       .reason = words[s->origin]};
 	const struct listing_answer *listed = s->origin == GG_BY_IMPORT ? &w->listed : NULL;
 	const char *given = reasons_words(s->reason);
+	struct turned t = {.reply = REPLY_DENIED,
+			   .counter = COUNT_denied,
+			   .words = words[s->origin],
+			   .decision = {.tag = policy_source_tag(&w->policy, &s->src),
+					.verdict = "deny",
+					.reason = reason,
+					.by = listed}};
 	struct log_line l;
 
 	if (listed && listed->message[0])
 		given = listed->message;
 	if (given || why)
-		args.reason = given ? given : why;
-	session_reply(w, s, REPLY_DENIED, &args);
-	counter_add(&w->counters, COUNT_denied, 1);
-	decided(w, s, &l, tag, "deny", reason, 0, 0, listed);
-	log_str(&l, "ticket", ticket);
-	log_int(&l, "reply", 554);
+		t.words = given ? given : why;
+	turn_away(w, s, &t, &l);
 	if (listed)
 		listed_decided(w, &l);
 	log_end(&l);
 }
 
-/* The protocol is not kept to; the ticket leads back to the decision. */
+/* The protocol is not kept to. */
 static void refuse_manners(struct worker *w, struct session *s, const char *why, const char *word)
 {
-	struct smtp *smtp = session_smtp(w, s);
-	uint64_t tag = policy_source_tag(&w->policy, &s->src);
-	char ticket[TICKET_TEXT];
-	struct smtp_reply_args args = {.ticket = ticket_text(tag, ticket), .reason = why};
+	const struct turned t = {.reply = REPLY_PROTOCOL,
+				 .counter = COUNT_check_refused,
+				 .words = why,
+				 .decision = {.tag = policy_source_tag(&w->policy, &s->src),
+					      .verdict = "deny",
+					      .reason = word}};
 	struct log_line l;
 
-	session_reply(w, s, REPLY_PROTOCOL, &args);
-	smtp_rcpt_done(smtp, false);
-	counter_add(&w->counters, COUNT_check_refused, 1);
-	decided(w, s, &l, tag, "deny", word, 0, 0, NULL);
-	log_str(&l, "ticket", ticket);
-	log_int(&l, "reply", smtp_reply_code(REPLY_PROTOCOL));
+	turn_away(w, s, &t, &l);
 	log_end(&l);
+	smtp_rcpt_done(session_smtp(w, s), false);
 }
 
 /* The mail server does not know the recipient: its own words of when it was asked. */
 static void refuse_unknown(struct worker *w, struct session *s, const struct verify_reply *reply)
 {
+	const struct journal_decision d = {.verdict = "deny", .reason = "unknown_user"};
 	struct smtp *smtp = session_smtp(w, s);
 	struct log_line l;
 
@@ -232,7 +167,7 @@ static void refuse_unknown(struct worker *w, struct session *s, const struct ver
 		s->hangup = true;
 	smtp_rcpt_done(smtp, false);
 	counter_add(&w->counters, COUNT_verify_refused, 1);
-	decided(w, s, &l, 0, "deny", "unknown_user", 0, 0, NULL);
+	journal_decided(w, s, &d, &l);
 	log_strn(&l, "reply", reply->text, strcspn(reply->text, "\r\n"));
 	log_end(&l);
 	trapping_answer(w, s, reply->code, reply->text);
@@ -240,9 +175,9 @@ static void refuse_unknown(struct worker *w, struct session *s, const struct ver
 
 /* ---- the recipient ---- */
 
-/* An attempt and what the records say of it. */
+/* An attempt and what the records say of it: the same for as long as one command is judged. */
 struct weighed {
-	const struct config_level *level;
+	const struct config_level *level; /* NULL: it is not weighed yet */
 	struct policy_conf policy;
 	struct policy_attempt attempt;
 	struct policy_evidence known; /* with what the client has shown; attempt points to it */
@@ -285,23 +220,40 @@ static void note_attempt(struct worker *w, struct session *s, const struct weigh
 
 static void defer(struct worker *w, struct session *s, const struct policy_decision *d)
 {
-	char ticket[TICKET_TEXT];
-	struct smtp_reply_args args = {.minutes = policy_minutes(d->wait),
-				       .ticket = ticket_text(d->tag, ticket)};
+	const struct turned t = {.reply = REPLY_GREYLISTED,
+				 .counter =
+					 d->reason == REASON_EARLY ? COUNT_early : COUNT_greylisted,
+				 .decision = {.tag = d->tag,
+					      .verdict = "grey",
+					      .reason = policy_reason_text(d->reason),
+					      .wait = d->wait,
+					      .age = d->age}};
 	struct log_line l;
 
-	session_reply(w, s, REPLY_GREYLISTED, &args);
-	counter_add(&w->counters, d->reason == REASON_EARLY ? COUNT_early : COUNT_greylisted, 1);
 	if (d->reason == REASON_LATE)
 		counter_add(&w->counters, COUNT_late, 1);
-	decided(w, s, &l, d->tag, "grey", policy_reason_text(d->reason), d->wait, d->age, NULL);
+	turn_away(w, s, &t, &l);
 	log_str(&l, "class", policy_class_text(d->delay_class));
 	log_str(&l, "identity", policy_rung_text(d->rung));
 	log_int(&l, "wait_s", d->wait);
 	log_int(&l, "age_s", d->age);
-	log_str(&l, "ticket", ticket);
-	log_int(&l, "reply", 451);
 	log_end(&l);
+}
+
+/* Not to be refused yet, and nothing is noted: the next attempt decides. */
+static void put_off(struct worker *w, struct session *s)
+{
+	const struct turned t = {.reply = REPLY_GREYLISTED,
+				 .counter = COUNT_greylisted,
+				 .decision = {.tag = policy_source_tag(&w->policy, &s->src),
+					      .verdict = "grey",
+					      .reason = "no_evidence",
+					      .wait = w->policy.delay[CLASS_DEFAULT]}};
+	struct log_line l;
+
+	turn_away(w, s, &t, &l);
+	log_end(&l);
+	smtp_rcpt_done(session_smtp(w, s), false);
 }
 
 /* Outside relay mode an earned source's connections reach the mail server without us, but for
@@ -316,17 +268,22 @@ static void note_passed(struct worker *w, uint32_t n, const struct judgement *j)
 {
 	const struct policy_decision *d = &j->decision;
 	struct session *s = worker_session(w, n);
-	const char *verdict = !s->allowed ? "pass" : is_sample(w, s) ? "observe" : "allow";
 	enum counter which = d->reason == REASON_LEARN           ? COUNT_learned
 			     : d->reason == REASON_CORRESPONDENT ? COUNT_answered
 			     : j->count                          ? COUNT_passed
 								 : COUNT_allowed;
+	const struct journal_decision told = {.tag = j->count ? d->tag : 0,
+					      .verdict = !s->allowed       ? "pass"
+							 : is_sample(w, s) ? "observe"
+									   : "allow",
+					      .reason = policy_reason_text(d->reason),
+					      .age = d->age,
+					      .by = d->reason == REASON_LIST ? &w->listed : NULL};
 	char ticket[TICKET_TEXT];
 	struct log_line l;
 
 	counter_add(&w->counters, which, 1);
-	decided(w, s, &l, j->count ? d->tag : 0, verdict, policy_reason_text(d->reason), 0, d->age,
-		d->reason == REASON_LIST ? &w->listed : NULL);
+	journal_decided(w, s, &told, &l);
 	if (j->count) {
 		log_str(&l, "class", policy_class_text(d->delay_class));
 		log_str(&l, "identity", policy_rung_text(d->rung));
@@ -368,27 +325,8 @@ static const char *denied(const struct session *s)
 	return s->origin == GG_BY_TRAP ? "trapped" : s->origin == GG_BY_IMPORT ? "list" : "denied";
 }
 
-/* Not to be refused yet, and nothing is noted: the next attempt decides. */
-static void put_off(struct worker *w, struct session *s)
-{
-	uint64_t tag = policy_source_tag(&w->policy, &s->src);
-	uint32_t wait = w->policy.delay[CLASS_DEFAULT];
-	char ticket[TICKET_TEXT];
-	struct smtp_reply_args args = {.minutes = policy_minutes(wait),
-				       .ticket = ticket_text(tag, ticket)};
-	struct log_line l;
-
-	session_reply(w, s, REPLY_GREYLISTED, &args);
-	smtp_rcpt_done(session_smtp(w, s), false);
-	counter_add(&w->counters, COUNT_greylisted, 1);
-	decided(w, s, &l, tag, "grey", "no_evidence", wait, 0, NULL);
-	log_str(&l, "ticket", ticket);
-	log_int(&l, "reply", smtp_reply_code(REPLY_GREYLISTED));
-	log_end(&l);
-}
-
 /* What may not be let through whatever the records say: denied sources, mail to traps. */
-static bool refused(struct worker *w, uint32_t n)
+static bool refused(struct worker *w, uint32_t n, struct weighed *x)
 {
 	struct session *s = worker_session(w, n);
 	struct smtp *smtp = session_smtp(w, s);
@@ -397,12 +335,12 @@ static bool refused(struct worker *w, uint32_t n)
 
 	if (s->denied) {
 		if (s->origin == GG_BY_TRAP)
-			trapping_again(w, s);
+			trapping_again(w, s, x);
 		refuse(w, s, NULL, denied(s));
 		smtp_rcpt_done(smtp, false);
 		return true;
 	}
-	trapping = trapping_recipient(w, s, &words, &reason);
+	trapping = trapping_recipient(w, s, x, &words, &reason);
 	if (trapping == TRAPPING_SPRUNG) {
 		refuse(w, s, words, reason);
 		smtp_rcpt_done(smtp, false);
@@ -412,12 +350,14 @@ static bool refused(struct worker *w, uint32_t n)
 	return trapping != TRAPPING_NOT;
 }
 
-static void weigh(struct worker *w, const struct session *s, const struct smtp *smtp,
-		  struct weighed *x)
+static void weigh(struct worker *w, struct session *s, struct weighed *x)
 {
+	const struct smtp *smtp = session_smtp(w, s);
 	struct record records[POLICY_RUNGS] = {0};
 	const struct policy_evidence *evidence = evidence_of(w, s);
 
+	if (x->level)
+		return;
 	x->level = config_level(w->config, smtp->forward.text);
 	x->seen = false;
 	x->policy = daemon_level(w->daemon, x->level);
@@ -447,12 +387,10 @@ static void weigh(struct worker *w, const struct session *s, const struct smtp *
 	x->decision = policy_decide(&x->policy, &x->attempt, x->ids, records, x->count, w->wall);
 }
 
-bool judge_seen(struct worker *w, struct session *s)
+bool judge_seen(struct worker *w, struct session *s, struct weighed *x)
 {
-	struct weighed x;
-
-	weigh(w, s, session_smtp(w, s), &x);
-	return x.seen;
+	weigh(w, s, x);
+	return x->seen;
 }
 
 /* Whether the mail server is known not to know the recipient, who is refused then. Of whoever does
@@ -507,13 +445,14 @@ void judge_recipient(struct worker *w, uint32_t n)
 	enum policy_mode mode;
 	struct weighed x;
 
+	x.level = NULL;
 	recipient_begin(w, s);
 	/* What was learned since the connection began counts too, for the next recipient already.
 	 */
 	if (!s->allowed && !s->denied)
 		judge_source(w, s);
 	listed_client(w, s);
-	if (refused(w, n))
+	if (refused(w, n, &x))
 		return;
 	why = sanity_refusal(w, s, &word);
 	if (why && !exempt) {
@@ -531,7 +470,7 @@ void judge_recipient(struct worker *w, uint32_t n)
 		return;
 	if (!exempt && mode != POLICY_OFF && evidence_wait(w, n))
 		return;
-	weigh(w, s, smtp, &x);
+	weigh(w, s, &x);
 	j.decision = x.decision;
 	/* A callout ends here, with the mail server's answer; nothing is noted of it, or it would
 	 * start the clock of a bounce that nobody has sent. */
@@ -562,7 +501,8 @@ static bool judge_bounce(struct worker *w, uint32_t n, struct delivery *d)
 	struct judgement j = {0};
 	struct weighed x;
 
-	weigh(w, s, smtp, &x);
+	x.level = NULL;
+	weigh(w, s, &x);
 	note_attempt(w, s, &x);
 	if (x.decision.verdict == POLICY_GREY || !d) {
 		defer(w, s, &x.decision);

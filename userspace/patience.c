@@ -3,7 +3,7 @@
  * How long a session may take: for a line, for a word of farewell, in all, and at the end of the
  * daemon.
  */
-#include "worker.h"
+#include "journal.h"
 
 static void say_goodbye(struct worker *w, uint32_t n, enum smtp_reply r, enum counter which,
 			const char *reason)
@@ -12,7 +12,7 @@ static void say_goodbye(struct worker *w, uint32_t n, enum smtp_reply r, enum co
 	struct log_line l;
 
 	counter_add(&w->counters, which, 1);
-	judge_log(w, s, &l, LOG_LIMIT);
+	journal_line(w, s, &l, LOG_LIMIT);
 	log_str(&l, "reason", reason);
 	log_int(&l, "dur_ms", (int64_t)(w->now - s->started));
 	log_end(&l);

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "journal.h"
+
 static const struct {
 	enum counter which;
 	enum smtp_reply reply;
@@ -66,7 +68,7 @@ void quota_refuse(struct worker *w, uint32_t n, enum quota why)
 	struct log_line l;
 
 	counter_add(&w->counters, refusals[why].which, 1);
-	judge_begin(w, s, &l, LOG_LIMIT);
+	journal_mail(w, s, &l, LOG_LIMIT);
 	log_str(&l, "reason", refusals[why].reason);
 	log_int(&l, "reply", smtp_reply_code(refusals[why].reply));
 	log_end(&l);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker.h"
+#include "journal.h"
 
 #define HANDSHAKE_MS 30000 /* a slot is dear: who can't do it in this time goes without mail */
 
@@ -43,7 +43,7 @@ static void broken(struct worker *w, const struct session *s, const char *why)
 	struct log_line l;
 
 	counter_add(&w->counters, COUNT_tls_failed, 1);
-	judge_log(w, s, &l, LOG_CONNECT);
+	journal_line(w, s, &l, LOG_CONNECT);
 	log_str(&l, "reason", "tls_failed");
 	log_str(&l, "message", why);
 	log_end(&l);

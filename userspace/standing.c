@@ -8,6 +8,7 @@
  * nature.
  */
 #include "policy/conduct.h"
+#include "journal.h"
 #include "worker.h"
 
 struct source standing_source(const struct worker *w, const struct session *s)
@@ -46,7 +47,7 @@ static void refused(struct worker *w, struct session *s)
 		return;
 	/* It begins anew, with a clean slate. */
 	standing_note(w, s, &p.addr, CONDUCT_DEMOTED, 0);
-	judge_remember(w, s, "demote", "refused");
+	journal_remember(w, s, "demote", "refused");
 	daemon_demote(w->daemon, &s->src, "refused");
 	s->allowed = false;
 	s->origin = GG_BY_NOBODY;

@@ -15,6 +15,7 @@
 
 #include "trapping.h"
 
+#include "journal.h"
 #include "recipient.h"
 #include "relay/rcpt.h"
 #include "source.h"
@@ -93,7 +94,7 @@ static void deny(struct worker *w, struct session *s, enum bait bait)
 	if (!hit)
 		return;
 	counter_add(&w->counters, COUNT_trapped, 1);
-	judge_begin(w, s, &l, LOG_TRAP);
+	journal_mail(w, s, &l, LOG_TRAP);
 	say(&l, bait, &e, w->wall);
 }
 
@@ -107,7 +108,7 @@ static bool in_trapped_network(struct worker *w, const struct session *s)
 	return source_network(w->daemon, &s->src, w->wall, &network, &e);
 }
 
-static enum bait bait_of(struct worker *w, struct session *s)
+static enum bait bait_of(struct worker *w, struct session *s, struct weighed *x)
 {
 	const char *to = session_smtp(w, s)->forward.text;
 
@@ -119,21 +120,21 @@ static enum bait bait_of(struct worker *w, struct session *s)
 		return BAIT_RELAY;
 	if (s->allowed) /* a learned source has been let in by another door */
 		return BAIT_NONE;
-	if (doors_trap(w, s) && !judge_seen(w, s))
+	if (doors_trap(w, s) && !judge_seen(w, s, x))
 		return BAIT_LAST_DOOR;
 	return in_trapped_network(w, s) ? BAIT_NETWORK : BAIT_NONE;
 }
 
-void trapping_again(struct worker *w, struct session *s)
+void trapping_again(struct worker *w, struct session *s, struct weighed *x)
 {
 	if (may_trap(w, s))
-		deny(w, s, bait_of(w, s));
+		deny(w, s, bait_of(w, s, x));
 }
 
-enum trapping trapping_recipient(struct worker *w, struct session *s, const char **ret_words,
-				 const char **ret_reason)
+enum trapping trapping_recipient(struct worker *w, struct session *s, struct weighed *x,
+				 const char **ret_words, const char **ret_reason)
 {
-	enum bait bait = may_trap(w, s) ? bait_of(w, s) : BAIT_NONE;
+	enum bait bait = may_trap(w, s) ? bait_of(w, s, x) : BAIT_NONE;
 
 	if (!bait)
 		return TRAPPING_NOT;

@@ -21,6 +21,7 @@
  *   quota.c      who may have a connection to the mail server
  *   listed.c    what lists say of it and of its recipients
  *   judge.c     what is thought of a source and of a recipient
+ *   journal.c   what is written down of it
  *   earning.c   what a delivery changes
  *   trapping.c  who walks into a trap
  *   standing.c  what the mail server's answers make of a source
@@ -500,9 +501,11 @@ void judge_source(struct worker *w, struct session *s);
 /* Decides the recipient in smtp.forward: replies, or asks the mail server (wait is set then). From
  * the null sender it is decided at DATA: its recipients are for callouts to ask about. */
 void judge_recipient(struct worker *w, uint32_t n);
+/* The attempt at hand, weighed at most once. */
+struct weighed;
 /* Whether the sender and the recipient at hand have been seen already from the source or from whom
  * the records take for the same. */
-bool judge_seen(struct worker *w, struct session *s);
+bool judge_seen(struct worker *w, struct session *s, struct weighed *x);
 /* Whether the message may come: false, and refused, when the source fell into a trap meanwhile or
  * the null sender has to wait. */
 bool judge_data(struct worker *w, uint32_t n);
@@ -511,11 +514,6 @@ bool judge_delivered(struct worker *w, uint32_t n, const struct delivery *d);
 /* Queues a record for the store; the token is the session's when its writing is to be awaited. */
 bool judge_store(struct worker *w, const struct session *s, const struct policy_edit *e,
 		 const char *text, bool notice, uint64_t token);
-void judge_log(struct worker *w, const struct session *s, struct log_line *l, enum log_event event);
-/* The same with the envelope and the evidence. */
-void judge_begin(struct worker *w, struct session *s, struct log_line *l, enum log_event event);
-/* A decision for explain to show. */
-void judge_remember(struct worker *w, struct session *s, const char *verdict, const char *reason);
 
 /* ---- trapping.c ---- */
 
@@ -527,10 +525,10 @@ enum trapping {
 
 /* Whether the recipient in smtp.forward is a trap for this source, which is denied then: words for
  * the client and the word for the log. */
-enum trapping trapping_recipient(struct worker *w, struct session *s, const char **ret_words,
-				 const char **ret_reason);
+enum trapping trapping_recipient(struct worker *w, struct session *s, struct weighed *x,
+				 const char **ret_words, const char **ret_reason);
 /* A source that is in a trap already sends mail. */
-void trapping_again(struct worker *w, struct session *s);
+void trapping_again(struct worker *w, struct session *s, struct weighed *x);
 /* What the mail server said to the recipient: code, and its reply as in relay/rcpt.h. */
 void trapping_answer(struct worker *w, struct session *s, int code, const char *reply);
 /* The recipient is to wait, and the mail server may not have answered yet: what it says counts when
