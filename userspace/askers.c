@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "core/spsc.h"
+#include "core/funnel.h"
 #include "policy/since.h"
 
 #define QUEUE 256 /* of each producer */
@@ -22,28 +22,25 @@ struct place {
 };
 
 struct askers {
-	int producers, next;
+	struct funnel *queues;
 	uint16_t unused;
 	uint32_t tidied; /* s, last look at all chains */
 	uint16_t chains[CHAINS];
 	struct place places[ASKERS_KEPT];
-	struct spsc *queues[];
 };
 
 int askers_new(int producers, struct askers **ret)
 {
-	struct askers *a = calloc(1, sizeof(*a) + (size_t)producers * sizeof(a->queues[0]));
-	int rc = 0;
+	struct askers *a = calloc(1, sizeof(*a));
+	int rc;
 
 	if (!a)
 		return -ENOMEM;
-	a->producers = producers;
 	for (uint16_t i = 0; i < CHAINS; i++)
 		a->chains[i] = NOBODY;
 	for (uint16_t i = 0; i < ASKERS_KEPT; i++)
 		a->places[i].next = i + 1 < ASKERS_KEPT ? (uint16_t)(i + 1) : NOBODY;
-	for (int i = 0; i < producers && !rc; i++)
-		rc = spsc_new(QUEUE, sizeof(struct asker), &a->queues[i]);
+	rc = funnel_new(producers, QUEUE, sizeof(struct asker), &a->queues);
 	if (rc)
 		askers_free(&a);
 	else
@@ -57,9 +54,7 @@ void askers_free(struct askers **ap)
 
 	if (!a)
 		return;
-	for (int i = 0; i < a->producers; i++)
-		if (a->queues[i])
-			spsc_free(&a->queues[i]);
+	funnel_free(&a->queues);
 	free(a);
 	*ap = NULL;
 }
@@ -68,29 +63,18 @@ void askers_free(struct askers **ap)
 
 bool askers_put(struct askers *a, int producer, const struct asker *who)
 {
-	struct asker *slot = spsc_slot(a->queues[producer]);
+	struct asker *slot = funnel_slot(a->queues, producer);
 
 	if (!slot)
 		return false;
 	*slot = *who;
-	spsc_push(a->queues[producer]);
+	funnel_push(a->queues, producer);
 	return true;
 }
 
 bool askers_next(struct askers *a, struct asker *ret)
 {
-	for (int i = 0; i < a->producers; i++) {
-		struct spsc *q = a->queues[a->next];
-		const struct asker *who = spsc_peek(q, 0);
-
-		if (who) {
-			*ret = *who;
-			spsc_pop(q, 1);
-			return true;
-		}
-		a->next = (a->next + 1) % a->producers;
-	}
-	return false;
+	return funnel_next(a->queues, ret);
 }
 
 /* ---- places ---- */

@@ -16,7 +16,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/spsc.h"
+#include "core/funnel.h"
 #include "core/table.h"
 #include "core/trail.h"
 
@@ -40,11 +40,11 @@ struct verify {
 	struct table *marks;
 	struct trail *replies;
 	_Atomic uint16_t generation;
-	int producers, next, wake_fd;
+	struct funnel *queues;
+	int wake_fd;
 	pthread_mutex_t lock; /* of the names below, which status reads */
 	int domain_count;
 	struct verify_domain domains[VERIFY_DOMAINS];
-	struct spsc *queues[];
 };
 
 static const char *const words[VERIFY_STATES] = {
@@ -69,7 +69,7 @@ static uint32_t rank(const struct cell *c, void *arg)
 
 int verify_new(const uint8_t key[HASH_KEY], size_t entries, int producers, struct verify **ret)
 {
-	struct verify *v = calloc(1, sizeof(*v) + (size_t)producers * sizeof(v->queues[0]));
+	struct verify *v = calloc(1, sizeof(*v));
 	size_t replies = REPLIES_MIN;
 	int rc;
 
@@ -78,14 +78,13 @@ int verify_new(const uint8_t key[HASH_KEY], size_t entries, int producers, struc
 	while (replies * REPLY_SHARE < entries)
 		replies *= 2;
 	memcpy(v->key, key, sizeof(v->key));
-	v->producers = producers;
 	pthread_mutex_init(&v->lock, NULL);
 	v->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	rc = v->wake_fd < 0 ? -errno : table_new(entries, rank, NULL, &v->marks);
 	if (!rc)
 		rc = trail_new(replies, sizeof(struct verify_reply), &v->replies);
-	for (int i = 0; i < producers && !rc; i++)
-		rc = spsc_new(QUEUE, sizeof(struct verify_request), &v->queues[i]);
+	if (!rc)
+		rc = funnel_new(producers, QUEUE, sizeof(struct verify_request), &v->queues);
 	if (rc)
 		verify_free(&v);
 	else
@@ -99,9 +98,7 @@ void verify_free(struct verify **vp)
 
 	if (!v)
 		return;
-	for (int i = 0; i < v->producers; i++)
-		if (v->queues[i])
-			spsc_free(&v->queues[i]);
+	funnel_free(&v->queues);
 	trail_free(&v->replies);
 	if (v->marks)
 		table_free(&v->marks);
@@ -274,7 +271,7 @@ enum verify_state verify_ask(struct verify *v, int producer, uint8_t target, con
 	if (verify_find(v, target, mailbox, now, ret) != VERIFY_NOTHING)
 		return ret->state;
 	ret->state = VERIFY_UNASKED;
-	r = spsc_slot(v->queues[producer]);
+	r = funnel_slot(v->queues, producer);
 	if (!r || strlen(mailbox) > VERIFY_MAILBOX)
 		return ret->state;
 	ret->state = VERIFY_ASKED;
@@ -284,7 +281,7 @@ enum verify_state verify_ask(struct verify *v, int producer, uint8_t target, con
 	r->asked = now;
 	r->target = target;
 	memcpy(r->mailbox, mailbox, strlen(mailbox) + 1);
-	spsc_push(v->queues[producer]);
+	funnel_push(v->queues, producer);
 	woken = write(v->wake_fd, &one, sizeof(one));
 	(void)woken; /* full: it is awake */
 	return ret->state;
@@ -292,18 +289,7 @@ enum verify_state verify_ask(struct verify *v, int producer, uint8_t target, con
 
 bool verify_next(struct verify *v, struct verify_request *ret)
 {
-	for (int i = 0; i < v->producers; i++) {
-		struct spsc *q = v->queues[(v->next + i) % v->producers];
-		const struct verify_request *r = spsc_peek(q, 0);
-
-		if (!r)
-			continue;
-		*ret = *r;
-		spsc_pop(q, 1);
-		v->next = (v->next + i + 1) % v->producers;
-		return true;
-	}
-	return false;
+	return funnel_next(v->queues, ret);
 }
 
 /* ---- answers ---- */
