@@ -17,15 +17,15 @@ WARN   := -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-
 CFLAGS ?= -O2 -g
 HARDEN ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 ALL_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) $(HARDEN) -D_GNU_SOURCE -DGREYGATE_VERSION='"$(VERSION)"' \
-	-Iinclude -I$(BUILD)/bpf -MMD -MP $(EXTRA_CFLAGS)
+	-Iinclude -I$(BUILD)/bpf -I$(BUILD)/generated -MMD -MP $(EXTRA_CFLAGS)
 LDFLAGS ?= -pie -Wl,-z,relro,-z,now
-LIBS   := -lxdp -lbpf -luring -llmdb -lconfuse -ljansson -lsodium -lssl -lcrypto -lcares -lpsl -lidn2 -lpcre2-8 -lpthread
+LIBS   := -lxdp -lbpf -luring -llmdb -lconfuse -ljansson -lsodium -lssl -lcrypto -lcares -lidn2 -lpcre2-8 -lpthread
 
 # What `make deps` installs; README says what each is for.
 BUILD_DEPS := gcc make clang llvm bpftool libbpf-dev libxdp-dev liburing-dev liblmdb-dev \
-	libconfuse-dev libjansson-dev libsodium-dev libc-ares-dev libpsl-dev libidn2-dev libpcre2-dev libssl-dev \
-	linux-libc-dev libc6-dev
-TEST_DEPS  := libcmocka-dev iproute2 procps util-linux postfix postgrey sqlgrey swaks nftables xdp-tools tcpdump \
+	libconfuse-dev libjansson-dev libsodium-dev libc-ares-dev libidn2-dev libpcre2-dev libssl-dev \
+	linux-libc-dev libc6-dev publicsuffix
+TEST_DEPS  := libcmocka-dev libpsl-dev iproute2 procps util-linux postfix postgrey sqlgrey swaks nftables xdp-tools tcpdump \
 	ethtool python3 mandoc openssl sudo haproxy
 # What check-kernels needs besides.
 KERNEL_DEPS := qemu-system-x86 busybox-static
@@ -36,6 +36,7 @@ TEST_PEERS := exim4-daemon-light opensmtpd
 ROOMS   := core lists smtp proxy tls policy store fastpath loop dns relay control config replay
 BPF_SRC := $(wildcard bpf/*.bpf.c)
 SKELS   := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/bpf/%.skel.h)
+MADE    := $(SKELS) $(BUILD)/generated/suffix_list.h
 LIB_SRC := $(foreach r,$(ROOMS),$(wildcard userspace/$(r)/*.c)) $(filter-out userspace/main.c,$(wildcard userspace/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
 CLI_SRC := $(wildcard tools/*.c)
@@ -64,10 +65,27 @@ $(BUILD)/libgreygate.a: $(LIB_OBJ)
 	@echo '  AR   $@'
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/%.o: %.c | $(SKELS)
+$(BUILD)/%.o: %.c | $(MADE)
 	@mkdir -p $(@D)
 	@echo '  CC   $<'
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# ---- the Public Suffix List ----
+
+PSL ?= /usr/share/publicsuffix/public_suffix_list.dat
+
+$(PSL):
+	@echo '$@ is missing: install the package publicsuffix (make deps does)' >&2; exit 1
+
+$(BUILD)/suffixes: tools/suffixes/suffixes.c userspace/policy/suffix.h
+	@mkdir -p $(@D)
+	@echo '  CC   $<'
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< -lidn2
+
+$(BUILD)/generated/suffix_list.h: $(BUILD)/suffixes $(PSL)
+	@mkdir -p $(@D)
+	@echo '  LIST $@'
+	$(Q)$(BUILD)/suffixes $(PSL) > $@
 
 # ---- kernel programs ----
 
@@ -99,7 +117,7 @@ SAN_OBJ   := $(LIB_SRC:%.c=$(SAN)/%.o)
 SAN_UNIT  := $(UNIT:$(BUILD)/%=$(SAN)/%)
 SAN_CC    := $(CC) $(filter-out $(CFLAGS) $(HARDEN),$(ALL_CFLAGS)) $(SAN_FLAGS)
 
-$(SAN)/userspace/%.o: userspace/%.c | $(SKELS)
+$(SAN)/userspace/%.o: userspace/%.c | $(MADE)
 	@mkdir -p $(@D)
 	@echo '  SAN  $<'
 	$(Q)$(SAN_CC) -c -o $@ $<
@@ -114,6 +132,9 @@ $(SAN)/selftests/unit/%: selftests/unit/%.c $(SAN)/libgreygate.a
 	$(Q)$(SAN_CC) -Iuserspace -I. -o $@ $< $(SAN)/libgreygate.a $(LIBS) -lcmocka
 
 san: $(SAN_UNIT)
+
+# What ours is compared with.
+$(BUILD)/selftests/unit/policy/test_domain $(SAN)/selftests/unit/policy/test_domain: private LIBS += -lpsl
 
 # ---- tests ----
 
@@ -186,10 +207,10 @@ FUZZERS := $(patsubst selftests/fuzz/%.c,%,$(wildcard selftests/fuzz/*.c))
 FUZZ_SECONDS ?= 60
 
 FUZZ_CC  := $(CLANG) -std=gnu11 -g -O1 -D_GNU_SOURCE -DGREYGATE_VERSION='"fuzz"' -Iinclude -Iuserspace -I. \
-	-I$(BUILD)/bpf -MMD -MP
+	-I$(BUILD)/bpf -I$(BUILD)/generated -MMD -MP
 FUZZ_OBJ := $(LIB_SRC:%.c=$(BUILD)/fuzz/%.o)
 
-$(BUILD)/fuzz/userspace/%.o: userspace/%.c | $(SKELS)
+$(BUILD)/fuzz/userspace/%.o: userspace/%.c | $(MADE)
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -c -o $@ $<
 

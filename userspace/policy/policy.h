@@ -106,8 +106,9 @@ bool policy_dynamic(const char *name, const struct addr *src);
 /* Whether an argument of HELO or EHLO speaks against its sender (RFC 5321 4.1.1.1): neither a full
  * name nor a literal, our own name, a literal of another address. */
 bool policy_helo_bad(const char *helo, const struct addr *src, const char *hostname);
-/* Organisational domain of a name (lower case) by the Public Suffix List: the part of `name` that
- * somebody registered; NULL when there is none. */
+/* Organisational domain of a name (lower case, with A-labels or UTF-8, no dot at its end) by the
+ * Public Suffix List, ICANN's part and the private one: the part of `name` that somebody
+ * registered; NULL when there is none, or an empty label stands in its place. */
 const char *policy_organisation(const char *name);
 
 /* Canonical form of a mailbox for tags: the local part as its value (a quoted string without its
