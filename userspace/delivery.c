@@ -14,6 +14,7 @@
 #include "journal.h"
 #include "offers.h"
 #include "quota.h"
+#include "taken.h"
 
 static struct delivery *at(struct worker *w, uint32_t number)
 {
@@ -107,6 +108,7 @@ void delivery_call_off(struct worker *w, struct delivery *d)
 
 void delivery_detach(struct worker *w, struct session *s, struct delivery *d)
 {
+	taken_give_up(w, d);
 	headcount_let_go(w, s);
 	s->delivery = POOL_NONE;
 	d->session = POOL_NONE;

@@ -295,6 +295,8 @@ static void on_text(struct worker *w, uint32_t n, struct delivery *d)
 			s->wait = WAIT_STORE;
 			return;
 		}
+	} else {
+		taken_give_up(w, d);
 	}
 	delivery_answered(w, n);
 }

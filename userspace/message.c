@@ -73,17 +73,27 @@ static void refuse_text(struct worker *w, uint32_t n, struct delivery *d, size_t
 	session_continue(w, n);
 }
 
-/* Its end is not sent: over there it is one that was broken off. */
-static void had_before(struct worker *w, uint32_t n, struct delivery *d, size_t used)
+/* What is known of a message whose end is not sent: over there it is one that was broken off. */
+static const struct {
+	enum smtp_reply reply;
+	enum counter counter;
+	const char *verdict, *reason;
+} known[] = {
+	[TAKEN_UNDER_WAY] = {REPLY_UNDER_WAY, COUNT_duplicates_early, "defer", "under_way"},
+	[TAKEN_BEFORE] = {REPLY_DUPLICATE, COUNT_duplicates, "pass", "duplicate"},
+};
+
+static void had_before(struct worker *w, uint32_t n, struct delivery *d, size_t used,
+		       enum taken what)
 {
 	struct session *s = worker_session(w, n);
 
-	counter_add(&w->counters, COUNT_duplicates, 1);
+	counter_add(&w->counters, known[what].counter, 1);
 	leave_text(w, n, d, used);
-	session_reply(w, s, REPLY_DUPLICATE, NULL);
-	delivery_log(w, d, s, "pass", "duplicate", NULL);
+	session_reply(w, s, known[what].reply, NULL);
+	delivery_log(w, d, s, known[what].verdict, known[what].reason, NULL);
 	delivery_drop(w, s);
-	smtp_text_done(session_smtp(w, s), true);
+	smtp_text_done(session_smtp(w, s), what == TAKEN_BEFORE);
 	session_continue(w, n);
 }
 
@@ -93,6 +103,7 @@ static void pass_text(struct worker *w, uint32_t n, struct delivery *d)
 	struct session *s = worker_session(w, n);
 	struct smtp *smtp = session_smtp(w, s);
 	struct smtp_out no_reply = {NULL, 0, 0};
+	enum taken taken;
 	size_t used = 0;
 
 	while (used < d->text_len && !d->text_ended) {
@@ -115,8 +126,9 @@ static void pass_text(struct worker *w, uint32_t n, struct delivery *d)
 	d->bytes = smtp->received;
 	d->text_sent = (uint32_t)used;
 	taken_add_stuffed(w, d, d->text, used - (d->text_ended ? strlen("\r\n") : 0));
-	if (d->text_ended && taken_before(w, d)) {
-		had_before(w, n, d, used);
+	taken = d->text_ended ? taken_claim(w, d) : TAKEN_NEVER;
+	if (taken != TAKEN_NEVER) {
+		had_before(w, n, d, used, taken);
 		return;
 	}
 	d->passing = true;
@@ -131,6 +143,7 @@ static void pass_chunk(struct worker *w, uint32_t n, struct delivery *d)
 	struct smtp_out no_reply = {NULL, 0, 0};
 	char command[UPSTREAM_CHUNK], *from;
 	size_t used = 0, piece = 0, len;
+	enum taken taken;
 	bool cr = false;
 
 	while (!d->chunk_ended) {
@@ -167,8 +180,9 @@ static void pass_chunk(struct worker *w, uint32_t n, struct delivery *d)
 	if (cr)
 		*from = '\r';
 	taken_add(w, d, from, piece);
-	if (d->text_ended && taken_before(w, d)) {
-		had_before(w, n, d, used);
+	taken = d->text_ended ? taken_claim(w, d) : TAKEN_NEVER;
+	if (taken != TAKEN_NEVER) {
+		had_before(w, n, d, used, taken);
 		return;
 	}
 	len = upstream_chunk(&d->up, command, piece, d->text_ended);

@@ -70,6 +70,7 @@ void sanity_evidence(const struct session *s, struct policy_evidence *to)
 {
 	to->early_talk |= (s->shown & SHOWN(SANITY_EARLY_TALK)) != 0;
 	to->early_pipelining |= (s->shown & SHOWN(SANITY_PIPELINING)) != 0;
+	to->not_smtp |= (s->shown & SHOWN(SANITY_NON_SMTP)) != 0;
 	to->many_errors |= (s->shown & SHOWN(SANITY_ERRORS)) != 0;
 	to->bad_path |= (s->shown & SHOWN(SANITY_PATHS)) != 0;
 	to->bad_helo |= (s->shown & (SHOWN(SANITY_HELO_SYNTAX) | SHOWN(SANITY_HELO_NAME) |

@@ -7,11 +7,14 @@
 #include "diag.h"
 
 #define DAY 86400u
+/* No mail server thinks about a message for longer (RFC 5321 4.5.3.2.6 has it ten minutes). */
+#define HOUR 3600u
 
 /* What a cell holds: the tag alone would let two messages in 2^64 meet, and one of them be lost. */
 struct note {
 	uint64_t check;
-	uint32_t time; /* s */
+	uint32_t time;  /* s */
+	bool under_way; /* the mail server has it and has not answered */
 };
 _Static_assert(sizeof(struct note) <= TABLE_CELL_DATA, "a note is a cell");
 
@@ -31,6 +34,7 @@ uint32_t taken_rank(const struct cell *c, void *arg)
 
 void taken_begin(struct worker *w, struct delivery *d)
 {
+	taken_give_up(w, d);
 	d->taken_tag = 0;
 	d->message_id = (struct messageid){0};
 	d->unstuff = (struct unstuff){0};
@@ -68,20 +72,52 @@ static uint64_t hash_of(const struct worker *w, char kind, const uint8_t digest[
 	return hash_pieces(w->daemon->key, pieces, sizeof(pieces) / sizeof(pieces[0]));
 }
 
-bool taken_before(struct worker *w, struct delivery *d)
+struct claim {
+	struct note note;
+	enum taken known;
+};
+
+static bool edit_claim(struct cell *cell, bool found, void *arg)
+{
+	struct claim *c = arg;
+	const struct note was = note_of(cell);
+	uint32_t age = c->note.time - was.time;
+
+	if (found && was.check == c->note.check && age < (was.under_way ? HOUR : DAY)) {
+		c->known = was.under_way ? TAKEN_UNDER_WAY : TAKEN_BEFORE;
+		return false;
+	}
+	memcpy(cell->data, &c->note, sizeof(c->note));
+	return true;
+}
+
+enum taken taken_claim(struct worker *w, struct delivery *d)
 {
 	const struct smtp *smtp = session_smtp(w, worker_session(w, d->session));
+	struct claim c = {.note = {.time = w->wall, .under_way = true}, .known = TAKEN_NEVER};
 	uint8_t digest[DIGEST_BYTES];
-	struct cell cell;
 
 	if (!w->daemon->taken || !messageid_found(&d->message_id))
-		return false;
+		return TAKEN_NEVER;
 	digest_end(&d->digest, digest);
 	d->taken_tag =
 		table_tag_fix(hash_of(w, 't', digest, smtp->reverse.text, d->recipients_sum));
 	d->taken_check = hash_of(w, 'c', digest, smtp->reverse.text, d->recipients_sum);
-	return table_get(w->daemon->taken, d->taken_tag, &cell) &&
-	       note_of(&cell).check == d->taken_check && w->wall - note_of(&cell).time < DAY;
+	c.note.check = d->taken_check;
+	if (table_edit(w->daemon->taken, d->taken_tag, edit_claim, &c, NULL))
+		counter_add(&w->counters, COUNT_limit_unconfirmed, 1);
+	d->claimed = c.known == TAKEN_NEVER;
+	return c.known;
+}
+
+void taken_give_up(struct worker *w, struct delivery *d)
+{
+	struct cell cell;
+
+	if (d->claimed && table_get(w->daemon->taken, d->taken_tag, &cell) &&
+	    note_of(&cell).check == d->taken_check && note_of(&cell).under_way)
+		table_del(w->daemon->taken, d->taken_tag, NULL);
+	d->claimed = false;
 }
 
 void taken_recipient(struct worker *w, struct delivery *d)
@@ -99,7 +135,7 @@ static bool edit_note(struct cell *cell, bool found, void *arg)
 	return true;
 }
 
-void taken_note(struct worker *w, struct session *s, const struct delivery *d)
+void taken_note(struct worker *w, struct session *s, struct delivery *d)
 {
 	struct note n = {.check = d->taken_check, .time = w->wall};
 	struct dialog *dialog = session_dialog(w, s);
@@ -107,6 +143,7 @@ void taken_note(struct worker *w, struct session *s, const struct delivery *d)
 
 	if (!d->taken_tag)
 		return;
+	d->claimed = false;
 	rc = table_edit(w->daemon->taken, d->taken_tag, edit_note, &n, NULL);
 	if (rc)
 		counter_add(&w->counters, COUNT_limit_unconfirmed, 1);

@@ -4,8 +4,11 @@
  * again within a day, from the same sender to the same recipients and the same to the last byte, is
  * answered 250 and not delivered a second time (RFC 1047).
  *
- * A message is noted when the mail server takes it, before the client is told, and forgotten when
- * the client shows that it has heard:
+ * A message is noted as being under way when the mail server is about to have it whole: one that
+ * comes again before the answer is put off, for nobody knows yet whether it is needed. The note is
+ * gone when the mail server refuses the message or is lost. It is noted as taken when the mail
+ * server takes it, before the client is told, and forgotten when the client shows that it has
+ * heard:
  *
  *   - it goes on behind the answer to a command that nothing may follow before that answer (RFC
  *     2920 3.1), which was given after the one to the message: with the text after DATA, say;
@@ -29,10 +32,14 @@ void taken_add(struct worker *w, struct delivery *d, const char *bytes, size_t l
 void taken_add_stuffed(struct worker *w, struct delivery *d, const char *bytes, size_t len);
 /* The mail server has taken the recipient in smtp.forward. */
 void taken_recipient(struct worker *w, struct delivery *d);
-/* It has come whole, but its end was not sent on: whether it was taken before. */
-bool taken_before(struct worker *w, struct delivery *d);
+enum taken { TAKEN_NEVER, TAKEN_UNDER_WAY, TAKEN_BEFORE };
+/* It has come whole, but its end was not sent on: what became of it before. If nothing did, it is
+ * under way from now on, until one of the next two. */
+enum taken taken_claim(struct worker *w, struct delivery *d);
 /* The mail server has taken it. */
-void taken_note(struct worker *w, struct session *s, const struct delivery *d);
+void taken_note(struct worker *w, struct session *s, struct delivery *d);
+/* It has not, or nobody will know; also where nothing was claimed. */
+void taken_give_up(struct worker *w, struct delivery *d);
 /* A session begins to talk, and ends. */
 void taken_start(struct worker *w, struct session *s);
 void taken_end(struct worker *w, struct session *s);

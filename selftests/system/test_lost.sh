@@ -113,6 +113,40 @@ unheard "gone, QUIT along with the message" ':send .\r\nQUIT\r\n'
 unheard "gone, QUIT by itself" ':send .\r\n' ':sleep 0.2' ':send QUIT\r\n'
 unheard "gone, commands and QUIT" ':send .\r\n' ':sleep 0.1' ':send RSET\r\nNOOP\r\n' ':sleep 0.1' ':send QUIT\r\n'
 
+# ---- the same again before the mail server has answered ----
+early='^S: 451 4\.3\.0 The mail server is still taking this message'
+mail early 200
+n=$(stored) before=$(counter duplicates_early)
+rm -f "$B/gone"
+echo await:gone >"$B/dot"
+send DATA ":part $T/m" ':send .\r\n' ':sleep 0.3' :close >/dev/null
+like "retried while the mail server thinks: put off" "$(whole)" "$early"
+like "from another address, over IPv6" "$(source=2001:db8:1::7 server=$GATE6 whole)" "$early"
+like "in chunks" "$(send ":chunks $T/m 100" QUIT)" "$early"
+is "counted" "$(counter duplicates_early)" $((before + 3))
+check "and logged" log_wait event=relay reason=under_way verdict=defer from=$sender
+sender=b@sender.example
+send DATA ":body $T/m" QUIT >"$T/other" &
+other=$!
+sender=a@sender.example
+touch "$B/gone"
+wait $other
+like "another sender's is another message" "$(cat "$T/other")" "$fresh"
+check "the mail server has both" wait_for 10 more $((n + 1))
+rm "$B/dot"
+check "the sessions are over" wait_for 10 left
+like "retried after that: taken before" "$(whole)" "$again"
+is "once each" "$(stored)" $((n + 2))
+for how in '450 4.2.0 busy' close; do
+	mail "early $how" 200
+	echo "once:$how" >"$B/dot"
+	send DATA ":body $T/m" ":sleep 2" QUIT >"$T/first" &
+	first=$!
+	check "the first one is answered ($how)" wait_for 10 grep -q '^S: 45' "$T/first"
+	like "$how: nothing is under way any more" "$(whole)" "$fresh"
+	wait $first
+done
+
 # ---- what differs ----
 mail one 200
 vanish :reset

@@ -4,7 +4,8 @@
 
 bool misbehaves(const struct policy_evidence *e)
 {
-	return e->early_talk || e->early_pipelining || e->bad_helo || e->many_errors || e->bad_path;
+	return e->early_talk || e->early_pipelining || e->bad_helo || e->not_smtp ||
+	       e->many_errors || e->bad_path;
 }
 
 bool is_suspect(const struct policy_evidence *e, bool dynamic)

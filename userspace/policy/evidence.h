@@ -37,6 +37,7 @@ struct policy_evidence {
 	bool early_talk;       /* spoke before the banner was complete */
 	bool early_pipelining; /* commands before EHLO's answer */
 	bool bad_helo;         /* not a name or literal, our own name, a literal that lies */
+	bool not_smtp;         /* spoke something else */
 	bool many_errors;      /* commands that were refused, as many as one session may have */
 	bool bad_path;         /* a sender or recipient that RFC 5321 does not allow */
 	int16_t list_score;    /* sum of the weights of DNS lists that named it; positive is bad */

@@ -143,7 +143,8 @@ int replay_evidence(struct replay_attempt *a, const char *name, const char *spf)
 		return -EINVAL;
 	e->spf = (uint8_t)spf_words[i].spf;
 	e->name_state = !name ? NAME_UNKNOWN : *name ? NAME_CONFIRMED : NAME_NONE;
-	e->early_talk = e->early_pipelining = e->bad_helo = e->many_errors = e->bad_path = false;
+	e->early_talk = e->early_pipelining = e->bad_helo = e->not_smtp = false;
+	e->many_errors = e->bad_path = false;
 	e->list_score = 0;
 	copy_name(e->name, name ? name : "");
 	/* Without a sender SPF speaks of the name in HELO (RFC 7208 2.4). */

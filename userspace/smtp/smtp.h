@@ -208,6 +208,7 @@ enum smtp_reply {
 	REPLY_TOO_BIG,             /* 552 5.3.4 */
 	REPLY_BARE_BYTE,           /* 550 5.6.11 */
 	REPLY_DUPLICATE,           /* 250 2.0.0 */
+	REPLY_UNDER_WAY,           /* 451 4.3.0 */
 	REPLY_CHUNK_OK,            /* 250 2.0.0 */
 	REPLY_BAD_CHUNK,           /* 501 5.5.4, then the connection is closed */
 	REPLY_NO_CHUNKING,         /* 451 4.3.5 */

@@ -73,6 +73,7 @@ static void evidence_gives_the_class(void **state)
 		{{.list_score = -1, .early_talk = true}, CLASS_SUSPICIOUS},
 		{{.list_score = -1, .early_pipelining = true}, CLASS_SUSPICIOUS},
 		{{.list_score = -9, .bad_helo = true}, CLASS_SUSPICIOUS},
+		{{.list_score = -9, .not_smtp = true}, CLASS_SUSPICIOUS},
 		{{.list_score = -9, .many_errors = true}, CLASS_SUSPICIOUS},
 		{{.list_score = -9, .bad_path = true}, CLASS_SUSPICIOUS},
 	};
@@ -109,6 +110,7 @@ static struct policy_evidence anything(uint64_t *x)
 		.early_talk = !random_below(x, 8),
 		.early_pipelining = !random_below(x, 8),
 		.bad_helo = !random_below(x, 8),
+		.not_smtp = !random_below(x, 8),
 		.many_errors = !random_below(x, 8),
 		.bad_path = !random_below(x, 8),
 		.list_score = (int16_t)(random_below(x, 5)) - 2,
@@ -184,7 +186,8 @@ static void a_host_never_gains_by_its_company(void **state)
 		d = policy_decide(&c, &a, ids, records, n, NOW);
 		if (d.reason == REASON_EXEMPT)
 			continue;
-		against = e.early_talk || e.early_pipelining || e.bad_helo || e.many_errors ||
+		against = e.early_talk || e.early_pipelining || e.bad_helo || e.not_smtp ||
+			  e.many_errors ||
 			  e.bad_path || e.list_score > 0 || e.spf == SPF_FAIL ||
 			  (e.name_state == NAME_CONFIRMED && policy_dynamic(e.name, &a.src));
 		assert_int_equal(d.tag, ids[met].tag);

@@ -33,6 +33,7 @@ static void proof_is_spf_or_the_confirmed_name(void **state)
 		{{.spf = SPF_PASS, .spf_domain = "example.org", .early_talk = true}, {NULL}},
 		{{.spf = SPF_PASS, .spf_domain = "example.org", .early_pipelining = true}, {NULL}},
 		{{.spf = SPF_PASS, .spf_domain = "example.org", .bad_helo = true}, {NULL}},
+		{{.spf = SPF_PASS, .spf_domain = "example.org", .not_smtp = true}, {NULL}},
 		{{.spf = SPF_PASS, .spf_domain = "example.org", .many_errors = true}, {NULL}},
 		{{.spf = SPF_PASS, .spf_domain = "example.org", .bad_path = true}, {NULL}},
 		{{.spf = SPF_PASS, .spf_domain = "example.org", .list_score = 1}, {NULL}},

@@ -44,7 +44,7 @@ static void a_row_is_read(void **state)
 	assert_string_equal(a.evidence.spf_domain, "hotmail.example");
 	assert_int_equal(a.evidence.list_score, 0);
 	assert_false(a.evidence.bad_helo || a.evidence.early_talk || a.evidence.early_pipelining ||
-		     a.evidence.many_errors || a.evidence.bad_path);
+		     a.evidence.not_smtp || a.evidence.many_errors || a.evidence.bad_path);
 }
 
 static void fractions_are_thousandths(void **state)
