@@ -34,7 +34,7 @@
 	X(relayed, "messages delivered to the mail server")                                        \
 	X(relayed_bytes, "bytes of messages delivered")                                            \
 	X(duplicates, "messages answered 250 and not delivered again: taken before")               \
-	X(duplicates_early, "messages put off: the same one was still with the mail server")        \
+	X(duplicates_early, "messages put off: the same one was still with the mail server")       \
 	X(unconfirmed, "messages that were taken, their clients having left without a sign")       \
 	X(limit_unconfirmed, "messages forgotten by limit unconfirmed")                            \
 	X(backend_refused, "replies 5xx of the mail server handed back")                           \

@@ -220,7 +220,7 @@ struct delivery {
 	struct messageid message_id; /* of the message so far: taken.c's, as the next ones are */
 	struct unstuff unstuff;
 	uint64_t recipients_sum, taken_tag, taken_check;
-	bool claimed; /* noted as under way, see taken.h */
+	bool claimed;               /* noted as under way, see taken.h */
 	struct judgement judgement; /* of the recipient being asked */
 	struct tls tls;
 	uint32_t wire; /* pool number of its records, while there is TLS */

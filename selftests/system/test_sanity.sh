@@ -78,6 +78,8 @@ done
 for c in early_talk pipelining helo_syntax helo_name helo_literal helo_ours errors paths; do
 	check "evidence: $c is in the log of the decision" log_wait event=decision verdict=pass evidence=$c
 done
+rude x 'GET / HTTP/1.1' "$HELLO" >/dev/null
+check "evidence: non_smtp is in the log of the decision" log_wait event=decision verdict=pass evidence=non_smtp
 
 endless=(); for _ in $(seq 20); do endless+=(X); done
 n=$(counter limit_errors)

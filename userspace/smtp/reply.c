@@ -87,7 +87,8 @@ static const struct smtp_reply_row rows[REPLY_MAX] = {
 	[REPLY_DUPLICATE] = {250, "2.0.0", "Ok, the mail server has taken this message before",
 			     "the end of a message that was delivered within the last day to a "
 			     "client that may not have heard of it"},
-	[REPLY_UNDER_WAY] = {451, "4.3.0", "The mail server is still taking this message, please retry",
+	[REPLY_UNDER_WAY] = {451, "4.3.0",
+			     "The mail server is still taking this message, please retry",
 			     "the end of a message that another session has just handed over and "
 			     "the mail server has not answered yet"},
 	[REPLY_CHUNK_OK] = {250, "2.0.0", "Ok, go on",

@@ -187,8 +187,7 @@ static void a_host_never_gains_by_its_company(void **state)
 		if (d.reason == REASON_EXEMPT)
 			continue;
 		against = e.early_talk || e.early_pipelining || e.bad_helo || e.not_smtp ||
-			  e.many_errors ||
-			  e.bad_path || e.list_score > 0 || e.spf == SPF_FAIL ||
+			  e.many_errors || e.bad_path || e.list_score > 0 || e.spf == SPF_FAIL ||
 			  (e.name_state == NAME_CONFIRMED && policy_dynamic(e.name, &a.src));
 		assert_int_equal(d.tag, ids[met].tag);
 		assert_int_equal(d.delay_class, against ? CLASS_SUSPICIOUS : class);
