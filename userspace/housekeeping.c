@@ -10,32 +10,43 @@
 #include "correspondents.h"
 #include "daemon.h"
 #include "listeners.h"
+#include "verdict.h"
 #include "worker.h"
 
 #define SWEEP_MAX 60     /* s between two read-backs, less when entries live shorter */
 #define VIPS_EVERY 5     /* s */
 #define RECORD_STEPS 600 /* seconds for one round over the records */
 #define BUCKET_CELLS 7
+#define EXTEND_MAX 1024 /* entries that live on by one read-back; more wait for the next */
 
 struct sweeping {
 	struct daemon *daemon;
 	struct policy_conf lifetimes;
 	uint32_t now;
-	struct prefix extend[256]; /* of this round; more wait for the next */
-	uint32_t last_seen[256];
+	struct prefix extend[EXTEND_MAX];
+	uint32_t to[EXTEND_MAX];
 	size_t count;
 };
 
 static void on_seen(const struct prefix *p, const struct gg_entry *e, uint32_t last_seen, void *arg)
 {
 	struct sweeping *s = arg;
+	struct verdict_entry own;
+	uint32_t to;
 
 	if (e->verdict != GG_ALLOW || !verdict_earned(e->origin) || !last_seen)
 		return;
-	if (s->count < sizeof(s->extend) / sizeof(s->extend[0])) {
-		s->extend[s->count] = *p;
-		s->last_seen[s->count++] = last_seen;
-	}
+	/* Only those that it is time for: the first of all who were ever seen would for ever take
+	 * the places of the others. */
+	if (s->count == EXTEND_MAX || !verdicts_get(s->daemon->verdicts, p, s->now, &own) ||
+	    !verdict_earned(own.origin))
+		return;
+	to = daemon_slide(own.expires, last_seen,
+			  daemon_keep(atomic_load(&s->daemon->config), own.origin));
+	if (!to)
+		return;
+	s->extend[s->count] = *p;
+	s->to[s->count++] = to;
 }
 
 uint32_t daemon_slide(uint32_t expires, uint32_t seen, uint32_t keep)
@@ -61,19 +72,8 @@ static void read_back(struct daemon *d, uint32_t now)
 
 	if (fastpath_sweep(d->fastpath, on_seen, &s) < 0)
 		return;
-	for (size_t i = 0; i < s.count; i++) {
-		struct verdict_entry e;
-		uint32_t to;
-
-		if (!verdicts_get(d->verdicts, &s.extend[i], now, &e) || !verdict_earned(e.origin))
-			continue;
-		to = daemon_slide(e.expires, s.last_seen[i],
-				  daemon_keep(atomic_load(&d->config), e.origin));
-		if (!to)
-			continue;
-		e.expires = to;
-		daemon_verdict_put(d, &s.extend[i], &e, NULL);
-	}
+	for (size_t i = 0; i < s.count; i++)
+		verdict_extend(d, &s.extend[i], s.to[i]);
 }
 
 static bool over(const struct cell *cell, void *arg)
@@ -93,7 +93,7 @@ static bool drop_expired(const struct prefix *p, const struct verdict_entry *e, 
 	struct sweeping *s = arg;
 
 	if (e->expires && e->expires <= s->now)
-		daemon_verdict_del(s->daemon, p);
+		verdict_expire(s->daemon, p);
 	return false;
 }
 
@@ -216,9 +216,9 @@ void daemon_tick(struct daemon *d)
 		if (ticks % VIPS_EVERY == 0)
 			refresh_vips(d);
 	}
-	if (ticks % (every ? every : 1) == 0)
-		verdicts_walk(d->verdicts, 0, drop_expired,
-			      &s); /* at 0 s nothing is over yet: all are seen */
+	/* A successor knows of renewals that we don't. At 0 s nothing is over yet: all are seen. */
+	if (!d->lent && ticks % (every ? every : 1) == 0)
+		verdicts_walk(d->verdicts, 0, drop_expired, &s);
 	table_sweep(d->records, &cursor,
 		    table_capacity(d->records) / BUCKET_CELLS / RECORD_STEPS + 1, over, &s);
 }

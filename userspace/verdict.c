@@ -142,21 +142,44 @@ int daemon_verdict_del(struct daemon *d, const struct prefix *p)
 	return verdict_del(d, p, "operator");
 }
 
-/* False: it has become an operator's meanwhile. */
-static bool evict(struct daemon *d, const struct prefix *p)
+/* What one looked at is not what is there when it acts: somebody may have changed it meanwhile, and
+ * then it stays. False: it does. */
+static bool del_unless(struct daemon *d, const struct prefix *p,
+		       bool (*stays)(const struct verdict_entry *e), const char *reason)
 {
 	struct verdict_entry was = {0};
-	bool stays;
+	bool goes;
 
 	pthread_mutex_lock(&d->verdict_lock);
-	stays = verdicts_get(d->verdicts, p, 0, &was) && was.origin == GG_BY_OPERATOR;
-	if (!stays)
+	goes = !verdicts_get(d->verdicts, p, 0, &was) || !stays(&was);
+	if (goes)
 		del_everywhere(d, p, &was);
 	pthread_mutex_unlock(&d->verdict_lock);
-	if (stays)
+	if (goes)
+		verdict_say_demoted(d, p, &was, reason);
+	return goes;
+}
+
+static bool is_operators(const struct verdict_entry *e)
+{
+	return e->origin == GG_BY_OPERATOR;
+}
+
+static bool is_in_force(const struct verdict_entry *e)
+{
+	return !e->expires || e->expires > daemon_now();
+}
+
+void verdict_expire(struct daemon *d, const struct prefix *p)
+{
+	del_unless(d, p, is_in_force, "idle");
+}
+
+static bool evict(struct daemon *d, const struct prefix *p)
+{
+	if (!del_unless(d, p, is_operators, "room"))
 		return false;
 	daemon_counted(d, COUNT_verdicts_evicted);
-	verdict_say_demoted(d, p, &was, "room");
 	return true;
 }
 
@@ -211,6 +234,20 @@ static void put_everywhere(struct daemon *d, const struct prefix *p, const struc
 	}
 	if (e->list != VERDICT_OF_CONFIG)
 		verdict_store(d, p, e, reason);
+}
+
+void verdict_extend(struct daemon *d, const struct prefix *p, uint32_t expires)
+{
+	struct verdict_entry e;
+	struct putting got;
+
+	pthread_mutex_lock(&d->verdict_lock);
+	if (verdicts_get(d->verdicts, p, daemon_now(), &e) && verdict_earned(e.origin) &&
+	    e.expires < expires) {
+		e.expires = expires;
+		put_everywhere(d, p, &e, NULL, &got);
+	}
+	pthread_mutex_unlock(&d->verdict_lock);
 }
 
 static void complain(const struct prefix *p, const char *what, int err)

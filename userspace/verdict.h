@@ -19,6 +19,10 @@ void verdict_say_demoted(struct daemon *d, const struct prefix *p, const struct 
 			 const char *reason);
 /* Out of all three places. -ENOENT. */
 int verdict_del(struct daemon *d, const struct prefix *p, const char *reason);
+/* The same for one that is over; if it no longer is, nothing happens. */
+void verdict_expire(struct daemon *d, const struct prefix *p);
+/* An earned one that is in force lives at least until then, s of CLOCK_REALTIME. */
+void verdict_extend(struct daemon *d, const struct prefix *p, uint32_t expires);
 /* After a fastpath_sync that found no room for all: operators' entries get theirs. */
 void verdict_make_whole(struct daemon *d);
 

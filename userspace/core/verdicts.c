@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Single addresses go straight to the table and meet no lock. Shorter prefixes are few and change
- * seldom: their writers share a mutex, which keeps the count per length and the bitmap of lengths
- * in use true, so that a lookup only asks for lengths that exist.
+ * Single addresses go straight to the table and meet no lock. Writers of shorter prefixes share a
+ * mutex, which keeps the count per length and the bitmap of lengths in use true, so that a lookup
+ * only asks for lengths that exist. One that makes room for an address is counted off once it is
+ * gone: until then lookups ask for its length in vain.
  *
- * Bugs and limits: expired entries keep their place until verdicts_walk comes by.
+ * Bugs and limits: expired entries keep their place until somebody deletes them or takes it.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -104,14 +105,13 @@ static bool expired(const struct packed *k, uint32_t now)
 	return k->expires && k->expires <= now;
 }
 
-/* Prefixes are few, and an operator's word stands. */
+/* An operator's word stands. */
 static uint32_t rank(const struct cell *c, void *arg)
 {
 	struct packed k = packed_of(c);
 
 	(void)arg;
-	return k.len < HOST || k.origin == GG_BY_OPERATOR || !k.expires ? 0
-									: UINT32_MAX - k.expires;
+	return k.origin == GG_BY_OPERATOR || !k.expires ? 0 : UINT32_MAX - k.expires;
 }
 
 int verdicts_new(size_t entries, const uint8_t key[16], struct verdicts **ret)
@@ -241,6 +241,18 @@ static void lengths_count(struct verdicts *v, const struct prefix *p, int by)
 		atomic_fetch_and_explicit(&l->used[p->len / 64], ~bit, memory_order_release);
 }
 
+/* A prefix made room. */
+static void lengths_uncount(struct verdicts *v, const struct packed *gone)
+{
+	struct prefix p = packed_prefix(gone);
+
+	if (p.len >= HOST)
+		return;
+	pthread_mutex_lock(&v->nets_lock);
+	lengths_count(v, &p, -1);
+	pthread_mutex_unlock(&v->nets_lock);
+}
+
 struct put {
 	struct packed entry;
 	bool found;
@@ -276,6 +288,7 @@ int verdicts_put_over(struct verdicts *v, const struct prefix *p, const struct v
 	}
 	if (rc > 0) {
 		gone = packed_of(&victim);
+		lengths_uncount(v, &gone);
 		*ret_gone = packed_prefix(&gone);
 		*ret_was = packed_entry(&gone);
 	}
@@ -316,15 +329,15 @@ static bool walk_cell(const struct cell *c, void *arg)
 	struct verdict_entry e = packed_entry(&k);
 	struct cell current;
 
-	if (!expired(&k, w->now) && !w->see(&p, &e, w->arg))
+	if (expired(&k, w->now) || !w->see(&p, &e, w->arg))
 		return false;
 	if (p.len >= HOST)
 		return true;
 	pthread_mutex_lock(&w->v->nets_lock);
-	if (table_get(w->v->table, c->tag, &current) && !memcmp(&current, c, sizeof(current))) {
-		table_del(w->v->table, c->tag, NULL);
+	/* An address that needs room meets no lock. */
+	if (table_get(w->v->table, c->tag, &current) && !memcmp(&current, c, sizeof(current)) &&
+	    table_del(w->v->table, c->tag, NULL))
 		lengths_count(w->v, &p, -1);
-	}
 	pthread_mutex_unlock(&w->v->nets_lock);
 	return false;
 }

@@ -47,8 +47,8 @@ bool verdicts_get(const struct verdicts *v, const struct prefix *p, uint32_t now
 /* The entry for this prefix is about to be asked for or put: of several, memory answers at once. */
 void verdicts_expect(const struct verdicts *v, const struct prefix *p);
 /* Insert or replace. -ENOSPC when full (counted, said by the caller); 1: done, and another had to
- * go, which is in *ret_gone and *ret_was: a host's, made by nobody but the daemon, that would have
- * expired before others. */
+ * go, which is in *ret_gone and *ret_was: one that no operator has made and that would have expired
+ * before others. */
 int verdicts_put_over(struct verdicts *v, const struct prefix *p, const struct verdict_entry *e,
 		      struct prefix *ret_gone, struct verdict_entry *ret_was);
 /* The same where it is nobody's business who had to go: 0 or -ENOSPC. */
@@ -62,15 +62,16 @@ static inline int verdicts_put(struct verdicts *v, const struct prefix *p,
 	return rc < 0 ? rc : 0;
 }
 bool verdicts_del(struct verdicts *v, const struct prefix *p);
-size_t verdicts_count(const struct verdicts *v); /* expired ones until the next walk included */
+size_t verdicts_count(const struct verdicts *v); /* expired ones that are still there included */
 
 /* From now on these are the imported entries (NULL: none). Returns those before, which nobody reads
  * any more and which are the caller's again. One writer at a time; waits for readers, for
  * microseconds. The caller keeps `in` until it has replaced it. */
 struct imports *verdicts_import(struct verdicts *v, struct imports *in);
 
-/* Calls see for every live entry; a true answer deletes it. Expired ones are deleted on the way.
- * Nothing is held while see runs. Any thread, not on a session path. */
+/* Calls see for every live entry; a true answer deletes it. Expired ones are passed over: whoever
+ * deletes them has to do it in the kernel and in the store, too. Nothing is held while see runs.
+ * Any thread, not on a session path. */
 typedef bool (*verdicts_see_fn)(const struct prefix *p, const struct verdict_entry *e, void *arg);
 void verdicts_walk(struct verdicts *v, uint32_t now, verdicts_see_fn see, void *arg);
 /* The same over one of so many parts of about the same size, for threads that share the work. */
