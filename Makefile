@@ -27,8 +27,9 @@ BUILD_DEPS := gcc make clang llvm bpftool libbpf-dev libxdp-dev liburing-dev lib
 	linux-libc-dev libc6-dev publicsuffix
 TEST_DEPS  := libcmocka-dev libpsl-dev iproute2 procps util-linux postfix postgrey sqlgrey swaks nftables xdp-tools tcpdump \
 	ethtool python3 mandoc openssl sudo haproxy
-# What check-kernels needs besides.
+# What check-kernels and fuzz need besides.
 KERNEL_DEPS := qemu-system-x86 busybox-static
+FUZZ_DEPS   := libclang-rt-dev
 
 # Mail servers that can't be installed beside Postfix: unpacked below $(BUILD).
 TEST_PEERS := exim4-daemon-light opensmtpd
@@ -224,7 +225,9 @@ $(FUZZERS:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: selftests/fuzz/%.c $(BUILD)/fuzz/
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(BUILD)/fuzz/libgreygate.a $(LIBS)
 
 # Each driver for FUZZ_SECONDS, from its corpus; what it finds is written to $(BUILD)/fuzz.
-fuzz: deps $(FUZZERS:%=$(BUILD)/fuzz/%)
+fuzz: deps
+	@selftests/deps $(FUZZ_DEPS)
+	$(MAKE) --no-print-directory $(JOBS) $(FUZZERS:%=$(BUILD)/fuzz/%)
 	@set -e; for f in $(FUZZERS); do mkdir -p $(BUILD)/fuzz/corpus-$$f; \
 		$(BUILD)/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 \
 			-artifact_prefix=$(BUILD)/fuzz/ -dict=selftests/fuzz/$$f.dict \

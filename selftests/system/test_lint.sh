@@ -19,7 +19,7 @@ plant() { # path, text on standard input
 fresh() {
 	rm -rf "${T:?}"/* && cp .clang-format "$T"
 	for room in bpf tools userspace userspace/core userspace/smtp userspace/store; do
-		echo "what lives here" | plant $room/README
+		echo "what lives here: addr.c reply.c smtp.h main.c x*.c; smtp.h names the others" | plant $room/README
 	done
 	printf '/* SPDX-License-Identifier: GPL-2.0-or-later */\nint addr;\n' | plant userspace/core/addr.h
 	printf '// SPDX-License-Identifier: GPL-2.0-or-later\n#include <string.h>\n\n#include "../core/addr.h"\n' |
@@ -64,6 +64,12 @@ fresh; printf '#!/bin/sh\necho\n' | plant tools/a
 finds spdx "tools/a:2: " "no licence line in a script"
 fresh; rm "$T/userspace/core/README"
 finds readme "userspace/core/README:1: " "a room without README"
+fresh; printf '\n' | plant userspace/core/xylem.c; printf '\n' | plant userspace/core/ax.c
+finds readme "userspace/core/ax.c:1: " "a file that its README does not name"
+result "$(selftests/lint --root "$T" readme | grep -c xylem)" "readme: names with a star"
+fresh; printf '/* ax.c: beside it */\n' | plant userspace/smtp/smtp.h; printf '\n' | plant userspace/smtp/ax.c
+selftests/lint --root "$T" readme >/dev/null
+result $? "readme: a file named by a header that names the others"
 fresh; printf '/* strcpy(a, b) */\nconst char *a = "strcpy(a, b)";\nvoid f(void) {\n\tstrcpy(x, y);\n}\n' |
 	plant userspace/store/a.c
 finds banned "userspace/store/a.c:4: strcpy" "a banned call"
