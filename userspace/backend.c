@@ -155,7 +155,6 @@ const char *backend_tls_why(const struct tls *tls, char *buf, size_t size)
 
 static bool connect_to(struct worker *w, struct delivery *d)
 {
-	const struct config *c = w->config;
 	socklen_t len;
 
 	d->fd = way_open(w, d);
@@ -163,7 +162,7 @@ static bool connect_to(struct worker *w, struct delivery *d)
 		return false;
 	len = addr_to_sockaddr(&d->peer, &d->address);
 	d->connecting = true;
-	delivery_ask(w, d, ASKED_GREETING, c->upstream.timeout);
+	delivery_ask(w, d, ASKED_GREETING);
 	ring_connect_fd(delivery_ring(w), d->fd, &d->address, len,
 			delivery_token(w, d, OP_BACK_CONNECT));
 	return true;

@@ -121,13 +121,6 @@ void delivery_send(struct worker *w, struct delivery *d)
 	backend_send(w, d, d->out.buf, d->out.len);
 }
 
-static void watch(struct worker *w, struct delivery *d)
-{
-	if (!d->timed)
-		d->timed = wheel_add(w->timeouts, delivery_number(w, d) | DELIVERY_TIMER, 0,
-				     w->now + w->config->upstream.timeout);
-}
-
 void delivery_part(struct worker *w, struct delivery *d)
 {
 	if (!d->closing && d->up.state == UP_IDLE && !d->sending) {
@@ -136,7 +129,7 @@ void delivery_part(struct worker *w, struct delivery *d)
 	}
 	if (d->closing)
 		return;
-	watch(w, d);
+	delivery_watch(w, d);
 	delivery_call_off(w, d);
 }
 
@@ -182,8 +175,7 @@ static bool again(struct worker *w, struct delivery *d, bool other)
 	return true;
 }
 
-/* Counts against the mail server's health. */
-static void note_loss(struct worker *w, struct delivery *d, const char *why)
+void delivery_note_loss(struct worker *w, struct delivery *d, const char *why)
 {
 	if (d->greeted && !d->reused && !d->closing && d->session != POOL_NONE &&
 	    (d->asked > ASKED_GREETING || upstream_in_text(&d->up)) && d->reloads == w->reloads &&
@@ -197,7 +189,7 @@ bool delivery_closing(struct worker *w, struct delivery *d)
 
 	if (upstream_about_client(&d->up, &client))
 		return false;
-	note_loss(w, d, "says 421 in one transaction after the other");
+	delivery_note_loss(w, d, "says 421 in one transaction after the other");
 	return again(w, d, true);
 }
 
@@ -245,6 +237,7 @@ void delivery_fail(struct worker *w, struct delivery *d, const char *why)
 	}
 	delivery_detach(w, s, d);
 	s->wait = WAIT_NONE;
+	s->touched = w->now;
 	switch (wait) {
 	case WAIT_RCPT:
 		session_reply(w, s, unasked(d), NULL);
@@ -268,14 +261,6 @@ void delivery_fail(struct worker *w, struct delivery *d, const char *why)
 }
 
 /* ---- the way in ---- */
-
-void delivery_ask(struct worker *w, struct delivery *d, enum asked what, uint64_t timeout)
-{
-	d->asked = (uint8_t)what;
-	d->touched = w->now;
-	d->timeout = timeout;
-	d->late = false;
-}
 
 struct upstream_client delivery_client(struct worker *w, const struct delivery *d)
 {
@@ -358,7 +343,7 @@ struct delivery *delivery_begin(struct worker *w, uint32_t n)
 	d->greeted = d->reused;
 	d->began = w->now;
 	d->here = way_here(w, n);
-	watch(w, d);
+	delivery_watch(w, d);
 	return d;
 }
 
@@ -391,7 +376,7 @@ static void lost(struct worker *w, struct delivery *d, const char *why)
 
 	if (d->late)
 		why = "timeout";
-	note_loss(w, d, why);
+	delivery_note_loss(w, d, why);
 	if (!again(w, d, d->late) && (!greeting || d->sending || !backend_skip(w, d, why)))
 		delivery_fail(w, d, why);
 }
@@ -537,54 +522,4 @@ void delivery_event(struct worker *w, uint32_t number, enum op op, int res)
 		return;
 	}
 	settle(w, d);
-}
-
-/* Another mail server may answer in time what this one leaves unanswered, once: what waits for it
- * is called back, and then lost. */
-static bool overdue(struct worker *w, struct delivery *d)
-{
-	bool early = d->asked == ASKED_GREETING ||
-		     ((d->asked == ASKED_MAIL || d->asked == ASKED_RCPT) && !d->accepted_count);
-
-	if (!early || d->moved || d->late || d->sending || d->connecting == d->receiving)
-		return false;
-	d->late = true;
-	d->moved = d->asked == ASKED_GREETING;
-	d->touched = w->now;
-	ring_cancel(delivery_ring(w),
-		    delivery_token(w, d, d->connecting ? OP_BACK_CONNECT : OP_BACK_RECV),
-		    delivery_token(w, d, OP_CANCEL));
-	return true;
-}
-
-void delivery_timeout(struct worker *w, uint32_t number)
-{
-	struct delivery *d = at(w, number);
-	struct session *s = d->session == POOL_NONE ? NULL : worker_session(w, d->session);
-	uint64_t due = d->touched + d->timeout;
-
-	d->timed = false;
-	if (!s && !d->closing)
-		return; /* nobody lives here now */
-	if (s && s->wait == WAIT_STORE && w->now >= due) {
-		delivery_answered(w, d->session);
-	} else if (d->closing) {
-		delivery_call_off(w, d); /* what was to be flushed has had its time */
-		if (d->sending)
-			ring_cancel(delivery_ring(w), delivery_token(w, d, OP_BACK_SEND),
-				    delivery_token(w, d, OP_CANCEL));
-	} else if (w->now >= due &&
-		   (d->asked != ASKED_NOTHING || (s->wait == WAIT_TEXT && d->sending)) &&
-		   !overdue(w, d)) {
-		note_loss(w, d, "timeout");
-		if (d->asked == ASKED_GREETING && d->backend < w->config->backend_count)
-			backend_down(w->daemon, w->config, d->backend, w->now, "timeout");
-		delivery_fail(w, d, "timeout");
-	}
-	/* Never further ahead than the shortest patience that the next one to live here may have.
-	 */
-	if (due <= w->now || due > w->now + w->config->upstream.timeout)
-		due = w->now + w->config->upstream.timeout;
-	if (!d->timed)
-		d->timed = wheel_add(w->timeouts, number | DELIVERY_TIMER, 0, due);
 }

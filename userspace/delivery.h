@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Between delivery.c, which owns the connection to the mail server, envelope.c, which speaks to it,
- * message.c, which moves the message through it, backend.c and way.c, which open it. Nobody else
- * includes this.
+ * message.c, which moves the message through it, deadline.c, which loses patience with it,
+ * backend.c and way.c, which open it. Nobody else includes this.
  */
 #ifndef GREYGATE_DELIVERY_H
 #define GREYGATE_DELIVERY_H
@@ -10,7 +10,7 @@
 #include "worker.h"
 
 enum asked {
-	ASKED_NOTHING,
+	ASKED_NOTHING, /* also while bytes of a message are sent */
 	ASKED_GREETING,
 	ASKED_MAIL,
 	ASKED_RCPT,
@@ -24,8 +24,6 @@ enum asked {
 /* The ring that carries a delivery is the first: its sockets are plain descriptors. */
 struct ring *delivery_ring(struct worker *w);
 struct ring_event delivery_token(struct worker *w, const struct delivery *d, enum op op);
-/* Notes what the next reply answers and how long it may take. ms */
-void delivery_ask(struct worker *w, struct delivery *d, enum asked what, uint64_t timeout);
 /* Whom it speaks for; ours while there is no session. */
 struct upstream_client delivery_client(struct worker *w, const struct delivery *d);
 /* A connection for the session, not opened yet or (UP_IDLE) one that was kept; NULL: there is none
@@ -47,6 +45,16 @@ bool delivery_closing(struct worker *w, struct delivery *d);
 void delivery_detach(struct worker *w, struct session *s, struct delivery *d);
 void delivery_log(struct worker *w, const struct delivery *d, const struct session *s,
 		  const char *verdict, const char *reason, const char *reply);
+
+/* Counts against the mail server's health. */
+void delivery_note_loss(struct worker *w, struct delivery *d, const char *why);
+
+/* ---- deadline.c ---- */
+
+/* Notes what the next reply answers; from now on it may take as long as that may. */
+void delivery_ask(struct worker *w, struct delivery *d, enum asked what);
+/* Sees to it that delivery_timeout comes by. */
+void delivery_watch(struct worker *w, struct delivery *d);
 
 /* ---- envelope.c ---- */
 

@@ -59,10 +59,10 @@ void envelope_proceed(struct worker *w, struct delivery *d)
 	}
 	if (d->mail_done) {
 		upstream_rcpt(&d->up, &d->out, smtp->forward.text, params);
-		delivery_ask(w, d, ASKED_RCPT, w->config->upstream.timeout);
+		delivery_ask(w, d, ASKED_RCPT);
 	} else {
 		upstream_mail(&d->up, &d->out, smtp->reverse.text, params);
-		delivery_ask(w, d, ASKED_MAIL, w->config->upstream.timeout);
+		delivery_ask(w, d, ASKED_MAIL);
 	}
 	delivery_send(w, d);
 }
@@ -140,7 +140,7 @@ void delivery_data(struct worker *w, uint32_t n)
 	}
 	s->wait = WAIT_DATA;
 	upstream_data(&d->up, &d->out);
-	delivery_ask(w, d, ASKED_DATA, w->config->upstream.timeout);
+	delivery_ask(w, d, ASKED_DATA);
 	d->began = w->now;
 	d->bytes = 0;
 	delivery_send(w, d);
@@ -293,6 +293,7 @@ static void on_text(struct worker *w, uint32_t n, struct delivery *d)
 		counter_add(&w->counters, COUNT_relayed_bytes, (int64_t)d->bytes);
 		if (judge_delivered(w, n, d)) {
 			s->wait = WAIT_STORE;
+			delivery_ask(w, d, ASKED_NOTHING);
 			return;
 		}
 	} else {

@@ -10,14 +10,19 @@
 #include "delivery.h"
 #include "taken.h"
 
-/* The end of data may take the mail server's filters minutes (RFC 5321 4.5.3.2.6): giving up early
- * means delivering twice. */
-#define TEXT_PATIENCE 10
-
 /* Ciphertext is read into the second half of the buffer and opened into the first: whatever comes
  * out of it stays behind what goes in by more than a record. */
 #define SEALED_AT (TEXT_BUFFER / 2)
 _Static_assert(SEALED_AT > TLS_RECORD + 1, "opened text must not reach the sealed");
+
+/* The mail server has what it was given. What it took for that is not the client's time. */
+static void client_next(struct worker *w, struct session *s, struct delivery *d)
+{
+	if (d->handed)
+		session_dialog(w, s)->spared += w->now - d->handed;
+	d->handed = 0;
+	s->touched = w->now;
+}
 
 static void read_text(struct worker *w, uint32_t n, struct delivery *d)
 {
@@ -26,6 +31,7 @@ static void read_text(struct worker *w, uint32_t n, struct delivery *d)
 	/* At most a CR is left in the buffer. */
 	size_t at = s->secured ? SEALED_AT : d->text_len;
 
+	client_next(w, s, d);
 	/* Who wants new keys all the time has to hear ours. */
 	d->held = secure_owes(w, s);
 	if (d->held) {
@@ -57,6 +63,7 @@ static void leave_text(struct worker *w, uint32_t n, struct delivery *d, size_t 
 
 void message_leave(struct worker *w, uint32_t n, struct delivery *d)
 {
+	client_next(w, worker_session(w, n), d);
 	leave_text(w, n, d, 0);
 }
 
@@ -97,6 +104,15 @@ static void had_before(struct worker *w, uint32_t n, struct delivery *d, size_t 
 	session_continue(w, n);
 }
 
+static void send_piece(struct worker *w, struct delivery *d, const char *bytes, size_t len)
+{
+	d->passing = true;
+	if (!d->handed)
+		d->handed = w->now;
+	delivery_ask(w, d, ASKED_NOTHING);
+	backend_send(w, d, bytes, len);
+}
+
 /* Scans what is in the buffer and sends on what may go. */
 static void pass_text(struct worker *w, uint32_t n, struct delivery *d)
 {
@@ -131,8 +147,7 @@ static void pass_text(struct worker *w, uint32_t n, struct delivery *d)
 		had_before(w, n, d, used, taken);
 		return;
 	}
-	d->passing = true;
-	backend_send(w, d, d->text, used);
+	send_piece(w, d, d->text, used);
 }
 
 /* The same in a chunk: what has come is a chunk of our own for the mail server, so that it never
@@ -187,8 +202,7 @@ static void pass_chunk(struct worker *w, uint32_t n, struct delivery *d)
 	}
 	len = upstream_chunk(&d->up, command, piece, d->text_ended);
 	memcpy(from - len, command, len);
-	d->passing = true;
-	backend_send(w, d, from - len, len + piece);
+	send_piece(w, d, from - len, len + piece);
 }
 
 static void pass(struct worker *w, uint32_t n, struct delivery *d)
@@ -231,13 +245,12 @@ void message_received(struct worker *w, uint32_t n, int res)
 static void chunk_sent(struct worker *w, uint32_t n, struct delivery *d)
 {
 	struct session *s = worker_session(w, n);
-	uint64_t patience = w->config->upstream.timeout * (d->text_ended ? TEXT_PATIENCE : 1);
 
 	if (d->chunk_ended) {
 		leave_text(w, n, d, 0);
 		s->wait = d->text_ended ? WAIT_REPLY : WAIT_DATA;
 	}
-	delivery_ask(w, d, d->text_ended ? ASKED_TEXT : ASKED_CHUNK, patience);
+	delivery_ask(w, d, d->text_ended ? ASKED_TEXT : ASKED_CHUNK);
 }
 
 void message_more(struct worker *w, uint32_t n, struct delivery *d)
@@ -272,7 +285,7 @@ void message_sent(struct worker *w, uint32_t n, struct delivery *d)
 	leave_text(w, n, d, 0);
 	s->wait = WAIT_REPLY;
 	upstream_text_sent(&d->up);
-	delivery_ask(w, d, ASKED_TEXT, w->config->upstream.timeout * TEXT_PATIENCE);
+	delivery_ask(w, d, ASKED_TEXT);
 }
 
 /* What the client sent without waiting is the beginning. */
@@ -281,6 +294,7 @@ static void take_waiting(struct worker *w, struct session *s, struct delivery *d
 	char *waiting;
 
 	d->text_len = d->text_sent = 0;
+	d->handed = 0;
 	d->text_ended = d->chunk_ended = d->held = false;
 	if (s->in == POOL_NONE)
 		return;

@@ -27,11 +27,22 @@ static void say_goodbye(struct worker *w, uint32_t n, enum smtp_reply r, enum co
 	session_continue(w, n);
 }
 
+/* Whether it is the mail server or the store that is waited for, whose own timeouts rule. Giving up
+ * after the end of data would deliver the message and tell the client otherwise. */
+static bool is_with_others(struct worker *w, const struct session *s)
+{
+	const struct delivery *d = delivery_of(w, s);
+
+	return s->wait == WAIT_REPLY || s->wait == WAIT_STORE ||
+	       (s->wait == WAIT_TEXT && d && d->handed);
+}
+
 void session_timeout(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
 	const struct config *c = w->config;
-	uint64_t quiet = w->now - s->touched, age = w->now - s->started;
+	uint64_t spared = s->dialog == POOL_NONE ? 0 : session_dialog(w, s)->spared;
+	uint64_t quiet = w->now - s->touched, until = s->started + spared + c->limit.session_time;
 	uint64_t next;
 
 	if (s->phase == PHASE_BANNER && quiet >= c->limit.state_time) {
@@ -44,13 +55,11 @@ void session_timeout(struct worker *w, uint32_t n)
 	}
 	if (s->phase != PHASE_DIALOG)
 		return;
-	/* While the mail server or the store is asked, their own timeouts rule. Giving up after the
-	 * end of data would deliver the message and tell the client otherwise. */
-	if (s->wait == WAIT_REPLY || s->wait == WAIT_STORE) {
+	if (is_with_others(w, s)) {
 		worker_timer(w, n, w->now + 1000);
 		return;
 	}
-	if (age >= c->limit.session_time) {
+	if (w->now >= until) {
 		say_goodbye(w, n, REPLY_TIMEOUT, COUNT_limit_session_time, "session_time");
 		return;
 	}
@@ -60,8 +69,8 @@ void session_timeout(struct worker *w, uint32_t n)
 		return;
 	}
 	next = s->touched + c->limit.state_time;
-	if (next > s->started + c->limit.session_time)
-		next = s->started + c->limit.session_time;
+	if (next > until)
+		next = until;
 	worker_timer(w, n, next);
 }
 

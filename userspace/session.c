@@ -112,6 +112,7 @@ static void dialog_begin(struct worker *w, uint32_t n)
 	s->phase = PHASE_DIALOG;
 	s->dialog = pool_take(&w->dialogs);
 	assert(s->dialog != POOL_NONE); /* there is one for each slot */
+	session_dialog(w, s)->spared = 0;
 	smtp_init(session_smtp(w, s));
 	taken_start(w, s);
 	recipient_begin(w, s);

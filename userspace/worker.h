@@ -27,6 +27,7 @@
  *   standing.c  what the mail server's answers make of a source
  *   recipient.c what is known of a recipient beforehand
  *   delivery.c  the connection to the mail server behind a session
+ *   deadline.c  how long the mail server may take
  *   backend.c   which mail server, its health, TLS to it
  *   envelope.c  the dialogue on it
  *   message.c   the message through it
@@ -166,6 +167,7 @@ struct dialog {
 		bool answered;     /* since: a command that nothing may follow before its answer */
 		bool acknowledged; /* all that was said up to QUIT */
 	} taken;
+	uint64_t spared;   /* ms that the mail server took for messages: not of session_time */
 	uint8_t recipient; /* enum verify_state of the one in smtp.forward */
 	bool awaited;      /* its answer: it is not waited for again */
 	bool at_data;      /* null sender: decided at DATA */
@@ -216,6 +218,8 @@ struct delivery {
 	bool chunked, chunk_ended;   /* the message comes in chunks; the client's has come whole */
 	uint8_t asked;               /* enum asked: what the next reply answers */
 	uint64_t touched, timeout;   /* ms */
+	uint64_t acked;              /* bytes, at deadline.c's last look */
+	uint64_t handed;             /* ms, the mail server's turn with the message; 0: it isn't */
 	uint64_t bytes, began;       /* of the message at hand, stuffed dots not counted; ms */
 	struct messageid message_id; /* of the message so far: taken.c's, as the next ones are */
 	struct unstuff unstuff;
@@ -587,7 +591,7 @@ bool listed_recipient(struct worker *w, const char *recipient);
 /* A decision came from w->listed: counts it and says so in its line. */
 void listed_decided(struct worker *w, struct log_line *l);
 
-/* ---- delivery.c, envelope.c, message.c ---- */
+/* ---- delivery.c, deadline.c, envelope.c, message.c ---- */
 
 /* Asks the mail server about the recipient in smtp.forward, connecting first where needed. Answers
  * at once (451) when that can't be. */

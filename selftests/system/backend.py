@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A mail server that misbehaves on request.
 
-backend.py ADDRESS,PORT DIRECTORY [--xclient] [STAGE=BEHAVIOUR]...
+backend.py ADDRESS,PORT DIRECTORY [--xclient] [--tls=PEM] [STAGE=BEHAVIOUR]...
 
 STAGE: banner ehlo mail rcpt data text dot bdat rset quit xclient (text: in the middle of a message or
 of a chunk; bdat: to a chunk that is not the last one, whose answer is dot's)
@@ -12,9 +12,11 @@ BEHAVIOUR: a reply of one's own ("450 4.2.0 busy", \\r\\n escapes understood), o
   garbage    answers with something that is no SMTP reply
   endless    answers with a reply that never ends
   await:FILE answers as ever once DIRECTORY/FILE is there
-  slow:N     (text) reads N KiB a second
+  slow:N     (text) reads N KiB a second for as long as it is told to
+  stop       (text) reads nothing any more for as long as it is told to
   once:HOW   (in a file) one of the above, the next time only
 
+--tls: offers STARTTLS, with the certificate and key in that file.
 known=REGEX: recipients that it does not match are refused with 550 5.1.1.
 
 The behaviour is read from DIRECTORY/STAGE if that file is there, so that it can change while the
@@ -26,6 +28,7 @@ import itertools
 import os
 import re
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -34,6 +37,7 @@ import time
 args = sys.argv[3:]
 directory = sys.argv[2]
 xclient = "--xclient" in args
+pem = next((a[6:] for a in args if a.startswith("--tls=")), None)
 table = dict(a.split("=", 1) for a in args if "=" in a)
 numbers = itertools.count(1)
 log = open(os.path.join(directory, "log"), "a", buffering=1)
@@ -71,6 +75,10 @@ def act(sock, stage, reply):
         raise Over
     if how == "reset":
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raise Over
+    if how == "stop":
+        while behaviour(stage) == how:
+            time.sleep(0.05)
         raise Over
     if how == "hang":
         while sock.recv(65536):
@@ -126,12 +134,14 @@ class Reader:
                 return True
             if slow:
                 time.sleep(0.05)
+                how = behaviour("text")
+                slow = how and how.startswith("slow:")
             if not self.fill(int(how[5:]) * 1024 // 20 if slow else 65536):
                 return False
 
     def chunk(self, out, size):
-        how = behaviour("text")
         while size:
+            how = behaviour("text")
             if not self.rest and not self.fill(min(size, 65536)):
                 return False
             if how and not how.startswith("slow:"):
@@ -151,7 +161,7 @@ def serve(sock):
     base = os.path.join(directory, "%d.%d" % (os.getpid(), number))
     name = base + ".part"
     count = recipients = 0
-    named = False
+    named = secured = False
     chunks = None
     try:
         act(sock, "banner", "220 backend.example.net ESMTP")
@@ -163,12 +173,20 @@ def serve(sock):
             verb = line.split()[0].upper().decode("latin-1") if line.split() else ""
             if verb == "EHLO":
                 offers = ["backend.example.net", "PIPELINING", "SIZE 104857600", "8BITMIME"]
+                if pem and not secured:
+                    offers.append("STARTTLS")
                 if xclient and not named:
                     offers.append("XCLIENT NAME ADDR PORT PROTO HELO")
                 text = "\r\n".join("250-" + o for o in offers[:-1]) + "\r\n250 " + offers[-1]
                 act(sock, "ehlo", text)
             elif verb == "HELO":
                 act(sock, "helo", "250 backend.example.net")
+            elif verb == "STARTTLS":
+                act(sock, "starttls", "220 2.0.0 go on")
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(pem)
+                sock = reader.sock = context.wrap_socket(sock, server_side=True)
+                secured = True
             elif verb == "XCLIENT":
                 named = True
                 act(sock, "xclient", "220 backend.example.net ESMTP")

@@ -26,7 +26,7 @@ gate_start || bail "greygated starts"
 pass "greygated starts"
 
 SRC=192.0.2.7
-export TALK_TIMEOUT=15
+export TALK_TIMEOUT=40
 told=0 # messages that a client was told are delivered
 behave() { rm -f "$B"/{banner,ehlo,helo,mail,rcpt,data,text,dot}; [ $# = 0 ] || echo "$2" >"$B/$1"; }
 message() { # [step...]
@@ -146,8 +146,10 @@ for stage in banner ehlo mail rcpt data dot; do
 	out=$(message)
 	took=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
 	refused "$stage: silence becomes a 4xx" "$out" '^S: 4[25][0-9] '
-	# Giving up early on the reply to a whole message would mean delivering it twice: ten times as long.
-	limits="0.9 6"; [ $stage = dot ] && limits="9 14"
+	limits="0.9 6"
+	[ $stage = data ] && limits="3.9 12"
+	# Giving up early on the reply to a whole message would mean delivering it twice.
+	[ $stage = dot ] && limits="19 28"
 	# shellcheck disable=SC2086
 	between "$stage: silence: within the time for it ($took s)" "$took" $limits
 done
