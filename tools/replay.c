@@ -102,6 +102,12 @@ static char *number(char *at, uint64_t n)
 	return at;
 }
 
+static char *number_field(char *at, uint64_t n)
+{
+	*at++ = '\t';
+	return number(at, n);
+}
+
 static void print_attempt(const struct replay_attempt *a)
 {
 	const char *const texts[] = {a->helo, a->sender, a->recipient, a->evidence.name, ""};
@@ -125,8 +131,7 @@ static void print_answer(const struct run *run, const struct replay_answer *v)
 
 	end = field(end, v->reason);
 	end = field(end, v->delay_class);
-	*end++ = '\t';
-	end = number(end, v->wait);
+	end = number_field(end, v->wait);
 	end = field(end, v->identity);
 	for (int p = REPLAY_OURS + 1; run->compare && p < REPLAY_POLICIES; p++)
 		end = field(end, v->passed[p] ? "pass" : "grey");
@@ -268,6 +273,8 @@ static void domain_row(const struct spread_row *d, void *arg)
 {
 	const struct table_of *t = arg;
 	const char *name = *d->name ? d->name : "<>";
+	const uint32_t delays[] = {d->p50, d->p90, d->p99, d->max};
+	char text[200], *end;
 
 	if (t->array) {
 		json_array_append_new(t->array,
@@ -278,12 +285,15 @@ static void domain_row(const struct spread_row *d, void *arg)
 						(json_int_t)d->p99, "max", (json_int_t)d->max));
 		return;
 	}
-	printf("# %s\t%lu\t%lu\t", name, (unsigned long)d->mails, (unsigned long)d->never);
-	if (d->never == d->mails)
-		fputs("-\t-\t-\t-", stdout);
-	else
-		printf("%u\t%u\t%u\t%u", d->p50, d->p90, d->p99, d->max);
-	printf(t->compare ? "\t%s\n" : "\n", policies[t->policy]);
+	end = number_field(number_field(text, d->mails), d->never);
+	for (size_t i = 0; i < sizeof(delays) / sizeof(delays[0]); i++)
+		end = d->never == d->mails ? field(end, "-") : number_field(end, delays[i]);
+	if (t->compare)
+		end = field(end, policies[t->policy]);
+	*end++ = '\n';
+	fputs("# ", stdout);
+	fputs(name, stdout);
+	fwrite(text, 1, (size_t)(end - text), stdout);
 }
 
 static int summary_text(const struct run *run)

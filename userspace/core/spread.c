@@ -22,9 +22,21 @@ int room_for_one(void *array, size_t count, size_t *room, size_t size)
 	return 0;
 }
 
-int spread_name(struct spread *s, const uint8_t key[16], const char *name, uint32_t *ret)
+uint64_t spread_expect(const struct spread *s, const uint8_t key[16], const char *name)
 {
 	uint64_t tag = hash_bytes(key, name, strlen(name)) | 1;
+
+	numbers_expect(&s->by_name, tag);
+	return tag;
+}
+
+int spread_name(struct spread *s, const uint8_t key[16], const char *name, uint32_t *ret)
+{
+	return spread_tagged(s, spread_expect(s, key, name), name, ret);
+}
+
+int spread_tagged(struct spread *s, uint64_t tag, const char *name, uint32_t *ret)
+{
 	uint32_t *known = numbers_find(&s->by_name, tag);
 	char *copy;
 

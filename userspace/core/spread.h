@@ -30,7 +30,11 @@ struct spread_row {
 	uint32_t p50, p90, p99, max; /* s, nearest rank, of those that passed; 0 when none did */
 };
 
-/* The number of a name, which is new or known. key: names may come from outside. -ENOMEM. */
+/* A spread_tagged of this name is about to come, with the tag that this returns. key: names may
+ * come from outside. */
+uint64_t spread_expect(const struct spread *s, const uint8_t key[16], const char *name);
+/* The number of a name, which is new or known. -ENOMEM. */
+int spread_tagged(struct spread *s, uint64_t tag, const char *name, uint32_t *ret);
 int spread_name(struct spread *s, const uint8_t key[16], const char *name, uint32_t *ret);
 /* One mail of that name, which waited so many s, or SPREAD_NEVER: has not passed. -ENOMEM. */
 int spread_add(struct spread *s, uint32_t name, uint32_t delay);

@@ -297,6 +297,7 @@ int replay_next(struct replay *r, const struct replay_attempt *a, struct replay_
 	struct policy_evidence worse;
 	char sender[POLICY_MAILBOX];
 	struct tally_mail *mail;
+	struct tally_key key;
 	struct listed l;
 
 	if (a->time > r->ms)
@@ -311,12 +312,12 @@ int replay_next(struct replay *r, const struct replay_attempt *a, struct replay_
 		return -ENOMEM;
 	policy_normalise(a->sender, sender, sizeof(sender));
 	t.pair = policy_pair(&t.policy, sender, a->recipient);
-	tally_expect(&r->tally, t.pair);
+	key = tally_expect(&r->tally, fixed_key, sender, t.pair);
 	if (!verdicts_find(r->verdicts, &a->src, moment_of(r->ms).now, &l.entry, &l.prefix)) {
 		l.entry.verdict = GG_UNKNOWN;
 		identify(r, &t);
 	}
-	if (tally_mail(&r->tally, fixed_key, sender, t.pair, r->ms, &mail))
+	if (tally_mail(&r->tally, &key, r->ms, &mail))
 		return -ENOMEM;
 	t.at = moment_of(r->ms - mail->first % 1000);
 	answer(r, a, &l, &t, ret);

@@ -59,15 +59,17 @@ struct tally {
 	uint64_t attempts, denied, passed[REPLAY_POLICIES];
 };
 
-/* A tally_mail of this pair is about to come. */
-static inline void tally_expect(const struct tally *t, uint64_t pair)
-{
-	numbers_expect(&t->by_mail, pair);
-}
-/* The mail of a normalised sender and the policy_pair it is in, at `now` (ms); good until the next
- * one's is asked for. -ENOMEM. */
-int tally_mail(struct tally *t, const uint8_t key[16], const char *sender, uint64_t pair,
-	       uint64_t now, struct tally_mail **ret);
+/* By what a mail is found; domain lies in its sender. */
+struct tally_key {
+	uint64_t pair, tag;
+	const char *domain;
+};
+
+/* A tally_mail of the normalised sender and the policy_pair it is in is about to come. */
+struct tally_key tally_expect(const struct tally *t, const uint8_t key[16], const char *sender,
+			      uint64_t pair);
+/* That mail, at `now` (ms); good until the next one's is asked for. -ENOMEM. */
+int tally_mail(struct tally *t, const struct tally_key *k, uint64_t now, struct tally_mail **ret);
 void tally_add(struct tally *t, struct tally_mail *m, uint64_t now, bool denied,
 	       const bool passed[REPLAY_POLICIES]);
 void tally_free(struct tally *t);

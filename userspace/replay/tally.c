@@ -7,14 +7,21 @@
 
 #include "internal.h"
 
-int tally_mail(struct tally *t, const uint8_t key[16], const char *sender, uint64_t pair,
-	       uint64_t now, struct tally_mail **ret)
+struct tally_key tally_expect(const struct tally *t, const uint8_t key[16], const char *sender,
+			      uint64_t pair)
 {
-	const char *at = strrchr(sender, '@');
+	const char *at = strrchr(sender, '@'), *domain = at ? at + 1 : sender;
+
+	numbers_expect(&t->by_mail, pair);
+	return (struct tally_key){pair, spread_expect(&t->domains, key, domain), domain};
+}
+
+int tally_mail(struct tally *t, const struct tally_key *k, uint64_t now, struct tally_mail **ret)
+{
 	struct tally_mail *m;
 	uint32_t *known;
 
-	known = numbers_find(&t->by_mail, pair);
+	known = numbers_find(&t->by_mail, k->pair);
 	if (known) {
 		*ret = &t->mails[*known];
 		return 0;
@@ -25,8 +32,8 @@ int tally_mail(struct tally *t, const uint8_t key[16], const char *sender, uint6
 	m->first = now;
 	for (int p = 0; p < REPLAY_POLICIES; p++)
 		m->delay[p] = SPREAD_NEVER;
-	if (spread_name(&t->domains, key, at ? at + 1 : sender, &m->domain) ||
-	    numbers_add(&t->by_mail, pair, (uint32_t)t->mail_count))
+	if (spread_tagged(&t->domains, k->tag, k->domain, &m->domain) ||
+	    numbers_add(&t->by_mail, k->pair, (uint32_t)t->mail_count))
 		return -ENOMEM;
 	t->mail_count++;
 	*ret = m;

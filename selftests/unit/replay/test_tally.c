@@ -19,11 +19,11 @@ static void add_at(struct tally *t, uint64_t ms, const char *sender, const char 
 	const struct policy_conf c = {.key = "pair"};
 	char normalised[POLICY_MAILBOX];
 	struct tally_mail *m = NULL;
-	uint64_t pair;
+	struct tally_key k;
 
 	policy_normalise(sender, normalised, sizeof(normalised));
-	pair = policy_pair(&c, normalised, recipient);
-	assert_int_equal(tally_mail(t, key, normalised, pair, ms, &m), 0);
+	k = tally_expect(t, key, normalised, policy_pair(&c, normalised, recipient));
+	assert_int_equal(tally_mail(t, &k, ms, &m), 0);
 	tally_add(t, m, ms, false, passed);
 }
 
