@@ -5,6 +5,7 @@
  */
 #include "correspondents.h"
 #include "daemon.h"
+#include "notices.h"
 #include "policy/conduct.h"
 #include "reasons.h"
 #include "source.h"
@@ -382,6 +383,7 @@ static int replace_config(struct daemon *d, char *err, size_t err_size)
 	atomic_store(&d->tls_client, client);
 	atomic_store(&d->config, to);
 	verify_forget(d->verify); /* whoever answers now may be another one */
+	notices_look_all(d->notices);
 	daemon_apply(d, from, to);
 	return 0;
 }

@@ -29,6 +29,7 @@
 #define DAEMON_WORKERS 64
 
 struct askers;
+struct notices;
 struct verify;
 struct worker;
 struct trap_patterns;
@@ -87,6 +88,7 @@ struct daemon {
 	pthread_mutex_t trap_lock; /* serialises changes of patterns */
 	struct verify *verify;     /* what is known of recipients */
 	struct askers *askers;     /* who is to come again, while they are asked about */
+	struct notices *notices;   /* to workers whose sessions wait for that */
 	struct verdicts *verdicts;
 	struct listing lists;
 	struct fastpath *fastpath;   /* NULL: no kernel fast path */

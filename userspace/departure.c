@@ -3,6 +3,7 @@
  * The end of a session: who spoke the last word, what the client may still read, and when nothing
  * of it is in flight any more.
  */
+#include "recipient.h"
 #include "relief.h"
 #include "taken.h"
 #include "worker.h"
@@ -97,6 +98,7 @@ void session_closed(struct worker *w, uint32_t n)
 	if (s->dialog != POOL_NONE)
 		pool_give(&w->dialogs, s->dialog);
 	evidence_end(w, s);
+	recipient_gone(w, n);
 	secure_end(w, s);
 	headcount_leave(w, s);
 	s->generation++;

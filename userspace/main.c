@@ -18,6 +18,7 @@
 #include "background.h"
 #include "commands.h"
 #include "core/log.h"
+#include "notices.h"
 #include "notify.h"
 #include "offers.h"
 #include "probe.h"
@@ -95,6 +96,7 @@ static void stop(struct process *p)
 	traps_free(d);
 	verify_free(&d->verify);
 	askers_free(&d->askers);
+	notices_free(&d->notices);
 	listing_free(&d->lists);
 	verdicts_free(&d->verdicts);
 }

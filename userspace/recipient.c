@@ -7,10 +7,10 @@
 #include "recipient.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "askers.h"
-
-#define LOOK_MS 20 /* between two looks for answers that are waited for */
+#include "notices.h"
 
 /* Which mail server's word counts. */
 static uint8_t target_of(const struct worker *w, const struct session *s)
@@ -96,6 +96,14 @@ void recipient_accepted(struct worker *w, struct session *s)
 
 /* ---- who waits for the answer ---- */
 
+static bool is_unanswered(struct worker *w, struct session *s)
+{
+	struct verify_answer answer;
+
+	return verify_find(w->daemon->verify, target_of(w, s), session_smtp(w, s)->forward.text,
+			   w->wall, &answer) == VERIFY_ASKED;
+}
+
 bool recipient_wait(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
@@ -107,23 +115,32 @@ bool recipient_wait(struct worker *w, uint32_t n)
 		return false;
 	}
 	w->inquirers[w->inquirer_count++] =
-		(struct inquirer){n, s->generation, w->now + w->config->upstream.timeout};
+		(struct inquirer){question(w, s), w->now + w->config->upstream.timeout, n};
 	s->wait = WAIT_RECIPIENT;
+	notices_await(w->daemon->notices, w->number);
+	if (!is_unanswered(w, s))
+		notices_look(w->daemon->notices, w->number);
 	return true;
 }
 
-static bool is_unanswered(struct worker *w, struct session *s)
+/* The longest waiting ones stay first. */
+static void take_out(struct worker *w, unsigned i)
 {
-	struct verify_answer answer;
-
-	return verify_find(w->daemon->verify, target_of(w, s), session_smtp(w, s)->forward.text,
-			   w->wall, &answer) == VERIFY_ASKED;
+	w->inquirer_count--;
+	memmove(w->inquirers + i, w->inquirers + i + 1,
+		(w->inquirer_count - i) * sizeof(w->inquirers[0]));
+	shared_give(&w->daemon->inquirers);
+	notices_forgo(w->daemon->notices, w->number);
 }
 
-static void go_on(struct worker *w, uint32_t n)
+static void go_on(struct worker *w, unsigned i)
 {
+	uint32_t n = w->inquirers[i].n;
 	struct session *s = worker_session(w, n);
 
+	take_out(w, i);
+	if (s->phase != PHASE_DIALOG || s->wait != WAIT_RECIPIENT)
+		return;
 	s->wait = WAIT_NONE;
 	recipient_dialog(w, s)->awaited = true;
 	judge_recipient(w, n);
@@ -131,28 +148,57 @@ static void go_on(struct worker *w, uint32_t n)
 	session_continue(w, n);
 }
 
-void recipient_tick(struct worker *w)
+/* Whoever waits for this answer, or any (all), and has it. */
+static void look(struct worker *w, uint64_t answered, bool all)
 {
 	unsigned i = 0;
 
 	while (i < w->inquirer_count) {
-		const struct inquirer who = w->inquirers[i];
-		struct session *s = worker_session(w, who.n);
-		bool here = s->generation == who.generation && s->phase == PHASE_DIALOG &&
-			    s->wait == WAIT_RECIPIENT;
+		const struct inquirer *who = &w->inquirers[i];
 
-		if (here && w->now < who.until && is_unanswered(w, s)) {
+		if ((all || who->question == answered) &&
+		    !is_unanswered(w, worker_session(w, who->n)))
+			go_on(w, i);
+		else
 			i++;
-			continue;
-		}
-		w->inquirers[i] = w->inquirers[--w->inquirer_count];
-		shared_give(&w->daemon->inquirers);
-		if (here)
-			go_on(w, who.n);
 	}
+}
+
+void recipient_noticed(struct worker *w)
+{
+	uint64_t answered[64];
+	bool all;
+	int count;
+
+	do {
+		count = notices_take(w->daemon->notices, w->number, answered, 64, &all);
+		for (int i = 0; i < count && !all; i++)
+			look(w, answered[i], false);
+		if (all)
+			look(w, 0, true);
+	} while (count == 64);
+}
+
+void recipient_gone(struct worker *w, uint32_t n)
+{
+	for (unsigned i = 0; i < w->inquirer_count; i++)
+		if (w->inquirers[i].n == n) {
+			take_out(w, i);
+			return;
+		}
+}
+
+void recipient_tick(struct worker *w)
+{
+	while (w->inquirer_count && w->inquirers[0].until <= w->now)
+		go_on(w, 0);
 }
 
 uint64_t recipient_due(const struct worker *w, uint64_t wait)
 {
-	return w->inquirer_count && wait > LOOK_MS ? LOOK_MS : wait;
+	uint64_t until = w->inquirer_count ? w->inquirers[0].until : UINT64_MAX;
+
+	if (until == UINT64_MAX || until > w->now + wait)
+		return wait;
+	return until > w->now ? until - w->now : 0;
 }

@@ -36,8 +36,11 @@ bool recipient_was_counted(struct worker *w, struct session *s);
 /* The client is told when the answer has come, or upstream.timeout is over: judge_recipient is
  * called again then, once. False: it has waited already, or too many do. */
 bool recipient_wait(struct worker *w, uint32_t n);
-/* Looks for the answers that sessions of this worker wait for; how long until the next look, `wait`
- * at most. ms */
+/* Answers have come (notices.h) that sessions of this worker may wait for. */
+void recipient_noticed(struct worker *w);
+/* The session is over. */
+void recipient_gone(struct worker *w, uint32_t n);
+/* Who has waited long enough goes on without; how long until then, `wait` at most. ms */
 void recipient_tick(struct worker *w);
 uint64_t recipient_due(const struct worker *w, uint64_t wait);
 /* The mail server took it in a transaction. */

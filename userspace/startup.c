@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "core/log.h"
 #include "loop/ring.h"
+#include "notices.h"
 #include "offers.h"
 #include "policy/conduct.h"
 #include "probe.h"
@@ -85,6 +86,8 @@ static int make_tables(struct process *p, const struct config *c)
 		rc = verify_new(d->key, c->upstream.verify_cache, d->worker_count, &d->verify);
 	if (!rc)
 		rc = askers_new(d->worker_count, &d->askers);
+	if (!rc)
+		rc = notices_new(d->worker_count, &d->notices);
 	if (!rc)
 		rc = daemon_load(d);
 	if (rc)

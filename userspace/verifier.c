@@ -19,6 +19,7 @@
 #include "backend.h"
 #include "callout.h"
 #include "core/log.h"
+#include "notices.h"
 #include "relay/rcpt.h"
 #include "trapping.h"
 
@@ -88,6 +89,16 @@ static void tell(const struct prober *p)
 		trapping_late(d, &who, p->to.up.code, p->to.up.reply);
 }
 
+/* What there is to know of it is known: nobody waits for more. */
+static void close_question(struct prober *p)
+{
+	const struct verify_request *r = &p->request;
+	struct daemon *d = verifier.daemon;
+
+	p->asking = false;
+	notices_put(d->notices, verify_tag(d->verify, r->target, r->mailbox));
+}
+
 static void settle(struct prober *p, enum verify_state state, const char *reason)
 {
 	const struct config *c = verifier.config;
@@ -98,12 +109,12 @@ static void settle(struct prober *p, enum verify_state state, const char *reason
 	};
 	const struct upstream *u = &p->to.up;
 
-	p->asking = false;
 	/* Before anybody can hear it: so it is counted once. */
 	if (state == VERIFY_VALID || state == VERIFY_UNKNOWN)
 		tell(p);
 	verify_answered(verifier.daemon->verify, &p->request, state, daemon_now(), lives[state],
 			u->reply, u->reply_len);
+	close_question(p);
 	if (state == VERIFY_UNCLEAR)
 		daemon_counted(verifier.daemon, COUNT_verify_unclear);
 	say(p, verify_text(state), reason, reason ? NULL : u->reply);
@@ -279,7 +290,7 @@ static void on_nobody(struct prober *p)
 		ask_rcpt(p);
 		return;
 	}
-	p->asking = false; /* what it says of the recipient would mean nothing */
+	close_question(p); /* what it says of the recipient would mean nothing */
 	over(p);
 }
 
@@ -349,7 +360,8 @@ static bool take(struct prober *p)
 			settle(p, VERIFY_UNCLEAR, "busy");
 		else if (state == VERIFY_ASKED)
 			break;
-		p->asking = false;
+		else
+			close_question(p);
 	}
 	if (p->asking)
 		daemon_counted(verifier.daemon, COUNT_verify_asked);

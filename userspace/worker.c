@@ -8,6 +8,7 @@
  * lives in the ring that accepted it; accepts are kept on one ring at a time, so that a turn's
  * completions come in few batches.
  */
+#include "notices.h"
 #include "offers.h"
 #include "recipient.h"
 #include "worker.h"
@@ -190,18 +191,32 @@ static void on_notices(struct worker *w)
 	} while (count == 64);
 }
 
+static int polled(const struct worker *w, struct ring_event e)
+{
+	switch (e.op) {
+	case OP_POLL_RING:
+		return w->rings[e.number].uring.ring_fd;
+	case OP_POLL_STORE:
+		return store_writer_fd(w->daemon->writer, w->number);
+	case OP_POLL_VERIFY:
+		return notices_fd(w->daemon->notices, w->number);
+	default:
+		return w->wake_fd;
+	}
+}
+
 static void on_poll(struct worker *w, struct ring *r, struct ring_event e,
 		    const struct io_uring_cqe *cqe)
 {
 	uint64_t value;
-	int fd = e.op == OP_POLL_RING    ? w->rings[e.number].uring.ring_fd
-		 : e.op == OP_POLL_STORE ? store_writer_fd(w->daemon->writer, w->number)
-					 : w->wake_fd;
+	int fd = polled(w, e);
 
 	if (e.op == OP_POLL_WAKE && read(fd, &value, sizeof(value)) < 0 && errno != EAGAIN)
 		return;
 	if (e.op == OP_POLL_STORE)
 		on_notices(w);
+	if (e.op == OP_POLL_VERIFY)
+		recipient_noticed(w);
 	if (!(cqe->flags & IORING_CQE_F_MORE))
 		ring_poll_fd(r, fd, e);
 }
@@ -257,6 +272,7 @@ static void complete(struct worker *w, struct ring *r, const struct io_uring_cqe
 	case OP_POLL_RING:
 	case OP_POLL_STORE:
 	case OP_POLL_WAKE:
+	case OP_POLL_VERIFY:
 		on_poll(w, r, e, cqe);
 		break;
 	case OP_DNS:

@@ -47,7 +47,6 @@
 
 #include "daemon.h"
 #include "evidence.h"
-#include "inquirer.h"
 #include "loop/pool.h"
 #include "loop/ring.h"
 #include "loop/wheel.h"
@@ -97,6 +96,7 @@ enum op {
 	OP_POLL_RING, /* another ring of this worker has work */
 	OP_POLL_STORE,
 	OP_POLL_WAKE,
+	OP_POLL_VERIFY,
 	OP_DNS, /* number: the resolver's */
 	OP_MAX
 };
@@ -238,6 +238,13 @@ struct delivery {
 	char text[TEXT_BUFFER];
 	uint32_t accepted_count;
 	struct accepted accepted[]; /* worker.recipients of them */
+};
+
+/* Who waits in WAIT_RECIPIENT until the verifier has an answer: recipient.c's alone. */
+struct inquirer {
+	uint64_t question; /* verify_tag */
+	uint64_t until;    /* ms, CLOCK_MONOTONIC */
+	uint32_t n;        /* of the session */
 };
 
 struct listener {

@@ -3,6 +3,7 @@
  * A worker's beginning and end: its rings, as many as the descriptors of its share of the sessions
  * need, its pools, its wheels, all at their full size; and its thread.
  */
+#include "notices.h"
 #include "privileges.h"
 #include "worker.h"
 
@@ -173,6 +174,8 @@ static int make(struct worker *w, char *err, size_t err_size)
 		ring_poll_fd(&w->rings[0], store_writer_fd(w->daemon->writer, w->number),
 			     (struct ring_event){0, 0, OP_POLL_STORE});
 	ring_poll_fd(&w->rings[0], w->wake_fd, (struct ring_event){0, 0, OP_POLL_WAKE});
+	ring_poll_fd(&w->rings[0], notices_fd(w->daemon->notices, w->number),
+		     (struct ring_event){0, 0, OP_POLL_VERIFY});
 	return 0;
 }
 
@@ -225,6 +228,7 @@ int worker_start(struct daemon *d, int number, const int *listeners, int listene
 		free(w);
 		return rc;
 	}
+	pthread_setname_np(w->thread, "worker");
 	pthread_mutex_lock(&start.lock);
 	while (!start.done)
 		pthread_cond_wait(&start.ready, &start.lock);

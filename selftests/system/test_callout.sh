@@ -25,6 +25,10 @@ call() { # recipient...: what each is answered
 		sed -n '/^C: RCPT/,/^C: RSET/s/^S: //p' | cut -c1-9 | xargs
 }
 
+# How often a worker has gone to sleep.
+naps() { awk '/^Name:/ { of = $2 == "worker" } of && /^voluntary/ { n += $2 } END { print n }' \
+	/proc/"$gate_pid"/task/*/status; }
+
 # ---- Postfix, which takes ten connections of a client ----
 for v in 4 6; do
 	source=192.0.2.7 server=$GATE4 known=203.0.113.7
@@ -65,6 +69,11 @@ done
 check "four ask, and the mail server is asked" wait_for 20 has 'RCPT TO:<[a-z2-7]{16}@example' "$B/log"
 is "an ordinary stranger does not wait" "$(attempt 192.0.2.8 $GATE4 a@sender.example user80@example.net | codes)" \
 	"220 250 250 451 221"
+# A worker that looked for answers would be up a hundred times in these two seconds.
+before=$(naps) seconds=$EPOCHREALTIME
+sleep 2
+between "meanwhile the workers sleep" \
+	"$(awk -v n="$(($(naps) - before))" -v a="$seconds" -v b="$EPOCHREALTIME" 'BEGIN { print n / (b - a) }')" 0.1 25
 touch "$B/go"
 wait "${calls[@]}"
 is "each hears its answer" "$(cat "$T"/call.*)" "$(for i in 1 2 3 4; do echo "250 2.1.5 550 5.1.1"; done)"
@@ -81,6 +90,16 @@ touch "$B/go"
 check "the answer comes" log_wait event=verify to=user90@example.net verdict=valid
 is "who asks again hears it" "$(call user90@example.net)" "250 2.1.5"
 rm "$B/go"
+upstream="timeout = 60s  verify_recipients = no"
+check "they may wait again" gate_renew
+(TALK_TIMEOUT=120 call user99@example.net) >"$T/call" &
+calls=($!)
+check "the mail server is asked" wait_for 20 has 'RCPT TO:<user99@' "$B/log"
+refuse "the client waits" grep -q . "$T/call"
+upstream="timeout = 50s  verify_recipients = no"
+check "a reload forgets what was asked" gate_renew
+wait "${calls[@]}"
+is "who waited is greylisted" "$(cat "$T/call")" "451 4.7.1"
 upstream="timeout = 1s"
 check "upstream timeout = 1s" gate_renew
 is "a mail server that hangs: greylisted in the end" "$(call user91@example.net)" "451 4.7.1"
