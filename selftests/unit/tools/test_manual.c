@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The manual pages say what the tables of the code say: every key with its range and default,
- * every counter, every reply, every reason, every word of a list. Run from the top of the tree.
+ * every counter, every reply, every reason, every key of the log, every word of a list. Run from
+ * the top of the tree.
  */
 #include <greygate/types.h>
 
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,18 +22,24 @@
 #include "policy/policy.h"
 #include "smtp/smtp.h"
 
-static char *page(const char *name)
+static char *read_whole(const char *path)
 {
-	char path[100];
 	char *text = calloc(1, 1 << 20);
-	FILE *f;
+	FILE *f = fopen(path, "r");
 
-	snprintf(path, sizeof(path), "tools/%s", name);
-	f = fopen(path, "r");
+	assert_non_null(text);
 	assert_non_null(f);
 	assert_true(fread(text, 1, (1 << 20) - 1, f) > 100);
 	fclose(f);
 	return text;
+}
+
+static char *page(const char *name)
+{
+	char path[100];
+
+	snprintf(path, sizeof(path), "tools/%s", name);
+	return read_whole(path);
 }
 
 static const char *must(const char *text, const char *from, const char *what)
@@ -192,6 +200,63 @@ static void reasons(void **state)
 	free(text);
 }
 
+/* Whether a line ".It Li a , b" of a part of the page has the word among its own. */
+static bool listed(const char *part, const char *end, const char *word)
+{
+	static const char head[] = "\n.It Li ";
+
+	while ((part = strstr(part, head)) && part < end) {
+		char line[200], *rest = line, *one;
+
+		part += strlen(head);
+		snprintf(line, sizeof(line), "%.*s", (int)strcspn(part, "\n"), part);
+		while ((one = strsep(&rest, " ,")))
+			if (strcmp(one, word) == 0)
+				return true;
+	}
+	return false;
+}
+
+/* Keys and literal reasons that a source writes into lines of the log. */
+static int words_of(const char *path, const char *text)
+{
+	const char *log = must(text, NULL, ".Sh LOG\n"), *why = must(text, log, ".Ss Reasons\n");
+	const char *over = must(text, why, "\n.Sh ");
+	char *source = read_whole(path);
+	int n = 0;
+
+	for (const char *at = source; (at = strstr(at, "log_")); at++) {
+		char key[40], reason[40], of[5], to[40];
+
+		if (sscanf(at, "log_%4[a-z](%39[^,()], \"%39[a-z_]\"", of, to, key) != 3)
+			continue;
+		n++;
+		if (!listed(log, why, key))
+			fail_msg("%s: the page lacks the key %s", path, key);
+		if (sscanf(at, "log_str(%39[^,], \"reason\", \"%39[a-z_]\"", to, reason) == 2 &&
+		    !listed(why, over, reason))
+			fail_msg("%s: the page lacks the reason %s", path, reason);
+	}
+	free(source);
+	return n;
+}
+
+static void log_words(void **state)
+{
+	char *text = page("greygated.8");
+	int n = 0;
+	glob_t g;
+
+	(void)state;
+	assert_int_equal(glob("userspace/*.c", 0, NULL, &g), 0);
+	assert_int_equal(glob("userspace/core/log*.c", GLOB_APPEND, NULL, &g), 0);
+	for (size_t i = 0; i < g.gl_pathc; i++)
+		n += words_of(g.gl_pathv[i], text);
+	assert_true(n > 50);
+	globfree(&g);
+	free(text);
+}
+
 static void actions(void **state)
 {
 	char *text = page("greygate.1"), what[100];
@@ -246,8 +311,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys),     cmocka_unit_test(no_more_keys),
 		cmocka_unit_test(counters), cmocka_unit_test(replies),
-		cmocka_unit_test(reasons),  cmocka_unit_test(actions),
-		cmocka_unit_test(packages),
+		cmocka_unit_test(reasons),  cmocka_unit_test(log_words),
+		cmocka_unit_test(actions),  cmocka_unit_test(packages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
