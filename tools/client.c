@@ -102,6 +102,17 @@ static void complain_error(const json_t *answer)
 	cli_complain_mend(said, *text ? format_safe(text, 0, mend, sizeof(mend)) : NULL);
 }
 
+/* Done, and yet not to be relied upon: on standard error, where it spoils no output. */
+static void complain_unsaved(const json_t *answer)
+{
+	char text[1024];
+	const char *said = row_str(answer, "unsaved");
+
+	if (*said)
+		fprintf(stderr, "greygate: warning: %s\n",
+			format_safe(said, 0, text, sizeof(text)));
+}
+
 /* Reads up to the closing line. -1: the daemon went away or spoke something else. */
 static int read_answer(FILE *f, cli_row_fn see, void *arg, json_t **ret_summary)
 {
@@ -120,6 +131,7 @@ static int read_answer(FILE *f, cli_row_fn see, void *arg, json_t **ret_summary)
 			complain_error(answer);
 			rc = CLI_FAILED;
 		} else if (json_object_get(answer, "done")) {
+			complain_unsaved(answer);
 			if (ret_summary)
 				*ret_summary = json_incref(answer);
 			rc = CLI_DONE;

@@ -9,6 +9,7 @@
 
 #include "commands_show.h"
 #include "source.h"
+#include "store/mend.h"
 
 bool text_printable(const char *text)
 {
@@ -17,6 +18,24 @@ bool text_printable(const char *text)
 			return false;
 	}
 	return true;
+}
+
+void command_settle(struct control_reply *r, struct daemon *d)
+{
+	const int err = -daemon_settle(d);
+	json_t *said = NULL;
+
+	if (err == ENODEV)
+		said = json_sprintf("it holds until greygated ends: %s",
+				    d->store_why[0] ? d->store_why : "there is no store");
+	else if (err == ETIMEDOUT)
+		said = json_string("it is not on disk yet: the disk of state_dir is slow");
+	else if (err)
+		said = json_sprintf("it is not on disk yet, which greygate status tells as long as "
+				    "it lasts: %s: %s",
+				    strerror(err), store_mend(-err));
+	if (said)
+		json_object_set_new(control_summary(r), "unsaved", said);
 }
 
 /* "192.0.2.7/24" with the host bits cleared, for the mend of a prefix that has them. */
@@ -132,7 +151,7 @@ static int put_verdict(struct control_reply *r, const json_t *args, struct daemo
 	rc = daemon_verdict_put(d, &p, &e, reason);
 	if (!rc && trapped && e.verdict == GG_ALLOW && p.len == 128)
 		source_release(d, &p.addr);
-	daemon_settle(d);
+	command_settle(r, d);
 	if (rc == -EPERM)
 		return control_fail(
 			r,
@@ -174,7 +193,7 @@ static int forget(struct control_reply *r, json_t *args, void *daemon)
 	if (rc)
 		return rc;
 	n = daemon_forget(d, &p);
-	daemon_settle(d);
+	command_settle(r, d);
 	json_object_set_new(control_summary(r), "forgotten", json_integer((json_int_t)n));
 	return 0;
 }
@@ -189,7 +208,7 @@ static int trap_change(struct control_reply *r, const json_t *args, struct daemo
 		return control_fail(r, "name one, such as old@example.net or @unused.example.net",
 				    "no trap address given");
 	rc = change_fn(d, address);
-	daemon_settle(d);
+	command_settle(r, d);
 	if (rc == -EEXIST)
 		return control_fail(r, NULL, "%.200s is a trap already", address);
 	if (rc == -ENOENT)

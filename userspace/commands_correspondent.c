@@ -47,7 +47,7 @@ int correspondent_do_add(struct control_reply *r, json_t *args, void *daemon)
 		return control_fail(r, "a duration of at least 1s, such as 24h or 36d",
 				    "\"%.60s\" is not a duration", life);
 	rc = correspondent_add(d, &c, (uint32_t)(ms / 1000));
-	daemon_settle(d);
+	command_settle(r, d);
 	if (rc == -EEXIST)
 		return control_fail(r, "see greygate explain; greygate forget undoes it",
 				    "%.200s: what is known of it stands", c.name);
@@ -70,7 +70,7 @@ int correspondent_do_del(struct control_reply *r, json_t *args, void *daemon)
 	if (rc)
 		return rc;
 	rc = correspondent_del(daemon, &c);
-	daemon_settle(daemon);
+	command_settle(r, daemon);
 	if (rc)
 		return control_fail(r, "see greygate correspondent list",
 				    "%.200s is no correspondent", c.name);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* list, trap list and export: what is known, row by row. */
+/* list and export: what is known, row by row. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,37 +155,14 @@ int show_list(struct control_reply *r, json_t *args, void *daemon)
 			    "there is no list \"%.60s\"", what ? what : "");
 }
 
-static void on_trap(const char *address, uint32_t added, void *arg)
+static void on_trap(json_t *row, void *arg)
 {
 	struct showing *l = arg;
 
-	if (!l->gone)
-		emit(l, "trap",
-		     json_pack("{s:o, s:s, s:I}", "address", row_text(address), "origin",
-			       "operator", "since", (json_int_t)added));
-}
-
-static int list_traps(struct showing *l)
-{
-	const struct config *c = atomic_load(&l->d->config);
-
-	for (int i = 0; i < c->trap.address_count && !l->gone; i++)
-		emit(l, "trap",
-		     json_pack("{s:o, s:s}", "address", row_text(c->trap.addresses[i]), "origin",
-			       "config"));
-	return traps_each(l->d, l->r, on_trap, l);
-}
-
-int show_traps(struct control_reply *r, json_t *args, void *daemon)
-{
-	struct showing l;
-	int rc;
-
-	(void)args;
-	begin(&l, r, daemon);
-	rc = list_traps(&l);
-	json_object_set_new(control_summary(r), "count", json_integer(l.count));
-	return rc;
+	if (l->gone)
+		json_decref(row);
+	else
+		emit(l, "trap", row);
 }
 
 int show_export(struct control_reply *r, json_t *args, void *daemon)
@@ -201,7 +178,7 @@ int show_export(struct control_reply *r, json_t *args, void *daemon)
 		       (json_int_t)daemon_now()));
 	rc = list_verdicts(&l);
 	if (!rc)
-		rc = list_traps(&l);
+		rc = traps_each(l.d, r, on_trap, &l);
 	if (!rc)
 		rc = list_records(&l, RECORD_NONE);
 	if (!rc)

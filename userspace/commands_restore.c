@@ -93,7 +93,7 @@ int restore_do(struct control_reply *reply, json_t *args, void *daemon)
 	store_ops_of(s)->lifetimes(s, config_window(c), config_keep(c));
 	rc = store_ops_of(s)->load(s, daemon_now(), add, &r);
 	store_ops_of(s)->close(&s);
-	daemon_settle(d);
+	command_settle(reply, d);
 	if (rc)
 		return control_fail(reply, "restore it once more", "%s: %s", path, strerror(-rc));
 	json_object_update_new(control_summary(reply),

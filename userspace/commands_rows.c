@@ -15,9 +15,8 @@
 #define BUCKETS 1024  /* of the table at a time */
 #define REASONS 65536 /* verdicts whose words are read */
 
-/* A walk of the store with its failure told. */
-static int walk_store(struct daemon *d, struct control_reply *r, enum store_kind kind,
-		      store_see_fn see, void *arg)
+int walk_store(struct daemon *d, struct control_reply *r, enum store_kind kind, store_see_fn see,
+	       void *arg)
 {
 	int rc = store_ops_of(d->store)->walk(d->store, kind, RECORD_NONE, see, arg);
 
@@ -495,28 +494,4 @@ const struct reason *reasons_find(const struct reasons *rs, const struct prefix 
 {
 	/* The prefix is the first member, so a prefix is key enough. */
 	return rs->count ? bsearch(p, rs->list, rs->count, sizeof(*rs->list), by_prefix) : NULL;
-}
-
-/* ---- traps ---- */
-
-struct trap_walk {
-	found_trap_fn see;
-	void *arg;
-};
-
-static bool on_trap(const struct store_item *item, void *arg)
-{
-	const struct trap_walk *w = arg;
-
-	w->see(item->text, item->added, w->arg);
-	return true;
-}
-
-int traps_each(struct daemon *d, struct control_reply *r, found_trap_fn see, void *arg)
-{
-	struct trap_walk w = {see, arg};
-
-	if (!d->store)
-		return 0;
-	return walk_store(d, r, STORE_TRAP, on_trap, &w);
 }

@@ -62,10 +62,13 @@ void reasons_free(struct reasons *rs);
 /* NULL: none. */
 const struct reason *reasons_find(const struct reasons *rs, const struct prefix *p);
 
-/* Greytrap addresses made at run time, from the store. */
-typedef void (*found_trap_fn)(const char *address, uint32_t added, void *arg);
-int traps_each(struct daemon *d, struct control_reply *r, found_trap_fn see, void *arg);
+/* Greytrap addresses, of the configuration and made at run time, each once; the row is see's. */
+typedef void (*trap_row_fn)(json_t *row, void *arg);
+int traps_each(struct daemon *d, struct control_reply *r, trap_row_fn see, void *arg);
 
+/* A walk of all of a kind that are on disk, with its failure told. */
+int walk_store(struct daemon *d, struct control_reply *r, enum store_kind kind, store_see_fn see,
+	       void *arg);
 /* Whether the store can be asked. */
 bool store_healthy(const struct daemon *d);
 

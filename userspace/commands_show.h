@@ -30,6 +30,8 @@ int restore_do(struct control_reply *reply, json_t *args, void *daemon);
 
 int import_list(struct control_reply *r, json_t *args, void *daemon);
 
+/* What was changed so far is on disk when it returns, or the summary says why not (unsaved). */
+void command_settle(struct control_reply *r, struct daemon *d);
 /* No control characters in it. */
 bool text_printable(const char *text);
 /* args.prefix, or a control_fail. */

@@ -64,6 +64,7 @@ static json_t *store_figures(struct daemon *d)
 	set_int(o, "errors", s.errors);
 	set_int(o, "expired", s.expired);
 	set_int(o, "lost", s.lost);
+	set_int(o, "waiting", s.waiting);
 	set_int(o, "commit_us_max", s.commit_us_max);
 	return o;
 }
@@ -167,8 +168,11 @@ static json_t *problems(struct daemon *d, const struct config *c)
 		store_writer_stats(d->writer, &s);
 		if (s.failing)
 			json_array_append_new(
-				array, json_string("store: it cannot be written, see the log; "
-						   "verdicts and records are only in memory"));
+				array,
+				json_sprintf("store: it cannot be written, see the log; %llu "
+					     "changes are only in memory, and are written as soon "
+					     "as it can be",
+					     (unsigned long long)s.waiting));
 		if (s.full)
 			json_array_append_new(
 				array,

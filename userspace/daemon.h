@@ -127,9 +127,9 @@ struct daemon {
 	pthread_mutex_t offers_lock;
 	_Atomic uint32_t offered;
 	_Atomic uint64_t offered_size;
-	uint64_t queued,
-		settled; /* items of everyone else: last pushed, last known to be on disk */
-	struct {         /* settings that were replaced, under config_lock */
+	uint64_t queued, settled; /* items of everyone else: last pushed, last answered */
+	int unsettled; /* -errno for which that one waits to be written; 0: it is on disk */
+	struct {       /* settings that were replaced, under config_lock */
 		const struct config *config;
 		const struct tls_context *tls, *tls_client;
 	} * kept;
@@ -169,8 +169,9 @@ void daemon_demote(struct daemon *d, const struct addr *src, const char *reason)
 struct store_item *daemon_store_slot(struct daemon *d);
 void daemon_store_push(struct daemon *d, struct store_item *item, bool notice);
 /* Waits until what was changed so far through the calls below and above is on disk, for an
- * operator who is about to be told "done". Not for workers. */
-void daemon_settle(struct daemon *d);
+ * operator who is about to be told "done". 0; -errno of a store that fails: it waits in memory;
+ * -ETIMEDOUT: it is slow; -ENODEV: there is none. Not for workers. */
+int daemon_settle(struct daemon *d);
 /* Forgets everything about a prefix: verdicts in it, records whose source lies in it. Returns how
  * many. */
 size_t daemon_forget(struct daemon *d, const struct prefix *p);

@@ -5,6 +5,7 @@
  */
 #include "daemon.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -25,14 +26,17 @@ struct store_item *daemon_store_slot(struct daemon *d)
 	return NULL;
 }
 
-/* Notices come in the order of the pushes: the last one tells of all before it. */
+/* Notices come in the order of the pushes, and so do items to the disk: the last one tells of all
+ * before it. */
 static void take_notices(struct daemon *d)
 {
 	struct store_notice notices[64];
 	int n;
 
-	while ((n = store_notices(d->writer, d->worker_count, notices, 64)) > 0)
+	while ((n = store_notices(d->writer, d->worker_count, notices, 64)) > 0) {
 		d->settled = notices[n - 1].token;
+		d->unsettled = notices[n - 1].err;
+	}
 }
 
 void daemon_store_push(struct daemon *d, struct store_item *item, bool notice)
@@ -44,12 +48,15 @@ void daemon_store_push(struct daemon *d, struct store_item *item, bool notice)
 	take_notices(d);
 }
 
-void daemon_settle(struct daemon *d)
+int daemon_settle(struct daemon *d)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
 	uint64_t target;
-	bool done = !d->writer;
+	bool done = false;
+	int rc = -ETIMEDOUT;
 
+	if (!d->writer)
+		return -ENODEV;
 	pthread_mutex_lock(&d->verdict_lock);
 	target = d->queued;
 	pthread_mutex_unlock(&d->verdict_lock);
@@ -57,10 +64,13 @@ void daemon_settle(struct daemon *d)
 		pthread_mutex_lock(&d->verdict_lock);
 		take_notices(d);
 		done = d->settled >= target;
+		if (done)
+			rc = d->unsettled;
 		pthread_mutex_unlock(&d->verdict_lock);
 		if (!done)
 			nanosleep(&pause, NULL);
 	}
+	return rc;
 }
 
 void daemon_store_again(struct daemon *d, const struct store_item *from)

@@ -241,9 +241,28 @@ for n in 1 2 3 4 5 6 7 8; do
 done
 check "a full disk: status says so" wait_for 20 troubled
 like "a full disk: mail goes on" "$(grey fullest)" '^S: 451 4\.7\.1 Greylisted'
+unwritten() { gg status | grep -q 'changes are only in memory'; }
+n=0
+while ! unwritten && [ $n -lt 200 ]; do
+	n=$((n + 1))
+	gg allow 192.0.2.$n --reason "$(printf '%0100d' $n)" >/dev/null 2>"$T/unsaved"
+done
+check "what cannot be written is told" unwritten
+like "by the command too" "$(cat "$T/unsaved")" 'warning: it is not on disk yet.*No space left'
+gg trap add kept@example.net >/dev/null 2>&1; is "trap add: done" $? 0
+like "trap list has what is not on disk" "$(gg trap list)" '^kept@example\.net'
+gg trap del kept@example.net >/dev/null 2>&1
+refuse "nor what is no trap any more" sh -c "'$BUILD/greygate' -c '$T/greygate.conf' trap list | grep -q kept@"
+gg trap add kept@example.net >/dev/null 2>&1
+gg deny 203.0.113.0/24 --reason "while it was full" >/dev/null 2>&1; is "deny: done" $? 0
 rm "$T/small/filler"
 untroubled() { gg status | grep -q . && ! troubled; }
 check "room again: status says no more of it" wait_for 60 untroubled
 gate_stop; is "and it ends well" $? 0
+check "and starts again" gate_start
+like "a deny of that time is there" "$(gg list deny)" '^203\.0\.113\.0/24 .*while it was full'
+like "and the trap" "$(gg trap list)" '^kept@example\.net'
+like "and the last allow" "$(gg list allow)" "^192\.0\.2\.$n "
+gate_stop; is "and ends well" $? 0
 check "detach leaves nothing" on gate "$BUILD/greygate" -c "$T/greygate.conf" detach
 check "really nothing" clean

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 
 #include "engine.h"
 
@@ -22,6 +23,8 @@ struct op {
 #define OPS_PER_ITEM 2
 /* Grey rows that make room for what is worth more, per attempt. */
 #define EVICT_ROWS 1000
+/* A file system with less than this to give is full. */
+#define FULL_BYTES 65536
 
 static int op_order(const void *a, const void *b)
 {
@@ -224,6 +227,15 @@ static bool no_room(int rc)
 	return rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT || rc == EFBIG || rc == EIO;
 }
 
+/* What the disk has no room for LMDB calls an I/O error when a part of it had room. */
+static int cause(const struct store *s, int rc)
+{
+	struct statvfs fs;
+
+	return rc == EIO && !statvfs(s->dir, &fs) && fs.f_bavail * fs.f_frsize < FULL_BYTES ? ENOSPC
+											    : rc;
+}
+
 /* The oldest grey rows go, over or not. MDB_NOTFOUND when there are none. */
 static int evict(struct store *s)
 {
@@ -292,7 +304,7 @@ int engine_apply(struct store *s, const struct store_item *const *items, size_t 
 	}
 	if (rc) {
 		s->errors++;
-		return engine_errno(rc);
+		return engine_errno(cause(s, rc));
 	}
 	s->items += n;
 	s->lost += dropped;

@@ -6,14 +6,16 @@
  * The RAM tables are the truth while the daemon runs. The store follows: workers and the control
  * thread queue items (one SPSC queue each), the writer commits a group at least every 50 ms or
  * every 1000 items. An item with a notice asks to be told when its group is durable against the
- * death of the process; the writer then commits at once. A store that fails degrades to "not
- * remembered": notices are answered with the error, mail goes on, and the log and `greygate status`
- * say so.
+ * death of the process; the writer then commits at once. A store that fails holds up nobody:
+ * notices are answered with the error, mail goes on, and the log and `greygate status` say so. What
+ * it could not take waits in the writer's memory, and is written in its order when it can be, at
+ * the stop at the latest (backlog.h says how much that may be).
  *
  * What survives. The process dies (kill -9): everything that was noticed, and all but the items of
  * the last 50 ms or of the group being written. The machine dies: the file stays sound, and at most
- * the last committed group is missing besides. The file is at its limit or the disk is full: new
- * grey records are no longer remembered, passed ones, sources, verdicts and traps still are.
+ * the last committed group is missing besides. What waits for a store that fails is missing too.
+ * The file is at its limit or the disk is full: new grey records are no longer remembered, passed
+ * ones, sources, verdicts and traps still are.
  *
  * An engine may answer asynchronously later (a network store): nothing but the writer thread calls
  * it after load, and only whole groups.
@@ -75,9 +77,10 @@ struct store_stats {
 	uint64_t map_bytes; /* size it may grow to before it is enlarged */
 	uint64_t commits, items, grown, errors;
 	uint64_t expired; /* rows removed because they were over */
-	uint64_t lost;    /* items dropped: queue full, group failed, or grey ones while full */
+	uint64_t lost;    /* items dropped: queue full, too many wait, or grey ones while full */
+	uint64_t waiting; /* items that could not be written yet */
 	uint32_t commit_us_max;
-	bool failing;   /* nothing can be written: asked again every second */
+	bool failing;   /* nothing can be written, or what waits is not written yet */
 	bool behind;    /* a queue was full within the last minute */
 	bool full;      /* at its limit or the disk full: new grey records are dropped */
 	bool set_aside; /* a corrupt store was renamed, at open or later */
@@ -143,7 +146,8 @@ struct store_writer;
  * only its thread may call apply, expire and stats meanwhile. */
 int store_writer_start(struct store *s, int producers, size_t queue_items,
 		       struct store_writer **ret);
-/* Drains every queue, commits, joins. The producers push no more; notices they have not taken are
+/* Drains every queue, commits, joins; what cannot be written then is lost, which the log says. The
+ * producers push no more; notices they have not taken are
  * gone. */
 void store_writer_stop(struct store_writer **w);
 
@@ -162,14 +166,19 @@ struct store_item *store_writer_slot(struct store_writer *w, int p, bool notice)
 void store_writer_push(struct store_writer *w, int p);
 /* Readable (eventfd, non-blocking) when notices wait for producer p. */
 int store_writer_fd(struct store_writer *w, int p);
-/* Takes up to max notices of producer p, in the order of the pushes: returns how many. err is 0 or
- * the -errno of the group. Fewer than max: the eventfd is drained. A producer that takes none is
- * soon refused slots. */
+/* Takes up to max notices of producer p, in the order of the pushes: returns how many. err is 0, or
+ * the -errno for which the group waits. Fewer than max: the eventfd is drained. A producer that
+ * takes none is soon refused slots. */
 struct store_notice {
 	uint64_t token;
 	int err;
 };
 int store_notices(struct store_writer *w, int p, struct store_notice *ret, int max);
+/* Items of a kind that a failing store has not taken yet, oldest first. They may still be on disk
+ * in an earlier form, and those seen may get there meanwhile. see is called under a lock that holds
+ * up the writer. Any thread. */
+void store_writer_waiting(struct store_writer *w, enum store_kind kind, store_see_fn see,
+			  void *arg);
 /* Snapshot of counters, at most a second old; any thread. */
 void store_writer_stats(struct store_writer *w, struct store_stats *ret);
 

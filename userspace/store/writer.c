@@ -6,6 +6,10 @@
  * It looks at the queues every 50 ms by itself, so a producer has to wake it only when somebody
  * waits for the answer or half a group has come together. Items are read where they lie in the
  * queues and given back when their group is decided.
+ *
+ * A group that fails is kept, and what comes after it waits behind it: the engine sees everything
+ * in the order of the pushes, however long it could not be written. Once a second it is tried
+ * whether the oldest can be.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -20,6 +24,7 @@
 
 #include "../core/log.h"
 #include "../core/spsc.h"
+#include "backlog.h"
 #include "mend.h"
 #include "store.h"
 
@@ -27,6 +32,8 @@
 #define GROUP_MS 50
 #define WAKE_ITEMS 500 /* queued by one producer without a wake-up */
 #define LOST_SAY_MS 60000
+#define RETRY_MS 1000
+#define WELL_MS 5000 /* it must go well for so long before it is said to be */
 /* A step of expiry takes some milliseconds, which a notice may have to wait; 20 of them a second
  * remove more than any day's worth of attempts brings in. */
 #define EXPIRE_STEPS 1000
@@ -64,7 +71,12 @@ struct store_writer {
 	struct store_stats engine;
 	uint64_t lost, lost_said, lost_seen;
 	int64_t lost_next, lost_at; /* ms: a loss may be said again; the last one was seen */
-	bool failing;
+	struct backlog backlog;
+	size_t piece;  /* of the backlog that is tried at once */
+	int failing;   /* -errno of the last try while anything waits behind it; 0: none does */
+	bool told;     /* the log says that it fails */
+	int64_t retry; /* ms: the backlog may be tried again */
+	int64_t well;  /* ms: since then nothing has failed */
 };
 
 static int64_t now_ms(void)
@@ -162,6 +174,11 @@ void store_writer_stats(struct store_writer *w, struct store_stats *ret)
 	ret->lost += lost_in_queues(w);
 }
 
+void store_writer_waiting(struct store_writer *w, enum store_kind kind, store_see_fn see, void *arg)
+{
+	backlog_each(&w->backlog, kind, see, arg);
+}
+
 /* ---- the writer's side ---- */
 
 /* Takes from one queue while there is room in the group, and for the answers: a producer that does
@@ -243,6 +260,7 @@ static void publish_stats(struct store_writer *w)
 	st = w->engine;
 	st.lost += w->lost;
 	st.failing = w->failing;
+	st.waiting = w->backlog.count;
 	st.behind = say_lost(w);
 	pthread_mutex_lock(&w->stats_lock);
 	old = w->stats;
@@ -260,29 +278,95 @@ static void publish_stats(struct store_writer *w)
 
 static void note_result(struct store_writer *w, int err)
 {
-	if (err && !w->failing)
+	if (err && !w->told) {
+		w->told = true;
 		log_message(LOG_STORE,
-			    "store cannot be written: %s: %s; mail goes on, what is "
-			    "learned now is not remembered over a restart",
+			    "store cannot be written: %s: %s; mail goes on, what is learned now is "
+			    "kept in memory and written when it can be",
 			    strerror(-err), store_mend(err));
+	}
 	if (!err && w->failing)
-		log_message(LOG_STORE, "store can be written again");
+		w->well = now_ms();
+	if (err)
+		w->retry = now_ms() + RETRY_MS;
 	w->failing = err;
+}
+
+/* A disk that is nearly full takes a little now and then: that is no news. */
+static void say_well(struct store_writer *w)
+{
+	if (!w->told || w->failing || now_ms() - w->well < WELL_MS)
+		return;
+	w->told = false;
+	log_message(LOG_STORE, "store can be written again; nothing waits for it any more");
+}
+
+/* The group behind what waits already. */
+static void put_off(struct store_writer *w, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (backlog_add(&w->backlog, w->group[i]))
+			w->lost++;
 }
 
 static void write_group(struct store_writer *w, size_t n)
 {
-	int err = w->ops->apply(w->store, w->group, n);
+	int err = w->failing;
 
-	/* Once more, unless it is known to be no use. */
-	if (err && !w->failing)
+	if (!err)
 		err = w->ops->apply(w->store, w->group, n);
+	if (err && !w->failing) {
+		err = w->ops->apply(w->store, w->group, n);
+		note_result(w, err);
+	}
 	if (err)
-		w->lost += n;
-	note_result(w, err);
+		put_off(w, n);
 	publish_stats(w);
 	for (int i = 0; i < w->producer_count; i++)
 		answer(&w->producers[i], err);
+}
+
+/* What no engine takes, however much room there is. */
+static bool is_unfit(int err)
+{
+	return err == -EINVAL;
+}
+
+/* A piece of what waits, without anything that waits whether it can be written now: there may be no
+ * mail to find out by. A piece that fails is tried smaller: a part may fit, and one item that is
+ * unfit must not hold up the others. True: there is more to be done. */
+static bool catch_up(struct store_writer *w, bool now)
+{
+	size_t n = w->backlog.count < w->piece ? w->backlog.count : w->piece;
+	int err;
+
+	if (!w->failing || (!now && now_ms() < w->retry))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		w->group[i] = backlog_at(&w->backlog, i);
+	err = w->ops->apply(w->store, w->group, n);
+	w->piece = !err ? GROUP_ITEMS : n > 1 ? n / 2 : 1;
+	if (n == 1 && is_unfit(err)) {
+		w->lost++;
+		err = 0;
+	}
+	if (!err)
+		backlog_drop(&w->backlog, n);
+	if (err || !w->backlog.count)
+		note_result(w, err);
+	publish_stats(w);
+	return !err && w->failing;
+}
+
+/* The last chance of what waits. */
+static void leave(struct store_writer *w)
+{
+	while (catch_up(w, true))
+		;
+	if (w->backlog.count)
+		log_message(LOG_STORE,
+			    "%zu changes could not be written before the end, and are lost: %s: %s",
+			    w->backlog.count, strerror(-w->failing), store_mend(w->failing));
 }
 
 static void expire(struct store_writer *w, int64_t *next)
@@ -294,10 +378,8 @@ static void expire(struct store_writer *w, int64_t *next)
 		return;
 	if (w->ops->expire(w->store, (uint32_t)time(NULL), EXPIRE_STEPS, &steps))
 		steps = 0;
-	/* There may be no mail to find out by. */
-	if (w->failing)
-		note_result(w, w->ops->apply(w->store, NULL, 0));
 	publish_stats(w);
+	say_well(w);
 	*next = now_ms() + (steps == EXPIRE_STEPS ? EXPIRE_BUSY_MS : EXPIRE_IDLE_MS);
 }
 
@@ -339,6 +421,7 @@ void store_writer_resume(struct store_writer *w, struct store *to)
 	pthread_mutex_lock(&w->pause_lock);
 	w->store = to;
 	w->ops = store_ops_of(to);
+	w->retry = 0;
 	w->pause_asked = false;
 	pthread_cond_broadcast(&w->pause_moved);
 	pthread_mutex_unlock(&w->pause_lock);
@@ -348,7 +431,7 @@ static void *run(void *arg)
 {
 	struct store_writer *w = arg;
 	int64_t next_expire = now_ms();
-	bool stopping = false;
+	bool stopping = false, more;
 	size_t n;
 
 	while (!stopping) {
@@ -362,9 +445,11 @@ static void *run(void *arg)
 				write_group(w, n);
 			if (!stopping)
 				expire(w, &next_expire);
+			more = !stopping && catch_up(w, false);
 			stand_still(w);
-		} while (n == GROUP_ITEMS || (stopping && n));
+		} while (n == GROUP_ITEMS || more || (stopping && n));
 	}
+	leave(w);
 	return NULL;
 }
 
@@ -383,6 +468,7 @@ static void writer_free(struct store_writer **wp)
 	free(w->producers);
 	if (w->wake_fd >= 0)
 		close(w->wake_fd);
+	backlog_free(&w->backlog);
 	pthread_mutex_destroy(&w->stats_lock);
 	pthread_mutex_destroy(&w->pause_lock);
 	pthread_cond_destroy(&w->pause_moved);
@@ -431,6 +517,8 @@ int store_writer_start(struct store *s, int producers, size_t queue_items,
 		return -ENOMEM;
 	w->store = s;
 	w->ops = *(const struct store_ops *const *)s;
+	w->piece = GROUP_ITEMS;
+	backlog_init(&w->backlog);
 	pthread_mutex_init(&w->stats_lock, NULL);
 	pthread_mutex_init(&w->pause_lock, NULL);
 	pthread_cond_init(&w->pause_moved, NULL);

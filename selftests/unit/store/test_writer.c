@@ -17,10 +17,11 @@
 
 struct puppet {
 	const struct store_ops *ops;
-	_Atomic int fail;  /* so many groups fail */
-	_Atomic int error; /* with this */
-	_Atomic int shut;  /* what a look whether it can be written is answered */
-	_Atomic bool hold; /* apply does not return */
+	_Atomic int fail;       /* so many groups fail */
+	_Atomic int error;      /* with this */
+	_Atomic uint64_t unfit; /* a group with this tag fails; 0: none */
+	_Atomic bool disorder;  /* tags did not rise */
+	_Atomic bool hold;      /* apply does not return */
 	_Atomic int inside, calls, expires;
 	_Atomic size_t items, largest;
 	_Atomic uint64_t last_tag;
@@ -32,7 +33,7 @@ static int puppet_apply(struct store *s, const struct store_item *const *items, 
 	struct puppet *p = (struct puppet *)s;
 
 	if (!n)
-		return atomic_load(&p->shut);
+		return 0;
 	atomic_fetch_add(&p->calls, 1);
 	atomic_store(&p->inside, 1);
 	while (atomic_load(&p->hold))
@@ -42,6 +43,12 @@ static int puppet_apply(struct store *s, const struct store_item *const *items, 
 		atomic_fetch_sub(&p->fail, 1);
 		return atomic_load(&p->error);
 	}
+	for (size_t i = 0; i < n; i++)
+		if (items[i]->rec.tag == atomic_load(&p->unfit) && items[i]->rec.tag)
+			return -EINVAL;
+	for (size_t i = 0; i < n; i++)
+		if (items[i]->rec.tag <= (i ? items[i - 1]->rec.tag : atomic_load(&p->last_tag)))
+			atomic_store(&p->disorder, true);
 	if (n > atomic_load(&p->largest))
 		atomic_store(&p->largest, n);
 	atomic_store(&p->last_tag, items[n - 1]->rec.tag);
@@ -290,56 +297,117 @@ static void a_failed_group_is_tried_again(void **state)
 static void fill_the_disk(struct puppet *p, int groups)
 {
 	atomic_store(&p->error, -ENOSPC);
-	atomic_store(&p->shut, -ENOSPC);
 	atomic_store(&p->fail, groups);
 }
 
-static void a_store_that_fails_says_so_until_it_works(void **state)
+static void await_well(struct store_writer *w)
+{
+	struct store_stats st;
+
+	do {
+		sched_yield();
+		store_writer_stats(w, &st);
+	} while (st.failing);
+	assert_int_equal(st.waiting, 0);
+	assert_int_equal(st.lost, 0);
+}
+
+/* Nobody waits, nothing is lost, and the order is that of the pushes. */
+static void what_fails_is_kept_and_written_in_its_order(void **state)
 {
 	struct store_stats st;
 	struct puppet p;
 	struct store_writer *w = start(&p, 1, 64);
 
 	(void)state;
-	fill_the_disk(&p, 4);
+	fill_the_disk(&p, 1 << 30);
 	for (uint64_t i = 1; i <= 3; i++) {
 		queue_record(w, 0, i, true);
 		queue_await(w, 0, i, 1, -ENOSPC);
 		store_writer_stats(w, &st);
 		assert_true(st.failing);
-		assert_int_equal(st.lost, i);
+		assert_int_equal(st.waiting, i);
+		assert_int_equal(st.lost, 0);
 	}
-	/* two tries for the first group, one for each while it is known to fail */
-	assert_int_equal(atomic_load(&p.calls), 4);
+	assert_int_equal(atomic_load(&p.items), 0);
+	atomic_store(&p.fail, 0);
+	await_well(w);
+	assert_int_equal(atomic_load(&p.items), 3);
+	assert_int_equal(atomic_load(&p.last_tag), 3);
+	assert_false(atomic_load(&p.disorder));
 	queue_record(w, 0, 4, true);
 	queue_await(w, 0, 4, 1, 0);
-	store_writer_stats(w, &st);
-	assert_false(st.failing);
-	assert_int_equal(st.lost, 3);
+	assert_int_equal(atomic_load(&p.items), 4);
 	store_writer_stop(&w);
 }
 
-static void a_store_that_works_again_says_so_without_mail(void **state)
+static bool see_tag(const struct store_item *item, void *arg)
+{
+	uint64_t *next = arg;
+
+	assert_int_equal(item->rec.tag, ++*next);
+	return true;
+}
+
+static void what_waits_can_be_seen(void **state)
+{
+	uint64_t seen = 0, traps = 0;
+	struct puppet p;
+	struct store_writer *w = start(&p, 1, 64);
+
+	(void)state;
+	store_writer_waiting(w, STORE_RECORD, see_tag, &seen);
+	assert_int_equal(seen, 0);
+	fill_the_disk(&p, 1 << 30);
+	for (uint64_t i = 1; i <= 5; i++)
+		queue_record(w, 0, i, true);
+	queue_await(w, 0, 1, 5, -ENOSPC);
+	store_writer_waiting(w, STORE_RECORD, see_tag, &seen);
+	store_writer_waiting(w, STORE_TRAP, see_tag, &traps);
+	assert_int_equal(seen, 5);
+	assert_int_equal(traps, 0);
+	store_writer_stop(&w);
+}
+
+/* One that no store takes holds up no other. */
+static void an_unfit_item_is_left_out(void **state)
 {
 	struct store_stats st;
 	struct puppet p;
 	struct store_writer *w = start(&p, 1, 64);
 
 	(void)state;
-	fill_the_disk(&p, 2);
-	queue_record(w, 0, 1, true);
-	queue_await(w, 0, 1, 1, -ENOSPC);
-	for (int seen = atomic_load(&p.expires); atomic_load(&p.expires) < seen + 2;)
-		sched_yield();
-	store_writer_stats(w, &st);
-	assert_true(st.failing);
-	atomic_store(&p.shut, 0);
+	atomic_store(&p.unfit, 2);
+	hold(w, &p, 1);
+	queue_record(w, 0, 2, true);
+	queue_record(w, 0, 3, true);
+	atomic_store(&p.hold, false);
+	queue_await(w, 0, 1, 1, 0);
+	queue_await(w, 0, 2, 2, -EINVAL);
 	do {
 		sched_yield();
 		store_writer_stats(w, &st);
 	} while (st.failing);
-	assert_int_equal(atomic_load(&p.calls), 2);
+	assert_int_equal(st.lost, 1);
+	assert_int_equal(atomic_load(&p.items), 2);
+	assert_int_equal(atomic_load(&p.last_tag), 3);
 	store_writer_stop(&w);
+}
+
+static void the_stop_writes_what_could_not_be_written(void **state)
+{
+	struct puppet p;
+	struct store_writer *w = start(&p, 1, 4096);
+
+	(void)state;
+	fill_the_disk(&p, 2);
+	for (uint64_t i = 1; i <= 3000; i++)
+		queue_record(w, 0, i, false);
+	while (atomic_load(&p.calls) < 2)
+		sched_yield();
+	store_writer_stop(&w);
+	assert_int_equal(atomic_load(&p.items), 3000);
+	assert_false(atomic_load(&p.disorder));
 }
 
 static void stopping_writes_what_waits(void **state)
@@ -399,8 +467,10 @@ int main(void)
 		cmocka_unit_test(unfetched_notices_hold_up_their_producer),
 		cmocka_unit_test(the_eventfd_stays_readable_while_notices_wait),
 		cmocka_unit_test(a_failed_group_is_tried_again),
-		cmocka_unit_test(a_store_that_fails_says_so_until_it_works),
-		cmocka_unit_test(a_store_that_works_again_says_so_without_mail),
+		cmocka_unit_test(what_fails_is_kept_and_written_in_its_order),
+		cmocka_unit_test(what_waits_can_be_seen),
+		cmocka_unit_test(an_unfit_item_is_left_out),
+		cmocka_unit_test(the_stop_writes_what_could_not_be_written),
 		cmocka_unit_test(stopping_writes_what_waits),
 		cmocka_unit_test(stopping_does_not_wait_for_a_broken_store),
 		cmocka_unit_test(expiry_starves_nobody),
