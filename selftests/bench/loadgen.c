@@ -410,12 +410,14 @@ static int measure(struct thread *threads)
 	}
 	printf("{\"sessions_s\": %.1f, \"sessions\": %llu, \"seconds\": %.2f, \"connections\": %u, "
 	       "\"wrong\": %llu, \"failed\": %llu, \"stalled\": %llu, \"p50_us\": %llu, "
-	       "\"p99_us\": %llu, \"max_us\": %llu, \"cpu_client\": %.2f, \"cpu_server\": %.2f, "
+	       "\"p99_us\": %llu, \"p999_us\": %llu, \"max_us\": %llu, \"cpu_client\": %.2f, "
+	       "\"cpu_server\": %.2f, "
 	       "\"first_wrong\": \"%s\", \"last_error\": \"%s\"}\n",
 	       sum.sessions / took, (unsigned long long)sum.sessions, took, opt.connections,
 	       (unsigned long long)sum.wrong, (unsigned long long)sum.failed,
 	       (unsigned long long)sum.stalled, (unsigned long long)percentile(&sum, 0.5),
-	       (unsigned long long)percentile(&sum, 0.99), (unsigned long long)sum.longest,
+	       (unsigned long long)percentile(&sum, 0.99),
+	       (unsigned long long)percentile(&sum, 0.999), (unsigned long long)sum.longest,
 	       own / took, server / took, sum.first_wrong,
 	       sum.last_error ? strerror(-sum.last_error) : "");
 	return sum.sessions ? 0 : 1;

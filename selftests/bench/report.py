@@ -277,18 +277,26 @@ def synflood(raw, table):
 
 
 def expire(raw, table):
-    parts = {o["phase"]: o for o in raw if o["row"] == "expire"}
-    if len(parts) < 2:
+    turns = [o for o in raw if o["row"] == "expire"]
+    ms = {(phase, key): [o["result"][key] / 1000 for o in turns if o["phase"] == phase]
+          for phase in ("during", "without") for key in ("max_us", "p999_us")}
+    if not all(ms.values()):
         return
-    during, without = parts["during"], parts["without"]
-    each = during["shelved"]["bytes"] / during["shelved"]["records"]
+    shelved = turns[0]["shelved"]
+    each = shelved["bytes"] / shelved["records"]
     table.add("bytes on disk a grey record", each, None, None, "<= 128", each <= 128)
-    more = (during["result"]["max_us"] - without["result"]["max_us"]) / 1000
-    table.add("longest session, ms more on expiry", more, None, None, "<= 5", more <= 5,
-              digits=1)
-    table.note(f"{number(during['gone'])} records expired meanwhile; longest session "
-               f"{during['result']['max_us'] / 1000:.1f} ms, without {without['result']['max_us'] / 1000:.1f}; "
-               f"p99 {during['result']['p99_us']} us, without {without['result']['p99_us']}")
+    middle = {k: statistics.median(v) for k, v in ms.items()}
+    for key, what in (("max_us", "longest session"), ("p999_us", "p99.9 of sessions")):
+        more = middle["during", key] - middle["without", key]
+        table.add(f"{what}, ms more on expiry", more, None, None, "<= 5", more <= 5, digits=1)
+    for phase, words in (("during", "on expiry"), ("without", "without")):
+        longest = ms[phase, "max_us"]
+        count = sum(o["result"]["sessions"] for o in turns if o["phase"] == phase)
+        table.note(f"{words}: {len(longest)} turns, {number(count)} sessions, longest "
+                   f"{min(longest):.1f} to {max(longest):.1f} ms, in the middle "
+                   f"{middle[phase, 'max_us']:.1f}; p99.9 {middle[phase, 'p999_us']:.1f}")
+    gone = sum(o["gone"] for o in turns)
+    table.note(f"{number(gone)} of {number(shelved['records'])} records expired in those turns")
 
 
 def lists(raw, table):

@@ -3,8 +3,9 @@
  * shelve: a store as the daemon leaves it behind: with grey records of first attempts that came at
  * some rate from some moment on, or with sources that were learned; what they cost on disk.
  *
- * usage: shelve DIR RECORDS FIRST RATE
+ * usage: shelve DIR RECORDS FIRST RATE [TURN]
  *        shelve DIR LEARNED
+ * TURN: they came for so many seconds, then for as many none did, and so on.
  * Prints one JSON object.
  */
 #include <stdio.h>
@@ -29,8 +30,8 @@ static uint64_t tag_of(uint64_t i)
 
 /* What is asked for: learned sources where rate is 0. */
 struct wish {
-	uint64_t records, rate;
-	uint32_t first;
+	uint64_t records, rate; /* a second */
+	uint32_t first, turn;   /* s */
 };
 
 /* Every fifth of IPv6; addresses as scattered as those of mail servers are. */
@@ -78,11 +79,17 @@ static void make_grey(struct store_item *item, uint64_t i, uint32_t first)
 	store_text_pair(item->text, sender, recipient);
 }
 
+/* When what came in the n-th second of those in which something came. */
+static uint32_t first_of(const struct wish *wish, uint32_t n)
+{
+	return wish->first + n + (wish->turn ? n / wish->turn * wish->turn : 0);
+}
+
 static void make(struct store_item *item, uint64_t i, const struct wish *wish)
 {
 	memset(item, 0, sizeof(*item));
 	if (wish->rate)
-		make_grey(item, i, wish->first + (uint32_t)(i / wish->rate));
+		make_grey(item, i, first_of(wish, (uint32_t)(i / wish->rate)));
 	else
 		make_learned(item, i);
 }
@@ -116,6 +123,7 @@ int main(int argc, char **argv)
 		.records = argc > 2 ? strtoull(argv[2], NULL, 10) : 0,
 		.first = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0,
 		.rate = argc > 4 ? strtoull(argv[4], NULL, 10) : 0,
+		.turn = argc > 5 ? (uint32_t)strtoul(argv[5], NULL, 10) : 0,
 	};
 	char err[300], path[4200];
 	struct store *s = NULL;
@@ -124,7 +132,7 @@ int main(int argc, char **argv)
 	int rc;
 
 	if (!wish.records || (argc != 3 && (!wish.first || !wish.rate))) {
-		fputs("usage: shelve DIR RECORDS FIRST RATE\n"
+		fputs("usage: shelve DIR RECORDS FIRST RATE [TURN]\n"
 		      "       shelve DIR LEARNED\n",
 		      stderr);
 		return 2;

@@ -48,6 +48,38 @@ is "bench.json: the times" "$(json '[(r["row"], r["seconds"]) for r in o["rows"]
 is "bench.json: the table" "$(json 'len(o["table"]), all(r["met"] is not False for r in o["table"])')" "(9, True)"
 is "bench.json: all that was measured" "$(json 'len(o["raw"])')" 7
 
+# Expiry: on either side one turn's sessions were held up by something else.
+cp "$T/bench/raw" "$T/raw"
+: >"$T/bench/xdp"
+turn() { # phase, gone, p99.9, longest: us
+	echo "{\"row\": \"expire\", \"phase\": \"$1\", \"gone\": $2, \"shelved\": {\"records\": 1000000, \"bytes\": 88000000}, $contact, \"p999_us\": $3, \"max_us\": $4}}"
+}
+{
+	turn during 30000 3000 9000; turn without 0 2500 8000; turn mixed 3000 90000 900000
+	turn during 30000 3500 300000; turn without 0 2000 7000
+	turn during 30000 2500 8000; turn without 0 90000 400000
+} >"$T/bench/raw"
+times expire 70 ''
+report
+is "expiry: done" $rc 0
+like "what a record costs on disk" "$said" 'bytes on disk a grey record +88 +<= 128 +yes'
+like "the middle of the longest" "$said" 'longest session, ms more on expiry +1\.0 +<= 5 +yes'
+like "and of p99.9" "$said" 'p99\.9 of sessions, ms more on expiry +0\.5 +<= 5 +yes'
+like "how far apart they are" "$said" 'on expiry: 3 turns, 27 sessions, longest 8\.0 to 300\.0 ms, in the'
+check "80 columns of expiry" short_lines
+{
+	turn during 30000 9000 20000; turn without 0 2500 8000
+} >"$T/bench/raw"
+report
+like "sessions that wait for it" "$said" 'longest session, ms more on expiry +12\.0 +<= 5 +NO'
+turn during 30000 9000 20000 >"$T/bench/raw"
+report
+is "only turns of one sort: an error" $rc 1
+like "which says so" "$said" '^bench: no row was measured$'
+mv "$T/raw" "$T/bench/raw"
+echo '{"row": "xdp", "hosts": 100000, "greygate": 4000000, "nftables": 1000000, "xdp_filter": 5000000, "xdp_drop": 8000000, "first": 3000000,
+	"ratio": {"nftables": 4, "xdp_filter": 0.8, "xdp_drop": 0.5}}' >"$T/bench/xdp"
+
 # A row that broke off before its peer had a turn, another in the middle of a line.
 sed -i '/s_server/d; $d' "$T/bench/raw"
 printf '{"row": "lists", "entries": 10' >>"$T/bench/raw"
