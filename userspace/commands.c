@@ -242,7 +242,7 @@ static int trap_del(struct control_reply *r, json_t *args, void *daemon)
 
 static int reload(struct control_reply *r, json_t *args, void *daemon)
 {
-	char err[8000] = "";
+	char err[8000];
 	json_t *problems;
 	int rc;
 

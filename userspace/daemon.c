@@ -382,6 +382,7 @@ static int replace_config(struct daemon *d, char *err, size_t err_size)
 	atomic_store(&d->tls, tls);
 	atomic_store(&d->tls_client, client);
 	atomic_store(&d->config, to);
+	daemon_endpoints(d);
 	verify_forget(d->verify); /* whoever answers now may be another one */
 	notices_look_all(d->notices);
 	daemon_apply(d, from, to);
@@ -390,10 +391,19 @@ static int replace_config(struct daemon *d, char *err, size_t err_size)
 
 int daemon_reload(struct daemon *d, char *err, size_t err_size)
 {
+	struct log_line l;
 	int rc;
 
+	*err = 0;
 	pthread_mutex_lock(&d->config_lock);
 	rc = replace_config(d, err, err_size);
 	pthread_mutex_unlock(&d->config_lock);
+	log_begin(&l, LOG_RELOAD);
+	log_str(&l, "verdict", rc ? "refused" : "done");
+	if (rc)
+		log_str(&l, "reason", *err ? err : strerror(-rc));
+	else
+		log_str(&l, "file", d->config_file);
+	log_end(&l);
 	return rc;
 }

@@ -203,13 +203,17 @@ bool daemon_edit_put(struct cell *cell, bool found, void *record);
 /* Carries over what settings make beyond themselves: exempt networks, trap addresses, lifetimes.
  * from: NULL at start. */
 void daemon_apply(struct daemon *d, const struct config *from, const struct config *to);
+/* What is protected, by the settings and this machine's addresses, is that in the kernel from now
+ * on; not while its maps are lent. What fails is logged, and tried again. Under config_lock. */
+void daemon_endpoints(struct daemon *d);
 /* Once a second from the main thread: heartbeat, last_seen, expired entries, addresses. */
 void daemon_tick(struct daemon *d);
 
 /* The certificates that the settings name; *ret NULL when they name none. 0, -EINVAL and why. */
 int daemon_tls(const struct config *c, struct tls_context **ret_server,
 	       struct tls_context **ret_client, char *err, size_t err_size);
-/* Reads the config file again; a bad one changes nothing: -EINVAL and the complaints in err. */
+/* Reads the config file again; a bad one changes nothing: -EINVAL and the complaints in err. 0: it
+ * is in force, also in the kernel. Either is logged. Any thread but the workers. */
 int daemon_reload(struct daemon *d, char *err, size_t err_size);
 
 #endif

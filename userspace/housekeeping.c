@@ -165,14 +165,29 @@ static void on_event(const struct gg_event *e, void *arg)
 	log_end(&l);
 }
 
-static void refresh_vips(struct daemon *d)
+void daemon_endpoints(struct daemon *d)
 {
-	static struct endpoint now[VIPS_MAX]; /* main thread only */
-	int n = listeners_vips(atomic_load(&d->config), now);
-	int err = fastpath_vips(d->fastpath, now, n);
+	static struct endpoint now[VIPS_MAX]; /* under config_lock */
+	bool lent;
+	int err;
 
+	pthread_mutex_lock(&d->verdict_lock);
+	lent = d->lent;
+	pthread_mutex_unlock(&d->verdict_lock);
+	if (!d->fastpath || lent)
+		return;
+	err = fastpath_vips(d->fastpath, now, listeners_vips(atomic_load(&d->config), now));
 	if (err < 0)
 		log_message(LOG_ERROR, "protected addresses: %s", strerror(-err));
+}
+
+/* This machine's addresses come and go. A reload, which may take its time, sees to it by itself. */
+static void follow_addresses(struct daemon *d)
+{
+	if (pthread_mutex_trylock(&d->config_lock))
+		return;
+	daemon_endpoints(d);
+	pthread_mutex_unlock(&d->config_lock);
 }
 
 /* Whether a client was told to come again for want of something of ours since the last look. */
@@ -214,7 +229,7 @@ void daemon_tick(struct daemon *d)
 		if (ticks % (every ? every : 1) == 0)
 			read_back(d, s.now);
 		if (ticks % VIPS_EVERY == 0)
-			refresh_vips(d);
+			follow_addresses(d);
 	}
 	/* A successor knows of renewals that we don't. At 0 s nothing is over yet: all are seen. */
 	if (!d->lent && ticks % (every ? every : 1) == 0)

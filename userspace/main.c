@@ -103,21 +103,10 @@ static void stop(struct process *p)
 
 static void reload(struct daemon *d)
 {
-	char err[4096] = "";
-	struct log_line l;
+	char err[4096];
 
 	notify("RELOADING=1");
-	if (daemon_reload(d, err, sizeof(err))) {
-		log_begin(&l, LOG_RELOAD);
-		log_str(&l, "verdict", "refused");
-		log_str(&l, "reason", err);
-		log_end(&l);
-	} else {
-		log_begin(&l, LOG_RELOAD);
-		log_str(&l, "verdict", "done");
-		log_str(&l, "file", d->config_file);
-		log_end(&l);
-	}
+	daemon_reload(d, err, sizeof(err));
 	notify("READY=1");
 }
 

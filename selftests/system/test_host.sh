@@ -70,6 +70,43 @@ like "without samples it is Postfix again" "$(hello 192.0.2.7)" "$POSTFIX"
 scene_open_sessions
 check "demote event" log_wait event=demote src=203.0.113.7
 
+# ---- a reload changes what is protected ----
+guarded=$protect
+at=$(log_size)
+protect="$guarded, \"192.0.2.26:25\", \"[2001:db8:1::26]:25\""
+ip -n gate addr add 192.0.2.26/24 dev g0
+ip -n gate addr add 2001:db8:1::26/64 dev g0 nodad
+gate_conf
+check "greygate reload with more to protect" gg reload
+while read -r src dst; do
+	like "$dst: guarded by now" "$(talk "$src" "$dst" 'EHLO client.example.org' QUIT)" "$DAEMON"
+	rm -f "$T/in.$dst"
+	talk "$src" "$dst" 'EHLO client.example.org' ":touch $T/in.$dst" ":await $T/out" 'MAIL FROM:<open@sender.example>' \
+		'RCPT TO:<user1@example.net>' QUIT >"$T/open.$dst" &
+	wait_for 10 test -e "$T/in.$dst"
+done <<-END
+	203.0.113.8 192.0.2.26
+	2001:db8:78::8 2001:db8:1::26
+END
+check "the log says so" logged "+$at" event=reload verdict=done
+protect=$guarded
+check "SIGHUP with less" gate_renew
+for dst in 192.0.2.26 2001:db8:1::26; do
+	src=203.0.113.8; [ $dst = 192.0.2.26 ] || src=2001:db8:78::8
+	like "$dst: left alone by now" "$(talk $src $dst 'EHLO client.example.org' QUIT)" "$POSTFIX"
+	like "$src: the others are guarded as before" "$(hello $src)" "$DAEMON"
+done
+touch "$T/out"
+for dst in 192.0.2.26 2001:db8:1::26; do
+	check "$dst: its open session goes on" wait_for 20 grep -q '^S: 221' "$T/open.$dst"
+	like "$dst: with the daemon" "$(cat "$T/open.$dst")" '^S: 451 4\.7\.1 Greylisted'
+done
+at=$(log_size)
+sed -i 's/^mode = .*/mode = sideways/' "$T/greygate.conf"
+refuse "a file with an error is refused" gg reload
+check "the log says that too" logged "+$at" event=reload verdict=refused
+gate_conf
+
 # ---- the daemon is gone ----
 gg deny 203.0.113.66 --action drop_new >/dev/null
 gate_kill
