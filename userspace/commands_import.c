@@ -6,6 +6,8 @@
 
 #include "commands_show.h"
 
+#define UPGRADE "the daemon is being upgraded"
+#define UPGRADED "nothing was changed; repeat it once the new process serves"
 #define ERRORS (40 * LIST_ERROR) /* complaints about lines that are shown */
 
 /* What the client sees of the work while it goes on. */
@@ -99,6 +101,8 @@ static int failed(struct control_reply *r, const struct listing_import *what,
 	case -ENOSPC:
 		return control_fail(r, "nothing was changed; raise limit imports, or remove a list",
 				    "%.200s: no room for it", what->file);
+	case -EAGAIN:
+		return control_fail(r, UPGRADED, "%.200s: not imported: " UPGRADE, what->file);
 	default:
 		return control_fail(r, "nothing was changed", "%.200s: %s", what->file,
 				    strerror(-rc));
@@ -146,6 +150,8 @@ static int remove_list(struct control_reply *r, struct daemon *d, const struct c
 	if (rc == -ENOENT)
 		return control_fail(r, "greygate status shows the lists", "no list %s was imported",
 				    name);
+	if (rc == -EAGAIN)
+		return control_fail(r, UPGRADED, "%s: not removed: " UPGRADE, name);
 	if (rc)
 		return control_fail(r, "it is still in force", "%s: %s", name, strerror(-rc));
 	json_object_set_new(s, "list", json_string(name));

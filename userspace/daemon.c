@@ -396,7 +396,15 @@ int daemon_reload(struct daemon *d, char *err, size_t err_size)
 
 	*err = 0;
 	pthread_mutex_lock(&d->config_lock);
-	rc = replace_config(d, err, err_size);
+	if (d->lent) {
+		snprintf(err, err_size,
+			 "%s: not read: the daemon is being upgraded; reload once the new process "
+			 "serves",
+			 d->config_file);
+		rc = -EAGAIN;
+	} else {
+		rc = replace_config(d, err, err_size);
+	}
 	pthread_mutex_unlock(&d->config_lock);
 	log_begin(&l, LOG_RELOAD);
 	log_str(&l, "verdict", rc ? "refused" : "done");

@@ -107,8 +107,9 @@ struct daemon {
 	_Atomic bool draining;
 	_Atomic bool
 		leaving; /* a successor serves: only those who are here are brought to an end */
-	_Atomic bool holding;        /* workers accept nobody yet: a predecessor still may go on */
-	bool lent;                   /* the kernel maps are a successor's; under verdict_lock */
+	_Atomic bool holding; /* workers accept nobody yet: a predecessor still may go on */
+	/* The kernel maps are a successor's; changes under config_lock and verdict_lock. */
+	bool lent;
 	struct {                     /* the process before an upgrade, while it has sessions */
 		_Atomic int32_t pid; /* 0: none */
 		_Atomic uint32_t sessions;

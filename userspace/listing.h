@@ -65,6 +65,7 @@ struct listing {
 	char why[LIST_ERROR];    /* the last change could not be put in force; "": it could */
 	int kept;                /* directory; -1: nothing is kept */
 	bool restored;           /* numbers are those of the last start */
+	_Atomic bool lent;       /* imports are refused, see listing_lend */
 	/* What they are put into; set before the first load. */
 	struct verdicts *verdicts;
 	struct fastpath *fastpath; /* NULL: none */
@@ -92,6 +93,13 @@ void listing_load(struct listing *l, const struct config *c);
 /* Puts what is in force into the kernel once more. 0 or -errno. */
 int listing_again(struct listing *l, const struct config *c);
 
+/* From now on imports are refused with -EAGAIN: the kernel's maps become a successor's, which fills
+ * the same ones. -EBUSY: one is under way and goes on; asked again until it has ended. The caller
+ * sees to it that nothing is loaded meanwhile. */
+int listing_lend(struct listing *l);
+/* The successor did not come after all; see listing_again. */
+void listing_take_back(struct listing *l);
+
 /* ---- greygate import ---- */
 
 struct listing_import {
@@ -117,11 +125,12 @@ struct listing_imported {
 };
 
 /* All or nothing: 0, or -errno and everything is as it was. -EBADMSG: bad lines. -EINVAL: not of
- * this format. -ENODATA: empty. -ENOSPC: one list too many, or one entry. */
+ * this format. -ENODATA: empty. -ENOSPC: one list too many, or one entry.
+ * -EAGAIN: see listing_lend. */
 int listing_import(struct listing *l, const struct config *c, const struct listing_import *what,
 		   struct listing_imported *ret);
 /* An imported list goes; of one that the configuration names what was imported goes, and its file
- * is read again. -ENOENT. */
+ * is read again. -ENOENT, -EAGAIN. */
 int listing_remove(struct listing *l, const struct config *c, const char *name);
 
 /* ---- asking ---- */

@@ -232,6 +232,31 @@ static int import(struct listing *l, const struct listing_import *what, struct p
 	return 0;
 }
 
+/* Takes l->loading, or -EAGAIN. */
+static int begin(struct listing *l)
+{
+	pthread_mutex_lock(&l->loading);
+	if (!atomic_load(&l->lent))
+		return 0;
+	pthread_mutex_unlock(&l->loading);
+	return -EAGAIN;
+}
+
+int listing_lend(struct listing *l)
+{
+	/* Whoever gets the lock after this finds it said. */
+	atomic_store(&l->lent, true);
+	if (pthread_mutex_trylock(&l->loading))
+		return -EBUSY;
+	pthread_mutex_unlock(&l->loading);
+	return 0;
+}
+
+void listing_take_back(struct listing *l)
+{
+	atomic_store(&l->lent, false);
+}
+
 int listing_import(struct listing *l, const struct config *c, const struct listing_import *what,
 		   struct listing_imported *ret)
 {
@@ -239,7 +264,9 @@ int listing_import(struct listing *l, const struct config *c, const struct listi
 	struct listing_imported got = {0};
 	int rc;
 
-	pthread_mutex_lock(&l->loading);
+	rc = begin(l);
+	if (rc)
+		return rc;
 	rc = plan_current(l, c, &p);
 	if (!rc)
 		rc = import(l, what, &p, &got);
@@ -257,9 +284,11 @@ int listing_remove(struct listing *l, const struct config *c, const char *name)
 {
 	static struct plan p; /* under l->loading */
 	bool section = section_of(c, name);
-	int slot, rc = -ENOENT;
+	int slot, rc = begin(l);
 
-	pthread_mutex_lock(&l->loading);
+	if (rc)
+		return rc;
+	rc = -ENOENT;
 	plan_current(l, c, &p);
 	slot = slot_for(l, name);
 	if (slot >= 0 && l->lists[slot].name[0] && l->lists[slot].imported) {
@@ -275,8 +304,8 @@ int listing_remove(struct listing *l, const struct config *c, const char *name)
 			plan_finish(l, &p);
 	}
 	plan_free(&p);
-	pthread_mutex_unlock(&l->loading);
 	if (!rc && section)
-		listing_load(l, c);
+		plan_load(l, c);
+	pthread_mutex_unlock(&l->loading);
 	return rc;
 }

@@ -518,13 +518,12 @@ void plan_finish(struct listing *l, struct plan *p)
 	plan_free(p);
 }
 
-void listing_load(struct listing *l, const struct config *c)
+void plan_load(struct listing *l, const struct config *c)
 {
 	static struct plan p; /* under l->loading */
 	bool fresh[LISTING_MAX] = {false};
 	int rc;
 
-	pthread_mutex_lock(&l->loading);
 	if (l->kept >= 0 && !l->restored)
 		kept_each(l->kept, restore, l);
 	l->restored = true;
@@ -550,6 +549,12 @@ void listing_load(struct listing *l, const struct config *c)
 			say_read(&l->lists[p.stages[i].slot], "read");
 	if (!rc)
 		plan_finish(l, &p);
+}
+
+void listing_load(struct listing *l, const struct config *c)
+{
+	pthread_mutex_lock(&l->loading);
+	plan_load(l, c);
 	pthread_mutex_unlock(&l->loading);
 }
 

@@ -39,4 +39,7 @@ struct kept plan_kept(const struct listing *l, const struct stage *s);
 /* Settings for a list that no section names; NULL: no memory. */
 struct config_list *plan_own(const struct kept *k);
 
+/* listing_load under l->loading. */
+void plan_load(struct listing *l, const struct config *c);
+
 #endif

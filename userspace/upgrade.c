@@ -19,6 +19,8 @@
 
 #define PATIENCE 60000  /* ms: a large store takes some seconds to load */
 #define HEIR_PATIENCE 5 /* s for a group of items */
+/* ms for lists and settings that are being loaded: the successor waits somewhat longer for us. */
+#define LOAD_PATIENCE 20000
 
 /* The store of the successor, as the writer of this process sees it. */
 struct heir {
@@ -103,22 +105,35 @@ static const struct store_ops heir_ops = {
 
 /* ---- lend and take back ---- */
 
-static void lend(struct daemon *d)
+/* The successor reads the lists that were kept last and fills the same maps: of an import or a
+ * reload it gets all or nothing. False: one is under way. */
+static bool lend(struct daemon *d)
 {
-	if (d->writer)
-		store_writer_pause(d->writer);
-	pthread_mutex_lock(&d->verdict_lock);
-	d->lent = true;
-	pthread_mutex_unlock(&d->verdict_lock);
+	bool still;
+
+	if (pthread_mutex_trylock(&d->config_lock))
+		return false;
+	still = !listing_lend(&d->lists);
+	if (still) {
+		if (d->writer)
+			store_writer_pause(d->writer);
+		pthread_mutex_lock(&d->verdict_lock);
+		d->lent = true;
+		pthread_mutex_unlock(&d->verdict_lock);
+	}
+	pthread_mutex_unlock(&d->config_lock);
+	return still;
 }
 
 static void take_back(struct daemon *d)
 {
 	int rc;
 
+	pthread_mutex_lock(&d->config_lock);
 	pthread_mutex_lock(&d->verdict_lock);
 	d->lent = false;
 	pthread_mutex_unlock(&d->verdict_lock);
+	pthread_mutex_unlock(&d->config_lock);
 	if (d->writer)
 		store_writer_resume(d->writer, d->store);
 	if (!d->fastpath)
@@ -146,6 +161,8 @@ static void give_up(struct upgrade *u, const char *why)
 	u->channel = -1;
 	if (d->lent)
 		take_back(d);
+	u->met = false;
+	listing_take_back(&d->lists);
 	daemon_counted(d, COUNT_upgrades_refused);
 	say(u, "refused", why);
 	u->successor = 0;
@@ -234,11 +251,28 @@ static int give_all(struct upgrade *u)
 	return rc ? rc : handover_send(u->channel, HANDOVER_REST, &rest, sizeof(rest), fds, n);
 }
 
+static void give_when_still(struct upgrade *u)
+{
+	static const char busy[] = "lists are still being loaded; upgrade again when that is done";
+	int rc;
+
+	if (lend(u->daemon)) {
+		rc = give_all(u);
+		if (rc)
+			give_up(u, strerror(-rc));
+	} else if (!u->still) {
+		u->still = now_ms() + LOAD_PATIENCE;
+		say(u, "waits", "lists are being loaded");
+	} else if (now_ms() >= u->still) {
+		handover_fail(u->channel, busy);
+		give_up(u, busy);
+	}
+}
+
 static void meet(struct upgrade *u, const struct handover_message *m)
 {
 	struct handover_hello h;
 	char why[200];
-	int rc;
 
 	if (m->length != sizeof(h)) {
 		give_up(u, "the new version speaks another language; restart greygated for it");
@@ -253,10 +287,9 @@ static void meet(struct upgrade *u, const struct handover_message *m)
 		give_up(u, why);
 		return;
 	}
-	lend(u->daemon);
-	rc = give_all(u);
-	if (rc)
-		give_up(u, strerror(-rc));
+	u->met = true;
+	u->still = 0;
+	give_when_still(u);
 }
 
 static bool part(struct upgrade *u)
@@ -286,6 +319,8 @@ bool upgrade_step(struct upgrade *u)
 	bool parted = false;
 	int rc;
 
+	if (u->met && !u->daemon->lent)
+		give_when_still(u);
 	if (u->channel < 0)
 		return false;
 	if (poll(&p, 1, 0) <= 0) {
@@ -301,7 +336,7 @@ bool upgrade_step(struct upgrade *u)
 			   "this line");
 		return false;
 	}
-	if (m.kind == HANDOVER_HELLO && !u->daemon->lent) {
+	if (m.kind == HANDOVER_HELLO && !u->met) {
 		meet(u, &m);
 	} else if (m.kind == HANDOVER_READY && u->daemon->lent) {
 		parted = part(u);

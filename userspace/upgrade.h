@@ -22,6 +22,8 @@ struct upgrade {
 	int channel;       /* -1: no upgrade under way; to be watched for input */
 	int32_t successor; /* its process id; 0: not known yet */
 	uint64_t until;    /* ms, CLOCK_MONOTONIC: the successor has to be ready */
+	bool met;          /* the successor is fit, and waits for what it is given */
+	uint64_t still;    /* ms: until then nothing must be loaded or imported any more */
 	struct heir *heir; /* the successor's store, once it serves */
 };
 

@@ -215,6 +215,9 @@ gate_stop() { # [seconds]; its exit code
 }
 gate_rss() { awk '/^VmRSS/ { print $2 }' /proc/"$gate_pid"/status; } # kB
 gg() { "$BUILD/greygate" -s "$T/run/control.sock" "$@"; }
+# Of the process that serves, which an upgrade changes.
+pid_now() { gg status --json 2>/dev/null | $PYTHON "$HERE/pick.py" value pid; }
+is_another() { local p; p=$(pid_now); [ -n "$p" ] && [ "$p" != "$1" ]; }
 # What is pinned; the kernel itself puts *.debug files into every bpffs.
 pins() { find "$T/bpf" -type f ! -name '*.debug' | wc -l; }
 # A name server with the zones of $T/zone.json, or of files; $T/mode says how it behaves.

@@ -34,8 +34,6 @@ gate_start() {
 seq -f 'line %09.0f of the first half, and what belongs to it' 40000 >"$T/half1"
 seq -f 'line %09.0f of the second half, and what belongs to it' 40000 >"$T/half2"
 
-pid_now() { gg status --json 2>/dev/null | $PYTHON "$HERE/pick.py" value pid; }
-is_another() { local p; p=$(pid_now); [ -n "$p" ] && [ "$p" != "$1" ]; }
 upgrade() { # the new pid is gate_pid then
 	old_pid=$gate_pid
 	kill -USR2 "$gate_pid"

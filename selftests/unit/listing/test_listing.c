@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -271,7 +272,8 @@ static void lists_come_and_go(void **state)
 	assert_int_equal(atomic_load(&scene->lists.lists[a.number - 1].hits), 0);
 }
 
-static void import(const char *name, const char *text, enum gg_verdict verdict)
+static int try_import(const char *name, const char *text, enum gg_verdict verdict,
+		      const struct fastpath_progress *progress)
 {
 	char errors[2000];
 	const struct listing_import what = {.name = name,
@@ -279,11 +281,17 @@ static void import(const char *name, const char *text, enum gg_verdict verdict)
 					    .verdict = verdict,
 					    .text = text,
 					    .len = strlen(text),
+					    .progress = progress,
 					    .errors = errors,
 					    .size = sizeof(errors)};
 	struct listing_imported got;
 
-	assert_int_equal(listing_import(&scene->lists, &scene->config, &what, &got), 0);
+	return listing_import(&scene->lists, &scene->config, &what, &got);
+}
+
+static void import(const char *name, const char *text, enum gg_verdict verdict)
+{
+	assert_int_equal(try_import(name, text, verdict, NULL), 0);
 }
 
 /* As after a start. */
@@ -351,6 +359,41 @@ static void imported_lists_keep_their_order(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+static void lend_it(size_t done, size_t all, void *asked)
+{
+	(void)done;
+	(void)all;
+	++*(int *)asked;
+	assert_int_equal(listing_lend(&scene->lists), -EBUSY);
+}
+
+static void an_import_is_whole_before_the_lists_are_lent(void **state)
+{
+	int asked = 0;
+	const struct fastpath_progress progress = {lend_it, &asked};
+	struct listing *l = &scene->lists;
+
+	(void)state;
+	import("feed", "192.0.2.0/24\n", GG_DENY);
+	assert_int_equal(try_import("feed", "192.0.2.0/25\n2001:db8::/32\n", GG_DENY, &progress),
+			 0);
+	assert_true(asked > 0);
+	assert_string_equal(address("2001:db8::1"), "deny feed:2");
+	/* It was asked for while that went on: nothing more is begun. */
+	assert_int_equal(try_import("feed", "10.0.0.1\n", GG_DENY, NULL), -EAGAIN);
+	assert_int_equal(listing_lend(l), 0);
+	assert_int_equal(try_import("other", "10.0.0.1\n", GG_DENY, NULL), -EAGAIN);
+	assert_int_equal(listing_remove(l, &scene->config, "feed"), -EAGAIN);
+	assert_string_equal(address("192.0.2.1"), "deny feed:1");
+	assert_string_equal(address("192.0.2.200"), "none");
+	assert_string_equal(address("10.0.0.1"), "none");
+	listing_take_back(l);
+	import("other", "10.0.0.1\n", GG_DENY);
+	assert_string_equal(address("10.0.0.1"), "deny other:1");
+	assert_int_equal(listing_remove(l, &scene->config, "feed"), 0);
+	assert_string_equal(address("192.0.2.1"), "none");
+}
+
 static _Atomic bool over;
 static atomic_uint torn;
 
@@ -401,6 +444,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(settings_of_a_kept_list, begin, end),
 		cmocka_unit_test_setup_teardown(lists_come_and_go, begin, end),
 		cmocka_unit_test_setup_teardown(imported_lists_keep_their_order, begin, end),
+		cmocka_unit_test_setup_teardown(an_import_is_whole_before_the_lists_are_lent, begin,
+						end),
 		cmocka_unit_test_setup_teardown(nobody_sees_half, begin, end),
 	};
 	int rc;
