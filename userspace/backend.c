@@ -205,8 +205,9 @@ bool backend_skip(struct worker *w, struct delivery *d, const char *why)
 {
 	if (w->config->mode == GG_MODE_GATEWAY)
 		return false;
-	if (d->backend < w->config->backend_count)
-		d->full |= backend_ungreeted(w->daemon, w->config, d->backend, w->now, &d->up, why);
+	if (d->backend < w->config->backend_count &&
+	    backend_ungreeted(w->daemon, w->config, d->backend, w->now, &d->up, why))
+		d->met = MET_FULL;
 	leave(w, d);
 	d->in_the_clear = false;
 	d->backend++;
@@ -246,7 +247,7 @@ bool backend_anew(struct worker *w, struct delivery *d, int from)
 {
 	leave(w, d);
 	d->backend = from;
-	d->passed_over = d->last_resort = d->in_the_clear = d->mail_done = d->full = false;
+	d->passed_over = d->last_resort = d->in_the_clear = d->mail_done = false;
 	d->reloads = w->reloads;
 	d->uses = 0;
 	return backend_connect(w, d);

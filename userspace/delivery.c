@@ -164,7 +164,8 @@ static bool again(struct worker *w, struct delivery *d, bool other)
 	d->reused = d->stale = false;
 	if (!reused && !moves)
 		return false;
-	d->greeted &= !reused;
+	if (reused)
+		d->met = MET_NOBODY;
 	d->moved |= !reused;
 	which = reused ? -1 : backend_another(w, d);
 	if (which < 0 && !reused && other)
@@ -177,7 +178,7 @@ static bool again(struct worker *w, struct delivery *d, bool other)
 
 void delivery_note_loss(struct worker *w, struct delivery *d, const char *why)
 {
-	if (d->greeted && !d->reused && !d->closing && d->session != POOL_NONE &&
+	if (d->met == MET_GREETING && !d->reused && !d->closing && d->session != POOL_NONE &&
 	    (d->asked > ASKED_GREETING || upstream_in_text(&d->up)) && d->reloads == w->reloads &&
 	    d->backend < w->config->backend_count)
 		backend_lost(w->daemon, w->config, d->backend, w->now, why);
@@ -194,12 +195,11 @@ bool delivery_closing(struct worker *w, struct delivery *d)
 }
 
 /* What a recipient hears that no mail server could be asked about. */
-static enum smtp_reply unasked(const struct delivery *d)
-{
-	if (d->full)
-		return REPLY_BACKEND_BUSY;
-	return d->greeted ? REPLY_BACKEND_LOST : REPLY_BACKEND_DOWN;
-}
+static const enum smtp_reply unasked[] = {
+	[MET_NOBODY] = REPLY_BACKEND_DOWN,
+	[MET_FULL] = REPLY_BACKEND_BUSY,
+	[MET_GREETING] = REPLY_BACKEND_LOST,
+};
 
 void delivery_fail(struct worker *w, struct delivery *d, const char *why)
 {
@@ -208,7 +208,7 @@ void delivery_fail(struct worker *w, struct delivery *d, const char *why)
 	uint32_t n = d->session;
 	uint8_t wait;
 
-	if (n == POOL_NONE || d->closing || d->refused) {
+	if (n == POOL_NONE || d->closing || d->met == MET_REFUSAL) {
 		delivery_call_off(w, d);
 		return;
 	}
@@ -240,7 +240,7 @@ void delivery_fail(struct worker *w, struct delivery *d, const char *why)
 	s->touched = w->now;
 	switch (wait) {
 	case WAIT_RCPT:
-		session_reply(w, s, unasked(d), NULL);
+		session_reply(w, s, unasked[d->met], NULL);
 		smtp_rcpt_done(smtp, false);
 		break;
 	case WAIT_CHUNK:
@@ -339,8 +339,8 @@ struct delivery *delivery_begin(struct worker *w, uint32_t n)
 	d->session = n;
 	s->delivery = delivery_number(w, d);
 	d->in_len = d->text_len = d->text_sent = d->accepted_count = 0;
-	d->failed = d->text_ended = d->moved = d->full = false;
-	d->greeted = d->reused;
+	d->failed = d->text_ended = d->moved = false;
+	d->met = d->reused ? MET_GREETING : MET_NOBODY;
 	d->began = w->now;
 	d->here = way_here(w, n);
 	delivery_watch(w, d);
@@ -364,7 +364,7 @@ static void greeted(struct worker *w, struct delivery *d)
 		backend_named(w->daemon, w->config, d->backend, true);
 		backend_stands(w->daemon, d->backend, &d->stands, true);
 	}
-	d->greeted = true;
+	d->met = MET_GREETING;
 	envelope_proceed(w, d);
 }
 
@@ -407,7 +407,7 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 	}
 	if (d->closing)
 		return;
-	if (d->refused) { /* the answer to the client is in up.reply */
+	if (d->met == MET_REFUSAL) { /* the answer to the client is in up.reply */
 		delivery_fail(w, d, "unasked reply");
 		return;
 	}
@@ -432,7 +432,7 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 		delivery_fail(w, d, "unasked reply");
 		return;
 	}
-	while (used < len && d->generation == generation && !d->closing && !d->refused) {
+	while (used < len && d->generation == generation && !d->closing && d->met != MET_REFUSAL) {
 		enum upstream_act act;
 		uint32_t n = d->session;
 

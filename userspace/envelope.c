@@ -100,7 +100,7 @@ void delivery_recipient(struct worker *w, uint32_t n, const struct judgement *ju
 	struct smtp *smtp = session_smtp(w, s);
 	struct delivery *d = delivery_of(w, s);
 
-	if (d && d->refused) {
+	if (d && d->met == MET_REFUSAL) {
 		refuse_client(w, s, d);
 		return;
 	}
@@ -308,7 +308,7 @@ void envelope_refused(struct worker *w, struct delivery *d)
 		return;
 	if (d->backend < w->config->backend_count)
 		backend_named(w->daemon, w->config, d->backend, false);
-	d->refused = true;
+	d->met = MET_REFUSAL;
 	d->asked = ASKED_NOTHING;
 	refuse_client(w, worker_session(w, d->session), d);
 }

@@ -100,6 +100,14 @@ enum op {
 	OP_MAX
 };
 
+/* What a transaction has met with at mail servers last. */
+enum met {
+	MET_NOBODY,
+	MET_FULL,     /* one had no room for it */
+	MET_GREETING, /* what ends it now is a loss */
+	MET_REFUSAL,  /* of its client, by up.reply: so is every recipient of the transaction */
+};
+
 struct delivery {
 	bool timed; /* its slot has an entry in timeouts, also between lives */
 	uint16_t generation;
@@ -115,14 +123,12 @@ struct delivery {
 	bool failed;                   /* given up, but the client is still read into text */
 	bool kept, reused; /* without a session, for the next one; its, no recipient answered yet */
 	bool stale;        /* reused, and found closed while our command was on its way */
-	bool greeted;      /* by a mail server, for this transaction: what ends it now is a loss */
 	bool stands;       /* greeted by this mail server, and not left: it counts there */
-	bool full;         /* a mail server had no room for it, on the way to this one */
 	bool moved;        /* the transaction was begun again after a loss: not another time */
 	bool late;         /* the answer is overdue, and what waits for it is being cancelled */
-	bool refused;     /* its client is, by up.reply: so is every recipient of the transaction */
-	uint8_t uses;     /* deliveries before this one */
-	uint32_t reloads; /* worker.reloads at its connect */
+	uint8_t met;       /* enum met */
+	uint8_t uses;      /* deliveries before this one */
+	uint32_t reloads;  /* worker.reloads at its connect */
 	bool mail_done, text_ended;
 	bool passing;                /* a piece of the message is on its way */
 	bool held;                   /* the client is read again when it has heard us */
