@@ -46,7 +46,9 @@ static const struct subcommand subcommands[] = {
 
 static void usage(FILE *f)
 {
-	fputs("usage: greygate [-s SOCKET] [-c CONFIG] [--json] COMMAND\n\n", f);
+	fputs("usage: greygate [-s SOCKET] [-c CONFIG] [--json] COMMAND\n"
+	      "       greygate -V | --version | -h | --help\n\n",
+	      f);
 	for (const struct subcommand *s = subcommands; s->name; s++) {
 		fprintf(f, "  %s%s%s\n", s->name, *s->usage ? " " : "", s->usage);
 		fprintf(f, "          %s\n", s->help);

@@ -4,11 +4,14 @@
 #ifndef SELFTESTS_BPF_ROOM_H
 #define SELFTESTS_BPF_ROOM_H
 
+#include <errno.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "fastpath/internal.h"
@@ -42,6 +45,28 @@ static inline struct endpoint room_endpoint(const char *text)
 	if (endpoint_parse(text, &e))
 		fail_msg("%s is no endpoint", text);
 	return e;
+}
+
+/* A TCP socket that is bound; flags as of socket(2), shared: others may listen there too. */
+static inline int room_socket(const char *address, uint16_t port, int flags, bool shared)
+{
+	struct endpoint e = {.port = port};
+	struct sockaddr_storage sa;
+	socklen_t len;
+	int one = 1, fd;
+
+	assert_int_equal(addr_parse(address, &e.addr), 0);
+	len = addr_to_sockaddr(&e, &sa);
+	fd = socket(sa.ss_family, SOCK_STREAM | flags, 0);
+	assert_true(fd >= 0);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (sa.ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (shared)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)&sa, len))
+		fail_msg("bind %s: %s", address, strerror(errno));
+	return fd;
 }
 
 static inline struct prefix room_prefix(const char *text)

@@ -33,30 +33,9 @@ static const struct side {
 static struct fastpath *fp;
 static int mta[2], daemons[2], other[2];
 
-static int socket_at(const char *address, uint16_t port, bool shared)
-{
-	struct endpoint e = {.port = port};
-	struct sockaddr_storage sa;
-	socklen_t len;
-	int one = 1, fd;
-
-	assert_int_equal(addr_parse(address, &e.addr), 0);
-	len = addr_to_sockaddr(&e, &sa);
-	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	assert_true(fd >= 0);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (sa.ss_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (shared)
-		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&sa, len))
-		fail_msg("bind %s: %s", address, strerror(errno));
-	return fd;
-}
-
 static int listener_at(const char *address, uint16_t port, bool shared)
 {
-	int fd = socket_at(address, port, shared);
+	int fd = room_socket(address, port, SOCK_NONBLOCK, shared);
 
 	assert_int_equal(listen(fd, 128), 0);
 	return fd;
@@ -71,7 +50,7 @@ static int connect_to(const char *from, const char *to, uint16_t port)
 	struct sockaddr_storage sa;
 	struct pollfd ready;
 	socklen_t len, size = sizeof(int);
-	int fd = socket_at(from, 0, false), error = 0;
+	int fd = room_socket(from, 0, SOCK_NONBLOCK, false), error = 0;
 
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	assert_int_equal(addr_parse(to, &e.addr), 0);

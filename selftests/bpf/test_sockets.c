@@ -32,23 +32,6 @@ static const struct side {
 static struct fastpath *fp;
 static struct xdp_bpf *skel;
 
-static int socket_at(const char *address, uint16_t port)
-{
-	struct endpoint e = {.port = port};
-	struct sockaddr_storage sa;
-	socklen_t len;
-	int one = 1, fd;
-
-	assert_int_equal(addr_parse(address, &e.addr), 0);
-	len = addr_to_sockaddr(&e, &sa);
-	fd = socket(sa.ss_family, SOCK_STREAM, 0);
-	assert_true(fd >= 0);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&sa, len))
-		fail_msg("bind %s: %s", address, strerror(errno));
-	return fd;
-}
-
 struct connection {
 	int listener, client, server;
 	uint16_t port; /* of the client */
@@ -61,9 +44,9 @@ static struct connection connect_them(const struct side *side)
 	socklen_t len = sizeof(sa);
 	struct connection c;
 
-	c.listener = socket_at(side->server, PORT);
+	c.listener = room_socket(side->server, PORT, 0, false);
 	assert_int_equal(listen(c.listener, 8), 0);
-	c.client = socket_at(side->client, 0);
+	c.client = room_socket(side->client, 0, 0, false);
 	assert_int_equal(addr_parse(side->server, &to.addr), 0);
 	len = addr_to_sockaddr(&to, &sa);
 	assert_int_equal(connect(c.client, (struct sockaddr *)&sa, len), 0);
@@ -190,7 +173,7 @@ static void a_listener_is_no_connection(void **state)
 
 	(void)state;
 	for (i = 0; i < 2; i++) {
-		fd = socket_at(sides[i].server, PORT);
+		fd = room_socket(sides[i].server, PORT, 0, false);
 		assert_int_equal(listen(fd, 8), 0);
 		deny(sides[i].client, GG_DROP_NEW);
 		assert_int_equal(send_from(&sides[i], 40000, TCP_SYN), XDP_DROP);
@@ -252,7 +235,7 @@ static void send_raw_syn(uint16_t port)
 static void a_handshake_under_way_holds_its_tuple(void **state)
 {
 	const struct side side = {"192.0.2.25", "192.0.2.77"};
-	int fd = socket_at(side.server, PORT);
+	int fd = room_socket(side.server, PORT, 0, false);
 
 	(void)state;
 	assert_int_equal(listen(fd, 8), 0);
