@@ -144,7 +144,7 @@ void session_header(struct worker *w, uint32_t n, const char *buf, size_t len)
 	all = pool_at(&w->ins, s->in);
 	result = proxy_header(all, s->in_len, &client, &here, &used);
 	if (result == PROXY_BAD) {
-		refuse_header(w, n, "malformed");
+		refuse_header(w, n, proxy_fault(all, s->in_len));
 		return;
 	}
 	if (result == PROXY_MORE) {

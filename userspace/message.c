@@ -10,6 +10,9 @@
 #include "delivery.h"
 #include "taken.h"
 
+/* The longest line of a text (RFC 5321 4.5.3.1.6). */
+#define TEXT_LINE 1000
+
 /* Ciphertext is read into the second half of the buffer and opened into the first: whatever comes
  * out of it stays behind what goes in by more than a record. */
 #define SEALED_AT (TEXT_BUFFER / 2)
@@ -213,6 +216,28 @@ static void pass(struct worker *w, uint32_t n, struct delivery *d)
 		pass_text(w, n, d);
 }
 
+bool message_abandon(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+	struct delivery *d = delivery_of(w, s);
+
+	if (s->wait != WAIT_TEXT || !s->receiving || !d)
+		return false;
+	delivery_call_off(w, d);
+	d->failed = true; /* what still comes is read into its buffer, and goes nowhere */
+	return true;
+}
+
+/* A byte now and then is no sign of life: a line has to end, or as much as a line may have. */
+static bool is_progress(struct delivery *d, const char *text, size_t len)
+{
+	d->unended += len < TEXT_LINE ? (uint32_t)len : TEXT_LINE;
+	if (d->unended < TEXT_LINE && !memchr(text, '\n', len))
+		return false;
+	d->unended = 0;
+	return true;
+}
+
 void message_received(struct worker *w, uint32_t n, int res)
 {
 	struct session *s = worker_session(w, n);
@@ -229,7 +254,9 @@ void message_received(struct worker *w, uint32_t n, int res)
 		session_end(w, n);
 		return;
 	}
-	s->touched = d->touched = w->now;
+	if (is_progress(d, d->text + d->text_len, len))
+		s->touched = w->now;
+	d->touched = w->now;
 	taken_read(w, s);
 	d->text_len += (uint32_t)len;
 	if (d->failed) {

@@ -16,9 +16,8 @@ static void say_goodbye(struct worker *w, uint32_t n, enum smtp_reply r, enum co
 	log_str(&l, "reason", reason);
 	log_int(&l, "dur_ms", (int64_t)(w->now - s->started));
 	log_end(&l);
-	/* In the middle of a message, or with replies the client does not read, there is nobody to
-	 * tell. */
-	if (s->sending || s->wait) {
+	/* With replies the client does not read there is nobody to tell. */
+	if (s->sending || (s->wait && !message_abandon(w, n))) {
 		session_end(w, n);
 		return;
 	}
@@ -64,11 +63,14 @@ void session_timeout(struct worker *w, uint32_t n)
 		return;
 	}
 	if (quiet >= c->limit.state_time &&
-	    (s->wait == WAIT_NONE || s->wait == WAIT_TEXT || s->wait == WAIT_TLS || s->sending)) {
+	    (s->wait == WAIT_NONE || s->wait == WAIT_TLS || s->sending ||
+	     (s->wait == WAIT_TEXT && s->receiving))) {
 		say_goodbye(w, n, REPLY_TIMEOUT, COUNT_limit_state_time, "state_time");
 		return;
 	}
 	next = s->touched + c->limit.state_time;
+	if (next <= w->now) /* somebody else takes the time */
+		next = w->now + 1000;
 	if (next > until)
 		next = until;
 	worker_timer(w, n, next);

@@ -431,7 +431,10 @@ void session_received(struct worker *w, uint32_t n, const struct io_uring_cqe *c
 		return;
 	}
 	if (s->phase == PHASE_LINGER) {
-		ring_buffer_return(r, cqe);
+		if (buffered)
+			ring_buffer_return(r, cqe);
+		else /* it was read into the delivery's own */
+			delivery_drop(w, s);
 		session_read(w, n);
 		return;
 	}

@@ -141,7 +141,8 @@ struct delivery {
 	struct messageid message_id; /* of the message so far: taken.c's, as the next ones are */
 	struct unstuff unstuff;
 	uint64_t recipients_sum, taken_tag, taken_check;
-	bool claimed;               /* noted as under way, see taken.h */
+	bool claimed;     /* noted as under way, see taken.h */
+	uint32_t unended; /* bytes of the client's since its last sign of life, see message.c */
 	struct judgement judgement; /* of the recipient being asked */
 	struct tls tls;
 	uint32_t wire; /* pool number of its records, while there is TLS */
@@ -310,5 +311,8 @@ struct delivery *delivery_of(struct worker *w, const struct session *s);
 void message_received(struct worker *w, uint32_t n, int res);
 /* What was on its way to the client is out. */
 void message_heard(struct worker *w, uint32_t n);
+/* The client is waited for no longer, in the middle of a message: the session's next step is its
+ * end. False: it is not in one, or the mail server is what is waited for. */
+bool message_abandon(struct worker *w, uint32_t n);
 
 #endif

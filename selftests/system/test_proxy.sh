@@ -72,9 +72,13 @@ silent "version 3" ':send \r\n\r\n\x00\r\nQUIT\n\x31\x11\x00\x0c'
 silent "a client that is multicast" ':send PROXY TCP4 224.0.0.1 192.0.2.25 40000 25\r\n'
 silent "a value behind the addresses that is cut" ':send \r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0f\xc0\x00\x02\x07\xc0\x00\x02\x19\x9c\x40\x00\x19\x04\xff\xff'
 silent "a checksum that is wrong" ':send \r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x13\xc0\x00\x02\x07\xc0\x00\x02\x19\x9c\x40\x00\x19\x03\x00\x04\x01\x02\x03\x04'
-silent "UDP" ':send \r\n\r\n\x00\r\nQUIT\n\x21\x12\x00\x0c\xc0\x00\x02\x07\xc0\x00\x02\x19\x9c\x40\x00\x19'
+silent "a socket of UNIX without its names" ':send \r\n\r\n\x00\r\nQUIT\n\x21\x31\x00\x0c\xc0\x00\x02\x07\xc0\x00\x02\x19\x9c\x40\x00\x19'
 is "proxy_refused counted each" "$(counter proxy_refused)" $((n + 9))
-check "and the log says so" log_wait event=connect reason=proxy_header message=malformed src=$LB4
+for why in 'no PROXY header' 'version 1: not a line' 'version 2: another version' 'version 2: cut'; do
+	like "and the log says why: $why" "$(logged event=connect reason=proxy_header src=$LB4)" "\"message\":\"$why"
+done
+out=$(talk $LB4 $GATE4 :nobanner ':send \r\n\r\n\x00\r\nQUIT\n\x21\x12\x00\x0c\xc0\x00\x02\x07\xc0\x00\x02\x19\x9c\x40\x00\x19' :reply QUIT)
+is "UDP names no client of ours: the connection is the balancer's own" "$(codes <<<"$out")" "220 221"
 out=$(talk $LB4 $GATE4 :nobanner ':send PROXY TCP4 203' :eof)
 between "half a header: closed after 5 s" "$(stamp end <<<"$out")" 4500 9000
 out=$(talk $LB4 $GATE4 :nobanner ":bytes $V1" :reply QUIT)

@@ -126,16 +126,31 @@ talk $SRC $GATE4 "$HELLO" "${steps[@]}" :eof >"$T/busy" &
 busy=$!
 talk $SRC $GATE4 "$HELLO" "$FROM" "$TO" DATA ':send half a message\r\n' :reply :eof >"$T/half" &
 half=$!
-wait $idle $half $busy
+talk $SRC $GATE4 "$HELLO" "$FROM" "$TO" ':send BDAT 1000 LAST\r\nhalf a chunk\r\n' :reply :eof >"$T/chunk" &
+chunk=$!
+# Three bytes a second without the end of a line are no sign of life; lines are.
+drips=(); for _ in $(seq 6); do drips+=(':send xx' ':sleep 0.6'); done
+talk $SRC $GATE4 "$HELLO" "$FROM" "$TO" DATA "${drips[@]}" :reply :eof >"$T/drip" &
+drip=$!
+lines=(); for _ in $(seq 8); do lines+=(':send x\r\n' ':sleep 0.6'); done
+talk $SRC $GATE4 "$HELLO" "$FROM" "$TO" DATA "${lines[@]}" ':send .\r\n' :reply QUIT >"$T/lines" &
+lines=$!
+wait $idle $half $busy $chunk $drip $lines
 like "limit state_time: 421" "$(cat "$T/idle")" '^S: 421 4\.4\.2'
 between "limit state_time: in time" "$(stamp end <"$T/idle")" 2700 7000
-like "limit state_time in DATA: told or closed" "$(cat "$T/half")" '^S: (421 4\.4\.2|<eof>)'
+for in in half chunk; do
+	like "limit state_time in the middle of a message ($in): 421" "$(cat "$T/$in")" '^S: 421 4\.4\.2'
+	like "limit state_time in the middle of a message ($in): closed" "$(cat "$T/$in")" '^S: <(eof|reset)>'
+done
+like "limit state_time: a line that never ends is not waited for" "$(cat "$T/drip")" '^S: 421 4\.4\.2'
+like "limit state_time: short lines in time are a message" "$(cat "$T/lines")" '^S: 250 .*
+S: 221'
 like "limit session_time: 421" "$(cat "$T/busy")" '^S: 421 4\.4\.2'
 between "limit session_time: in time" "$(stamp end <"$T/busy")" 9500 15000
 for c in limit_errors limit_commands limit_recipients limit_message limit_state_time limit_session_time; do
 	between "counter $c" "$(counter $c)" 1 5
 done
-is "half a message was not delivered" "$(eml)" "$n"
+is "half a message was not delivered, lines were" "$(eml)" $((n + 1))
 
 # ---- many at once ----
 n=$(eml)

@@ -210,7 +210,7 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
 { "limit", "message", KIND_SIZE, KEY_RELOAD, AT(limit.message), .def = "50m", .min = 64 * KIB, .max = 16 * GIB,
   .manual = "Bytes of one message; announced as SIZE." },
 { "limit", "state_time", KIND_DURATION, KEY_RELOAD, AT(limit.state_time), .def = "300s", .min = SECOND, .max = HOUR,
-  .manual = "Longest wait for the client's next line." },
+  .manual = "Longest wait for the client's next line; in a message, for the next line or 1000 bytes." },
 { "limit", "session_time", KIND_DURATION, KEY_RELOAD, AT(limit.session_time), .def = "900s", .min = 10 * SECOND, .max = DAY,
   .manual = "Longest session, without the time that the mail server takes for messages." },
 { "limit", "unconfirmed", KIND_NUMBER, 0, AT(limit.unconfirmed), .def = "100k", .max = 16000000,

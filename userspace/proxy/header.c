@@ -222,6 +222,13 @@ static const struct {
 	size_t address;
 } families[] = {{0x11, 4}, {0x21, 16}};
 
+/* What may stand there and is no client of ours, UDP and sockets of UNIX: as if no family were
+ * told. */
+static const struct {
+	uint8_t family;
+	size_t addresses; /* bytes that both ends take */
+} others[] = {{0x12, 12}, {0x22, 36}, {0x31, 216}, {0x32, 216}};
+
 static void read_end(const uint8_t *address, const uint8_t *port, size_t size, struct endpoint *ret)
 {
 	memcpy(ret->addr.b + sizeof(ret->addr.b) - size, address, size);
@@ -249,6 +256,10 @@ static enum proxy_result proxied(const uint8_t *header, size_t len, struct ends 
 		read_end(body + size, body + 2 * size + 2, size, &ends.here);
 		return both(ends, ret);
 	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (header[13] == others[i].family && rest >= others[i].addresses &&
+		    tlvs_good(header, len, V2_FIXED + others[i].addresses))
+			return PROXY_LOCAL;
 	return PROXY_BAD;
 }
 
@@ -320,4 +331,17 @@ enum proxy_result proxy_header(const char *buf, size_t len, struct endpoint *ret
 		*ret_here = ends.here;
 	}
 	return result;
+}
+
+const char *proxy_fault(const char *buf, size_t len)
+{
+	if (len && begins(buf, len, v1_begin, sizeof(v1_begin) - 1))
+		return "version 1: not a line of PROXY, TCP4 or TCP6, two addresses and two ports, "
+		       "or of a client that can't be one";
+	if (!len || !begins(buf, len, v2_begin, sizeof(v2_begin) - 1))
+		return "no PROXY header: the balancer has to send one to this port";
+	if (len > 12 && (buf[12] >> 4 != 2 || (buf[12] & 15) > 1))
+		return "version 2: another version or command than it has";
+	return "version 2: cut, of an unknown family, with a wrong checksum, or of a client that "
+	       "can't be one";
 }

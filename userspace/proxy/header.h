@@ -16,8 +16,8 @@
 enum proxy_result {
 	PROXY_MORE,   /* so far it may be one */
 	PROXY_CLIENT, /* *ret_client is whom the connection is for */
-	PROXY_LOCAL,  /* the balancer's own connection: a health check, a family it can't tell, or
-			 from its own loopback address */
+	PROXY_LOCAL,  /* the balancer's own connection: a health check, a family it can't tell or
+			 that is not TCP over IP, or from its own loopback address */
 	PROXY_BAD,    /* no header, a malformed one, or one with a client that can't be one: the
 			 unspecified address, multicast, broadcast, 0.0.0.0/8 */
 };
@@ -30,6 +30,9 @@ enum proxy_result {
  * everything is skipped, as the document wants it. */
 enum proxy_result proxy_header(const char *buf, size_t len, struct endpoint *ret_client,
 			       struct endpoint *ret_here, size_t *ret_len);
+
+/* Of bytes that were PROXY_BAD: what is wrong with them, in a few words; static text. */
+const char *proxy_fault(const char *buf, size_t len);
 
 #define PROXY_SAID 52 /* longest that is written */
 

@@ -15,6 +15,10 @@
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
 #define V4 "\xc0\x00\x02\x07\xc0\x00\x02\x19\x9c\x40\x00\x19" /* 192.0.2.7:40000, 192.0.2.25:25 */
 #define CRC "\x03\x00\x04"
+#define EIGHTEEN "/run/a.socket\0\0\0\0\0"
+#define UNIX                                                                                       \
+	EIGHTEEN EIGHTEEN EIGHTEEN EIGHTEEN EIGHTEEN EIGHTEEN EIGHTEEN EIGHTEEN EIGHTEEN EIGHTEEN  \
+		EIGHTEEN EIGHTEEN
 #define V6                                                                                         \
 	"\x20\x01\x0d\xb8\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x07"                         \
 	"\x20\x01\x0d\xb8\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x25\x9c\x40\x00\x19"
@@ -125,8 +129,14 @@ static const struct row rows[] = {
 	ROW(SIGNATURE "\x31\x11\x00\x0c" V4, PROXY_BAD, NULL),
 	ROW(SIGNATURE "\x22\x11\x00\x0c" V4, PROXY_BAD, NULL), /* command */
 	ROW(SIGNATURE "\x2f\x11\x00\x0c" V4, PROXY_BAD, NULL),
-	ROW(SIGNATURE "\x21\x12\x00\x0c" V4, PROXY_BAD, NULL), /* UDP */
-	ROW(SIGNATURE "\x21\x22\x00\x24" V6, PROXY_BAD, NULL),
+	ROW(SIGNATURE "\x21\x12\x00\x0c" V4, PROXY_LOCAL, NULL), /* UDP */
+	ROW(SIGNATURE "\x21\x22\x00\x24" V6, PROXY_LOCAL, NULL),
+	ROW(SIGNATURE "\x21\x12\x00\x0b" V4, PROXY_BAD, NULL),
+	ROW(SIGNATURE "\x21\x22\x00\x0c" V4, PROXY_BAD, NULL),
+	ROW(SIGNATURE "\x21\x12\x00\x0f" V4 "\x04\xff\xff", PROXY_BAD, NULL),
+	ROW(SIGNATURE "\x21\x31\x00\xd8" UNIX, PROXY_LOCAL, NULL),
+	ROW(SIGNATURE "\x21\x32\x00\xd8" UNIX, PROXY_LOCAL, NULL),
+	ROW(SIGNATURE "\x21\x33\x00\xd8" UNIX, PROXY_BAD, NULL),
 	ROW(SIGNATURE "\x21\x31\x00\x0c" V4, PROXY_BAD, NULL), /* UNIX */
 	ROW(SIGNATURE "\x21\x10\x00\x0c" V4, PROXY_BAD, NULL),
 	ROW(SIGNATURE "\x21\x01\x00\x0c" V4, PROXY_BAD, NULL),
@@ -228,6 +238,7 @@ static void the_answer_does_not_depend_on_the_cut(void **state)
 			/* Refused at some byte, and from there on. */
 			bool refused = false;
 
+			assert_true(strlen(proxy_fault(rows[i].bytes, rows[i].len)) > 30);
 			for (size_t cut = 0; cut <= rows[i].len; cut++) {
 				enum proxy_result r =
 					read_exactly(rows[i].bytes, cut, &client, &used);
