@@ -3,7 +3,8 @@
 # Row expire: a daemon that holds RECORDS grey records, of which some run out for 5 s, 10 000 each second,
 # and for as many s none does, in turns; sessions in each. One session that was held up by something else
 # says nothing of the store, so the middle of the turns' longest ones is compared, and of their p99.9. What
-# a turn was is told by the store's own count. JSON to $raw. run.sh calls it, in namespaces of its own.
+# a turn was is told by the store's own count. Then how long the store takes for a step of it, over all of
+# the records. JSON to $raw. run.sh calls it, in namespaces of its own.
 set -u
 . selftests/bench/servers.sh
 records=${RECORDS:-1000000}
@@ -51,3 +52,10 @@ for ((k = 0; k < 2 * pairs; k++)); do
 	one $((first + window + 1 + k * turn))
 done
 greygated_stop
+
+# The rows of a step are as many as in userspace/store/writer.c.
+mkdir "$work/letgo"
+shelved "$work/letgo"
+result=$("$BUILD/selftests/bench/letgo" "$work/letgo" 1000) || fail "letgo failed"
+echo "{\"row\": \"expire\", \"phase\": \"steps\", \"records\": $records, \"result\": $result}" >>"$raw"
+echo "  steps: $result"

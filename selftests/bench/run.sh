@@ -61,7 +61,7 @@ needs() { # row: prints the programs that are not there
 		"$BUILD/selftests/bench/frames" "$BUILD/selftests/bench/loadgen" ethtool bpftool nsenter ;;
 	restore) set -- "$BUILD/greygated" "$BUILD/greygate" "$BUILD/selftests/bench/shelve" nsenter ;;
 	expire) set -- "$BUILD/greygated" "$BUILD/greygate" "$BUILD/selftests/bench/loadgen" \
-		"$BUILD/selftests/bench/shelve" ;;
+		"$BUILD/selftests/bench/shelve" "$BUILD/selftests/bench/letgo" ;;
 	decide) set -- "$BUILD/selftests/bench/decide" "$BUILD/greygate" ;;
 	esac
 	for p; do command -v "$p" >/dev/null || echo " $p"; done
