@@ -206,7 +206,7 @@ static void on_rcpt(struct worker *w, uint32_t n, struct delivery *d)
 	hand_back(w, s, d);
 	s->wait = WAIT_NONE;
 	if (d->mail_done)
-		standing_recipient(w, s, d->up.code, d->up.reply);
+		standing_recipient(w, n, d->up.code, d->up.reply);
 	smtp_rcpt_done(session_smtp(w, s), good);
 	if (!good)
 		delivery_log(w, d, s, refusal(d), "recipient", d->up.reply);

@@ -434,13 +434,21 @@ bool evidence_missing(struct worker *w, const struct session *s, bool sender)
 	       (sender || listing_allows_names(&w->daemon->lists));
 }
 
+bool evidence_ask(struct worker *w, uint32_t n)
+{
+	struct session *s = worker_session(w, n);
+
+	if (s->evidence != POOL_NONE)
+		return false;
+	begin(w, n);
+	return s->evidence != POOL_NONE;
+}
+
 bool evidence_hold(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
 	struct evidence *e;
 
-	if (s->evidence == POOL_NONE)
-		begin(w, n); /* of learned sources nothing has been asked */
 	if (s->evidence == POOL_NONE)
 		return false;
 	e = evidence_at(w, s->evidence);

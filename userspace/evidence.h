@@ -75,7 +75,10 @@ bool evidence_may_exempt(const struct worker *w);
 /* Whether something is not known that could still exempt the source from a trap: its name, where a
  * list allows names; a DNS list of good sources. sender: all that could prove whose host it is. */
 bool evidence_missing(struct worker *w, const struct session *s, bool sender);
-/* Whether the recipient is to wait for it, as in evidence_wait. */
+/* Asks of a client of whom nothing was asked, as of learned sources; false: that was done already,
+ * or can't be. What was in memory is known then. */
+bool evidence_ask(struct worker *w, uint32_t n);
+/* Whether the recipient is to wait for what is missing, as in evidence_wait. */
 bool evidence_hold(struct worker *w, uint32_t n);
 /* An entry of the drip wheel fired while it waits. */
 void evidence_overdue(struct worker *w, uint32_t n);

@@ -157,8 +157,9 @@ static void refuse_manners(struct worker *w, struct session *s, const char *why,
 }
 
 /* The mail server does not know the recipient: its own words of when it was asked. */
-static void refuse_unknown(struct worker *w, struct session *s, const struct verify_reply *reply)
+static void refuse_unknown(struct worker *w, uint32_t n, const struct verify_reply *reply)
 {
+	struct session *s = worker_session(w, n);
 	const struct journal_decision d = {.verdict = "deny", .reason = "unknown_user"};
 	struct smtp *smtp = session_smtp(w, s);
 	struct log_line l;
@@ -170,7 +171,7 @@ static void refuse_unknown(struct worker *w, struct session *s, const struct ver
 	journal_decided(w, s, &d, &l);
 	log_strn(&l, "reply", reply->text, strcspn(reply->text, "\r\n"));
 	log_end(&l);
-	trapping_answer(w, s, reply->code, reply->text);
+	trapping_answer(w, n, reply->code, reply->text);
 }
 
 /* ---- the recipient ---- */
@@ -340,7 +341,7 @@ static bool refused(struct worker *w, uint32_t n, struct weighed *x)
 		smtp_rcpt_done(smtp, false);
 		return true;
 	}
-	trapping = trapping_recipient(w, s, x, &words, &reason);
+	trapping = trapping_recipient(w, n, x, &words, &reason);
 	if (trapping == TRAPPING_SPRUNG) {
 		refuse(w, s, words, reason);
 		smtp_rcpt_done(smtp, false);
@@ -395,8 +396,9 @@ bool judge_seen(struct worker *w, struct session *s, struct weighed *x)
 
 /* Whether the mail server is known not to know the recipient, who is refused then. Of whoever does
  * not wait it is asked directly. */
-static bool unknown(struct worker *w, struct session *s, enum policy_mode mode)
+static bool unknown(struct worker *w, uint32_t n, enum policy_mode mode)
 {
+	struct session *s = worker_session(w, n);
 	struct verify_answer known;
 	enum verify_state state;
 
@@ -404,9 +406,9 @@ static bool unknown(struct worker *w, struct session *s, enum policy_mode mode)
 		return false;
 	state = recipient_ask(w, s, &known);
 	if (state == VERIFY_UNKNOWN)
-		refuse_unknown(w, s, &known.reply);
+		refuse_unknown(w, n, &known.reply);
 	else if (state == VERIFY_VALID)
-		trapping_answer(w, s, 250, "250");
+		trapping_answer(w, n, 250, "250");
 	return state == VERIFY_UNKNOWN;
 }
 
@@ -420,7 +422,7 @@ static bool call_answered(struct worker *w, uint32_t n)
 
 	switch (recipient_ask(w, s, &known)) {
 	case VERIFY_UNKNOWN:
-		refuse_unknown(w, s, &known.reply);
+		refuse_unknown(w, n, &known.reply);
 		return true;
 	case VERIFY_VALID:
 	case VERIFY_ANY:
@@ -466,7 +468,7 @@ void judge_recipient(struct worker *w, uint32_t n)
 		return;
 	}
 	mode = config_level(w->config, smtp->forward.text)->policy.mode;
-	if (!exempt && unknown(w, s, mode))
+	if (!exempt && unknown(w, n, mode))
 		return;
 	if (!exempt && mode != POLICY_OFF && evidence_wait(w, n))
 		return;

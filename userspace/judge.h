@@ -70,12 +70,12 @@ enum trapping {
 
 /* Whether the recipient in smtp.forward is a trap for this source, which is denied then: words for
  * the client and the word for the log. */
-enum trapping trapping_recipient(struct worker *w, struct session *s, struct weighed *x,
+enum trapping trapping_recipient(struct worker *w, uint32_t n, struct weighed *x,
 				 const char **ret_words, const char **ret_reason);
 /* A source that is in a trap already sends mail. */
 void trapping_again(struct worker *w, struct session *s, struct weighed *x);
 /* What the mail server said to the recipient: code, and its reply as in relay/rcpt.h. */
-void trapping_answer(struct worker *w, struct session *s, int code, const char *reply);
+void trapping_answer(struct worker *w, uint32_t n, int code, const char *reply);
 /* The recipient is to wait, and the mail server may not have answered yet: what it says counts when
  * it does. */
 void trapping_await(struct worker *w, struct session *s);
@@ -88,7 +88,7 @@ struct source standing_source(const struct worker *w, const struct session *s);
 struct conduct standing_note(struct worker *w, const struct session *s, const struct addr *whose,
 			     enum conduct_event event, uint32_t until);
 /* What the mail server said to the recipient, to DATA or to the end of the message. */
-void standing_recipient(struct worker *w, struct session *s, int code, const char *reply);
+void standing_recipient(struct worker *w, uint32_t n, int code, const char *reply);
 void standing_message(struct worker *w, struct session *s, int code);
 
 /* ---- doors.c ---- */

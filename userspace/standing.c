@@ -53,11 +53,11 @@ static void refused(struct worker *w, struct session *s)
 	s->origin = GG_BY_NOBODY;
 }
 
-void standing_recipient(struct worker *w, struct session *s, int code, const char *reply)
+void standing_recipient(struct worker *w, uint32_t n, int code, const char *reply)
 {
 	if (code / 100 == 5)
-		refused(w, s);
-	trapping_answer(w, s, code, reply);
+		refused(w, worker_session(w, n));
+	trapping_answer(w, n, code, reply);
 }
 
 void standing_message(struct worker *w, struct session *s, int code)

@@ -98,6 +98,16 @@ static void deny(struct worker *w, struct session *s, enum bait bait)
 	say(&l, bait, &e, w->wall);
 }
 
+/* Whether something that is not known could still exempt the source. Of a learned one nothing has
+ * been asked before; who is known by answers in memory does not wait for them. */
+static bool is_open(struct worker *w, uint32_t n, bool sender)
+{
+	const struct session *s = worker_session(w, n);
+
+	return evidence_missing(w, s, sender) &&
+	       (!evidence_ask(w, n) || evidence_missing(w, s, sender));
+}
+
 /* ---- recipients ---- */
 
 static bool in_trapped_network(struct worker *w, const struct session *s)
@@ -131,15 +141,18 @@ void trapping_again(struct worker *w, struct session *s, struct weighed *x)
 		deny(w, s, bait_of(w, s, x));
 }
 
-enum trapping trapping_recipient(struct worker *w, struct session *s, struct weighed *x,
+enum trapping trapping_recipient(struct worker *w, uint32_t n, struct weighed *x,
 				 const char **ret_words, const char **ret_reason)
 {
+	struct session *s = worker_session(w, n);
 	enum bait bait = may_trap(w, s) ? bait_of(w, s, x) : BAIT_NONE;
 
 	if (!bait)
 		return TRAPPING_NOT;
-	if (evidence_missing(w, s, bait == BAIT_LAST_DOOR))
+	if (is_open(w, n, bait == BAIT_LAST_DOOR))
 		return TRAPPING_OPEN;
+	if (!may_trap(w, s)) /* by what was asked only now */
+		return TRAPPING_NOT;
 	deny(w, s, bait);
 	*ret_words = baits[bait].words;
 	*ret_reason = baits[bait].reason;
@@ -148,8 +161,9 @@ enum trapping trapping_recipient(struct worker *w, struct session *s, struct wei
 
 /* ---- what the mail server says ---- */
 
-void trapping_answer(struct worker *w, struct session *s, int code, const char *reply)
+void trapping_answer(struct worker *w, uint32_t n, int code, const char *reply)
 {
+	struct session *s = worker_session(w, n);
 	uint32_t harvest = w->config->trap.harvest;
 	struct conduct c;
 
@@ -160,7 +174,7 @@ void trapping_answer(struct worker *w, struct session *s, int code, const char *
 	if (rcpt_says(code, reply) != RCPT_UNKNOWN || recipient_was_counted(w, s))
 		return;
 	c = standing_note(w, s, &s->src, CONDUCT_UNKNOWN, 0);
-	if (conduct_harvests(&c, harvest) && !evidence_missing(w, s, false))
+	if (conduct_harvests(&c, harvest) && !is_open(w, n, false) && may_trap(w, s))
 		deny(w, s, BAIT_HARVEST);
 }
 

@@ -159,7 +159,7 @@ PIN=$T/bpf/greygate/v1
 gate_pid=
 
 # Writes $T/greygate.conf. Variables of these names replace the defaults: mode interfaces xdp listen
-# protect backend stutter greylist trap limit upstream sample extra. An empty listen or backend leaves its
+# protect backend workers stutter greylist trap limit upstream sample extra. An empty listen or backend leaves its
 # key out.
 gate_conf() {
 	local listens=${listen-'"0.0.0.0:25", "[::]:25"'} backends=${backend-"\"$MAIL4:25\""}
@@ -176,7 +176,7 @@ gate_conf() {
 		state_dir = "$T/state"
 		control = "$T/run/control.sock"
 		bpffs = "$T/bpf/greygate"
-		workers = 2
+		workers = ${workers:-2}
 		user = "$GATE_USER"
 		contact = "postmaster@example.net"
 		when_down = ${when_down:-open}
