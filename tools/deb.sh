@@ -30,6 +30,31 @@ set -e
 if [ "$1" = configure ] && ! getent passwd greygate >/dev/null; then
 	adduser --system --group --no-create-home --home /var/lib/greygate greygate
 fi
+if [ -d /run/systemd/system ]; then
+	systemctl --system daemon-reload || true
+fi
 EOT
-chmod 755 "$root/DEBIAN/postinst"
+# An upgrade leaves the old process serving until it is told to hand over, see greygated(8); without
+# the package nothing of it may stay in the kernel, and nobody could take it out any more.
+cat > "$root/DEBIAN/prerm" <<'EOT'
+#!/bin/sh
+set -e
+[ "$1" = remove ] || exit 0
+if [ -d /run/systemd/system ]; then
+	deb-systemd-invoke stop greygated.service
+else
+	start-stop-daemon --stop --quiet --oknodo --retry TERM/120/KILL/5 --exec /usr/sbin/greygated
+fi
+greygate detach || echo "greygate: what it left in the kernel stays until the next boot" >&2
+EOT
+cat > "$root/DEBIAN/postrm" <<'EOT'
+#!/bin/sh
+set -e
+if [ -d /run/systemd/system ]; then
+	systemctl --system daemon-reload || true
+fi
+EOT
+chmod 755 "$root/DEBIAN/postinst" "$root/DEBIAN/prerm" "$root/DEBIAN/postrm"
+# The administrator's: kept as they were changed.
+(cd "$root" && find etc -type f | sed 's:^:/:') > "$root/DEBIAN/conffiles"
 dpkg-deb --root-owner-group --build "$root" "$BUILD/greygate_${VERSION}_$arch.deb"
