@@ -4,13 +4,14 @@
  * would change it; or what holds for mail to a mailbox. Rows of kind verdict, source, network,
  * record and decision; the closing object says what the answer comes to.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "commands_show.h"
 #include "core/ticket.h"
 #include "verify.h"
 
-#define DECISIONS 20 /* newest of each worker that are shown */
+#define DECISIONS 20 /* newest that are shown */
 
 struct explain {
 	struct daemon *d;
@@ -20,7 +21,7 @@ struct explain {
 	bool have_addr;
 	char name[sizeof(((struct recent_entry *)0)->name)]; /* confirmed when it was last here */
 	uint64_t tag; /* of the ticket; 0: an address was asked for */
-	int decisions, rows;
+	int rows;
 	bool gone;
 };
 
@@ -35,28 +36,54 @@ static void emit(struct explain *e, const char *kind, json_t *row)
 	e->rows++;
 }
 
+/* The newest of all workers, newest first; of one second, in the order of the workers. */
+struct decisions {
+	const struct explain *e;
+	struct recent_entry list[DECISIONS];
+	int count;
+};
+
+/* A worker's come newest first: one that finds no place is followed by none that does. */
 static bool on_decision(const struct recent_entry *entry, void *arg)
 {
-	struct explain *e = arg;
+	struct decisions *d = arg;
+	int at = d->count;
 
-	if (e->tag ? entry->ticket != e->tag : !addr_eq(&entry->src, &e->addr))
+	if (d->e->tag ? entry->ticket != d->e->tag : !addr_eq(&entry->src, &d->e->addr))
 		return true;
-	if (e->tag && !e->have_addr) {
-		e->addr = entry->src;
-		e->have_addr = true;
-	}
-	if (!e->name[0] && entry->name_state == NAME_CONFIRMED)
-		memcpy(e->name, entry->name, sizeof(e->name));
-	emit(e, "decision", row_decision(entry));
-	return ++e->decisions < DECISIONS && !e->gone;
+	while (at > 0 && d->list[at - 1].time < entry->time)
+		at--;
+	if (at == DECISIONS)
+		return false;
+	if (d->count < DECISIONS)
+		d->count++;
+	memmove(&d->list[at + 1], &d->list[at], (size_t)(d->count - at - 1) * sizeof(d->list[0]));
+	d->list[at] = *entry;
+	return true;
 }
 
-static void explain_decisions(struct explain *e)
+static int explain_decisions(struct explain *e)
 {
-	for (int i = 0; i < e->d->worker_count && !e->gone; i++) {
-		e->decisions = 0;
-		recent_walk(e->d->recent[i], on_decision, e);
+	struct decisions *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return control_fail(e->r, NULL, "out of memory");
+	d->e = e;
+	for (int i = 0; i < e->d->worker_count; i++)
+		recent_walk(e->d->recent[i], on_decision, d);
+	for (int i = 0; i < d->count; i++) {
+		const struct recent_entry *entry = &d->list[i];
+
+		if (e->tag && !e->have_addr) {
+			e->addr = entry->src;
+			e->have_addr = true;
+		}
+		if (!e->name[0] && entry->name_state == NAME_CONFIRMED)
+			memcpy(e->name, entry->name, sizeof(e->name));
+		emit(e, "decision", row_decision(entry));
 	}
+	free(d);
+	return 0;
 }
 
 static void on_record(const struct found_record *f, void *arg)
@@ -297,8 +324,9 @@ int show_explain(struct control_reply *r, json_t *args, void *daemon)
 	if (e.tag)
 		json_object_set_new(control_summary(r), "ticket",
 				    json_string(ticket_text(e.tag, ticket)));
-	explain_decisions(&e);
-	rc = explain_records(&e);
+	rc = explain_decisions(&e);
+	if (!rc)
+		rc = explain_records(&e);
 	if (!rc && e.tag && !e.rows)
 		return control_fail(r,
 				    "its record may have expired or been forgotten; the log has "

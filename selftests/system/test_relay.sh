@@ -161,6 +161,11 @@ check "smtp-source, 10 sessions, IPv6" source_run par6-marker "[$GATE6]"
 check "40 messages over IPv4, each once" wait_for 20 boxed_is mx par4-marker 40
 check "40 messages over IPv6, each once" wait_for 20 boxed_is mx par6-marker 40
 
+gg explain --json 192.0.2.7 | grep -o '"kind": *"decision"' | wc -l >"$T/decisions"
+between "explain: its last decisions" "$(cat "$T/decisions")" 2 20
+gg explain --json 192.0.2.7 | grep '"kind": *"decision"' | grep -oE '"time": *[^,}]+' >"$T/times"
+check "newest first, whichever worker made them" sort -rc "$T/times"
+
 # ---- a queue that retries by itself ----
 check "Postfix as sender: delivered by its own retry" wait_for 30 boxed_is mx queued-marker 1
 like "Postfix as sender: deferred first" "$(cat "$T/out/maillog")" 'status=deferred .*451 4\.7\.1 Greylisted'

@@ -206,10 +206,10 @@ static int create(struct xdp_bpf *skel, struct bpf_map *const map[MAP_COUNT],
 	code = xdp_bpf__load(skel);
 	if (code)
 		return words_fail(
-			err, err_size, code,
-			"maps: cannot be created: %s; lower limit hosts and nets if memory "
-			"is short",
-			words_reason(code));
+			err, err_size, code, "maps: cannot be created: %s; %s", words_reason(code),
+			code == -EMFILE ? "raise the daemon's descriptor limit (LimitNOFILE, "
+					  "ulimit -n)"
+					: "lower limit hosts and nets if memory is short");
 	for (i = 0; i < MAP_COUNT; i++) {
 		maps[i] = fcntl(bpf_map__fd(map[i]), F_DUPFD_CLOEXEC, 3);
 		if (maps[i] < 0)
