@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* replay: an attempt log through the greylist, with the log's own time and without a daemon. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,6 +222,32 @@ static void chomp(char *line, ssize_t len)
 		line[--len] = '\0';
 }
 
+/* Rotated logs are packed; what unpacks them writes what is read here. */
+static const struct {
+	const char *magic, *name, *unpack;
+} packers[] = {
+	{"\x1f\x8b", "gzip", "zcat"},
+	{"BZh", "bzip2", "bzcat"},
+	{"\xfd\x37zXZ", "xz", "xzcat"},
+	{"\x28\xb5\x2f\xfd", "zstd", "zstdcat"},
+};
+
+static bool is_packed(struct run *run, const char *line, const char *format)
+{
+	const char *name = strcmp(run->file, "-") ? run->file : "FILE";
+	char why[PATH_MAX + 100];
+
+	for (size_t i = 0; i < sizeof(packers) / sizeof(packers[0]); i++) {
+		if (strncmp(line, packers[i].magic, strlen(packers[i].magic)) != 0)
+			continue;
+		snprintf(why, sizeof(why), "packed by %s: %s %s | greygate replay --format %s -",
+			 packers[i].name, packers[i].unpack, name, format);
+		bad_line(run, why);
+		return true;
+	}
+	return false;
+}
+
 static int each_line(struct run *run, FILE *f, struct replay_postfix *postfix)
 {
 	char *line = NULL;
@@ -231,6 +258,10 @@ static int each_line(struct run *run, FILE *f, struct replay_postfix *postfix)
 	while (!err && (len = getline(&line, &room, f)) >= 0) {
 		run->line++;
 		chomp(line, len);
+		if (run->line == 1 && is_packed(run, line, postfix ? "postfix" : "tsv")) {
+			err = -EINVAL;
+			break;
+		}
 		err = row_room(run, room);
 		if (!err)
 			err = postfix ? replay_postfix_line(postfix, line) : tsv_line(run, line);
@@ -239,6 +270,10 @@ static int each_line(struct run *run, FILE *f, struct replay_postfix *postfix)
 	free(run->row);
 	if (!err && ferror(f))
 		err = -EIO;
+	if (!err && postfix && run->line && !replay_postfix_known(postfix)) {
+		bad_line(run, "up to here no line of a Postfix mail log; see --format");
+		err = -EINVAL;
+	}
 	if (!err && !postfix && !run->tsv.count) {
 		bad_line(run, "there is no header; the first line names the columns");
 		err = -EINVAL;

@@ -245,6 +245,22 @@ Nov 21 18:10:02 mx postfix/qmgr[8]: 4XyZ12: from=<alice@m365.example>, size=900,
 Nov 21 18:10:03 mx postfix/lmtp[9]: 4XyZ12: to=<bob@example.net>, relay=x, delay=2, dsn=2.0.0, status=sent (250 ok)
 Nov 21 18:10:03 mx postfix/qmgr[8]: 4XyZ12: removed
 END
+no_log() { # name regex file [format]
+	local said; said=$("$BUILD/greygate" -c "$T/plain.conf" replay --format "${4:-postfix}" "$3" 2>&1 >/dev/null); is "$1: exit code 1" $? 1
+	like "$1: what it is, and the mend" "$said" "$2"
+}
+for packer in gzip:zcat xz:xzcat bzip2:bzcat zstd:zstdcat; do
+	command -v ${packer%:*} >/dev/null || { skip "a log packed by ${packer%:*}" "there is no ${packer%:*}"; continue; }
+	${packer%:*} -c "$T/mail.log" >"$T/mail.packed"
+	no_log "packed by ${packer%:*}" "mail\.packed:1: packed by ${packer%:*}: ${packer#*:} .*mail\.packed \| greygate replay --format postfix -" "$T/mail.packed"
+done
+no_log "attempts in a packed file" 'packed by .* --format tsv -' "$T/mail.packed" tsv
+printf 'Nov 21 18:00:01 mx dovecot: imap-login: x\nFeb 30 18:00:01 mx postfix/smtpd[7]: connect from x\n' >"$T/other.log"
+no_log "a log of others" 'other\.log:2: up to here no line of a Postfix mail log' "$T/other.log"
+head -c 5000 /dev/urandom >"$T/noise"
+no_log "no log at all" 'noise:[0-9]+: up to here no line of a Postfix mail log' "$T/noise"
+: >"$T/empty.log"
+check "an empty log: there was no attempt" "$BUILD/greygate" -c "$T/plain.conf" replay --format postfix "$T/empty.log"
 replay -c "$T/plain.conf" replay --format postfix "$T/mail.log" >"$T/out"
 is "a Postfix log" "$(rows "$T/out" | cut -f 1,2,4,6,8,9,12 | tr '\t\n' ' ;')" \
 	"0 198.18.96.10 alice@m365.example mail-01.m365.example grey first name;600 198.18.97.11 alice@m365.example mail-02.m365.example pass mature name;"

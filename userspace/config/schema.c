@@ -143,7 +143,7 @@ const struct schema_key schema[] = {
   .manual = "How long open sessions may go on after SIGTERM." },
 
 { "stutter", "first", KIND_DURATION, KEY_RELOAD, AT(stutter.first), .def = "10s", .max = 10 * MINUTE,
-  .manual = "How long the banner is drawn out for a stranger. 0: not at all." },
+  .manual = "How long the banner is drawn out for a stranger. 0: not at all, see DELAYS for what that costs." },
 { "stutter", "interval", KIND_DURATION, KEY_RELOAD, AT(stutter.interval), .def = "1s", .min = 10 * MS, .max = MINUTE,
   .manual = "Time between two bytes while stuttering." },
 { "stutter", "deny_limit", KIND_DURATION, KEY_RELOAD, AT(stutter.deny_limit), .def = "400s", .max = HOUR,

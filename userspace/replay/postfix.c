@@ -123,6 +123,14 @@ static int64_t days_of(int year, int month, int day)
 	       before[month - 1] + day - 1;
 }
 
+/* The year says whether February has a 29th; few stamps name one. */
+static bool is_day(int month, int day)
+{
+	static const int days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+
+	return day >= 1 && day <= days[month - 1];
+}
+
 /* One to `most` digits; moves *p behind them. */
 static bool number(const char **p, int most, int *ret)
 {
@@ -160,8 +168,8 @@ static bool time_iso(const char *p, int64_t *ret)
 	int64_t ms;
 
 	if (!number(&p, 4, &y) || !skip(&p, '-') || !number(&p, 2, &mo) || !skip(&p, '-') ||
-	    !number(&p, 2, &d) || y < YEAR_FIRST || y > YEAR_LAST || mo < 1 || mo > 12 || d > 31 ||
-	    (!skip(&p, 'T') && !skip(&p, ' ')) || !time_of_day(&p, &ms))
+	    !number(&p, 2, &d) || y < YEAR_FIRST || y > YEAR_LAST || mo < 1 || mo > 12 ||
+	    !is_day(mo, d) || (!skip(&p, 'T') && !skip(&p, ' ')) || !time_of_day(&p, &ms))
 		return false;
 	if (*p == '+' || *p == '-') {
 		int sign = *p++ == '-' ? -1 : 1;
@@ -187,7 +195,8 @@ static bool time_classic(struct replay_postfix *p, const char *line, int64_t *re
 		return false;
 	for (line += 3; *line == ' ';)
 		line++;
-	if (!number(&line, 2, &d) || d > 31 || !skip(&line, ' ') || !time_of_day(&line, &ms))
+	if (!number(&line, 2, &d) || !is_day(m + 1, d) || !skip(&line, ' ') ||
+	    !time_of_day(&line, &ms))
 		return false;
 	*ret = days_of(p->year, m + 1, d) * DAY_MS + ms;
 	if (p->last_time && *ret + 183 * DAY_MS < p->last_time && p->year < YEAR_LAST)
@@ -393,6 +402,11 @@ int replay_postfix_line(struct replay_postfix *p, const char *line)
 	if (!strncmp(text, "to=<", 4))
 		return on_delivery(p, &p->messages[*known], text);
 	return 0;
+}
+
+bool replay_postfix_known(const struct replay_postfix *p)
+{
+	return p->last_time != 0;
 }
 
 int replay_postfix_new(struct replay_postfix **ret)

@@ -106,6 +106,8 @@ int replay_postfix_new(struct replay_postfix **ret);
 void replay_postfix_free(struct replay_postfix **p);
 /* One line; most lines say nothing. -ENOMEM. */
 int replay_postfix_line(struct replay_postfix *p, const char *line);
+/* Whether any line so far was one of Postfix, whatever it said. */
+bool replay_postfix_known(const struct replay_postfix *p);
 /* All attempts in order of time; after the last line. see returns 0 or an error that ends it. */
 typedef int (*replay_attempt_fn)(const struct replay_attempt *a, void *arg);
 int replay_postfix_each(struct replay_postfix *p, replay_attempt_fn see, void *arg);
