@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Gateway mode, as both of its programs see it: the mail server is behind this machine, and the
- * daemon's sockets hold the mail server's address towards the client and the client's towards the
- * mail server.
+ * A packet as the XDP and the tc program see it, and gateway mode: the mail server is behind this
+ * machine, and the daemon's sockets hold the mail server's address towards the client and the
+ * client's towards the mail server.
  *
  * A packet whose connection is one of the daemon's goes to it whatever the lists say; a valid SYN
  * cookie is a connection too. All others are forwarded, and only a SYN is judged.
@@ -16,8 +16,16 @@
 #include "parse.h"
 #include "sockets.h"
 
-/* Whether a socket that doesn't listen holds the packet's tuple. Not inlined, and not static: so
- * the verifier walks it once and not on each of its callers' ways. */
+/* enum parse_result, of what lies in the program's sight. Not inlined, and not static: so the
+ * verifier walks it once and not on each of its callers' ways. */
+__attribute__((noinline)) int parse(GATE_CONTEXT *ctx, struct packet *ret)
+{
+	if (!ret)
+		return PARSE_OTHER;
+	return parse_frame((void *)(long)ctx->data, (void *)(long)ctx->data_end, ret);
+}
+
+/* Whether a socket that doesn't listen holds the packet's tuple. Not inlined, as parse. */
 __attribute__((noinline)) int is_connected(GATE_CONTEXT *ctx, const struct packet *p)
 {
 	struct tuple t = {};

@@ -163,16 +163,13 @@ static __always_inline int icmp6(struct __sk_buff *skb, const struct gg_conf *sw
 }
 
 /* As much of the packet as there is, up to `size`, and what it is. */
-static __always_inline enum parse_result look(struct __sk_buff *skb, __u32 size, struct packet *ret)
+static __always_inline int look(struct __sk_buff *skb, __u32 size, struct packet *ret)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 
-	if (data + size > end) {
+	if (data + size > end)
 		bpf_skb_pull_data(skb, skb->len < size ? skb->len : size);
-		data = (void *)(long)skb->data;
-		end = (void *)(long)skb->data_end;
-	}
-	return parse_frame(data, end, ret);
+	return parse(skb, ret);
 }
 
 SEC("tc")
@@ -180,7 +177,7 @@ int greygate_tc(struct __sk_buff *skb)
 {
 	const struct gg_conf *switches;
 	struct packet packet = {};
-	enum parse_result found;
+	int found;
 	struct gg_vip_key from;
 	__u32 zero = 0;
 

@@ -248,15 +248,6 @@ __noinline int of_allowed(struct xdp_md *ctx)
 	return is_new(&p) ? GG_STAT_allow_syn : GG_STAT_not_new;
 }
 
-/* enum parse_result. A function of its own, so that the verifier walks through it once and not once
- * for each thing that is_flood found missing. */
-__noinline int parse(struct xdp_md *ctx, struct packet *ret)
-{
-	if (!ret)
-		return PARSE_OTHER;
-	return parse_frame((void *)(long)ctx->data, (void *)(long)ctx->data_end, ret);
-}
-
 SEC("xdp.frags")
 int greygate_xdp(struct xdp_md *ctx)
 {

@@ -61,7 +61,7 @@ static void the_tc_program_stays_within_its_budget(void **state)
 
 	(void)state;
 	assert_non_null(skel);
-	load_within(skel->obj, "greygate_tc", 70000);
+	load_within(skel->obj, "greygate_tc", 50000);
 	tc_bpf__destroy(skel);
 }
 
