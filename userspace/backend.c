@@ -153,6 +153,13 @@ const char *backend_tls_why(const struct tls *tls, char *buf, size_t size)
 	return buf;
 }
 
+const char *backend_closed_why(const struct upstream *up, int error)
+{
+	if (upstream_securing(up))
+		return "mail server closed the connection in the TLS handshake";
+	return error ? "receive" : "closed by the mail server";
+}
+
 static bool connect_to(struct worker *w, struct delivery *d)
 {
 	socklen_t len;
@@ -233,10 +240,23 @@ bool backend_other_way(struct worker *w, struct delivery *d, int error)
 	return connect_to(w, d);
 }
 
+bool backend_may_be_plain(const struct worker *w, const struct delivery *d)
+{
+	return w->config->tls.backend == CONFIG_TLS_OPPORTUNISTIC && upstream_securing(&d->up) &&
+	       !d->in_the_clear && !d->closing && d->session != POOL_NONE;
+}
+
 bool backend_plain(struct worker *w, struct delivery *d)
 {
+	if (!backend_may_be_plain(w, d))
+		return false;
+	if (d->sending) {
+		d->stale = true;
+		return true;
+	}
 	leave(w, d);
 	d->in_the_clear = true;
+	d->stale = false;
 	counter_add(&w->counters, COUNT_backend_plain, 1);
 	if (w->config->mode != GG_MODE_GATEWAY && d->backend >= w->config->backend_count)
 		return false;

@@ -39,6 +39,8 @@ uint8_t backend_tls(const struct config *c, bool in_the_clear);
 /* Begins it, and verifies the certificate where it is to be. 0 or -ENOMEM. */
 int backend_tls_begin(const struct daemon *d, const struct config *c, const struct endpoint *to,
 		      struct tls *tls);
+/* Why there is no more to read from it; error: 0 or negative. */
+const char *backend_closed_why(const struct upstream *up, int error);
 /* Why the handshake failed, before tls_end: words for the log. Returns buf. */
 const char *backend_tls_why(const struct tls *tls, char *buf, size_t size);
 
@@ -60,7 +62,10 @@ bool backend_open(struct worker *w, struct delivery *d, const char **text, size_
 int backend_secure(struct worker *w, struct delivery *d);
 /* Bytes of the handshake came. 0: it goes on, or EHLO is on its way; -EPROTO: it failed. */
 int backend_shake(struct worker *w, struct delivery *d, size_t len);
-/* The handshake failed and may be done without: the same mail server again, in the clear. */
+/* TLS was asked for, is not reached yet and can be done without. */
+bool backend_may_be_plain(const struct worker *w, const struct delivery *d);
+/* The connection is of no use: where it may be, the same mail server again in the clear, with
+ * d->stale once the command that is on its way is out. False: it may not, or can't be opened. */
 bool backend_plain(struct worker *w, struct delivery *d);
 /* Another mail server than the one at hand that is up; -1: there is none. */
 int backend_another(const struct worker *w, const struct delivery *d);

@@ -112,42 +112,35 @@ bool callout_say(struct callout *c)
 
 /* ---- TLS ---- */
 
-/* Without it, where that is allowed: the same mail server again. */
-static enum callout_event shake_failed(struct callout *c, const struct config *conf)
+static enum callout_event shake_failed(struct callout *c)
 {
-	if (conf->tls.backend != CONFIG_TLS_OPPORTUNISTIC || c->in_the_clear)
-		return lost(c, backend_tls_why(&c->tls, c->tls_why, sizeof(c->tls_why)));
-	callout_close(c);
-	c->in_the_clear = true;
-	return connect_to(c) ? lost(c, "connect") : CALLOUT_NOTHING;
+	return lost(c, backend_tls_why(&c->tls, c->tls_why, sizeof(c->tls_why)));
 }
 
 static enum callout_event shake(struct callout *c, const struct daemon *d, const char *in,
 				size_t len)
 {
-	const struct config *conf = atomic_load(&d->config);
-	struct upstream_client who = ourselves(c, conf);
+	struct upstream_client who = ourselves(c, atomic_load(&d->config));
 	char wire[WIRE];
 	size_t used = len, out, rest;
-	enum tls_step step = tls_handshake(&c->tls, in, &used, wire, sizeof(wire), &out);
+	enum tls_step done = tls_handshake(&c->tls, in, &used, wire, sizeof(wire), &out);
 
-	if (step == TLS_DEAD || step == TLS_FULL || (out && !send_all(c, wire, out)))
-		return shake_failed(c, conf);
-	if (step != TLS_DONE)
+	if (done == TLS_DEAD || done == TLS_FULL || (out && !send_all(c, wire, out)))
+		return shake_failed(c);
+	if (done != TLS_DONE)
 		return CALLOUT_NOTHING;
 	c->shaking = false;
 	c->secured = true;
 	/* Session tickets may follow, but nobody has been asked anything. */
 	if (tls_open(&c->tls, in + used, len - used, c->text, sizeof(c->text), &rest) || rest)
-		return shake_failed(c, conf);
+		return shake_failed(c);
 	upstream_secured(&c->up, &who, &c->out);
 	return callout_say(c) ? CALLOUT_NOTHING : CALLOUT_LOST;
 }
 
 static enum callout_event secure(struct callout *c, const struct daemon *d)
 {
-	/* What was sent along in the clear anybody on the way may have put there. */
-	if (c->at < c->len || backend_tls_begin(d, atomic_load(&d->config), &c->peer, &c->tls))
+	if (backend_tls_begin(d, atomic_load(&d->config), &c->peer, &c->tls))
 		return lost(c, "TLS with the mail server could not begin");
 	c->shaking = true;
 	return shake(c, d, NULL, 0);
@@ -165,8 +158,7 @@ static enum callout_event receive(struct callout *c, const struct daemon *d)
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return CALLOUT_NOTHING;
 	if (got <= 0)
-		return lost(c,
-			    c->up.state == UP_CONNECTING ? "connect" : "closed by the mail server");
+		return lost(c, backend_closed_why(&c->up, (int)got));
 	c->touched = callout_now();
 	if (c->shaking)
 		return shake(c, d, wire, (size_t)got);
@@ -190,7 +182,9 @@ static enum callout_event read_text(struct callout *c, const struct daemon *d)
 
 		c->at += upstream_input(&c->up, &who, c->text + c->at, c->len - c->at, &c->out,
 					&act);
-		if (act == UPSTREAM_MORE)
+		/* The machine breaks over what was sent in the clear behind the answer to STARTTLS:
+		 * anybody on the way may have put it there. */
+		if (act == UPSTREAM_MORE || (act == UPSTREAM_TLS && c->at < c->len))
 			continue;
 		if (act == UPSTREAM_TLS)
 			return secure(c, d);
@@ -219,7 +213,7 @@ static enum callout_event greet(struct callout *c, const struct config *conf)
 	return callout_say(c) ? CALLOUT_NOTHING : CALLOUT_LOST;
 }
 
-enum callout_event callout_step(struct callout *c, const struct daemon *d, short revents)
+static enum callout_event step(struct callout *c, const struct daemon *d, short revents)
 {
 	enum callout_event e;
 	socklen_t len = sizeof(int);
@@ -236,4 +230,27 @@ enum callout_event callout_step(struct callout *c, const struct daemon *d, short
 	}
 	e = receive(c, d);
 	return e == CALLOUT_NOTHING ? read_text(c, d) : e;
+}
+
+/* It was closed before TLS was reached, which may be done without: the same mail server again. */
+static bool without_tls(struct callout *c, const struct config *conf)
+{
+	if (conf->tls.backend != CONFIG_TLS_OPPORTUNISTIC || c->in_the_clear ||
+	    !upstream_securing(&c->up))
+		return false;
+	c->in_the_clear = true;
+	return !connect_to(c);
+}
+
+enum callout_event callout_step(struct callout *c, const struct daemon *d, short revents)
+{
+	enum callout_event e = step(c, d, revents);
+
+	return e == CALLOUT_LOST && without_tls(c, atomic_load(&d->config)) ? CALLOUT_NOTHING : e;
+}
+
+bool callout_late(struct callout *c, const struct config *conf)
+{
+	lost(c, "timeout");
+	return without_tls(c, conf);
 }

@@ -47,6 +47,9 @@ int callout_open(struct callout *c, const struct endpoint *peer);
 void callout_close(struct callout *c);
 /* What to poll the descriptor for. */
 short callout_events(const struct callout *c);
+/* It has kept its caller waiting for too long: true when it begins again in the clear, as where the
+ * handshake fails; else it is closed. */
+bool callout_late(struct callout *c, const struct config *conf);
 /* After poll: what has come of it. */
 enum callout_event callout_step(struct callout *c, const struct daemon *d, short revents);
 /* Says what is in c->out. False: it is lost. */

@@ -56,17 +56,19 @@ static bool takes(struct delivery *d)
 	return d->acked != before;
 }
 
-/* Another mail server may answer in time what this one leaves unanswered, once: what waits for it
- * is called back, and then lost. */
+/* Another mail server may answer in time what this one leaves unanswered, once, and the same one in
+ * the clear: what waits for it is called back, and then lost. */
 static bool overdue(struct worker *w, struct delivery *d)
 {
 	bool early = d->asked == ASKED_GREETING ||
 		     ((d->asked == ASKED_MAIL || d->asked == ASKED_RCPT) && !d->accepted_count);
+	bool stays = backend_may_be_plain(w, d);
 
-	if (!early || d->moved || d->late || d->sending || d->connecting == d->receiving)
+	if (!early || (d->moved && !stays) || d->late || d->sending ||
+	    d->connecting == d->receiving)
 		return false;
 	d->late = true;
-	d->moved = d->asked == ASKED_GREETING;
+	d->moved |= d->asked == ASKED_GREETING && !stays;
 	d->touched = w->now;
 	ring_cancel(delivery_ring(w),
 		    delivery_token(w, d, d->connecting ? OP_BACK_CONNECT : OP_BACK_RECV),

@@ -374,6 +374,8 @@ static void lost(struct worker *w, struct delivery *d, const char *why)
 	/* Kept, for the next one's attempt begins in the same place. */
 	bool greeting = d->asked == ASKED_GREETING && !d->closing && d->session != POOL_NONE;
 
+	if (backend_plain(w, d))
+		return;
 	if (d->late)
 		why = "timeout";
 	delivery_note_loss(w, d, why);
@@ -384,14 +386,11 @@ static void lost(struct worker *w, struct delivery *d, const char *why)
 static void shake_failed(struct worker *w, struct delivery *d)
 {
 	char why[240];
-	bool may = w->config->tls.backend == CONFIG_TLS_OPPORTUNISTIC && !d->in_the_clear &&
-		   !d->closing && d->session != POOL_NONE && !d->sending;
 
 	if (tls_distrust(&d->tls))
 		counter_add(&w->counters, COUNT_backend_distrusted, 1);
 	backend_tls_why(&d->tls, why, sizeof(why));
-	if (!may || !backend_plain(w, d))
-		lost(w, d, why);
+	lost(w, d, why);
 }
 
 static void back_received(struct worker *w, struct delivery *d, int res)
@@ -402,7 +401,7 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 	const char *text;
 
 	if (res <= 0) {
-		lost(w, d, res ? "receive" : "closed by the mail server");
+		lost(w, d, backend_closed_why(&d->up, res));
 		return;
 	}
 	if (d->closing)
@@ -447,7 +446,9 @@ static void back_received(struct worker *w, struct delivery *d, int res)
 			envelope_refused(w, d);
 		else if (act == UPSTREAM_REPLY_READY)
 			envelope_answer(w, d, used < len);
-		else if (act == UPSTREAM_TLS && used == len && !backend_secure(w, d))
+		else if (act == UPSTREAM_TLS && used < len)
+			continue; /* the machine breaks over what came in the clear behind it */
+		else if (act == UPSTREAM_TLS && !backend_secure(w, d))
 			break;
 		else {
 			lost(w, d,
@@ -470,9 +471,11 @@ static void back_sent(struct worker *w, struct delivery *d, int res)
 {
 	if (d->closing)
 		return;
-	if (d->stale)
+	if (d->stale && upstream_securing(&d->up))
+		lost(w, d, backend_closed_why(&d->up, 0));
+	else if (d->stale)
 		again(w, d, false);
-	else if (res < 0 && d->reused)
+	else if (res < 0 && (d->reused || upstream_securing(&d->up)))
 		return; /* what is read tells of it, too */
 	else if (res < 0)
 		delivery_fail(w, d, "send");

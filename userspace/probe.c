@@ -45,11 +45,11 @@ static void next_backend(const struct config *c)
 	probe.any = false;
 }
 
-static void failed(struct daemon *d, const struct config *c)
+static void failed(struct daemon *d, const struct config *c, const char *why)
 {
 	if (probe.backend < c->backend_count)
-		probe.any |= backend_ungreeted(d, c, probe.backend, callout_now(), &probe.to.up,
-					       "probe");
+		probe.any |=
+			backend_ungreeted(d, c, probe.backend, callout_now(), &probe.to.up, why);
 	next_backend(c);
 }
 
@@ -62,7 +62,7 @@ static void begin(struct daemon *d, const struct config *c)
 		probe.backend = 0;
 	probe.began = callout_now();
 	if (callout_open(&probe.to, &targets[probe.backend]))
-		failed(d, c);
+		failed(d, c, "connect");
 }
 
 static void answered(struct daemon *d, const struct config *c)
@@ -101,7 +101,10 @@ void probe_step(struct daemon *d, int budget)
 			return;
 		p = (struct pollfd){.fd = probe.to.fd, .events = callout_events(&probe.to)};
 		if (now - probe.began > PATIENCE_MS) {
-			failed(d, c);
+			probe.began = now;
+			if (callout_late(&probe.to, c))
+				continue;
+			failed(d, c, callout_why(&probe.to));
 			return;
 		}
 		if (poll(&p, 1, now < end ? (int)(end - now) : 0) <= 0)
@@ -110,6 +113,6 @@ void probe_step(struct daemon *d, int budget)
 		if (e == CALLOUT_READY)
 			answered(d, c);
 		else if (e != CALLOUT_NOTHING)
-			failed(d, c);
+			failed(d, c, callout_why(&probe.to));
 	}
 }

@@ -433,8 +433,9 @@ static void look_at_clock(struct prober *p)
 	/* After a reload even the mail server may be another one. */
 	if (p->stage == STAGE_IDLE && (quiet >= IDLE_MS || p->config != verifier.config))
 		leave(p);
-	else if (p->stage != STAGE_IDLE && quiet >= verifier.config->upstream.timeout)
-		gone(p, "timeout");
+	else if (p->stage != STAGE_IDLE && quiet >= verifier.config->upstream.timeout &&
+		 !callout_late(&p->to, verifier.config))
+		gone(p, callout_why(&p->to));
 }
 
 static void listen_to(struct prober *p, short revents)

@@ -3,8 +3,9 @@
 
 backend.py ADDRESS,PORT DIRECTORY [--xclient] [--tls=PEM] [STAGE=BEHAVIOUR]...
 
-STAGE: banner ehlo mail rcpt data text dot bdat rset quit xclient (text: in the middle of a message or
-of a chunk; bdat: to a chunk that is not the last one, whose answer is dot's)
+STAGE: banner ehlo mail rcpt data text dot bdat rset quit xclient starttls shake (text: in the middle
+of a message or of a chunk; bdat: to a chunk that is not the last one, whose answer is dot's; shake:
+after the client's first words of the handshake)
 BEHAVIOUR: a reply of one's own ("450 4.2.0 busy", \\r\\n escapes understood), or
   close      closes the connection instead of answering
   reset      the same with a RST
@@ -183,6 +184,10 @@ def serve(sock):
                 act(sock, "helo", "250 backend.example.net")
             elif verb == "STARTTLS":
                 act(sock, "starttls", "220 2.0.0 go on")
+                if behaviour("shake"):
+                    reader.fill()
+                    act(sock, "shake", "close")
+                    raise Over
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.load_cert_chain(pem)
                 sock = reader.sock = context.wrap_socket(sock, server_side=True)

@@ -261,7 +261,7 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
 { "tls", "sessions", KIND_NUMBER, 0, AT(tls.sessions), .def = "10000", .min = 1, .max = 1000000,
   .manual = "TLS sessions with clients open at once, about 16 kilobytes each; more than that are told to go on without." },
 { "tls", "backend", KIND_WORD, KEY_RELOAD, AT(tls.backend), .def = "opportunistic", .words = backend_tls,
-  .manual = "TLS to the mail server. opportunistic: where it offers STARTTLS, in the clear where the handshake fails. required: or no mail is handed on, whatever its certificate. verified: required, with a certificate that is valid, comes from backend_ca and is for backend_name. none: never." },
+  .manual = "TLS to the mail server. opportunistic: where it offers STARTTLS, in the clear where the handshake fails or the mail server hangs up or says nothing in it. required: or no mail is handed on, whatever its certificate. verified: required, with a certificate that is valid, comes from backend_ca and is for backend_name. none: never." },
 { "tls", "backend_ca", KIND_PATH, KEY_RELOAD, AT(tls.backend_ca), .max = 4000, .example = "/etc/ssl/certs/ca-certificates.crt",
   .manual = "backend = verified: PEM file with the certificates of those who may issue the mail server's, or a self-signed one itself. A reload reads it as user." },
 { "tls", "backend_name", KIND_HOSTNAMES, KEY_RELOAD, LIST(tls.backend_names, tls.backend_name_count), .max = CONFIG_BACKENDS, .example = "mail.example.net",

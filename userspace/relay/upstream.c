@@ -376,6 +376,12 @@ bool upstream_in_text(const struct upstream *u)
 	       (u->state == UP_COMMAND && u->command == UP_BDAT);
 }
 
+bool upstream_securing(const struct upstream *u)
+{
+	return u->state == UP_STARTTLS || u->state == UP_SHAKING ||
+	       (u->state == UP_EHLO && u->secured);
+}
+
 bool upstream_closing(const struct upstream *u)
 {
 	return u->state == UP_BROKEN && u->why == WHY_CLOSING;

@@ -167,6 +167,10 @@ bool upstream_about_client(const struct upstream *u, const struct upstream_clien
 /* Bytes of a message may be on their way: the connection can't be left in good order. */
 bool upstream_in_text(const struct upstream *u);
 
+/* STARTTLS was said, and EHLO inside TLS is not answered: the handshake can still fail, for in TLS
+ * 1.3 the mail server may refuse it after our last word (RFC 8446 2). */
+bool upstream_securing(const struct upstream *u);
+
 /* It was the mail server's 421 that broke the connection, in the greeting or later. */
 bool upstream_closing(const struct upstream *u);
 /* Words for log and explain, once the state is UP_BROKEN; u->reply may say more. */

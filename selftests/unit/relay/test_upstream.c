@@ -275,6 +275,66 @@ static void offers_in_the_clear_are_forgotten(void **state)
 	assert_int_equal(u.size_limit, 0);
 }
 
+/* From STARTTLS to the answer to EHLO inside TLS, and nowhere else. */
+static void tls_is_reached_with_the_answer_inside_it(void **state)
+{
+	static const struct upstream_client c = {.our_name = "gate.example",
+						 .tls = UPSTREAM_TLS_OPPORTUNISTIC};
+	static const struct {
+		const char *says;
+		bool securing; /* after it */
+	} rows[] = {
+		{"220 hi\r\n", false},
+		{"250-mx\r\n250 STARTTLS\r\n", true},
+		{"220 go\r\n", true},
+		{"250 mx\r\n", false},
+	};
+	struct upstream_out out;
+	struct upstream u;
+	enum upstream_act act;
+
+	(void)state;
+	upstream_init(&u);
+	assert_false(upstream_securing(&u));
+	upstream_connected(&u);
+	assert_false(upstream_securing(&u));
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		upstream_input(&u, &c, rows[i].says, strlen(rows[i].says), &out, &act);
+		assert_int_equal(upstream_securing(&u), rows[i].securing);
+		if (act == UPSTREAM_TLS) {
+			upstream_secured(&u, &c, &out);
+			assert_true(upstream_securing(&u));
+		}
+	}
+	upstream_rset(&u, &out);
+	assert_false(upstream_securing(&u));
+}
+
+/* Anybody on the way may have put there what comes in the clear behind the answer to STARTTLS. */
+static void what_comes_behind_starttls_breaks_it(void **state)
+{
+	static const struct upstream_client c = {.our_name = "gate.example",
+						 .tls = UPSTREAM_TLS_OPPORTUNISTIC};
+	static const char *const says[] = {"220 hi\r\n", "250-mx\r\n250 STARTTLS\r\n"};
+	static const char both[] = "220 go\r\n250 mx\r\n";
+	struct upstream_out out;
+	struct upstream u;
+	enum upstream_act act;
+	size_t used;
+
+	(void)state;
+	upstream_init(&u);
+	upstream_connected(&u);
+	for (size_t i = 0; i < COUNT(says); i++)
+		upstream_input(&u, &c, says[i], strlen(says[i]), &out, &act);
+	used = upstream_input(&u, &c, both, strlen(both), &out, &act);
+	assert_int_equal(act, UPSTREAM_TLS);
+	assert_int_equal(used, strlen("220 go\r\n"));
+	upstream_input(&u, &c, both + used, strlen(both) - used, &out, &act);
+	assert_int_equal(act, UPSTREAM_FAIL);
+	assert_false(upstream_securing(&u));
+}
+
 static void deliveries_that_go_well_or_are_refused(void **state)
 {
 	static const struct script scripts[] = {
@@ -471,6 +531,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tls_where_it_is_wanted_and_offered),
 		cmocka_unit_test(offers_in_the_clear_are_forgotten),
+		cmocka_unit_test(tls_is_reached_with_the_answer_inside_it),
+		cmocka_unit_test(what_comes_behind_starttls_breaks_it),
 		cmocka_unit_test(deliveries_that_go_well_or_are_refused),
 		cmocka_unit_test(xclient_greets_again),
 		cmocka_unit_test(xclient_refused_or_not_offered_again),
