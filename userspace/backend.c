@@ -160,6 +160,16 @@ const char *backend_closed_why(const struct upstream *up, int error)
 	return error ? "receive" : "closed by the mail server";
 }
 
+bool backend_is_current(const struct worker *w, const struct delivery *d)
+{
+	return d->reloads == w->reloads;
+}
+
+bool backend_is_listed(const struct worker *w, const struct delivery *d)
+{
+	return backend_is_current(w, d) && d->backend < w->config->backend_count;
+}
+
 static bool connect_to(struct worker *w, struct delivery *d)
 {
 	socklen_t len;
@@ -212,7 +222,9 @@ bool backend_skip(struct worker *w, struct delivery *d, const char *why)
 {
 	if (w->config->mode == GG_MODE_GATEWAY)
 		return false;
-	if (d->backend < w->config->backend_count &&
+	if (!backend_is_current(w, d))
+		return backend_anew(w, d, 0);
+	if (backend_is_listed(w, d) &&
 	    backend_ungreeted(w->daemon, w->config, d->backend, w->now, &d->up, why))
 		d->met = MET_FULL;
 	leave(w, d);
@@ -224,7 +236,7 @@ bool backend_skip(struct worker *w, struct delivery *d, const char *why)
 int backend_another(const struct worker *w, const struct delivery *d)
 {
 	const struct config *c = w->config;
-	int here = d->reloads == w->reloads ? d->backend : -1, which = 0;
+	int here = backend_is_current(w, d) ? d->backend : -1, which = 0;
 
 	while (which < c->backend_count &&
 	       (which == here || backend_is_down(w->daemon, which, w->now)))
@@ -254,12 +266,12 @@ bool backend_plain(struct worker *w, struct delivery *d)
 		d->stale = true;
 		return true;
 	}
+	if (!backend_is_current(w, d))
+		return backend_anew(w, d, 0);
 	leave(w, d);
 	d->in_the_clear = true;
 	d->stale = false;
 	counter_add(&w->counters, COUNT_backend_plain, 1);
-	if (w->config->mode != GG_MODE_GATEWAY && d->backend >= w->config->backend_count)
-		return false;
 	return connect_to(w, d);
 }
 

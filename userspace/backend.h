@@ -46,6 +46,11 @@ const char *backend_tls_why(const struct tls *tls, char *buf, size_t size);
 
 /* ---- one delivery: its worker ---- */
 
+/* It was begun under the settings in force; any other ends with its transaction. */
+bool backend_is_current(const struct worker *w, const struct delivery *d);
+/* It is, and goes to one of their backends, d->backend: only then does it tell of that one. */
+bool backend_is_listed(const struct worker *w, const struct delivery *d);
+
 /* Connects to the next backend in order from d->backend on; those that are down only when there is
  * no other. False: there is none left. */
 bool backend_connect(struct worker *w, struct delivery *d);

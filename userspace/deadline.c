@@ -90,6 +90,9 @@ void delivery_timeout(struct worker *w, uint32_t number)
 	due = d->touched + d->timeout;
 	if (s && s->wait == WAIT_STORE && w->now >= due) {
 		delivery_answered(w, d->session);
+	} else if (s && s->wait == WAIT_NONE && !d->closing && !d->mail_done &&
+		   !backend_is_current(w, d)) {
+		delivery_drop(w, s); /* a mail server that is retired is not kept waiting */
 	} else if (d->closing) {
 		delivery_call_off(w, d); /* what was to be flushed has had its time */
 		if (d->sending)
@@ -97,7 +100,7 @@ void delivery_timeout(struct worker *w, uint32_t number)
 				    delivery_token(w, d, OP_CANCEL));
 	} else if (w->now >= due && (d->asked != ASKED_NOTHING || d->passing) && !overdue(w, d)) {
 		delivery_note_loss(w, d, "timeout");
-		if (d->asked == ASKED_GREETING && d->backend < w->config->backend_count)
+		if (d->asked == ASKED_GREETING && backend_is_listed(w, d))
 			backend_down(w->daemon, w->config, d->backend, w->now, "timeout");
 		delivery_fail(w, d, "timeout");
 	}

@@ -179,8 +179,7 @@ static bool again(struct worker *w, struct delivery *d, bool other)
 void delivery_note_loss(struct worker *w, struct delivery *d, const char *why)
 {
 	if (d->met == MET_GREETING && !d->reused && !d->closing && d->session != POOL_NONE &&
-	    (d->asked > ASKED_GREETING || upstream_in_text(&d->up)) && d->reloads == w->reloads &&
-	    d->backend < w->config->backend_count)
+	    (d->asked > ASKED_GREETING || upstream_in_text(&d->up)) && backend_is_listed(w, d))
 		backend_lost(w->daemon, w->config, d->backend, w->now, why);
 }
 
@@ -359,7 +358,7 @@ static void read_back(struct worker *w, struct delivery *d)
 static void greeted(struct worker *w, struct delivery *d)
 {
 	offers_confirm(w->daemon, w->config, &d->peer, &d->up);
-	if (d->backend < w->config->backend_count) {
+	if (backend_is_listed(w, d)) {
 		backend_up(w->daemon, w->config, d->backend, w->now);
 		backend_named(w->daemon, w->config, d->backend, true);
 		backend_stands(w->daemon, d->backend, &d->stands, true);

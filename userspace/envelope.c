@@ -100,6 +100,11 @@ void delivery_recipient(struct worker *w, uint32_t n, const struct judgement *ju
 	struct smtp *smtp = session_smtp(w, s);
 	struct delivery *d = delivery_of(w, s);
 
+	/* A new transaction goes where the settings in force send it. */
+	if (d && !d->mail_done && !backend_is_current(w, d)) {
+		delivery_drop(w, s);
+		d = NULL;
+	}
 	if (d && d->met == MET_REFUSAL) {
 		refuse_client(w, s, d);
 		return;
@@ -306,7 +311,7 @@ void envelope_refused(struct worker *w, struct delivery *d)
 {
 	if (d->session == POOL_NONE)
 		return;
-	if (d->backend < w->config->backend_count)
+	if (backend_is_listed(w, d))
 		backend_named(w->daemon, w->config, d->backend, false);
 	d->met = MET_REFUSAL;
 	d->asked = ASKED_NOTHING;
@@ -329,7 +334,7 @@ void envelope_answer(struct worker *w, struct delivery *d, bool more)
 	if (d->up.code == 421 && delivery_closing(w, d))
 		return;
 	if (d->up.code != 421 && (asked == ASKED_TEXT || d->up.code >= 400) &&
-	    d->backend < w->config->backend_count)
+	    backend_is_listed(w, d))
 		backend_served(w->daemon, w->config, d->backend, w->now);
 	d->touched = w->now;
 	d->asked = ASKED_NOTHING;

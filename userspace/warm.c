@@ -39,7 +39,7 @@ bool warm_keep(struct worker *w, struct delivery *d)
 	bool told = c->mode == GG_MODE_GATEWAY || c->upstream.proxy || d->up.told;
 
 	if (told || ending(w) || !quota_spares(w) || w->warm_count >= limit(w) ||
-	    d->uses >= WARM_USES || d->reloads != w->reloads || d->closing || d->sending ||
+	    d->uses >= WARM_USES || !backend_is_current(w, d) || d->closing || d->sending ||
 	    d->mail_done || d->up.state != UP_IDLE ||
 	    backend_is_full(w->daemon, d->backend, w->now))
 		return false;
@@ -75,7 +75,7 @@ struct delivery *warm_take(struct worker *w)
 	for (unsigned i = w->warm_count; i-- > 0;) {
 		struct delivery *d = at(w, i);
 
-		if (d->reloads != w->reloads || d->backend != first)
+		if (!backend_is_current(w, d) || d->backend != first)
 			continue;
 		warm_forget(w, d);
 		d->uses++;
@@ -89,7 +89,8 @@ static uint64_t due(struct worker *w)
 {
 	const struct delivery *d = at(w, 0);
 
-	if (ending(w) || d->reloads != w->reloads || backend_is_full(w->daemon, d->backend, w->now))
+	if (ending(w) || !backend_is_current(w, d) ||
+	    backend_is_full(w->daemon, d->backend, w->now))
 		return w->now;
 	return d->touched + w->config->upstream.idle;
 }
