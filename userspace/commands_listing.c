@@ -4,7 +4,16 @@
 
 #include "commands_show.h"
 
-static json_t *list_row(const struct daemon *d, int slot)
+/* A list that was never read has the format that the configuration says. */
+static enum list_format format_of(const struct config *c, const struct listed *one)
+{
+	for (int i = 0; !one->read && i < c->list_count; i++)
+		if (!strcmp(c->lists[i].name, one->name))
+			return c->lists[i].format;
+	return one->format;
+}
+
+static json_t *list_row(const struct daemon *d, const struct config *c, int slot)
 {
 	const struct listed *one = &d->lists.lists[slot];
 	const char *verdict = one->verdict == GG_ALLOW        ? "allow"
@@ -15,7 +24,7 @@ static json_t *list_row(const struct daemon *d, int slot)
 
 	json_object_set_new(row, "name", json_string(one->name));
 	json_object_set_new(row, "file", one->file ? row_text(one->file) : json_null());
-	json_object_set_new(row, "format", json_string(list_format_text(one->format)));
+	json_object_set_new(row, "format", json_string(list_format_text(format_of(c, one))));
 	json_object_set_new(row, "verdict", json_string(verdict));
 	json_object_set_new(row, "entries", json_integer((json_int_t)one->entries));
 	json_object_set_new(row, "bad", json_integer((json_int_t)one->bad));
@@ -41,7 +50,7 @@ json_t *listing_rows(struct daemon *d)
 	pthread_mutex_lock(&d->lists.lock);
 	n = listing_order(&d->lists, c, slots);
 	for (int i = 0; i < n; i++)
-		json_array_append_new(array, list_row(d, slots[i]));
+		json_array_append_new(array, list_row(d, c, slots[i]));
 	pthread_mutex_unlock(&d->lists.lock);
 	return array;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "smtp/smtp.h"
 #include "traps.h"
@@ -131,6 +132,9 @@ static bool is_own(const struct config *c, const struct addr *a)
 	for (int i = 0; i < c->protect_count; i++)
 		if (addr_eq(&c->protect[i].addr, a))
 			return true;
+	for (int i = 0; i < c->listen_count; i++)
+		if (addr_eq(&c->listen[i].addr, a))
+			return true;
 	return addr_is_any(a);
 }
 
@@ -161,6 +165,8 @@ static bool hosted_here(const struct daemon *d, const char *domain)
 	const struct policy_conf p = daemon_policy(d, atomic_load(&d->config));
 	char mailbox[POLICY_MAILBOX + 2];
 
+	if (!strcasecmp(domain, atomic_load(&d->config)->hostname))
+		return true;
 	snprintf(mailbox, sizeof(mailbox), "@%s", domain);
 	return atomic_load(&d->hosted) && traps_hosted(d, &p, mailbox);
 }

@@ -63,7 +63,7 @@ gg forget 203.0.113.0/24 >/dev/null
 gg allow 203.0.113.8 >/dev/null
 refuse "what the operator allows is his" corr add 203.0.113.8
 gg forget 203.0.113.8 >/dev/null
-for bad in "" "no domain" co.uk x@ @ 192.0.2.0/24 $MAIL4 user@ours.example sub.example.net; do
+for bad in "" "no domain" co.uk x@ @ 192.0.2.0/24 $MAIL4 gate.example.net user@ours.example sub.example.net; do
 	refuse "'$bad' is refused" corr add "$bad"
 done
 corr frob >/dev/null 2>&1; is "a wrong word is a usage error" $? 2

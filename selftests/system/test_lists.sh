@@ -115,6 +115,14 @@ check "mended" gg reload
 unlike "status is content again" "$(gg status)" 'list (drop|senders):'
 like "the narrowest entry counts before a name" "$(rcpt 192.0.2.7)" '^554 '
 
+was=$extra
+extra="$extra
+list \"gone\" { file = \"$L/gone\"  format = postscreen-cidr }"
+gate_conf
+gg reload >/dev/null
+like "a list that was never read is shown with its format" "$(gg status)" 'gone: postscreen-cidr, 0 entries'
+extra=$was
+
 # ---- the files of Debian's packages ----
 shipped() { # name file format
 	[ -f "$2" ] && printf 'list "%s" { file = "%s"  format = %s }\n' "$@"

@@ -74,7 +74,7 @@ static void producers_take_turns(void **state)
 }
 
 #define PRODUCERS 3
-#define EACH 50000
+#define EACH 5000
 
 struct thread {
 	struct funnel *f;
