@@ -118,6 +118,27 @@ check "a bad key is refused" log_wait event=reload verdict=refused
 like "and the old one stays" "$(s_client -noservername </dev/null)" 'subject=CN = new.example.net'
 new_cert gate gate.example.net
 
+# ---- a share for allowed sources ----
+extra="tls { $certs  sessions = 4  reserve = 50 }"
+gate_conf
+check "reload: half of the sessions are for allowed sources" gg reload
+rm -f "$T"/held.* "$T/release"
+holders=()
+for i in 1 2; do
+	talk $SRC $GATE4 "$HELLO" STARTTLS :tls ":touch $T/held.$i" ":await $T/release" QUIT >"$T/holder.$i" &
+	holders+=($!)
+	wait_for 5 test -e "$T/held.$i"
+done
+secure() { talk "$1" "$2" "$HELLO" STARTTLS QUIT | codes; }
+is "strangers have the other half" "$(secure $SRC $GATE4)" "220 250 454 221"
+is "over IPv6, too" "$(secure 2001:db8:1::7 $GATE6)" "220 250 454 221"
+gg allow 203.0.113.9 >/dev/null; gg allow 2001:db8:79::9 >/dev/null
+like "an allowed source has its own" "$(talk 203.0.113.9 $GATE4 "$HELLO" STARTTLS :tls "$HELLO" QUIT | codes)" '^220 250 220 250 221$'
+like "over IPv6, too" "$(talk 2001:db8:79::9 $GATE6 "$HELLO" STARTTLS :tls "$HELLO" QUIT | codes)" '^220 250 220 250 221$'
+gg forget 203.0.113.9 >/dev/null; gg forget 2001:db8:79::9 >/dev/null
+touch "$T/release"; wait "${holders[@]}"
+check "and are counted out" wait_for 5 none_open
+
 # ---- slow and broken clients ----
 out=$(talk $SRC $GATE4 "$HELLO" STARTTLS :close)
 out=$(talk $SRC $GATE4 "$HELLO" STARTTLS ':send \x16\x03\x01\x02' :reset)

@@ -157,10 +157,10 @@ struct config {
 	struct {
 		char **certificates, **keys; /* as many of each */
 		int certificate_count, key_count;
-		uint32_t sessions;
-		int backend;          /* enum config_tls */
-		char *backend_ca;     /* NULL: none */
-		char **backend_names; /* none: its address */
+		uint32_t sessions, reserve; /* reserve: percent */
+		int backend;                /* enum config_tls */
+		char *backend_ca;           /* NULL: none */
+		char **backend_names;       /* none: its address */
 		int backend_name_count;
 	} tls;
 	struct {

@@ -260,6 +260,8 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
   .manual = "PEM file with the key of the certificate, without a password; as many, in the same order. A reload reads it as user." },
 { "tls", "sessions", KIND_NUMBER, 0, AT(tls.sessions), .def = "10000", .min = 1, .max = 1000000,
   .manual = "TLS sessions with clients open at once, about 16 kilobytes each; more than that are told to go on without." },
+{ "tls", "reserve", KIND_NUMBER, KEY_RELOAD, AT(tls.reserve), .def = "20", .max = 90,
+  .manual = "Percent of sessions, rounded down, that are kept for sources that are allowed: a stranger is told to go on without while no more than those are free. 0: none." },
 { "tls", "backend", KIND_WORD, KEY_RELOAD, AT(tls.backend), .def = "opportunistic", .words = backend_tls,
   .manual = "TLS to the mail server. opportunistic: where it offers STARTTLS, in the clear where the handshake fails or the mail server hangs up or says nothing in it. required: or no mail is handed on, whatever its certificate. verified: required, with a certificate that is valid, comes from backend_ca and is for backend_name. none: never." },
 { "tls", "backend_ca", KIND_PATH, KEY_RELOAD, AT(tls.backend_ca), .max = 4000, .example = "/etc/ssl/certs/ca-certificates.crt",

@@ -97,6 +97,7 @@ static const struct {
 	{"check", "errors", "off", false},
 	{"check", "paths", "off", false},
 	{"tls", "sessions", "9999", true},
+	{"tls", "reserve", "10", false},
 	{"tls", "backend", "none", false},
 	{"upstream", "xclient", "no", false},
 	{"upstream", "proxy", "v2", false},
