@@ -77,7 +77,7 @@ for src in "${sources[@]}" 192.0.2.11; do gg forget "$src" >/dev/null; done
 
 # A retry hears what was counted already.
 ask 203.0.113.11 h@spam.example typo1 typo2 >/dev/null
-check "two unknown ones are counted" wait_for 10 late_is 21
+check "two unknown ones are counted" wait_for 40 late_is 21
 is "the retry of that mail hears it" "$(ask 203.0.113.11 h@spam.example typo1 typo2 | grep -c '^S: 550 5\.1\.1')" 2
 refuse "and is not counted again" trapped 203.0.113.11
 is "a third attempt is" "$(ask 203.0.113.11 h@spam.example typo1 | grep -c '^S: 550 5\.1\.1')" 1
@@ -86,7 +86,7 @@ gg forget 203.0.113.11 >/dev/null
 
 # A known one breaks the row, when its answer comes late as well.
 ask 2001:db8:77::7 h@spam.example row1 row2 user1 row3 row4 >/dev/null
-check "four unknown ones are counted" wait_for 10 late_is 25
+check "four unknown ones are counted" wait_for 40 late_is 25
 refuse "a known one among them breaks the row" trapped 2001:db8:77::7
 gg forget 2001:db8:77::7 >/dev/null
 
@@ -121,7 +121,7 @@ ask 192.0.2.8 h@spam.example vouched{1,2,3,4} >/dev/null
 refuse "nor whom a DNS list vouches for" trapped 192.0.2.8
 echo dead >"$T/mode"
 ask 203.0.113.9 h@spam.example dead{1,2,3,4} >/dev/null
-check "dead DNS: all is counted" wait_for 10 late_is $((late + 4))
+check "dead DNS: all is counted" wait_for 40 late_is $((late + 4))
 refuse "dead DNS: nobody is trapped whom it might vouch for" trapped 203.0.113.9
 echo ok >"$T/mode"
 n=0
