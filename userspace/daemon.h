@@ -49,6 +49,13 @@ static inline bool shared_take(struct shared_count *c, uint32_t limit)
 	return false;
 }
 
+/* How many of them one may take: `reserve` percent, rounded down, are kept for sources that are
+ * allowed. */
+static inline uint32_t shared_limit(uint32_t all, uint32_t reserve, bool allowed)
+{
+	return allowed ? all : all - (uint32_t)((uint64_t)all * reserve / 100);
+}
+
 static inline void shared_give(struct shared_count *c)
 {
 	atomic_fetch_sub_explicit(&c->value, 1, memory_order_relaxed);

@@ -21,9 +21,7 @@ static const struct {
 
 uint32_t quota_strangers(const struct config *c)
 {
-	const uint32_t all = c->upstream.connections;
-
-	return all - (uint32_t)((uint64_t)all * c->upstream.reserve / 100);
+	return shared_limit(c->upstream.connections, c->upstream.reserve, false);
 }
 
 static int64_t in_use(const struct daemon *d)
@@ -33,7 +31,8 @@ static int64_t in_use(const struct daemon *d)
 
 static uint32_t limit_of(const struct worker *w, const struct session *s)
 {
-	return s->allowed ? w->config->upstream.connections : quota_strangers(w->config);
+	return shared_limit(w->config->upstream.connections, w->config->upstream.reserve,
+			    s->allowed);
 }
 
 bool quota_take(struct worker *w, const struct session *s)

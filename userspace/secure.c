@@ -49,20 +49,14 @@ static void broken(struct worker *w, const struct session *s, const char *why)
 	log_end(&l);
 }
 
-/* The last ones are kept for sources that are allowed. */
-static uint32_t limit_of(const struct config *c, const struct session *s)
-{
-	const uint32_t all = c->tls.sessions;
-
-	return s->allowed ? all : all - (uint32_t)((uint64_t)all * c->tls.reserve / 100);
-}
-
 void secure_begin(struct worker *w, uint32_t n)
 {
 	struct session *s = worker_session(w, n);
 	const struct tls_context *c = atomic_load(&w->daemon->tls);
+	const struct config *conf = w->config;
 
-	if (c && shared_take(&w->daemon->secured, limit_of(w->config, s))) {
+	if (c && shared_take(&w->daemon->secured,
+			     shared_limit(conf->tls.sessions, conf->tls.reserve, s->allowed))) {
 		s->tls = pool_take(&w->secured);
 		if (s->tls != POOL_NONE && tls_begin_server(tls_of(w, s), c)) {
 			pool_give(&w->secured, s->tls);
