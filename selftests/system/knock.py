@@ -4,7 +4,10 @@
 knock.py hold SOURCE SERVER FILE    connects, wants a banner, says EHLO, waits until FILE exists, ends;
                                     prints what happened
 knock.py flood SOURCE SERVER PER_SECOND SECONDS    connects and lets go; prints how many were answered
+knock.py ports SOURCE SERVER FIRST COUNT    so many connections in one go, by ports from FIRST on; prints
+                                            how many were greeted by which host, and who was not
 """
+import collections
 import os
 import select
 import socket
@@ -12,10 +15,10 @@ import sys
 import time
 
 
-def open_from(source, server):
+def open_from(source, server, port=0):
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
     s = socket.socket(family, socket.SOCK_STREAM)
-    s.bind((source, 0))
+    s.bind((source, port))
     s.setblocking(False)
     s.connect_ex((server, 25))
     return s
@@ -56,7 +59,25 @@ def flood(source, server, rate, seconds):
     print(f"{n} {answered}")
 
 
+def greeted_by(s):
+    s.settimeout(60)
+    try:
+        banner = s.makefile("rb").readline().split()
+        s.sendall(b"QUIT\r\n")
+    except OSError as e:
+        return "<%s>" % e
+    return banner[1].decode() if len(banner) > 1 else "<nobody>"
+
+
+def ports(source, server, first, count):
+    opened = [open_from(source, server, port) for port in range(first, first + count)]
+    tally = collections.Counter(greeted_by(s) for s in opened)
+    print(*("%d %s" % (n, host) for host, n in sorted(tally.items())))
+
+
 if sys.argv[1] == "hold":
     hold(*sys.argv[2:5])
+elif sys.argv[1] == "ports":
+    ports(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
 else:
     flood(sys.argv[2], sys.argv[3], float(sys.argv[4]), float(sys.argv[5]))

@@ -2,8 +2,9 @@
 """An SMTP client that does what it is told, byte by byte, and prints the conversation.
 
 talk.py SOURCE SERVER[,PORT] STEP...      SOURCE "" leaves the choice to the kernel, as does a
-                                          missing $SOURCE_PORT; $PADDING: bytes of IP options, or
-                                          of an IPv6 destination header, that say nothing
+                                          missing $SOURCE_PORT, and the next one then is none
+                                          of the last thousands; $PADDING: bytes of IP options,
+                                          or of an IPv6 destination header, that say nothing
 
 Output: "C: " what was sent, "S: " a reply line, "T: name ms" a time. S: <eof>, <reset>, <timeout>
 say how a read ended, T: connect <refused> and the like how a connect did (exit code 2).
@@ -48,6 +49,8 @@ import sys
 import termios
 import time
 
+# linux/in.h: the port is chosen by connect, which goes from one to the next; bind draws one.
+IP_BIND_ADDRESS_NO_PORT = 24
 LIMIT = float(os.environ.get("TALK_TIMEOUT", "30"))
 SMALL = "From: <a@example.org>\nSubject: hello\nMessage-Id: <%s@example.org>\n\nHello, world.\n.\n..\n"
 
@@ -88,6 +91,7 @@ class Talk:
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if source:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
             self.sock.bind((source, int(os.environ.get("SOURCE_PORT", "0"))))
         padding = int(os.environ.get("PADDING", "0"))
         if padding and family == socket.AF_INET:
