@@ -78,6 +78,8 @@ int cli_settings(const struct cli *cli, struct config **ret);
 
 /* ---- the daemon ---- */
 
+/* Whether there is one; says nothing. */
+bool cli_answers(const struct cli *cli);
 /* Sees one row; false stops reading. */
 typedef bool (*cli_row_fn)(const json_t *row, void *arg);
 

@@ -41,6 +41,23 @@ static int dial(const char *path)
 	return -1;
 }
 
+bool cli_answers(const struct cli *cli)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	char *path = cli_control_path(cli);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool there = false;
+
+	if (path && fd >= 0 && strlen(path) < sizeof(name.sun_path)) {
+		memcpy(name.sun_path, path, strlen(path) + 1);
+		there = !connect(fd, (const struct sockaddr *)&name, sizeof(name));
+	}
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return there;
+}
+
 /* The descriptor of a file goes with the first byte. */
 static bool send_bytes(int fd, char *bytes, size_t len, int file)
 {

@@ -298,6 +298,26 @@ void doctor_machine(const struct doctor *d)
 	check_user(d);
 }
 
+/* ---- the daemon ---- */
+
+/* What it put in the way of packets, and somebody has taken away since. */
+static void check_attached(const struct doctor *d, const struct cli *cli)
+{
+	json_t *status = NULL, *missing, *one;
+	size_t i;
+
+	if (!cli_answers(cli) || cli_ask(cli, "status", NULL, NULL, NULL, &status))
+		return;
+	missing = json_object_get(json_object_get(status, "kernel"), "missing");
+	json_array_foreach(missing, i, one) doctor_say(
+		d, DOCTOR_FAIL, "attached", row_str(one, "interface"), row_str(one, "mend"),
+		"%s: %s", row_str(one, "program"), row_str(one, "reason"));
+	if (missing && !json_array_size(missing))
+		doctor_say(d, DOCTOR_OK, "attached", "", "",
+			   "all that the daemon put into the kernel is there");
+	json_decref(status);
+}
+
 /* ---- the command ---- */
 
 struct report {
@@ -344,6 +364,7 @@ int cmd_doctor(struct cli *cli, int argc, char **argv)
 		return CLI_FAILED;
 	d.config = config;
 	doctor_machine(&d);
+	check_attached(&d, cli);
 	for (int k = 0; config && k < config->interface_count; k++)
 		doctor_interface(&d, config->interfaces[k]);
 	all = config ? NULL : if_nameindex();

@@ -42,6 +42,7 @@ static void print_list(const char *name, const json_t *list)
 static void print_kernel(const json_t *kernel)
 {
 	const json_t *interfaces = json_object_get(kernel, "interfaces"), *one;
+	const json_t *missing = json_object_get(kernel, "missing");
 	char why[200];
 	size_t i;
 
@@ -54,6 +55,10 @@ static void print_kernel(const json_t *kernel)
 	json_array_foreach(interfaces, i, one)
 		printf("  %-10s%s: %s, %s\n", i ? "" : "kernel", row_str(one, "interface"),
 		       row_str(one, "how"), row_str(one, "with"));
+	json_array_foreach(missing, i, one)
+		printf("  %-10s%s%s%s%s: %s%s\n", "", format_colour('r'), row_str(one, "interface"),
+		       *row_str(one, "interface") ? ": " : "", row_str(one, "program"),
+		       row_str(one, "state"), format_colour('0'));
 }
 
 static void print_store(const json_t *store)

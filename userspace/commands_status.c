@@ -7,6 +7,7 @@
 #include "backend.h"
 #include "commands_show.h"
 #include "core/log.h"
+#include "guard.h"
 #include "offers.h"
 #include "quota.h"
 #include "relay/greeting.h"
@@ -69,7 +70,52 @@ static json_t *store_figures(struct daemon *d)
 	return o;
 }
 
-static json_t *kernel(struct daemon *d)
+/* The command that mends it, where the daemon doesn't. */
+static const char *remedy(const struct fastpath_part *p, char ret[100])
+{
+	if (p->state == FASTPATH_NO_INTERFACE)
+		snprintf(ret, 100, "ip -brief link");
+	else if (p->state == FASTPATH_OTHER && p->kind == FASTPATH_XDP)
+		snprintf(ret, 100, "ip link set dev %s xdp off", p->interface);
+	else if (p->state == FASTPATH_OTHER && p->kind != FASTPATH_LOOKUP)
+		snprintf(ret, 100, "tc filter del dev %s %s pref 25", p->interface,
+			 p->kind == FASTPATH_TC ? "ingress" : "egress");
+	else
+		snprintf(ret, 100, "kill -USR2 %d", (int)getpid());
+	return ret;
+}
+
+/* What was taken away: what it is, where, why it isn't back; in words too. */
+static json_t *kernel_missing(struct daemon *d, const struct config *c, json_t *in_words)
+{
+	struct fastpath_part parts[FASTPATH_PARTS];
+	int n = d->fastpath ? fastpath_parts(d->fastpath, parts) : 0;
+	json_t *array = json_array();
+	char mend[100];
+
+	for (int i = 0; i < n; i++) {
+		const struct fastpath_part *p = &parts[i];
+		const bool waits = c->reattach && p->state != FASTPATH_OTHER;
+
+		if (p->state == FASTPATH_STANDS)
+			continue;
+		remedy(p, mend);
+		json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:o, s:s}", "program",
+						       guard_name(p->kind), "interface",
+						       p->interface, "state", guard_word(p->state),
+						       "reason", row_text(p->why), "mend", mend));
+		if (in_words)
+			json_array_append_new(
+				in_words,
+				json_sprintf("kernel: %s%s%s: %s%s; %s", p->interface,
+					     p->interface[0] ? ": " : "", guard_name(p->kind),
+					     p->why, waits ? ", is put back when it can be" : "",
+					     mend));
+	}
+	return array;
+}
+
+static json_t *kernel(struct daemon *d, const struct config *c)
 {
 	const struct fastpath_attachment *list;
 	json_t *o = json_object(), *interfaces = json_array();
@@ -85,6 +131,7 @@ static json_t *kernel(struct daemon *d)
 						list[i].interface, "how", list[i].how, "with",
 						list[i].with, "why", row_text(list[i].why)));
 	json_object_set_new(o, "interfaces", interfaces);
+	json_object_set_new(o, "missing", kernel_missing(d, c, NULL));
 	return o;
 }
 
@@ -205,6 +252,7 @@ static json_t *problems(struct daemon *d, const struct config *c)
 							  fastpath_observe_why(d->fastpath)));
 	if (!d->fastpath && (c->interface_count || c->mode != GG_MODE_RELAY))
 		json_array_append_new(array, json_sprintf("kernel: %s", d->fastpath_why));
+	json_decref(kernel_missing(d, c, array));
 	kernel_full(d, c, array);
 	if (table_count(d->records) > table_capacity(d->records) / 100 * 95)
 		json_array_append_new(array,
@@ -254,7 +302,7 @@ int show_status(struct control_reply *r, json_t *args, void *daemon)
 	json_object_set_new(s, "upstream", upstream(d, c));
 	json_object_set_new(s, "relief", relief(d));
 	json_object_set_new(s, "verify", verification(d, c));
-	json_object_set_new(s, "kernel", kernel(d));
+	json_object_set_new(s, "kernel", kernel(d, c));
 	set_int(s, "records", table_count(d->records));
 	set_int(s, "records_max", table_capacity(d->records));
 	set_int(s, "verdicts", verdicts_count(d->verdicts));

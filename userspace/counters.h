@@ -104,6 +104,8 @@
 	X(list_given_up, "patterns of lists that took too long on a name")                         \
 	X(verdicts_evicted, "entries of the daemon's own that made room: limit hosts, nets")       \
 	X(kernel_full, "entries that found no room in the kernel: limit hosts, nets")              \
+	X(kernel_lost, "programs and rules of ours that somebody took away")                       \
+	X(kernel_restored, "programs and rules of ours that are back")                             \
 	X(records_evicted, "records that made room for newer ones")                                \
 	X(records_lost, "records the store could not take in time")                                \
 	X(upgrades_refused, "upgrades in place after which this process went on")                  \

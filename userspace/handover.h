@@ -45,6 +45,8 @@ enum handover_kind {
 	HANDOVER_COMMIT,
 	HANDOVER_DONE,     /* int32_t: 0 or -errno */
 	HANDOVER_SESSIONS, /* uint32_t */
+	HANDOVER_MEND,     /* to the starter: two descriptors */
+	HANDOVER_PART,     /* of a mender: struct fastpath_part, at most one descriptor */
 };
 
 struct handover_hello {

@@ -129,8 +129,9 @@ static bool take_signal(struct process *p, int signals)
 /* Until a signal says stop, or a successor serves. */
 static void serve(struct process *p, const sigset_t *signals)
 {
-	struct pollfd fds[2] = {
+	struct pollfd fds[3] = {
 		{.fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK), .events = POLLIN},
+		{.events = POLLIN},
 		{.events = POLLIN}};
 	struct timespec next, now;
 	bool over = false;
@@ -142,10 +143,13 @@ static void serve(struct process *p, const sigset_t *signals)
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		ms = (next.tv_sec - now.tv_sec) * 1000 + (next.tv_nsec - now.tv_nsec) / 1000000;
 		fds[1].fd = p->upgrade.channel;
-		poll(fds, 2, ms > 0 ? (int)ms : 0);
+		fds[2].fd = p->guard.channel;
+		poll(fds, 3, ms > 0 ? (int)ms : 0);
+		guard_hear(&p->guard);
 		over = take_signal(p, fds[0].fd) || upgrade_step(&p->upgrade);
 		if (ms <= 0 && !over) {
 			daemon_tick(&p->daemon);
+			guard_step(&p->guard);
 			probe_step(&p->daemon, PROBE_A_TICK);
 			offers_keep(&p->daemon, atomic_load(&p->daemon.config));
 			notify("WATCHDOG=1");
@@ -154,6 +158,7 @@ static void serve(struct process *p, const sigset_t *signals)
 		}
 	}
 	upgrade_cancel(&p->upgrade);
+	guard_end(&p->guard);
 	close(fds[0].fd);
 }
 
@@ -206,7 +211,7 @@ static int run(struct process *p, char **argv, bool foreground)
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is the store's to report */
 	if (!foreground && p->takeover.channel < 0 && background_enter(&ready))
 		return EXIT_FAILURE;
-	starter_begin(argv, &p->upgrade.starter);
+	starter_begin(argv, c, &p->upgrade.starter);
 	privileges_limits();
 	rc = log_start(STDERR_FILENO, c->log);
 	if (!rc)
@@ -236,6 +241,7 @@ static int run(struct process *p, char **argv, bool foreground)
 	background_ready(ready);
 	notify("READY=1");
 	p->upgrade.control = p->control;
+	guard_begin(&p->guard, d, p->upgrade.starter);
 	serve(p, &signals);
 	probe_end();
 	offers_keep(d, atomic_load(&d->config));

@@ -7,6 +7,7 @@
 
 #include "control/control.h"
 #include "daemon.h"
+#include "guard.h"
 #include "listeners.h"
 #include "privileges.h"
 #include "rollback.h"
@@ -21,6 +22,7 @@ struct process {
 	struct rollback rollback; /* while a start may still fail */
 	struct takeover takeover; /* from the process before */
 	struct upgrade upgrade;   /* to the one behind */
+	struct guard guard;
 	char err[4096];
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "starter.h"
 #include "handover.h"
+#include "mender.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,19 +33,21 @@ static void start_next(int channel, const char *path, char **argv)
 	_exit(127);
 }
 
-static void stand_by(int fd, const char *path, char **argv)
+static void stand_by(int fd, const char *path, char **argv, const struct config *c)
 {
 	struct handover_message m;
 
 	while (!handover_receive(fd, &m)) {
-		if (m.fd_count == 1 && !fork())
+		if (m.kind == HANDOVER_START && m.fd_count == 1 && !fork())
 			start_next(m.fds[0], path, argv);
+		if (m.kind == HANDOVER_MEND && m.fd_count == 2 && !fork())
+			mender_run(c, m.fds[0]);
 		handover_close(&m);
 	}
 	_exit(EXIT_SUCCESS);
 }
 
-int starter_begin(char **argv, int *ret_fd)
+int starter_begin(char **argv, const struct config *c, int *ret_fd)
 {
 	char path[PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
@@ -70,7 +73,7 @@ int starter_begin(char **argv, int *ret_fd)
 			pair[1] = CHANNEL;
 		}
 		close_range(CHANNEL + 1, ~0u, 0);
-		stand_by(pair[1], path, argv);
+		stand_by(pair[1], path, argv, c);
 	}
 	close(pair[1]);
 	*ret_fd = pair[0];
@@ -80,4 +83,9 @@ int starter_begin(char **argv, int *ret_fd)
 int starter_ask(int fd, int channel)
 {
 	return handover_send(fd, HANDOVER_START, NULL, 0, &channel, 1);
+}
+
+int starter_mend(int fd, const int fds[2])
+{
+	return handover_send(fd, HANDOVER_MEND, NULL, 0, fds, 2);
 }

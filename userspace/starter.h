@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The one process that keeps the rights of the start: it can do nothing but start the program of
- * this path with these arguments once more, when the daemon asks, for an upgrade in place.
+ * The one process that keeps the rights of the start. It can do two things, when the daemon asks:
+ * start the program of this path with these arguments once more, for an upgrade in place; and put
+ * back what somebody has taken away of what this start has attached.
  *
  * The daemon itself gives its rights up for good and could not load the kernel programs of its
  * successor. To keep them there would put them within reach of what parses the Internet; to ask for
  * a set-user-ID program or for the help of the service manager would bind upgrades to an
  * installation. So they stay in a process that reads no byte of anybody: of a request it looks at
- * nothing but the descriptor that comes with it, which the successor gets. What to start was
- * settled before there was a daemon.
+ * nothing but which of the two it is and the descriptors that come with it. What to start and what
+ * to attach was settled before there was a daemon.
  */
 #ifndef GREYGATE_STARTER_H
 #define GREYGATE_STARTER_H
 
+#include "config/config.h"
+
 /* Forks it, before there are threads; of the descriptors it keeps the standard ones. It ends with
  * the process that called. *ret_fd: for starter_ask. -errno. */
-int starter_begin(char **argv, int *ret_fd);
+int starter_begin(char **argv, const struct config *c, int *ret_fd);
+
+/* Has a mender started (mender.h), with the settings of the start: fds[0] becomes its channel; it
+ * holds fds[1], the lock of the pins, while it is at work. 0, -errno. */
+int starter_mend(int fd, const int fds[2]);
 
 /* Has the program started. `channel` becomes the successor's, which finds its number in the
  * environment variable HANDOVER_ENV; on failure to start it the channel says why (HANDOVER_FAILED)

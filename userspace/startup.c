@@ -11,6 +11,7 @@
 #include "askers.h"
 #include "commands.h"
 #include "core/log.h"
+#include "kernel_conf.h"
 #include "loop/ring.h"
 #include "notices.h"
 #include "offers.h"
@@ -25,8 +26,7 @@
 
 #define STORE_FIRST ((size_t)256 << 20)
 #define STORE_QUEUE 32768
-#define STORE_PATIENCE 60 /* tries, 50 ms apart */
-#define HEARTBEAT_LIMIT 10
+#define STORE_PATIENCE 60  /* tries, 50 ms apart */
 #define PROBE_AT_START 500 /* ms: a mail server that is slower is learned later */
 
 /* ---- what is opened with rights ---- */
@@ -97,48 +97,22 @@ static int make_tables(struct process *p, const struct config *c)
 	return rc;
 }
 
-/* The tc program of gateway mode is there without XDP too. */
-static int interfaces_used(const struct config *c)
-{
-	return c->xdp == FASTPATH_OFF && c->mode != GG_MODE_GATEWAY ? 0 : c->interface_count;
-}
-
-static bool wants_fastpath(const struct config *c)
-{
-	return c->mode != GG_MODE_RELAY || interfaces_used(c);
-}
-
 static int open_fastpath(struct process *p, const struct config *c)
 {
 	static struct endpoint vips[VIPS_MAX];
 	struct daemon *d = &p->daemon;
-	struct fastpath_conf conf = {.mode = c->mode,
-				     .xdp = c->xdp,
-				     .bpffs = c->bpffs,
-				     .vips = vips,
-				     .vip_count = listeners_vips(c, vips),
-				     .observe = c->correspondent.observe,
-				     .hosts = c->limit.hosts,
-				     .nets = c->limit.nets,
-				     .imported = c->limit.imports,
-				     .open_when_down = c->open_when_down,
-				     .heartbeat_limit = HEARTBEAT_LIMIT,
-				     .new_per_source = c->limit.new_per_source,
-				     .new_per_cpu = c->limit.new_per_cpu,
-				     .sample = c->greylist.sample,
-				     .held_lock = p->takeover.pins_lock,
-				     .interface_count = interfaces_used(c)};
+	struct fastpath_conf conf;
 	const struct fastpath_attachment *at;
 	int rc, n;
 
-	if (!wants_fastpath(c)) {
+	if (!kernel_wanted(c)) {
 		snprintf(d->fastpath_why, sizeof(d->fastpath_why), "%s",
 			 c->interface_count ? "switched off (xdp = off)"
 					    : "no interfaces configured");
 		return 0;
 	}
-	for (int i = 0; i < conf.interface_count; i++)
-		conf.interfaces[i] = c->interfaces[i];
+	kernel_conf(c, vips, &conf);
+	conf.held_lock = p->takeover.pins_lock;
 	p->takeover.pins_lock = 0;
 	rc = fastpath_open(&conf, &d->fastpath, p->err, sizeof(p->err));
 	if (rc)
@@ -224,7 +198,7 @@ int startup(struct process *p, const struct config *c)
 		rc = privileges_check(p->err, sizeof(p->err));
 	if (!rc)
 		rc = ring_check(p->err, sizeof(p->err));
-	if (!rc && wants_fastpath(c))
+	if (!rc && kernel_wanted(c))
 		rc = rollback_begin(&p->rollback, c->bpffs, p->err, sizeof(p->err));
 	if (!rc)
 		rc = takeover_begin(&p->takeover, d, p->err, sizeof(p->err));

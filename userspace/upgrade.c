@@ -106,12 +106,12 @@ static const struct store_ops heir_ops = {
 /* ---- lend and take back ---- */
 
 /* The successor reads the lists that were kept last and fills the same maps: of an import or a
- * reload it gets all or nothing. False: one is under way. */
+ * reload it gets all or nothing, and it attaches its programs alone. False: one is under way. */
 static bool lend(struct daemon *d)
 {
 	bool still;
 
-	if (pthread_mutex_trylock(&d->config_lock))
+	if (d->mending || pthread_mutex_trylock(&d->config_lock))
 		return false;
 	still = !listing_lend(&d->lists);
 	if (still) {
@@ -253,7 +253,9 @@ static int give_all(struct upgrade *u)
 
 static void give_when_still(struct upgrade *u)
 {
-	static const char busy[] = "lists are still being loaded; upgrade again when that is done";
+	static const char busy[] =
+		"lists or kernel programs are still being loaded; upgrade again when "
+		"that is done";
 	int rc;
 
 	if (lend(u->daemon)) {
@@ -262,7 +264,7 @@ static void give_when_still(struct upgrade *u)
 			give_up(u, strerror(-rc));
 	} else if (!u->still) {
 		u->still = now_ms() + LOAD_PATIENCE;
-		say(u, "waits", "lists are being loaded");
+		say(u, "waits", "lists or kernel programs are being loaded");
 	} else if (now_ms() >= u->still) {
 		handover_fail(u->channel, busy);
 		give_up(u, busy);

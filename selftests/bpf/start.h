@@ -127,6 +127,21 @@ static inline struct fastpath_conf on(const char *interface, enum gg_mode mode)
 	return conf;
 }
 
+/* Between gg0 and gg1, for both families. */
+static inline struct fastpath_conf gateway(void)
+{
+	static struct endpoint vips[2];
+	struct fastpath_conf conf = on("gg0", GG_MODE_GATEWAY);
+
+	vips[0] = room_endpoint("192.0.2.25:25");
+	vips[1] = room_endpoint("[2001:db8::25]:25");
+	conf.interfaces[1] = "gg1";
+	conf.interface_count = 2;
+	conf.vips = vips;
+	conf.vip_count = 2;
+	return conf;
+}
+
 static inline void refused(const struct fastpath_conf *conf, int code, const char *const *words)
 {
 	struct fastpath *fp = (void *)1;

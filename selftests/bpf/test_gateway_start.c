@@ -65,21 +65,6 @@ static void filter_add(const char *interface, enum bpf_tc_attach_point point, ui
 	close(opts.prog_fd);
 }
 
-static struct endpoint vips[2];
-
-static struct fastpath_conf gateway(void)
-{
-	struct fastpath_conf conf = on("gg0", GG_MODE_GATEWAY);
-
-	vips[0] = room_endpoint("192.0.2.25:25");
-	vips[1] = room_endpoint("[2001:db8::25]:25");
-	conf.interfaces[1] = "gg1";
-	conf.interface_count = 2;
-	conf.vips = vips;
-	conf.vip_count = 2;
-	return conf;
-}
-
 static int clean(void **state)
 {
 	start_end_clean(state);

@@ -112,6 +112,7 @@ struct config {
 	char *user;
 	char *contact;
 	bool open_when_down;
+	bool reattach;
 	enum log_format log;
 	uint64_t drain_time; /* ms */
 

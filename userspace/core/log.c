@@ -22,7 +22,7 @@ static const char *const event_words[LOG_EVENT_MAX] = {
 	[LOG_TRAP] = "trap",       [LOG_LIMIT] = "limit",       [LOG_LIST] = "list",
 	[LOG_STORE] = "store",     [LOG_DNS] = "dns",           [LOG_RELOAD] = "reload",
 	[LOG_START] = "start",     [LOG_STOP] = "stop",         [LOG_UPGRADE] = "upgrade",
-	[LOG_ERROR] = "error",
+	[LOG_KERNEL] = "kernel",   [LOG_ERROR] = "error",
 };
 
 static void put(struct log_line *l, const char *p, size_t n)

@@ -39,6 +39,7 @@ enum log_event {
 	LOG_START,
 	LOG_STOP,
 	LOG_UPGRADE,
+	LOG_KERNEL,
 	LOG_ERROR,
 	LOG_EVENT_MAX
 };

@@ -93,18 +93,19 @@ struct standing {
 	bool dispatched; /* a dispatcher of libxdp */
 };
 
-/* Whether one of the programs of a dispatcher is at work for another greygated. */
+/* Whether one of the programs of a dispatcher is at work for another greygated, or is ours. */
 static void look_inside(struct xdp_multiprog *multi, const struct pins_ids *own,
 			struct standing *ret)
 {
 	struct xdp_program *program = NULL;
+	enum owner owner;
 
 	ret->owner = OWNER_OTHER;
-	while ((program = xdp_multiprog__next_prog(program, multi)))
-		if (owner_of(xdp_program__fd(program), own, &ret->info) == OWNER_ALIVE) {
-			ret->owner = OWNER_ALIVE;
-			return;
-		}
+	while ((program = xdp_multiprog__next_prog(program, multi)) && ret->owner != OWNER_ALIVE) {
+		owner = owner_of(xdp_program__fd(program), own, &ret->info);
+		if (owner == OWNER_ALIVE || owner == OWNER_US)
+			ret->owner = owner;
+	}
 }
 
 static int look(int ifindex, const struct pins_ids *own, struct standing *ret)
@@ -140,6 +141,25 @@ static int look(int ifindex, const struct pins_ids *own, struct standing *ret)
 	}
 	xdp_multiprog__close(multi);
 	return 0;
+}
+
+bool attach_stands(int ifindex, const struct pins_ids *own, struct attach *a)
+{
+	struct standing there;
+
+	if (look(ifindex, own, &there))
+		return false;
+	if (there.fd >= 0)
+		close(there.fd);
+	a->flags = there.flags;
+	a->dispatched = there.dispatched;
+	return there.owner == OWNER_US;
+}
+
+enum fastpath_xdp attach_mode(const struct fastpath_conf *conf)
+{
+	return conf->mode == GG_MODE_GATEWAY && conf->xdp == FASTPATH_AUTO ? FASTPATH_NATIVE
+									   : conf->xdp;
 }
 
 static int open_program(const int maps[MAP_COUNT], struct xdp_bpf **ret)

@@ -61,10 +61,40 @@ struct fastpath_conf {
 /* How one interface got its program; for the log and status. */
 struct fastpath_attachment {
 	char interface[16];
-	const char *how;  /* "native", "generic"; gateway mode also "no XDP" */
-	const char *with; /* "dispatcher", "alone"; without XDP "tc" */
-	char why[256];
+	const char *_Atomic how;  /* "native", "generic"; gateway mode also "no XDP" */
+	const char *_Atomic with; /* "dispatcher", "alone"; without XDP "tc" */
+	char why[256];            /* at the start */
 };
+
+/* What a start puts in the way of packets, and others with rights can take away again. */
+enum fastpath_kind {
+	FASTPATH_POLICY, /* the policy rules and routes of gateway mode, together */
+	FASTPATH_TC,     /* gateway mode's program on an interface */
+	FASTPATH_XDP,    /* the XDP program on an interface */
+	FASTPATH_TC_OUT, /* what watches whom the protected side writes to */
+	FASTPATH_LOOKUP, /* the socket lookup program */
+	FASTPATH_KINDS
+};
+enum fastpath_state {
+	FASTPATH_STANDS,
+	FASTPATH_GONE,
+	FASTPATH_OTHER,        /* another program is there: ours or not, fastpath_mend can tell */
+	FASTPATH_NO_INTERFACE, /* it went with its interface */
+	FASTPATH_STATES
+};
+struct fastpath_part {
+	enum fastpath_kind kind;
+	enum fastpath_state state;
+	char interface[16]; /* "": of none */
+	/* What stands for it, and what was seen last: index of the interface; id of the program,
+	 * for FASTPATH_POLICY how many rules and routes there are. 0: none. */
+	struct fastpath_sight {
+		uint32_t ifindex, id;
+	} ours, seen;
+	bool generic, dispatched; /* FASTPATH_XDP, by fastpath_mend */
+	char why[256];            /* "" while it stands */
+};
+#define FASTPATH_PARTS (3 * FASTPATH_INTERFACES + 2)
 
 struct fastpath;
 
@@ -96,6 +126,23 @@ bool fastpath_reused(const struct fastpath *fp); /* pins of an earlier start wer
  * start replaced and which it removed; "": there were none. What they held comes by fastpath_sync.
  */
 const char *fastpath_replaced(const struct fastpath *fp);
+
+/* Asks the kernel whether all parts are still there; needs no rights. What can't be asked stays as
+ * it was. True: something is not as it was at the last look. One thread. */
+bool fastpath_look(struct fastpath *fp);
+/* The parts as the last look found them; any thread. Returns how many. */
+int fastpath_parts(struct fastpath *fp, struct fastpath_part ret[FASTPATH_PARTS]);
+/* Puts back what is missing of a start with these settings whose pins are in force, and leaves what
+ * somebody else has put in its place. For a process with the rights of fastpath_open, while the
+ * daemon holds the lock and neither starts nor detaches. see gets each part as it is afterwards,
+ * with the link of the socket lookup program where it made a new one, else -1. -errno: nothing
+ * could be done. */
+int fastpath_mend(const struct fastpath_conf *conf,
+		  void (*see)(const struct fastpath_part *part, int link, void *arg), void *arg,
+		  char *err, size_t err_size);
+/* What it has told, to the daemon whose parts they are. link: -1, or from now on the fast path's.
+ */
+void fastpath_mended(struct fastpath *fp, const struct fastpath_part *part, int link);
 
 /* Entries of the daemon's own. e->expires is CLOCK_REALTIME s as everywhere in the daemon and is
  * converted here. A length of 128 goes to host4/host6, a shorter one to own4/own6 and net4/net6.

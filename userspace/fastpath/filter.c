@@ -46,45 +46,54 @@ static void see_qdisc(const struct nlmsghdr *h, void *arg)
 		k->ingress = true;
 }
 
-/* An ingress qdisc takes a filter of the way out, too, and runs it on the way in. */
-static bool lacks_egress(int ifindex)
+/* An ingress qdisc takes a filter of the way out, too, and runs it on the way in. 1, 0, -errno. */
+static int lacks_egress(int ifindex)
 {
 	const struct tcmsg header = {.tcm_family = AF_UNSPEC, .tcm_ifindex = ifindex};
 	struct kind k = {.ifindex = ifindex};
 	struct netlink_message m;
-	int fd = netlink_open();
+	int fd = netlink_open(), code;
 
 	if (fd < 0)
-		return true;
+		return fd;
 	netlink_begin(&m, RTM_GETQDISC, 0, &header, sizeof(header));
-	if (netlink_dump(fd, &m, see_qdisc, &k))
-		k.ingress = true;
+	code = netlink_dump(fd, &m, see_qdisc, &k);
 	close(fd);
-	return k.ingress;
+	return code ? code : k.ingress;
 }
 
-/* The program there now, or -errno. */
-static int standing(int ifindex, enum bpf_tc_attach_point point, uint32_t *ret_handle)
+/* Id of the program there now; -ENOENT: none. */
+static int find(int ifindex, enum bpf_tc_attach_point point, uint32_t *ret_handle, uint32_t *ret_id)
 {
 	static const uint32_t handles[] = {HANDLE_MADE, HANDLE_FOUND};
 	struct bpf_tc_hook hook = hook_of(ifindex, point);
-	int code = -ENOENT;
+	int code = point == BPF_TC_EGRESS ? lacks_egress(ifindex) : 0;
 
-	if (point == BPF_TC_EGRESS && lacks_egress(ifindex))
-		return code;
+	if (code)
+		return code < 0 ? code : -ENOENT;
 	for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++) {
 		LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handles[i], .priority = PRIORITY);
 
 		code = bpf_tc_query(&hook, &opts);
 		if (code)
 			continue;
-		code = bpf_prog_get_fd_by_id(opts.prog_id);
-		if (code < 0)
-			return -errno;
 		*ret_handle = handles[i];
-		return code;
+		*ret_id = opts.prog_id;
+		return 0;
 	}
 	return code;
+}
+
+/* The program there now, or -errno. */
+static int standing(int ifindex, enum bpf_tc_attach_point point, uint32_t *ret_handle)
+{
+	uint32_t id;
+	int code = find(ifindex, point, ret_handle, &id);
+
+	if (code)
+		return code;
+	code = bpf_prog_get_fd_by_id(id);
+	return code < 0 ? -errno : code;
 }
 
 /* Finds or makes clsact. The handle of a first filter of ours; that of the other side knows whether
@@ -281,6 +290,31 @@ void filter_close(struct filters *f)
 		if (f->old_fd[i] >= 0)
 			close(f->old_fd[i]);
 	f->count = 0;
+}
+
+int filter_id(int ifindex, bool out, uint32_t *ret)
+{
+	uint32_t handle, id = 0;
+	int code = find(ifindex, out ? BPF_TC_EGRESS : BPF_TC_INGRESS, &handle, &id);
+
+	/* The kernel's words for: no filter, no clsact, no such interface. */
+	if (code && code != -ENOENT && code != -EINVAL && code != -ENODEV)
+		return code;
+	*ret = id;
+	return 0;
+}
+
+bool filter_ours(int ifindex, bool out, const struct pins_ids *own)
+{
+	uint32_t handle;
+	int fd = standing(ifindex, out ? BPF_TC_EGRESS : BPF_TC_INGRESS, &handle);
+	bool ours;
+
+	if (fd < 0)
+		return false;
+	ours = attach_owner(fd, own) == OWNER_US;
+	close(fd);
+	return ours;
 }
 
 bool filter_on(const char *name)

@@ -101,6 +101,10 @@ struct fastpath {
 	struct gg_conf switches;
 	struct gg_meta meta;
 	int rules_fd; /* rtnetlink, gateway mode; -1: none */
+	struct fastpath_part
+		parts[FASTPATH_PARTS]; /* under lock; the looking thread alone writes */
+	int part_count;
+	int link_fd; /* of the socket lookup program; -1: none */
 };
 
 /* ---- words.c ---- */
@@ -150,6 +154,15 @@ struct pins_ids {
 };
 void pins_own(const char *bpffs, struct pins_ids *ret);
 
+/* ---- parts.c ---- */
+
+/* All parts of a start with these settings, none seen yet. Returns how many. */
+int parts_of(const struct fastpath_conf *conf, struct fastpath_part ret[FASTPATH_PARTS]);
+/* What is there now; link: of the socket lookup program, or -1. -errno: it can't be asked. */
+int parts_see(const struct fastpath_part *p, int link, struct fastpath_sight *ret);
+/* A start has succeeded: what there is now is what should be there. */
+void parts_begin(struct fastpath *fp, const struct fastpath_conf *conf);
+
 /* ---- maps.c ---- */
 
 struct bpf_object;
@@ -163,6 +176,8 @@ struct maps_result {
 int maps_take(const struct fastpath_conf *conf, const char *dir, int maps[MAP_COUNT],
 	      struct maps_result *ret, char *err, size_t err_size);
 int maps_pin(const int maps[MAP_COUNT], const char *dir, char *err, size_t err_size);
+/* Opens all that are pinned in dir; -errno and err when one is not. */
+int maps_open(const char *dir, int maps[MAP_COUNT], char *err, size_t err_size);
 void maps_close(int maps[MAP_COUNT]);
 /* Makes an object that is open, not loaded, use these maps. */
 int maps_use(struct bpf_object *obj, const int maps[MAP_COUNT]);
@@ -198,6 +213,12 @@ int attach_clear(const struct pins_ids *own, bool orphans, const int *keep, int 
 /* Whose program it is, by the meta map it uses. */
 enum owner { OWNER_OTHER, OWNER_US, OWNER_GONE, OWNER_ALIVE };
 enum owner attach_owner(int prog_fd, const struct pins_ids *own);
+/* Whether a program of ours is on an interface, alone or beside others; a->flags and dispatched say
+ * how. */
+bool attach_stands(int ifindex, const struct pins_ids *own, struct attach *a);
+/* The mode that settings ask for: behind generic XDP the gateway's tc program doesn't get to see
+ * every packet. */
+enum fastpath_xdp attach_mode(const struct fastpath_conf *conf);
 
 /* ---- filter.c ---- */
 
@@ -217,6 +238,10 @@ int filter_watch(const struct fastpath_conf *conf, const int maps[MAP_COUNT],
 		 const struct pins_ids *own, struct filters *ret, char *err, size_t err_size);
 void filter_undo(struct filters *f);
 void filter_close(struct filters *f);
+/* Id of the program at our place on one side of an interface; 0: none. Needs no rights. -errno. */
+int filter_id(int ifindex, bool out, uint32_t *ret);
+/* Whether that is one of ours. */
+bool filter_ours(int ifindex, bool out, const struct pins_ids *own);
 /* Whether an interface has the gateway's program; whether any has: the policy route is in use. */
 bool filter_on(const char *name);
 bool filter_stands(void);
@@ -233,6 +258,9 @@ int route_add(const struct fastpath_conf *conf, char *err, size_t err_size);
 void route_undo(const struct fastpath_conf *conf);
 /* Removes all but what keep needs (NULL: all). Returns how many. */
 int route_clear(const struct fastpath_conf *keep);
+
+/* How many rules and routes of ours there are. Needs no rights. -errno. */
+int route_count(uint32_t *ret);
 
 /* Whether the policy rules of both families are the kernel's own and ours, and no others. */
 bool route_main_only(int fd);
@@ -254,6 +282,10 @@ struct lookup {
 int lookup_attach(const int maps[MAP_COUNT], const char *dir, const char *pin_dir,
 		  struct lookup *ret, char *err, size_t err_size);
 void lookup_undo(struct lookup *l);
+/* The link pinned in dir, where it is attached to this network namespace; -errno. */
+int lookup_open(const char *dir);
+/* Id of the program that a link runs; 0: it was detached. Needs no rights. -errno. */
+int lookup_id(int link_fd, uint32_t *ret);
 void lookup_close(struct lookup *l);
 /* Ends the link pinned in dir; true if there was one. */
 bool lookup_detach(const char *dir);
@@ -345,7 +377,7 @@ int switches_write(struct fastpath *fp);
 /* Fills in the limits, without writing them. */
 void switches_limits(struct gg_conf *c, uint32_t per_source, uint32_t per_cpu);
 int switches_write_meta(struct fastpath *fp);
-/* The interfaces that XDP may send out of. */
-int switches_ports(struct fastpath *fp, const struct fastpath_conf *conf);
+/* The interfaces that XDP may send out of, into that map. */
+int switches_ports(int ports, const struct fastpath_conf *conf);
 
 #endif

@@ -31,13 +31,25 @@ static struct lookup_bpf *load(const int maps[MAP_COUNT], int *ret_code, char *e
 	return NULL;
 }
 
-/* The pinned link if it belongs to this network namespace: *ret_prog_id is what it runs. */
-static int open_link(const char *dir, __u32 *ret_prog_id)
+/* The program that a link to this network namespace runs; -ENOENT: it is none. */
+static int program_of(int fd, __u32 *ret_id)
 {
 	struct bpf_link_info info = {};
 	__u32 size = sizeof(info);
-	char path[PINS_PATH];
 	struct stat own;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &size) || stat(OWN_NETNS, &own))
+		return -errno;
+	if (info.type != BPF_LINK_TYPE_NETNS || info.netns.netns_ino != own.st_ino)
+		return -ENOENT;
+	*ret_id = info.prog_id;
+	return 0;
+}
+
+/* The pinned link if it belongs to this network namespace: *ret_prog_id is what it runs. */
+static int open_link(const char *dir, __u32 *ret_prog_id)
+{
+	char path[PINS_PATH];
 	int fd;
 
 	if (pins_path(path, dir, LOOKUP_PIN))
@@ -45,13 +57,29 @@ static int open_link(const char *dir, __u32 *ret_prog_id)
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return -errno;
-	if (bpf_obj_get_info_by_fd(fd, &info, &size) || info.type != BPF_LINK_TYPE_NETNS ||
-	    stat(OWN_NETNS, &own) || info.netns.netns_ino != own.st_ino) {
+	if (program_of(fd, ret_prog_id)) {
 		close(fd);
 		return -ENOENT;
 	}
-	*ret_prog_id = info.prog_id;
 	return fd;
+}
+
+int lookup_open(const char *dir)
+{
+	__u32 id;
+
+	return open_link(dir, &id);
+}
+
+int lookup_id(int link_fd, uint32_t *ret)
+{
+	__u32 id = 0;
+	int code = program_of(link_fd, &id);
+
+	if (code && code != -ENOENT)
+		return code;
+	*ret = id;
+	return 0;
 }
 
 static int create_link(int prog_fd)

@@ -270,6 +270,24 @@ int maps_pin(const int maps[MAP_COUNT], const char *dir, char *err, size_t err_s
 	return 0;
 }
 
+int maps_open(const char *dir, int maps[MAP_COUNT], char *err, size_t err_size)
+{
+	struct old_maps old;
+
+	open_old(dir, &old);
+	name_in_force(dir, &old);
+	for (int i = 0; i < MAP_COUNT; i++) {
+		if (old.fds[i] >= 0)
+			continue;
+		maps_close(old.fds);
+		return words_fail(err, err_size, -ENOENT,
+				  "pin %s/%s is gone; restart greygated, which makes it anew", dir,
+				  map_names[i]);
+	}
+	memcpy(maps, old.fds, sizeof(old.fds));
+	return 0;
+}
+
 void maps_close(int maps[MAP_COUNT])
 {
 	int i;

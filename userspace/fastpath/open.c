@@ -93,7 +93,7 @@ static int fill(struct fastpath *fp, const struct start *s, char *err, size_t er
 	if (!code)
 		code = switches_write_meta(fp);
 	if (!code)
-		code = switches_ports(fp, s->conf);
+		code = switches_ports(fp->maps[MAP_PORTS], s->conf);
 	if (!code)
 		code = fastpath_vips(fp, s->conf->vips, s->conf->vip_count);
 	if (code)
@@ -140,12 +140,9 @@ static void watch_out(struct fastpath *fp, struct start *s)
 static int attach_all(struct fastpath *fp, struct start *s, char *err, size_t err_size)
 {
 	const struct fastpath_conf *conf = s->conf;
-	enum fastpath_xdp mode = conf->xdp;
+	enum fastpath_xdp mode = attach_mode(conf);
 	int i, code;
 
-	/* Behind generic XDP the tc program doesn't get to see every packet. */
-	if (conf->mode == GG_MODE_GATEWAY && mode == FASTPATH_AUTO)
-		mode = FASTPATH_NATIVE;
 	if (conf->mode == GG_MODE_GATEWAY && mode == FASTPATH_GENERIC)
 		return words_fail(err, err_size, -EINVAL,
 				  "xdp: generic can't be had in gateway mode; set xdp = auto, or "
@@ -200,7 +197,7 @@ static void take_back(struct start *s)
 }
 
 /* Everything is in force: what is left of earlier starts goes. */
-static void finish(const struct fastpath *fp, struct start *s)
+static void finish(struct fastpath *fp, struct start *s)
 {
 	int keep[FASTPATH_INTERFACES], i;
 
@@ -216,14 +213,18 @@ static void finish(const struct fastpath *fp, struct start *s)
 		route_clear(NULL);
 	filter_close(&s->ingress);
 	filter_close(&s->egress);
-	if (s->has_lookup)
+	if (s->has_lookup) {
+		fp->link_fd = s->lookup.link_fd;
+		s->lookup.link_fd = -1;
 		lookup_close(&s->lookup);
-	else if (!lookup_detach(s->used))
+	} else if (!lookup_detach(s->used)) {
 		lookup_detach(s->built);
+	}
 	/* After the swap the former pins stand where this start built; a link that is in use has
 	 * its second pin in the new place. */
 	if (s->building)
 		s->strange = pins_remove(s->built) > 0 && !fp->reused;
+	parts_begin(fp, s->conf);
 }
 
 static int start(struct fastpath *fp, struct start *s, char *err, size_t err_size)
@@ -281,7 +282,7 @@ int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char 
 		return words_fail(err, err_size, -ENOMEM, "fast path: out of memory");
 	for (i = 0; i < MAP_COUNT; i++)
 		fp->maps[i] = -1;
-	fp->lock_fd = fp->rules_fd = fp->pins_fd = -1;
+	fp->lock_fd = fp->rules_fd = fp->pins_fd = fp->link_fd = -1;
 	pthread_mutex_init(&fp->lock, NULL);
 	nets_open(fp);
 
@@ -338,6 +339,8 @@ void fastpath_close(struct fastpath **fpp)
 		close(fp->lock_fd);
 	if (fp->pins_fd >= 0)
 		close(fp->pins_fd);
+	if (fp->link_fd >= 0)
+		close(fp->link_fd);
 	nets_close(fp);
 	pthread_mutex_destroy(&fp->lock);
 	free(fp);

@@ -89,6 +89,50 @@ static void find_rules(int fd, unsigned char family, struct found *ret)
 	netlink_dump(fd, &m, see_rule, ret);
 }
 
+static void see_route(const struct nlmsghdr *h, void *arg)
+{
+	const struct rtmsg *route = NLMSG_DATA(h);
+	const uint32_t *table = netlink_find(h, sizeof(*route), RTA_TABLE, sizeof(*table));
+	uint32_t *count = arg;
+
+	*count += h->nlmsg_type == RTM_NEWROUTE && table && *table == TABLE &&
+		  route->rtm_protocol == PROTOCOL && route->rtm_type == RTN_LOCAL;
+}
+
+static int count_family(int fd, unsigned char family, uint32_t *count)
+{
+	const struct fib_rule_hdr rule = {.family = family};
+	const struct rtmsg route = {.rtm_family = family};
+	struct netlink_message m;
+	struct found f = {};
+	int code;
+
+	netlink_begin(&m, RTM_GETRULE, 0, &rule, sizeof(rule));
+	code = netlink_dump(fd, &m, see_rule, &f);
+	if (code)
+		return code;
+	*count += (uint32_t)f.count;
+	netlink_begin(&m, RTM_GETROUTE, 0, &route, sizeof(route));
+	netlink_put_u32(&m, RTA_TABLE, TABLE);
+	code = netlink_dump(fd, &m, see_route, count);
+	/* Of a table that there is not. */
+	return code == -ENOENT ? 0 : code;
+}
+
+int route_count(uint32_t *ret)
+{
+	int fd = netlink_open(), code = fd < 0 ? fd : 0;
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < sizeof(families) && !code; i++)
+		code = count_family(fd, families[i], &count);
+	if (fd >= 0)
+		close(fd);
+	if (!code)
+		*ret = count;
+	return code;
+}
+
 /* ---- the rules of others ---- */
 
 struct seen {

@@ -121,20 +121,29 @@ int fastpath_vips(struct fastpath *fp, const struct endpoint *vips, int n)
 	return code;
 }
 
-int switches_ports(struct fastpath *fp, const struct fastpath_conf *conf)
+static bool is_port(const struct fastpath_conf *conf, __u32 ifindex)
+{
+	for (int i = 0; i < conf->interface_count && conf->mode == GG_MODE_GATEWAY; i++)
+		if (if_nametoindex(conf->interfaces[i]) == ifindex)
+			return true;
+	return false;
+}
+
+int switches_ports(int ports, const struct fastpath_conf *conf)
 {
 	__u32 key, next, ifindex;
 	int i, more;
 
-	more = !bpf_map_get_next_key(fp->maps[MAP_PORTS], NULL, &next);
+	more = !bpf_map_get_next_key(ports, NULL, &next);
 	while (more) {
 		key = next;
-		more = !bpf_map_get_next_key(fp->maps[MAP_PORTS], &key, &next);
-		bpf_map_delete_elem(fp->maps[MAP_PORTS], &key);
+		more = !bpf_map_get_next_key(ports, &key, &next);
+		if (!is_port(conf, key))
+			bpf_map_delete_elem(ports, &key);
 	}
 	for (i = 0; i < conf->interface_count && conf->mode == GG_MODE_GATEWAY; i++) {
 		ifindex = if_nametoindex(conf->interfaces[i]);
-		if (bpf_map_update_elem(fp->maps[MAP_PORTS], &ifindex, &ifindex, BPF_ANY))
+		if (ifindex && bpf_map_update_elem(ports, &ifindex, &ifindex, BPF_ANY))
 			return -errno;
 	}
 	return 0;

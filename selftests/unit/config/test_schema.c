@@ -31,6 +31,7 @@ static const struct {
 	{"", "user", "other", true},
 	{"", "contact", "\"other@example.net\"", false},
 	{"", "when_down", "closed", false},
+	{"", "reattach", "no", false},
 	{"", "log", "text", false},
 	{"", "drain_time", "31s", false},
 	{"stutter", "first", "11s", false},

@@ -65,8 +65,9 @@ static void a_line_has_the_promised_keys_first(void **state)
 static void every_event_has_its_word(void **state)
 {
 	static const char *const words[] = {
-		"connect", "decision", "relay", "verify", "promote", "demote", "trap",    "limit",
-		"list",    "store",    "dns",   "reload", "start",   "stop",   "upgrade", "error",
+		"connect", "decision", "relay",   "verify", "promote", "demote",
+		"trap",    "limit",    "list",    "store",  "dns",     "reload",
+		"start",   "stop",     "upgrade", "kernel", "error",
 	};
 
 	(void)state;

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What a start has put in the way of packets, piece by piece, and whether it is still there.
+ *
+ * Anybody with the rights can take a program off an interface, a rule out of its table, an
+ * interface away; the kernel tells nobody. So the daemon asks, now and then, with what it may ask
+ * after it has given its rights up: indexes of interfaces, ids of programs. Whose a strange id is
+ * only a process with rights can tell (mend.c).
+ */
+#include "internal.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool has_kind(const struct fastpath_conf *conf, enum fastpath_kind kind)
+{
+	switch (kind) {
+	case FASTPATH_POLICY:
+	case FASTPATH_TC:
+		return conf->mode == GG_MODE_GATEWAY;
+	case FASTPATH_XDP:
+		return conf->xdp != FASTPATH_OFF;
+	case FASTPATH_TC_OUT:
+		return conf->observe && conf->mode != GG_MODE_RELAY;
+	default:
+		return conf->mode == GG_MODE_HOST;
+	}
+}
+
+static bool has_interface(enum fastpath_kind kind)
+{
+	return kind != FASTPATH_POLICY && kind != FASTPATH_LOOKUP;
+}
+
+int parts_of(const struct fastpath_conf *conf, struct fastpath_part ret[FASTPATH_PARTS])
+{
+	int n = 0;
+
+	for (int kind = 0; kind < FASTPATH_KINDS; kind++) {
+		const int times = has_interface(kind) ? conf->interface_count : 1;
+
+		for (int i = 0; i < times && has_kind(conf, kind); i++) {
+			ret[n] = (struct fastpath_part){.kind = kind};
+			if (has_interface(kind))
+				snprintf(ret[n].interface, sizeof(ret[n].interface), "%s",
+					 conf->interfaces[i]);
+			n++;
+		}
+	}
+	return n;
+}
+
+static int see_xdp(int ifindex, uint32_t *ret)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	int code = bpf_xdp_query(ifindex, 0, &query);
+
+	if (!code)
+		*ret = query.prog_id;
+	return code;
+}
+
+int parts_see(const struct fastpath_part *p, int link, struct fastpath_sight *ret)
+{
+	struct fastpath_sight sight = {};
+	int code;
+
+	if (has_interface(p->kind)) {
+		sight.ifindex = if_nametoindex(p->interface);
+		if (!sight.ifindex && errno != ENODEV)
+			return -errno;
+	}
+	if (p->kind == FASTPATH_POLICY)
+		code = route_count(&sight.id);
+	else if (p->kind == FASTPATH_LOOKUP)
+		code = lookup_id(link, &sight.id);
+	else if (!sight.ifindex)
+		code = 0;
+	else if (p->kind == FASTPATH_XDP)
+		code = see_xdp((int)sight.ifindex, &sight.id);
+	else
+		code = filter_id((int)sight.ifindex, p->kind == FASTPATH_TC_OUT, &sight.id);
+	if (!code)
+		*ret = sight;
+	return code;
+}
+
+static bool is_same(const struct fastpath_sight *a, const struct fastpath_sight *b)
+{
+	return a->ifindex == b->ifindex && a->id == b->id;
+}
+
+/* What a sight means for a part, as far as it can be told from it. */
+static void judge(struct fastpath_part *p)
+{
+	const bool renewed = p->seen.ifindex != p->ours.ifindex;
+
+	p->why[0] = '\0';
+	if (is_same(&p->seen, &p->ours)) {
+		p->state = FASTPATH_STANDS;
+	} else if (has_interface(p->kind) && !p->seen.ifindex) {
+		p->state = FASTPATH_NO_INTERFACE;
+		snprintf(p->why, sizeof(p->why), "there is no such interface any more");
+	} else if (p->kind == FASTPATH_POLICY && p->seen.id >= p->ours.id) {
+		p->state = FASTPATH_STANDS;
+	} else if (!p->seen.id || p->kind == FASTPATH_POLICY) {
+		p->state = FASTPATH_GONE;
+		snprintf(p->why, sizeof(p->why), "%s",
+			 renewed ? "the interface was made anew" : "taken away by somebody");
+	} else {
+		p->state = FASTPATH_OTHER;
+		snprintf(p->why, sizeof(p->why), "program id %u is in its place", p->seen.id);
+	}
+}
+
+void parts_begin(struct fastpath *fp, const struct fastpath_conf *conf)
+{
+	fp->part_count = 0;
+	for (int i = 0, n = parts_of(conf, fp->parts); i < n; i++) {
+		struct fastpath_part *p = &fp->parts[i];
+
+		/* What is not observed although it was to be was told at the start. */
+		if (p->kind == FASTPATH_TC_OUT && fp->observe_why[0])
+			continue;
+		parts_see(p, fp->link_fd, &p->ours);
+		p->seen = p->ours;
+		fp->parts[fp->part_count++] = *p;
+	}
+}
+
+bool fastpath_look(struct fastpath *fp)
+{
+	bool changed = false;
+
+	for (int i = 0; i < fp->part_count; i++) {
+		struct fastpath_part *p = &fp->parts[i];
+		struct fastpath_sight now;
+
+		if (parts_see(p, fp->link_fd, &now) || is_same(&now, &p->seen))
+			continue;
+		changed = true;
+		pthread_mutex_lock(&fp->lock);
+		p->seen = now;
+		judge(p);
+		pthread_mutex_unlock(&fp->lock);
+	}
+	return changed;
+}
+
+int fastpath_parts(struct fastpath *fp, struct fastpath_part ret[FASTPATH_PARTS])
+{
+	pthread_mutex_lock(&fp->lock);
+	memcpy(ret, fp->parts, sizeof(*ret) * (size_t)fp->part_count);
+	pthread_mutex_unlock(&fp->lock);
+	return fp->part_count;
+}
+
+static void note_attachment(struct fastpath *fp, const struct fastpath_part *p)
+{
+	for (int i = 0; i < fp->attachment_count; i++) {
+		struct fastpath_attachment *a = &fp->attachments[i];
+
+		if (strcmp(a->interface, p->interface) != 0)
+			continue;
+		a->how = p->generic ? "generic" : "native";
+		a->with = p->dispatched ? "dispatcher" : "alone";
+	}
+}
+
+void fastpath_mended(struct fastpath *fp, const struct fastpath_part *part, int link)
+{
+	struct fastpath_sight ours;
+
+	pthread_mutex_lock(&fp->lock);
+	for (int i = 0; i < fp->part_count; i++) {
+		struct fastpath_part *p = &fp->parts[i];
+
+		if (p->kind != part->kind || strcmp(p->interface, part->interface) != 0)
+			continue;
+		ours = p->ours;
+		*p = *part;
+		if (p->state != FASTPATH_STANDS)
+			p->ours = ours;
+		if (p->kind == FASTPATH_XDP && p->state == FASTPATH_STANDS)
+			note_attachment(fp, p);
+	}
+	if (link >= 0 && fp->link_fd >= 0)
+		close(fp->link_fd);
+	if (link >= 0)
+		fp->link_fd = link;
+	pthread_mutex_unlock(&fp->lock);
+}
