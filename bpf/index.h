@@ -38,8 +38,8 @@ static __always_inline void index_order(void)
 #endif
 }
 
-/* GG_BUCKET_SLOTS: not there. A function of its own, so that the verifier forgets which one it was:
- * it would walk through all that follows once for each slot. */
+/* Where the byte stands; GG_BUCKET_SLOTS: not there. A function of its own, so that the verifier
+ * forgets which one it was: it would walk through all that follows once for each slot. */
 __noinline __u32 index_slot_of(const struct gg_bucket *b, __u32 key)
 {
 	__u32 i;
@@ -48,8 +48,9 @@ __noinline __u32 index_slot_of(const struct gg_bucket *b, __u32 key)
 		return GG_BUCKET_SLOTS;
 #pragma unroll
 	for (i = 0; i < GG_BUCKET_SLOTS; i++)
-		if (INDEX_READ(__u32, &b->key[i]) == key)
-			return i;
+		if (INDEX_READ(__u16, &b->key[i]) == key &&
+		    INDEX_READ(__u8, &b->slot[gg_index_slot(i)]))
+			return gg_index_slot(i);
 	return GG_BUCKET_SLOTS;
 }
 
@@ -60,10 +61,8 @@ static __always_inline bool index_ended(__u32 state, __u64 now)
 	return ends && ends * (GG_BUCKET_ENDS_UNIT * 1000000000ull) <= now;
 }
 
-/* key: the address, or the tag. */
 static __always_inline enum index_answer index_find(void *map, const __u64 *head, __u64 geometry,
-						    __u32 hash, __u32 key, __u64 now,
-						    struct index_hit *ret)
+						    __u32 hash, __u64 now, struct index_hit *ret)
 {
 	__u32 at = gg_index_bucket(hash, geometry), state, slot;
 	struct gg_bucket *b = bpf_map_lookup_elem(map, &at);
@@ -72,7 +71,7 @@ static __always_inline enum index_answer index_find(void *map, const __u64 *head
 		return INDEX_ASK;
 	state = INDEX_READ(__u32, &b->state);
 	index_order();
-	slot = index_slot_of(b, key);
+	slot = index_slot_of(b, gg_index_key(hash, geometry));
 	if (slot < GG_BUCKET_SLOTS) {
 		ret->word = (__u32 *)b->slot + (slot >> 2);
 		ret->was = INDEX_READ(__u32, ret->word);
@@ -92,9 +91,42 @@ static __always_inline enum index_answer index_find(void *map, const __u64 *head
  * sweep: all that there is to do is to drop it again. */
 #define INDEX_FLOOD ((GG_MEANS_DENY + GG_DROP_NEW) | GG_SLOT_DROPS | GG_SLOT_SEEN)
 
+/* The top bit of each lane that is 0, and no other bit. */
+static __always_inline __u64 index_zeros(__u64 lanes, __u64 top)
+{
+	return ~(((lanes & ~top) + ~top) | lanes | ~top);
+}
+
+#define INDEX_KEY_TOPS 0x8000800080008000ull
+#define INDEX_BYTE_TOPS 0x8080808080808080ull
+#define INDEX_EACH_KEY 0x0001000100010001ull
+#define INDEX_EACH_BYTE 0x0101010101010101ull
+
+/* Flags of eight keys, two words of four, as gg_index_slot puts their bytes into one word. */
+static __always_inline __u64 index_eight(const __u16 *keys, __u64 wanted)
+{
+	__u64 first = index_zeros(INDEX_READ(__u64, keys) ^ wanted, INDEX_KEY_TOPS);
+	__u64 second = index_zeros(INDEX_READ(__u64, keys + 4) ^ wanted, INDEX_KEY_TOPS);
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return first >> 8 | second;
+#else
+	return second >> 8 | first;
+#endif
+}
+
+/* The same of the last four, in a word's lower half. */
+static __always_inline __u32 index_four(const __u16 *keys, __u64 wanted)
+{
+	__u64 flags = index_zeros(INDEX_READ(__u64, keys) ^ wanted, INDEX_KEY_TOPS) >> 8;
+
+	return flags | flags >> 24;
+}
+
 /*
- * Whether the byte of an IPv4 address is what is wanted; if not, ask closer. For what goes on and
- * on, floods and open connections: no call, and no clock unless an entry of the bucket ends.
+ * Whether the byte of an IPv4 address is what is wanted, which is not 0; if not, ask closer. For
+ * what goes on and on, floods and open connections: no call, and no clock unless an entry of the
+ * bucket ends.
  *
  * No branch asks where in the bucket the address stands. What is branched on turns out the same way
  * all through a flood, so the processor guesses it right and is at the next frames while memory
@@ -102,29 +134,32 @@ static __always_inline enum index_answer index_find(void *map, const __u64 *head
  */
 static __always_inline bool index_says(__u32 addr, __u8 wanted, __u8 mask)
 {
+	const __u64 bytes = wanted * INDEX_EACH_BYTE, masks = mask * INDEX_EACH_BYTE;
+	__u64 geometry, keys, found;
 	const struct gg_bucket *b;
+	__u32 at = 0, state, hash;
 	const __u64 *head;
-	__u64 geometry, found = 0;
-	__u32 at = 0, state, i, differs;
 
 	head = bpf_map_lookup_elem(&index4, &at);
 	geometry = head ? INDEX_READ(__u64, head) : 0;
-	if (!(__u32)geometry || !addr)
+	if (!(__u32)geometry)
 		return false;
-	at = gg_index_bucket(gg_index_hash4(addr, geometry >> 32), geometry);
+	hash = gg_index_hash4(addr, geometry >> 32);
+	at = gg_index_bucket(hash, geometry);
 	b = bpf_map_lookup_elem(&index4, &at);
 	if (!b)
 		return false;
+	keys = gg_index_key(hash, geometry) * INDEX_EACH_KEY;
 	state = INDEX_READ(__u32, &b->state);
 	index_order();
-#pragma unroll
-	for (i = 0; i < GG_BUCKET_SLOTS; i++) {
-		differs = INDEX_READ(__u32, &b->key[i]) ^ addr;
-		differs |= (INDEX_READ(__u8, &b->slot[i]) & mask) ^ wanted;
-		found |= (__u64)differs - 1; /* the top bit: only 0 borrows */
-	}
+	found = index_eight(b->key, keys) &
+		index_zeros((INDEX_READ(__u64, b->slot) & masks) ^ bytes, INDEX_BYTE_TOPS);
+	found |= index_eight(b->key + 8, keys) &
+		 index_zeros((INDEX_READ(__u64, b->slot + 8) & masks) ^ bytes, INDEX_BYTE_TOPS);
+	found |= index_four(b->key + 16, keys) &
+		 index_zeros((INDEX_READ(__u32, b->slot + 16) & masks) ^ bytes, INDEX_BYTE_TOPS);
 	index_order();
-	if (!(found >> 63) || state & GG_BUCKET_BUSY || INDEX_READ(__u32, &b->state) != state ||
+	if (!found || state & GG_BUCKET_BUSY || INDEX_READ(__u32, &b->state) != state ||
 	    INDEX_READ(__u64, head) != geometry)
 		return false;
 	return !(state >> GG_BUCKET_ENDS_SHIFT) || !index_ended(state, bpf_ktime_get_coarse_ns());
@@ -140,10 +175,10 @@ static __always_inline enum index_answer index_find4(__u32 addr, __u64 now, stru
 
 	head = bpf_map_lookup_elem(&index4, &zero);
 	geometry = head ? INDEX_READ(__u64, head) : 0;
-	if (!(__u32)geometry || !addr)
+	if (!(__u32)geometry)
 		return INDEX_ASK;
-	answer = index_find(&index4, head, geometry, gg_index_hash4(addr, geometry >> 32), addr,
-			    now, ret);
+	answer =
+		index_find(&index4, head, geometry, gg_index_hash4(addr, geometry >> 32), now, ret);
 	if (answer == INDEX_HIT && (ret->slot & GG_SLOT_MEANING) <= GG_MEANS_ASK)
 		return INDEX_ASK;
 	return answer;
@@ -154,7 +189,7 @@ static __always_inline enum index_answer index_find6(const __u8 addr[16], __u64 
 {
 	struct index_hit hit;
 	const __u64 *head;
-	__u32 words[4], zero = 0, hash, tag;
+	__u32 words[4], zero = 0, hash;
 	__u64 geometry;
 
 	head = bpf_map_lookup_elem(&index6, &zero);
@@ -162,8 +197,8 @@ static __always_inline enum index_answer index_find6(const __u8 addr[16], __u64 
 	if (!(__u32)geometry)
 		return INDEX_ASK;
 	__builtin_memcpy(words, addr, 16);
-	hash = gg_index_hash6(words, geometry >> 32, &tag);
-	if (index_find(&index6, head, geometry, hash, tag, now, &hit) == INDEX_ABSENT)
+	hash = gg_index_hash6(words, geometry >> 32);
+	if (index_find(&index6, head, geometry, hash, now, &hit) == INDEX_ABSENT)
 		return INDEX_ABSENT;
 	return INDEX_ASK;
 }

@@ -154,7 +154,8 @@ static void is_in_force(size_t count4, size_t count6)
 	assert_int_equal(fp->index[INDEX6].count, count6);
 	for (int i = 0; i < INDEX_COUNT; i++) {
 		assert_true(fp->index[i].used);
-		assert_int_equal(fp->index[i].bucket[0].key[0], fp->index[i].used);
+		assert_int_equal((uint32_t) * (uint64_t *)(void *)fp->index[i].bucket,
+				 fp->index[i].used);
 	}
 }
 

@@ -15,20 +15,26 @@
 
 #define SLOTS GG_BUCKET_SLOTS
 #define TIDY_NETS 100000 /* prefixes that are cleared away a second */
-#define FEWEST_BUCKETS 64
-#define FRESH_LOAD 4  /* addresses a bucket when it is built */
-#define RIPE_LOAD 8   /* when it is built anew, larger */
-#define AHEAD 8       /* buckets that memory is asked for at a time */
-#define FULL_SHARE 16 /* one full bucket more in so many is worth building anew */
+#define FRESH_LOAD 13    /* addresses a bucket when it is built: one bucket in forty is full */
+#define RIPE_LOAD 16     /* when it is built anew, larger */
+#define AHEAD 8          /* buckets that memory is asked for at a time */
+#define FULL_SHARE 16    /* one full bucket more in so many is worth building anew */
 
 static const enum map_id truth_of[INDEX_COUNT] = {MAP_HOST4, MAP_HOST6};
 static const enum map_id map_of[INDEX_COUNT] = {MAP_INDEX4, MAP_INDEX6};
 
-uint32_t index_elements(uint32_t hosts)
-{
-	uint32_t buckets = hosts / RIPE_LOAD;
+static const uint32_t fewest_of[INDEX_COUNT] = {GG_EXACT_BUCKETS, 64};
 
-	return 1 + (buckets < FEWEST_BUCKETS ? FEWEST_BUCKETS : buckets);
+static uint32_t buckets_for(int which, size_t hosts)
+{
+	size_t buckets = hosts / FRESH_LOAD;
+
+	return buckets > fewest_of[which] ? (uint32_t)buckets : fewest_of[which];
+}
+
+uint32_t index_elements(enum map_id id, uint32_t hosts)
+{
+	return 1 + buckets_for(id == MAP_HOST6, hosts);
 }
 
 int index_open(struct fastpath *fp)
@@ -101,21 +107,31 @@ static void turn(struct gg_bucket *b)
 	__atomic_store_n(&b->state, state, __ATOMIC_SEQ_CST);
 }
 
-static int slot_of(const struct gg_bucket *b, uint32_t key)
+/* SLOTS: nowhere. */
+static int slot_of(const struct gg_bucket *b, uint16_t key)
 {
 	int i;
 
-	for (i = 0; i < SLOTS && b->key[i] != key; i++)
+	for (i = 0; i < SLOTS && (b->key[i] != key || !b->slot[gg_index_slot(i)]); i++)
+		;
+	return i;
+}
+
+static int free_slot(const struct gg_bucket *b)
+{
+	int i;
+
+	for (i = 0; i < SLOTS && b->slot[gg_index_slot(i)]; i++)
 		;
 	return i;
 }
 
 /* Whoever reads the bucket now is turned away, so only the byte's neighbours matter: they may be
  * marked at this moment. */
-static void set_slot(struct gg_bucket *b, int i, uint32_t key, uint8_t byte)
+static void set_slot(struct gg_bucket *b, int i, uint16_t key, uint8_t byte)
 {
 	b->key[i] = key;
-	__atomic_store_n(&b->slot[i], byte, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&b->slot[gg_index_slot(i)], byte, __ATOMIC_SEQ_CST);
 }
 
 static void set_end(struct gg_bucket *b, uint64_t expires)
@@ -139,13 +155,10 @@ static struct index_edit find(struct fastpath *fp, enum map_id id, const void *k
 	uint32_t words[4], hash;
 
 	memcpy(words, key, id == MAP_HOST4 ? 4 : 16);
-	if (id == MAP_HOST4) {
-		e.key = words[0];
-		hash = gg_index_hash4(e.key, e.index->hash_key);
-	} else {
-		hash = gg_index_hash6(words, e.index->hash_key, &e.key);
-	}
+	hash = id == MAP_HOST4 ? gg_index_hash4(words[0], e.index->hash_key)
+			       : gg_index_hash6(words, e.index->hash_key);
 	e.bucket = &e.index->bucket[gg_index_bucket(hash, e.index->used)];
+	e.key = gg_index_key(hash, e.index->used);
 	return e;
 }
 
@@ -174,9 +187,9 @@ void index_put(const struct index_edit *e, const struct gg_entry *entry, bool kn
 	else if (!exact)
 		return; /* a tag says nothing that could have changed */
 	meaning = exact ? meaning_of(entry) : GG_MEANS_ASK;
-	i = exact && e->key ? slot_of(b, e->key) : SLOTS;
-	if (i == SLOTS && e->key)
-		i = slot_of(b, 0);
+	i = exact ? slot_of(b, e->key) : SLOTS;
+	if (i == SLOTS)
+		i = free_slot(b);
 	if (i == SLOTS) {
 		e->index->full += !(b->state & GG_BUCKET_FULL);
 		b->state |= GG_BUCKET_FULL;
@@ -184,7 +197,7 @@ void index_put(const struct index_edit *e, const struct gg_entry *entry, bool kn
 	}
 	if (exact)
 		set_end(b, entry->expires);
-	if (b->key[i] == e->key && (b->slot[i] & GG_SLOT_MEANING) == meaning)
+	if ((b->slot[gg_index_slot(i)] & GG_SLOT_MEANING) == meaning)
 		return;
 	if (meaning >= GG_MEANS_DENY)
 		meaning |= (entry->hits < 7 ? entry->hits : 7) * GG_SLOT_DROP;
@@ -198,7 +211,7 @@ void index_del(const struct index_edit *e)
 	if (!e->bucket)
 		return;
 	e->index->count -= e->index->count > 0;
-	i = e->key ? slot_of(e->bucket, e->key) : SLOTS;
+	i = slot_of(e->bucket, e->key);
 	if (i < SLOTS)
 		set_slot(e->bucket, i, 0, 0);
 }
@@ -267,9 +280,9 @@ int index_prepare(struct fastpath *fp, enum map_id id, size_t entries)
 
 	if (getrandom(&hash_key, sizeof(hash_key), 0) != sizeof(hash_key))
 		return -errno;
-	buckets = entries / FRESH_LOAD < x->room ? (uint32_t)(entries / FRESH_LOAD) : x->room;
-	if (buckets < FEWEST_BUCKETS)
-		buckets = FEWEST_BUCKETS;
+	buckets = buckets_for(id == MAP_HOST6, entries);
+	if (buckets > x->room)
+		buckets = x->room;
 
 	pthread_mutex_lock(&fp->lock);
 	set_head(x, 0, 0);
@@ -362,18 +375,18 @@ struct marking {
 	uint32_t count;
 };
 
-static bool take_mark(struct index *x, const void *host4)
+static bool take_mark(struct fastpath *fp, const void *host4)
 {
-	struct gg_bucket *b;
-	uint32_t addr;
-	int i;
+	struct index_edit e = find(fp, MAP_HOST4, host4);
+	int i = slot_of(e.bucket, e.key);
+	uint8_t *byte;
 
-	memcpy(&addr, host4, sizeof(addr));
-	b = &x->bucket[gg_index_bucket(gg_index_hash4(addr, x->hash_key), x->used)];
-	i = addr ? slot_of(b, addr) : SLOTS;
-	if (i == SLOTS || !(__atomic_load_n(&b->slot[i], __ATOMIC_RELAXED) & GG_SLOT_SEEN))
+	if (i == SLOTS)
 		return false;
-	__atomic_fetch_and(&b->slot[i], (uint8_t)~GG_SLOT_SEEN, __ATOMIC_SEQ_CST);
+	byte = &e.bucket->slot[gg_index_slot(i)];
+	if (!(__atomic_load_n(byte, __ATOMIC_RELAXED) & GG_SLOT_SEEN))
+		return false;
+	__atomic_fetch_and(byte, (uint8_t)~GG_SLOT_SEEN, __ATOMIC_SEQ_CST);
 	return true;
 }
 
@@ -397,7 +410,7 @@ static int mark_batch(const void *keys, const void *values, uint32_t n, void *ar
 	uint32_t i;
 
 	for (i = 0; i < n && m->fp->index[INDEX4].used; i++) {
-		if (!take_mark(&m->fp->index[INDEX4], &addrs[i]))
+		if (!take_mark(m->fp, &addrs[i]))
 			continue;
 		m->keys[m->count] = addrs[i];
 		e = &m->entries[m->count++];
@@ -414,24 +427,59 @@ static int mark_batch(const void *keys, const void *values, uint32_t n, void *ar
 
 static bool has_marks(const struct gg_bucket *b)
 {
-	const uint32_t *words = (const uint32_t *)(const void *)b->slot;
-	uint32_t seen = 0x01010101u * GG_SLOT_SEEN;
+	uint8_t all = 0;
+	int i;
 
-	return ((words[0] | words[1] | words[2]) & seen) != 0;
+	for (i = 0; i < SLOTS; i++)
+		all |= b->slot[i];
+	return all & GG_SLOT_SEEN;
+}
+
+static uint32_t undo_times(uint32_t product, uint32_t odd)
+{
+	uint32_t inverse = odd;
+	int i;
+
+	for (i = 0; i < 5; i++) /* each step doubles the bits that are right, three to begin with */
+		inverse *= 2 - odd * inverse;
+	return product * inverse;
+}
+
+/* Back from bucket and slot to the one address, network order, that they stand for in index4. */
+static uint32_t address_of(const struct index *x, uint32_t at, uint16_t key)
+{
+	uint64_t first = (((uint64_t)(at - 1) << 32) + x->used - 1) / x->used; /* hash in it */
+	uint64_t from = (uint32_t)(first * x->used), sought = (uint64_t)key << 16;
+	uint32_t hash = (uint32_t)first, addr;
+
+	if (sought > from)
+		hash += (uint32_t)((sought - from + x->used - 1) / x->used);
+	addr = undo_times(hash, GG_INDEX_FIRST);
+	addr ^= addr >> 15 ^ addr >> 30;
+	addr = undo_times(addr, GG_INDEX_SECOND) - x->hash_key;
+	addr ^= addr >> 16;
+	return undo_times(addr, GG_INDEX_FIRST) ^ x->hash_key;
 }
 
 /* An end has passed: the entry is gone or was renewed, and the bucket's addresses need no longer be
  * asked of the truth. */
-static void renew_end(struct fastpath *fp, struct gg_bucket *b)
+static void renew_end(struct fastpath *fp, uint32_t at)
 {
+	const struct index *x = &fp->index[INDEX4];
+	struct gg_bucket *b = &x->bucket[at];
 	struct gg_entry e;
+	uint32_t addr;
 	int i;
 
 	turn(b);
 	b->state &= GG_BUCKET_TURN | GG_BUCKET_FULL;
-	for (i = 0; i < SLOTS; i++)
-		if (b->key[i] && !bpf_map_lookup_elem(fp->maps[MAP_HOST4], &b->key[i], &e))
+	for (i = 0; i < SLOTS; i++) {
+		if (!b->slot[gg_index_slot(i)])
+			continue;
+		addr = address_of(x, at, b->key[i]);
+		if (!bpf_map_lookup_elem(fp->maps[MAP_HOST4], &addr, &e))
 			set_end(b, e.expires);
+	}
 	turn(b);
 }
 
@@ -451,7 +499,7 @@ int index_sweep(struct fastpath *fp, uint64_t now)
 		marked = marked || has_marks(b);
 		end = (uint64_t)(b->state >> GG_BUCKET_ENDS_SHIFT) * GG_BUCKET_ENDS_UNIT;
 		if (end && end <= now)
-			renew_end(fp, b);
+			renew_end(fp, at);
 		pthread_mutex_unlock(&fp->lock);
 	}
 	if (!marked)

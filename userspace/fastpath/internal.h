@@ -58,7 +58,7 @@ struct index {
 	uint32_t room;     /* buckets there are */
 	uint32_t used;     /* of them; 0: off, and changes of entries are not made in it */
 	uint32_t hash_key; /* key of the hash */
-	bool exact;        /* holds addresses, not tags */
+	bool exact;        /* a slot names one address; if not, it is a tag */
 	size_t count;      /* entries, about */
 	uint32_t full, full_at_build; /* buckets */
 };
@@ -300,8 +300,8 @@ int walk_map_locked(int fd, pthread_mutex_t *lock, walk_fn see, void *arg);
 
 /* ---- index.c ---- */
 
-/* What index4 and index6 need for so many hosts. */
-uint32_t index_elements(uint32_t hosts);
+/* What the index over that map needs for so many hosts. */
+uint32_t index_elements(enum map_id id, uint32_t hosts);
 int index_open(struct fastpath *fp);
 void index_close(struct fastpath *fp);
 /* Out of force, until it is built. With fp->lock held, or before others know fp. */
@@ -323,7 +323,7 @@ int index_sweep(struct fastpath *fp, uint64_t now);
 struct index_edit {
 	struct index *index;
 	struct gg_bucket *bucket; /* NULL: nothing to do */
-	uint32_t key;
+	uint16_t key;
 };
 struct index_edit index_begin(struct fastpath *fp, enum map_id id, const void *key);
 void index_put(const struct index_edit *e, const struct gg_entry *entry, bool known);
