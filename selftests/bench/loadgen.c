@@ -5,7 +5,8 @@
  * A closed loop of N connections, each from an address out of a network and with a sender of its
  * own: banner, EHLO, MAIL, RCPT, QUIT, one command at a time, every reply compared with the code it
  * has to have. Prints one JSON object: sessions per second, latency of a whole session, and what
- * did not go as it should.
+ * did not go as it should. Of several servers each connection tries one after the other, so that
+ * what else the machine does meanwhile is the same for all.
  *
  * It shares the machine with what it measures, so it is built to cost little: one ring a thread,
  * sends and receives of many connections go to the kernel in one call.
@@ -24,6 +25,7 @@
 #define CELLS (40 * SUB)
 #define STALLED_US 3000000
 #define THREADS 64
+#define TARGETS 8
 
 enum step { BANNER, EHLO, MAIL, RCPT, QUIT, STEPS };
 enum phase { WARM_UP, MEASURE, STOP };
@@ -32,7 +34,8 @@ struct conn {
 	int fd;
 	enum step step; /* whose reply is awaited */
 	uint32_t used;
-	uint64_t start; /* us */
+	unsigned int to; /* which target */
+	uint64_t start;  /* us */
 	char out[OUT_SIZE];
 	char in[IN_SIZE];
 };
@@ -44,6 +47,11 @@ struct tally {
 	int last_error; /* -errno of the last failure */
 };
 
+/* Of one target, what was taken in each cell of the histogram. */
+struct share {
+	uint64_t sessions[CELLS], sum[CELLS]; /* us */
+};
+
 struct thread {
 	pthread_t id;
 	struct io_uring ring;
@@ -52,10 +60,12 @@ struct thread {
 	uint32_t source, uses, addr;
 	uint64_t random;
 	struct tally tally;
+	struct share shares[TARGETS];
 };
 
 static struct {
-	struct sockaddr_in target;
+	struct sockaddr_in targets[TARGETS];
+	unsigned int target_count;
 	unsigned int connections, threads, per_source;
 	double warm_up, seconds;
 	uint32_t first_source;
@@ -155,8 +165,9 @@ static void conn_open(struct thread *t, struct conn *c)
 	t->uses--;
 	c->step = BANNER;
 	c->used = 0;
+	c->to = (c->to + 1) % opt.target_count;
 	c->start = clock_us();
-	c->fd = source_connect(t->addr, &opt.target);
+	c->fd = source_connect(t->addr, &opt.targets[c->to]);
 	if (c->fd < 0) {
 		struct io_uring_sqe *sqe = sqe_get(t);
 
@@ -245,11 +256,14 @@ static void wrong_reply(struct thread *t, const struct conn *c)
 static void session_done(struct thread *t, const struct conn *c)
 {
 	uint64_t took = clock_us() - c->start;
+	unsigned int cell = cell_of(took);
 
 	/* A session counts where it ends; one that began in the warm-up has an honest length too.
 	 */
 	t->tally.sessions++;
-	t->tally.latency[cell_of(took)]++;
+	t->tally.latency[cell]++;
+	t->shares[c->to].sessions[cell]++;
+	t->shares[c->to].sum[cell] += took;
 	if (took > t->tally.longest)
 		t->tally.longest = took;
 }
@@ -298,6 +312,7 @@ static void *thread_run(void *arg)
 
 		if (!measuring && phase == MEASURE) {
 			memset(&t->tally, 0, sizeof(t->tally));
+			memset(t->shares, 0, sizeof(t->shares));
 			measuring = true;
 		}
 		io_uring_submit_and_wait_timeout(&t->ring, &cqe, 1, &tick, NULL);
@@ -350,6 +365,23 @@ static uint64_t percentile(const struct tally *y, double share)
 	return 0;
 }
 
+/* Mean of the middle half, us: as exact as a mean, and outliers move it no more than a median. */
+static double middle(const struct share *s)
+{
+	double all = 0, from, to, begin = 0, end, part, sum = 0;
+
+	for (unsigned int i = 0; i < CELLS; i++)
+		all += s->sessions[i];
+	for (unsigned int i = 0; i < CELLS; i++, begin = end) {
+		end = begin + s->sessions[i];
+		from = begin > all / 4 ? begin : all / 4;
+		to = end < all * 3 / 4 ? end : all * 3 / 4;
+		part = to > from ? (to - from) / s->sessions[i] : 0;
+		sum += part * s->sum[i];
+	}
+	return all ? sum / (all / 2) : 0;
+}
+
 static double own_cpu(void)
 {
 	struct rusage r;
@@ -383,6 +415,27 @@ static void tally_add(struct tally *to, const struct tally *from)
 		to->last_error = from->last_error;
 }
 
+static void print_targets(const struct thread *threads)
+{
+	static struct share sum;
+
+	printf("\"targets\": [");
+	for (unsigned int to = 0; to < opt.target_count; to++) {
+		uint64_t sessions = 0;
+
+		memset(&sum, 0, sizeof(sum));
+		for (unsigned int i = 0; i < opt.threads; i++)
+			for (unsigned int k = 0; k < CELLS; k++) {
+				sum.sessions[k] += threads[i].shares[to].sessions[k];
+				sum.sum[k] += threads[i].shares[to].sum[k];
+				sessions += threads[i].shares[to].sessions[k];
+			}
+		printf("%s{\"sessions\": %llu, \"middle_us\": %.2f}", to ? ", " : "",
+		       (unsigned long long)sessions, middle(&sum));
+	}
+	printf("], ");
+}
+
 static int measure(struct thread *threads)
 {
 	static struct tally sum;
@@ -408,7 +461,9 @@ static int measure(struct thread *threads)
 		pthread_join(threads[i].id, NULL);
 		tally_add(&sum, &threads[i].tally);
 	}
-	printf("{\"sessions_s\": %.1f, \"sessions\": %llu, \"seconds\": %.2f, \"connections\": %u, "
+	printf("{");
+	print_targets(threads);
+	printf("\"sessions_s\": %.1f, \"sessions\": %llu, \"seconds\": %.2f, \"connections\": %u, "
 	       "\"wrong\": %llu, \"failed\": %llu, \"stalled\": %llu, \"p50_us\": %llu, "
 	       "\"p99_us\": %llu, \"p999_us\": %llu, \"max_us\": %llu, \"cpu_client\": %.2f, "
 	       "\"cpu_server\": %.2f, "
@@ -426,7 +481,8 @@ static int measure(struct thread *threads)
 static int usage(void)
 {
 	fprintf(stderr,
-		"usage: loadgen --target ADDR:PORT [--connections N] [--threads N] [--seconds S]\n"
+		"usage: loadgen --target ADDR:PORT ... [--connections N] [--threads N] [--seconds "
+		"S]\n"
 		"               [--warm-up S] [--expect CODE] [--per-source N] [--first-source N]\n"
 		"               [--network ADDR/LEN] [--pid SERVER] [--until banner|rcpt|quit]\n"
 		"  --expect        the reply RCPT has to get (451)\n"
@@ -464,13 +520,14 @@ static bool options_read(int argc, char **argv)
 		{"pid", 1, NULL, 'i'},        {"until", 1, NULL, 'u'},
 		{"network", 1, NULL, 'N'},    {0},
 	};
-	bool target = false;
 	int o;
 
 	while ((o = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		switch (o) {
 		case 't':
-			target = source_target(optarg, &opt.target);
+			if (opt.target_count == TARGETS ||
+			    !source_target(optarg, &opt.targets[opt.target_count++]))
+				return false;
 			break;
 		case 'c':
 			opt.connections = strtoul(optarg, NULL, 10);
@@ -508,7 +565,7 @@ static bool options_read(int argc, char **argv)
 			return false;
 		}
 	}
-	return target && optind == argc && opt.threads >= 1 && opt.threads <= THREADS &&
+	return opt.target_count && optind == argc && opt.threads >= 1 && opt.threads <= THREADS &&
 	       opt.connections >= opt.threads && opt.connections <= 16000 && opt.per_source &&
 	       opt.seconds > 0 && opt.warm_up >= 0;
 }
@@ -519,8 +576,9 @@ int main(int argc, char **argv)
 
 	if (!options_read(argc, argv))
 		return usage();
-	if (source_probe(&opt.target))
-		return 1;
+	for (unsigned int i = 0; i < opt.target_count; i++)
+		if (source_probe(&opt.targets[i]))
+			return 1;
 	for (unsigned int i = 0; i < opt.threads; i++) {
 		struct thread *t = &threads[i];
 
@@ -530,6 +588,8 @@ int main(int argc, char **argv)
 			fprintf(stderr, "loadgen: no memory for %u connections\n", t->count);
 			return 1;
 		}
+		for (unsigned int k = 0; k < t->count; k++)
+			t->conns[k].to = k;
 		t->source = opt.first_source + i;
 		t->random = clock_us() * 0x9e3779b97f4a7c15ULL + i + 1;
 	}

@@ -206,33 +206,31 @@ def decide(raw, table):
 
 
 def host(raw, table):
-    runs = [o for o in raw if o["row"] == "host" and "greygated" in o]
-    rate = {(by, load): statistics.median(o[load]["sessions_s"] for o in runs if o["greygated"] == by)
-            for by in ("with", "without", "plain") for load in ("many", "few") if runs}
-    if not rate:
+    many = [o for o in raw if o["row"] == "host" and "many" in o]
+    few = [[t["middle_us"] for t in o["few"]["targets"]] for o in raw if o["row"] == "host" and "few" in o]
+    if not many or not few:
         return
+    rate = {by: statistics.median(o["many"]["sessions_s"] for o in many if o["greygated"] == by)
+            for by in ("with", "without", "plain")}
     # Of turns side by side: what else the machine does changes from one pair to the next.
-    ratio, spread = {}, {}
-    for load in ("many", "few"):
-        turns = {(o["greygated"], o["repetition"]): o[load]["sessions_s"] for o in runs}
-        pairs = sorted(rate_with / turns["without", n] for (by, n), rate_with in turns.items() if by == "with")
-        ratio[load] = statistics.median(pairs)
-        spread[load] = (pairs[len(pairs) // 4], pairs[len(pairs) * 3 // 4])
-    table.add("host: connections/s, without us", rate["with", "many"], rate["without", "many"],
-              ratio["many"], ">= 0.98", ratio["many"] >= 0.98)
-    ours, peer = (runs[0]["few"]["connections"] * 1e6 / rate[by, "few"] for by in ("with", "without"))
-    table.add("host: connect to banner, us, without us", ours, peer, ratio["few"], ">= 0.98",
-              ratio["few"] >= 0.98, digits=1)
-    table.note("half of the pairs lie within " + " and ".join(
-        f"{low:.3f} to {high:.3f}" for low, high in (spread["many"], spread["few"])))
+    turns = {(o["greygated"], o["repetition"]): o["many"]["sessions_s"] for o in many}
+    rates = sorted(each / turns["without", n] for (by, n), each in turns.items() if by == "with")
+    # Each run has all three, one connection after the other.
+    ours, peer, plain = (statistics.median(each) for each in zip(*few))
+    waits = sorted(without / ours for ours, without, _ in few)
+    for words, a, b, ratios, digits in (("host: connections/s, without us", rate["with"], rate["without"], rates, 0),
+                                        ("host: connect to banner, us, without us", ours, peer, waits, 1)):
+        ratio = statistics.median(ratios)
+        table.add(words, a, b, ratio, ">= 0.98", ratio >= 0.98, digits)
+    table.note("half of the ratios lie within " + " and ".join(
+        f"{each[len(each) // 4]:.3f} to {each[len(each) * 3 // 4]:.3f}" for each in (rates, waits)))
     for o in (o for o in raw if o["row"] == "host" and o.get("result")):
         # Those of the warm-up are not among the sessions.
         result = o["result"]
         each = o["programs_ns"] / result["sessions"] / 1000 * (result["seconds"] / (result["seconds"] + 0.05))
         table.note(f"our programs take {each:.1f} us of a connection, their measuring included")
     # A veth pair with XDP builds its packets anew; that is in both figures above.
-    table.note(f"no XDP at all on the veth pair: {number(rate['plain', 'many'])} connections/s, "
-               f"{runs[0]['few']['connections'] * 1e6 / rate['plain', 'few']:.1f} us")
+    table.note(f"no XDP at all on the veth pair: {number(rate['plain'])} connections/s, {plain:.1f} us")
 
 
 def gateway(raw, table):
