@@ -104,6 +104,7 @@
 	X(list_given_up, "patterns of lists that took too long on a name")                         \
 	X(verdicts_evicted, "entries of the daemon's own that made room: limit hosts, nets")       \
 	X(kernel_full, "entries that found no room in the kernel: limit hosts, nets")              \
+	X(kernel_late, "entries that the kernel got when it had room again")                       \
 	X(kernel_lost, "programs and rules of ours that somebody took away")                       \
 	X(kernel_restored, "programs and rules of ours that are back")                             \
 	X(records_evicted, "records that made room for newer ones")                                \

@@ -99,6 +99,8 @@ struct daemon {
 	struct verdicts *verdicts;
 	struct listing lists;
 	struct fastpath *fastpath;   /* NULL: no kernel fast path */
+	_Atomic unsigned lacking;    /* maps (1u << enum fastpath_map) that refused an entry since
+					lacking.c last went through them */
 	char fastpath_why[200];      /* one line: what it got, or why there is none */
 	struct store *store;         /* NULL: the store could not be opened; RAM only */
 	struct store_writer *writer; /* NULL with store */

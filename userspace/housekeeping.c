@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "correspondents.h"
 #include "daemon.h"
+#include "lacking.h"
 #include "listeners.h"
 #include "verdict.h"
 #include "worker.h"
@@ -228,6 +229,7 @@ void daemon_tick(struct daemon *d)
 		fastpath_events(d->fastpath, on_event, d);
 		if (ticks % (every ? every : 1) == 0)
 			read_back(d, s.now);
+		lacking_step(d);
 		if (ticks % VIPS_EVERY == 0)
 			follow_addresses(d);
 	}

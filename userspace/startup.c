@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "core/log.h"
 #include "kernel_conf.h"
+#include "lacking.h"
 #include "loop/ring.h"
 #include "notices.h"
 #include "offers.h"
@@ -19,7 +20,6 @@
 #include "probe.h"
 #include "process.h"
 #include "taken.h"
-#include "verdict.h"
 #include "verifier.h"
 #include "verify.h"
 #include "worker.h"
@@ -230,7 +230,7 @@ int startup(struct process *p, const struct config *c)
 	rc = privileges_drop(&p->who, c->mode == GG_MODE_GATEWAY, p->err, sizeof(p->err));
 	if (rc)
 		return rc;
-	verdict_make_whole(d);
+	lacking_make_whole(d);
 	daemon_apply(d, NULL, c);
 	offers_restore(d, c);
 	probe_step(d, PROBE_AT_START);

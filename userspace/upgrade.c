@@ -13,8 +13,8 @@
 
 #include "core/log.h"
 #include "handover.h"
+#include "lacking.h"
 #include "starter.h"
-#include "verdict.h"
 #include "worker.h"
 
 #define PATIENCE 60000  /* ms: a large store takes some seconds to load */
@@ -142,7 +142,7 @@ static void take_back(struct daemon *d)
 	fastpath_again(d->fastpath);
 	rc = fastpath_sync(d->fastpath, d->verdicts, daemon_now());
 	if (rc == -ENOSPC) {
-		verdict_make_whole(d);
+		lacking_make_whole(d);
 		rc = 0;
 	}
 	if (rc >= 0)

@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * One verdict in its three places. What an operator says is in all of them or in none, and the
- * daemon's own entries make room for it; what the daemon has learned may be in memory alone where
- * the kernel has no room: the kernel then leaves the source to the daemon.
+ * daemon's own entries make room for it; what the daemon has learned may be in memory alone as
+ * long as the kernel has no room: the kernel then leaves the source to the daemon.
  */
 #include "verdict.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "reasons.h"
 
 #define ROOM_AT_ONCE 16 /* entries that go when one needs room: the search costs more than they */
-#define ROOM_TRIES 4    /* others may take the room that was made */
 
 /* ---- the store ---- */
 
@@ -39,13 +37,34 @@ void verdict_store(struct daemon *d, const struct prefix *p, const struct verdic
 
 /* ---- the kernel ---- */
 
+static int put_noting(struct daemon *d, const struct prefix *p, const struct verdict_entry *e)
+{
+	int rc = fastpath_put(d->fastpath, p, e);
+
+	if (rc == -ENOSPC)
+		atomic_fetch_or(&d->lacking, 1u << fastpath_map_of(p));
+	return rc;
+}
+
 /* The kernel must not act on what a load balancer's address or a part of its network is to
  * userspace: behind one address come all clients. */
 static int kernel_put(struct daemon *d, const struct prefix *p, const struct verdict_entry *e)
 {
 	if (!d->fastpath || d->lent || config_balancer(atomic_load(&d->config), p))
 		return 0;
-	return fastpath_put(d->fastpath, p, e);
+	return put_noting(d, p, e);
+}
+
+int verdict_kernel_put(struct daemon *d, const struct prefix *p)
+{
+	struct verdict_entry e;
+	int rc = -ENOENT;
+
+	pthread_mutex_lock(&d->verdict_lock);
+	if (verdicts_get(d->verdicts, p, daemon_now(), &e))
+		rc = kernel_put(d, p, &e);
+	pthread_mutex_unlock(&d->verdict_lock);
+	return rc;
 }
 
 void verdict_kernel_del(struct daemon *d, const struct prefix *p)
@@ -66,7 +85,7 @@ static bool hand_over(const struct prefix *p, const struct verdict_entry *e, voi
 	if (config_balancer(h->to, p))
 		fastpath_del(h->daemon->fastpath, p);
 	else if (config_balancer(h->from, p))
-		fastpath_put(h->daemon->fastpath, p, e);
+		put_noting(h->daemon, p, e);
 	return false;
 }
 
@@ -183,8 +202,8 @@ static bool evict(struct daemon *d, const struct prefix *p)
 	return true;
 }
 
-/* Those that would go first anyway; false: all are operators'. */
-static bool make_room(struct daemon *d, const struct prefix *p)
+/* Those that would go first anyway. */
+bool verdict_make_room(struct daemon *d, const struct prefix *p)
 {
 	struct prefix old[ROOM_AT_ONCE];
 	int n = fastpath_oldest(d->fastpath, p, old, ROOM_AT_ONCE), made = 0;
@@ -292,60 +311,10 @@ int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct ve
 			daemon_counted(d, COUNT_verdicts_evicted);
 			verdict_say_demoted(d, &got.gone, &got.gone_was, "room");
 		}
-		if (e->origin != GG_BY_OPERATOR || got.kernel != -ENOSPC || i == ROOM_TRIES ||
-		    !make_room(d, p))
+		if (e->origin != GG_BY_OPERATOR || got.kernel != -ENOSPC ||
+		    i == VERDICT_ROOM_TRIES || !verdict_make_room(d, p))
 			break;
 	}
 	say_put(d, p, e, &got, was_full);
 	return got.memory ? got.memory : must_be_whole(e) ? got.kernel : 0;
-}
-
-/* ---- room ---- */
-
-struct lacking {
-	struct daemon *daemon;
-	struct prefix *list;
-	size_t count, room;
-};
-
-static bool note_lacking(const struct prefix *p, const struct verdict_entry *e, void *arg)
-{
-	struct lacking *l = arg;
-	struct gg_entry have;
-	struct prefix *list;
-
-	if (e->origin != GG_BY_OPERATOR || !fastpath_get(l->daemon->fastpath, p, &have))
-		return false;
-	if (l->count == l->room) {
-		list = realloc(l->list, (l->room + 64) * 2 * sizeof(*list));
-		if (!list)
-			return false;
-		l->list = list;
-		l->room = (l->room + 64) * 2;
-	}
-	l->list[l->count++] = *p;
-	return false;
-}
-
-void verdict_make_whole(struct daemon *d)
-{
-	struct lacking l = {.daemon = d};
-	struct verdict_entry e;
-	int rc;
-
-	if (!d->fastpath || !fastpath_full(d->fastpath))
-		return;
-	verdicts_walk(d->verdicts, daemon_now(), note_lacking, &l);
-	for (size_t i = 0; i < l.count; i++) {
-		for (int k = 0; k <= ROOM_TRIES; k++) {
-			pthread_mutex_lock(&d->verdict_lock);
-			rc = verdicts_get(d->verdicts, &l.list[i], daemon_now(), &e)
-				     ? kernel_put(d, &l.list[i], &e)
-				     : 0;
-			pthread_mutex_unlock(&d->verdict_lock);
-			if (rc != -ENOSPC || !make_room(d, &l.list[i]))
-				break;
-		}
-	}
-	free(l.list);
 }

@@ -6,6 +6,7 @@
 #include "daemon.h"
 
 #define VERDICT_OF_CONFIG 255 /* list id of the verdicts that stand for greylist.exempt */
+#define VERDICT_ROOM_TRIES 4  /* others may take the room that was made */
 
 /* Queues an entry for the store, its end with e NULL. Under verdict_lock. */
 void verdict_store(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
@@ -23,7 +24,9 @@ int verdict_del(struct daemon *d, const struct prefix *p, const char *reason);
 void verdict_expire(struct daemon *d, const struct prefix *p);
 /* An earned one that is in force lives at least until then, s of CLOCK_REALTIME. */
 void verdict_extend(struct daemon *d, const struct prefix *p, uint32_t expires);
-/* After a fastpath_sync that found no room for all: operators' entries get theirs. */
-void verdict_make_whole(struct daemon *d);
+/* What memory has of it now, into the kernel: 0, -ENOENT or -ENOSPC. */
+int verdict_kernel_put(struct daemon *d, const struct prefix *p);
+/* Entries of the kernel's map for p go that no operator has made. False: there is none. */
+bool verdict_make_room(struct daemon *d, const struct prefix *p);
 
 #endif

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The kernel's maps are full: an operator's entry takes the place of a learned one, and where there is
-# none it is refused and nothing changes; what is said is what the kernel does.
+# none it is refused and nothing changes; what is learned waits for room; what is said is what the kernel does.
 # shellcheck source=selftests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -127,6 +127,49 @@ is "which is counted" "$(counter kernel_full)" $((full + 1))
 like "status says it" "$(gg status)" "nets of IPv6 are full"
 like "but the daemon denies it" "$(gg explain $near)" '^2001:db8:77::/64: deny'
 like "explain: without the kernel" "$(gg explain $near)" 'leaves the client to the daemon'
+check "an operator's prefix makes room" gg forget 2a00:1::/32
+check "and the network is denied in the kernel" wait_for 10 net_is 2001:db8:77::/64 GG_BY_TRAP
+unlike "explain: by the kernel, too" "$(gg explain $near)" 'leaves the client to the daemon'
 check "forgotten" gg forget $bot
 unlike "both are" "$(gg explain $near)" ': deny'
+gate_stop; is "SIGTERM: exit code 0" $? 0
+
+# ---- what was learned gets its place when there is room again ----
+on gate "$BUILD/greygate" -c "$T/greygate.conf" detach >/dev/null
+rm -rf "$T/state"
+greylist="delay = 1s  delay_clean = 1s  delay_suspicious = 1s  jitter = 0  promote_after = 1  promote_net_after = 2"
+gate_conf
+gate_start || bail "greygated starts empty"
+declare -A hosts=([4]="192.0.2.7 192.0.2.8" [6]="2001:db8:1::7 2001:db8:1::8") at=([4]=192.0.2.0/24 [6]=2001:db8:1::/64)
+delivered() { # source
+	attempt "$1" "$(server_for "$1")" "a${1##*[.:]}@sender.example" user1@example.net | grep '^S: 250 2\.0\.0' >/dev/null
+}
+for v in 4 6; do
+	is "IPv$v: as many prefixes as there may be" "$(many deny prefix "${wide[$v]}" 0 105)" 100
+	for h in ${hosts[$v]}; do
+		delivered $h
+		check "$h: its retry is delivered" wait_for 10 delivered $h
+	done
+	check "IPv$v: their network is learned" log_wait event=promote net=${at[$v]}
+	refuse "IPv$v: not by the kernel" net_is ${at[$v]} GG_BY_LEARNING
+	like "IPv$v: explain says so" "$(gg explain ${hosts[$v]##* }9)" 'leaves the client to the daemon'
+done
+is "none has come late" "$(counter kernel_late)" 0
+gg forget 10.1.0.0/16 >/dev/null
+check "IPv4: until there is room" wait_for 10 net_is ${at[4]} GG_BY_LEARNING
+is "which is counted" "$(counter kernel_late)" 1
+refuse "IPv6: there is none yet" net_is ${at[6]} GG_BY_LEARNING
+gg forget 2001:db8:b01::/48 >/dev/null
+check "IPv6: until there is room" wait_for 10 net_is ${at[6]} GG_BY_LEARNING
+# 1152, of which the kernel takes somewhat more than 1000; the first 256 make room for the rest.
+for v in 4 6; do
+	many correspondent-add name "${net[$v]}" 0 1152 for=1h >/dev/null
+	last=$(printf "${net[$v]}" 4 200)
+	gg correspondent add "$last" >/dev/null
+	like "IPv$v: a host that the kernel has no room for" "$(gg explain "$last")" 'kernel +not in the map'
+done
+gg forget 198.18.0.0/24 >/dev/null; gg forget 2001:db8:a:0::/80 >/dev/null
+for v in 4 6; do
+	check "IPv$v: gets its place as well" wait_for 20 map_is "$(printf "${net[$v]}" 4 200)" GG_BY_CORRESPONDENT
+done
 gate_stop; is "SIGTERM: exit code 0" $? 0

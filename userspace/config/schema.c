@@ -218,7 +218,7 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
 { "limit", "unconfirmed", KIND_NUMBER, 0, AT(limit.unconfirmed), .def = "100k", .max = 16000000,
   .manual = "Messages remembered for a day because the client may not have heard that they were taken, 40 bytes each; the same one again is answered 250 and not delivered twice. The longest remembered makes room. 0: none." },
 { "limit", "hosts", KIND_NUMBER, 0, AT(limit.hosts), .def = "1m", .min = 1000, .max = 16000000,
-  .manual = "Addresses in each of the kernel's maps host4 and host6. When they are full, an operator's entries take the place of those that the daemon has made itself and that expire first; what is learned then is in memory alone." },
+  .manual = "Addresses in each of the kernel's maps host4 and host6. When they are full, an operator's entries take the place of those that the daemon has made itself and that expire first; what is learned then is in memory alone, until there is room." },
 { "limit", "nets", KIND_NUMBER, 0, AT(limit.nets), .def = "100k", .min = 100, .max = 16000000,
   .manual = "Prefixes of the daemon's own, an operator's, learned ones and those of IPv6 traps, of each family. When they are full: as hosts." },
 { "limit", "imports", KIND_NUMBER, 0, AT(limit.imports), .def = "4m", .min = 1000, .max = 64000000,
