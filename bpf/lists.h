@@ -173,14 +173,16 @@ static __always_inline void count_list(__u32 list)
 		(*n)++;
 }
 
-/* addr: whose connection it is, which e holds. last_seen at most once a second: many CPUs may see
- * the same source. */
-static __always_inline void mark_entry(struct gg_entry *e, const __u8 *addr, bool is4, __u64 now)
+/* addr: whose connection it is, which e holds. alone: the daemon never sees it; what it sees it
+ * counts for the list itself. last_seen at most once a second: many CPUs may see the same source.
+ */
+static __always_inline void mark_entry(struct gg_entry *e, const __u8 *addr, bool is4, bool alone,
+				       __u64 now)
 {
 	struct gg_entry *own;
 
 	e->hits++;
-	if (is_imported(e))
+	if (alone && is_imported(e))
 		count_list(e->list);
 	if (now < (e->last_seen + 1) * NSEC)
 		return;

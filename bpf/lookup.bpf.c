@@ -88,6 +88,7 @@ int greygate_lookup(struct bpf_sk_lookup *ctx)
 	const struct gg_conf *switches;
 	struct gg_vip *endpoint;
 	struct gg_entry *entry;
+	enum gg_route route;
 	__u32 zero = 0;
 	__u64 now;
 
@@ -106,11 +107,13 @@ int greygate_lookup(struct bpf_sk_lookup *ctx)
 		facts.action = entry->action;
 		facts.sampled =
 			is_sampled(switches, entry, remote, ctx->remote_port, ctx->local_port);
-		mark_entry(entry, remote, ctx->family == AF_INET, now);
 	}
 	facts.self = same_address(local.addr, remote);
+	route = gg_classify(&facts).route;
+	if (entry)
+		mark_entry(entry, remote, ctx->family == AF_INET, route != GG_TO_DAEMON, now);
 
-	switch (gg_classify(&facts).route) {
+	switch (route) {
 	case GG_TO_NOBODY:
 		count(GG_STAT_lookup_drop);
 		return SK_DROP;

@@ -67,7 +67,8 @@ struct {
 	__array(values, struct net6_map);
 } nets6 SEC(".maps") = {.values = {[0] = &net6}};
 
-/* New connections (drop_all: packets) of what each imported list names, by the list's number. */
+/* New connections (drop_all: packets) of what each imported list names that the daemon never sees,
+ * by the list's number. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, GG_LISTS);

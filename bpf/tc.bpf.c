@@ -66,7 +66,7 @@ static __always_inline int judge(struct __sk_buff *skb, const struct gg_conf *sw
 	if (entry && (fresh || decision.cause == GG_STAT_drop_all)) {
 		if (decision.route == GG_TO_NOBODY && !entry->hits)
 			report_first_drop(entry, p->from, now);
-		mark_entry(entry, p->from, p->is4, now);
+		mark_entry(entry, p->from, p->is4, decision.route != GG_TO_DAEMON, now);
 	}
 	if (decision.route == GG_TO_NOBODY) {
 		count(GG_STAT_tc_drop);

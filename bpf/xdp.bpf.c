@@ -91,7 +91,7 @@ static __always_inline void look_up(const struct gg_conf *switches, const struct
 /* Drops beyond the first few cost the index's cache line and nothing else; the daemon turns the
  * mark into last_seen. */
 static __always_inline void mark(struct standing *s, const struct packet *p, bool dropped,
-				 __u64 now)
+				 bool alone, __u64 now)
 {
 	struct index_hit *hit = &s->hit;
 
@@ -109,7 +109,7 @@ static __always_inline void mark(struct standing *s, const struct packet *p, boo
 		return;
 	if (dropped && !s->entry->hits)
 		report_first_drop(s->entry, p->from, now);
-	mark_entry(s->entry, p->from, p->is4, now);
+	mark_entry(s->entry, p->from, p->is4, alone, now);
 }
 
 /* enum gg_route, and above it enum gg_stat. A function of its own, so that the verifier forgets
@@ -184,7 +184,8 @@ __noinline int judge(struct xdp_md *ctx, const struct packet *parsed)
 		  (p->kind == GG_KIND_NEW && !facts.connected &&
 		   (switches->mode == GG_MODE_RELAY || action == XDP_REDIRECT));
 	if (decided && decision.cause != GG_STAT_drop_fragment && facts.limit == GG_WITHIN)
-		mark(&source, p, dropped, now);
+		mark(&source, p, dropped, action != XDP_PASS || decision.route == GG_TO_TARPIT,
+		     now);
 	if (decision.route == GG_TO_TARPIT)
 		return tarpit_answer(ctx, p, &pit);
 	if (!dropped && decided)

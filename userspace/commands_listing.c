@@ -20,6 +20,8 @@ static json_t *list_row(const struct daemon *d, const struct config *c, int slot
 			      : one->verdict == GG_DENY       ? "deny"
 			      : one->verdict == CONFIG_EXCEPT ? "except"
 							      : "each";
+	const uint64_t kernel =
+		d->fastpath ? fastpath_list_hits(d->fastpath, (uint8_t)(slot + 1)) : 0;
 	json_t *row = json_object();
 
 	json_object_set_new(row, "name", json_string(one->name));
@@ -28,11 +30,10 @@ static json_t *list_row(const struct daemon *d, const struct config *c, int slot
 	json_object_set_new(row, "verdict", json_string(verdict));
 	json_object_set_new(row, "entries", json_integer((json_int_t)one->entries));
 	json_object_set_new(row, "bad", json_integer((json_int_t)one->bad));
-	json_object_set_new(row, "hits", json_integer((json_int_t)atomic_load(&one->hits)));
+	json_object_set_new(row, "hits",
+			    json_integer((json_int_t)(atomic_load(&one->hits) + kernel)));
 	if (d->fastpath)
-		json_object_set_new(row, "kernel_hits",
-				    json_integer((json_int_t)fastpath_list_hits(
-					    d->fastpath, (uint8_t)(slot + 1))));
+		json_object_set_new(row, "kernel_hits", json_integer((json_int_t)kernel));
 	json_object_set_new(row, "imported", json_boolean(one->imported));
 	json_object_set_new(row, "read", json_integer((json_int_t)one->read));
 	json_object_set_new(row, "failed", json_integer((json_int_t)one->failed));

@@ -52,7 +52,7 @@ struct listed {
 	bool imported;           /* its text came by greygate import */
 	struct kept_stamp stamp; /* of the file that the configuration names, when it was read */
 	struct config_list *own; /* NULL: a section of the configuration names it */
-	_Atomic uint64_t hits;   /* of sessions */
+	_Atomic uint64_t hits;   /* decisions by it; what the kernel answers alone it counts */
 };
 
 struct listing {

@@ -100,6 +100,7 @@ static inline int gateway_set_up(void **state)
 	conf.interface_count = 2;
 	conf.vips = vips;
 	conf.vip_count = 2;
+	conf.imported = 16;
 	fp = room_open(&conf);
 	skel = program_xdp(fp);
 	tc = tc_bpf__open();

@@ -269,6 +269,35 @@ static void a_frame_to_a_group_is_left_alone(void **state)
 	assert_int_equal(run_xdp("gg0", &f, out), XDP_PASS);
 }
 
+/* The daemon never hears of it. */
+static void what_is_sent_on_is_a_hit_of_its_list(void **state)
+{
+	static const struct frame_spec frames[] = {
+		{.from = UNKNOWN4, .to = VIP4, .to_port = 25, .flags = TCP_SYN},
+		{.from = UNKNOWN6, .to = VIP6, .to_port = 25, .flags = TCP_SYN},
+	};
+	const uint8_t rank[GG_LISTS] = {[3] = 1};
+	struct imports *in;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+		const struct prefix p = room_prefix(frames[i].from);
+		struct import_item item = {
+			.addr = p.addr, .len = p.len, .list = 3, .says = IMPORT_ALLOW};
+		uint8_t out[1024];
+		struct frame f;
+
+		fastpath_list_reset(fp, 3);
+		assert_int_equal(imports_make(&item, 1, rank, &in), 0);
+		assert_int_equal(fastpath_import(fp, in, NULL, 0, NULL), 0);
+		build(&f, &frames[i], 64);
+		assert_int_equal(run_xdp("gg0", &f, out), XDP_REDIRECT);
+		assert_int_equal(fastpath_list_hits(fp, 3), 1);
+		assert_int_equal(fastpath_import(fp, NULL, NULL, 0, NULL), 0);
+		imports_free(&in);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +307,7 @@ int main(void)
 		cmocka_unit_test(a_policy_rule_is_obeyed),
 		cmocka_unit_test(a_rule_made_while_the_daemon_is_gone_is_obeyed),
 		cmocka_unit_test(a_frame_to_a_group_is_left_alone),
+		cmocka_unit_test(what_is_sent_on_is_a_hit_of_its_list),
 	};
 
 	return cmocka_run_group_tests(tests, gateway_set_up, gateway_tear_down);

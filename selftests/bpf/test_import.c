@@ -65,6 +65,51 @@ static void random_lists_say_the_same_everywhere(void **state)
 	put_in_force(NULL, NULL);
 }
 
+/* ---- hits ---- */
+
+/* What has gone to the daemon is the daemon's to count. */
+static void a_list_counts_what_the_daemon_never_sees(void **state)
+{
+	static const struct {
+		enum import_says says;
+		uint8_t action;
+		int xdp_relay, xdp_host, lookup, tc; /* counts of a new connection */
+	} rows[] = {
+		{IMPORT_DENY, GG_DROP_NEW, 1, 1, 1, 1}, {IMPORT_DENY, GG_DROP_ALL, 1, 1, 1, 1},
+		{IMPORT_DENY, GG_REJECT, 0, 0, 0, 0},   {IMPORT_DENY, GG_STUTTER, 0, 0, 0, 0},
+		{IMPORT_ALLOW, 0, 0, 0, 1, 1},
+	};
+	const char *const sources[] = {"203.0.113.7", "2001:db8:77::7"};
+
+	(void)state;
+	for (int i = 0; i < 2 * (int)(sizeof(rows) / sizeof(rows[0])); i++) {
+		const struct prefix p = room_prefix(sources[i % 2]);
+		const uint8_t rank[GG_LISTS] = {[3] = 1};
+		struct import_item item = {
+			.addr = p.addr, .len = p.len, .list = 3, .says = rows[i / 2].says};
+		uint64_t hits = 0;
+		struct imports *in;
+
+		assert_int_equal(imports_make(&item, 1, rank, &in), 0);
+		memset(in->action, rows[i / 2].action, sizeof(in->action));
+		put_in_force(in, NULL);
+		fastpath_list_reset(fp, 3);
+		is_dropped_by_xdp(&p.addr);
+		assert_int_equal(fastpath_list_hits(fp, 3), hits += rows[i / 2].xdp_host);
+		verdict_of_lookup(&p.addr);
+		assert_int_equal(fastpath_list_hits(fp, 3), hits += rows[i / 2].lookup);
+		is_dropped_by_tc(&p.addr);
+		assert_int_equal(fastpath_list_hits(fp, 3), hits += rows[i / 2].tc);
+		fp->switches.mode = GG_MODE_RELAY;
+		assert_int_equal(switches_write(fp), 0);
+		is_dropped_by_xdp(&p.addr);
+		fp->switches.mode = GG_MODE_HOST;
+		assert_int_equal(switches_write(fp), 0);
+		assert_int_equal(fastpath_list_hits(fp, 3), hits + rows[i / 2].xdp_relay);
+	}
+	put_in_force(NULL, NULL);
+}
+
 /* ---- packets all the while ---- */
 
 #define WIDE 40000 /* prefixes */
@@ -155,6 +200,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_lists_say_the_same_everywhere),
+		cmocka_unit_test(a_list_counts_what_the_daemon_never_sees),
 		cmocka_unit_test(no_packet_meets_a_part_of_a_list),
 	};
 

@@ -34,7 +34,7 @@ like "over IPv6 too" "$(rcpt 2001:db8:77::7)" '^554 5\.7\.1 see https://feed\.ex
 like "its neighbour is a stranger" "$(rcpt 203.0.113.7)" '^451 '
 like "the kernel has it, readable" "$(dump net4 | tr -d '\n ')" '"prefixlen":30,"addr":\[203,0,113,8\].*GG_DENY.*GG_BY_IMPORT'
 like "and for IPv6" "$(dump net6 | tr -d '\n ')" '"prefixlen":48.*GG_BY_IMPORT'
-between "the kernel counts those it names" "$(list_row feed kernel_hits)" 2 10
+is "a connection that the daemon answers is one hit" "$(list_row feed hits) $(list_row feed kernel_hits)" "2 0"
 like "explain names the list and its line" "$(gg explain 203.0.113.9)" 'feed'
 
 # ---- import ----
@@ -128,6 +128,11 @@ done
 touch "$T/stop"
 wait $knocker
 like "nobody slips in while lists are exchanged" "$(cat "$T/in")" '^0 of [1-9]'
+kernel=$(list_row blocked kernel_hits) hits=$(list_row blocked hits)
+between "what the kernel has dropped are hits of the list" "$kernel" 1 1000000000
+between "to which those of the daemon are added" "$((hits - kernel))" 1 5
+like "status has both" "$(gg status)" " blocked: cidr, 100001 entries, $hits hits"
+like "so has stats" "$(gg stats)" "^ +$hits  blocked$"
 like "the last one is in force" "$(cat "$T/said")" '^blocked: 100001 entries in force; added 100000, removed 100000, unchanged 1$'
 is "in the kernel, all of it" "$(bpftool -j map dump pinned "$PIN/net4" | grep -o '"prefixlen":27' | wc -l)" 100000
 

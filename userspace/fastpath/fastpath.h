@@ -177,7 +177,8 @@ struct fastpath_progress {
 };
 int fastpath_import(struct fastpath *fp, const struct imports *in, const struct prefix *skip,
 		    int skip_count, const struct fastpath_progress *progress);
-/* New connections of those that a list names, by its number; and from zero again. */
+/* New connections (drop_all: packets) of those that a list names, by its number, which the programs
+ * alone have answered or let through to the mail server; and from zero again. */
 uint64_t fastpath_list_hits(struct fastpath *fp, uint8_t list);
 void fastpath_list_reset(struct fastpath *fp, uint8_t list);
 
