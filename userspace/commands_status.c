@@ -71,9 +71,11 @@ static json_t *store_figures(struct daemon *d)
 }
 
 /* The command that mends it, where the daemon doesn't. */
-static const char *remedy(const struct fastpath_part *p, char ret[100])
+static const char *remedy(const struct daemon *d, const struct fastpath_part *p, char ret[100])
 {
-	if (p->state == FASTPATH_NO_INTERFACE)
+	if (atomic_load(&d->helpless))
+		snprintf(ret, 100, "systemctl restart greygated");
+	else if (p->state == FASTPATH_NO_INTERFACE)
 		snprintf(ret, 100, "ip -brief link");
 	else if (p->state == FASTPATH_OTHER && p->kind == FASTPATH_XDP)
 		snprintf(ret, 100, "ip link set dev %s xdp off", p->interface);
@@ -95,11 +97,12 @@ static json_t *kernel_missing(struct daemon *d, const struct config *c, json_t *
 
 	for (int i = 0; i < n; i++) {
 		const struct fastpath_part *p = &parts[i];
-		const bool waits = c->reattach && p->state != FASTPATH_OTHER;
+		const bool waits =
+			c->reattach && !atomic_load(&d->helpless) && p->state != FASTPATH_OTHER;
 
 		if (p->state == FASTPATH_STANDS)
 			continue;
-		remedy(p, mend);
+		remedy(d, p, mend);
 		json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:o, s:s}", "program",
 						       guard_name(p->kind), "interface",
 						       p->interface, "state", guard_word(p->state),

@@ -119,8 +119,9 @@ struct daemon {
 	_Atomic bool holding; /* workers accept nobody yet: a predecessor still may go on */
 	/* The kernel maps are a successor's; changes under config_lock and verdict_lock. */
 	bool lent;
-	bool mending;                /* kernel programs are being put back; main thread only */
-	struct {                     /* the process before an upgrade, while it has sessions */
+	_Atomic bool helpless; /* what others take away of the kernel half can't be put back */
+	bool mending;          /* kernel programs are being put back; main thread only */
+	struct {               /* the process before an upgrade, while it has sessions */
 		_Atomic int32_t pid; /* 0: none */
 		_Atomic uint32_t sessions;
 	} before;

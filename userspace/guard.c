@@ -55,6 +55,7 @@ static uint64_t now_s(void)
 void guard_begin(struct guard *g, struct daemon *d, int starter)
 {
 	*g = (struct guard){.daemon = d, .starter = starter, .channel = -1};
+	atomic_store(&d->helpless, starter < 0);
 }
 
 /* ---- what is said ---- */
@@ -96,9 +97,19 @@ static void tell(struct guard *g, int i, const struct fastpath_part *p)
 		daemon_counted(g->daemon, COUNT_kernel_restored);
 	else if (g->told[i].state == FASTPATH_STANDS)
 		daemon_counted(g->daemon, COUNT_kernel_lost);
+	g->failure[0] = '\0';
 	g->told[i].state = p->state;
 	g->told[i].id = p->seen.id;
 	memcpy(g->told[i].why, p->why, sizeof(p->why));
+}
+
+/* Why nothing was put back; once, until there is other news. */
+static void tell_failure(struct guard *g, const char *why)
+{
+	if (!strncmp(g->failure, why, sizeof(g->failure) - 1))
+		return;
+	snprintf(g->failure, sizeof(g->failure), "%s", why);
+	log_message(LOG_KERNEL, "nothing could be put back: %s", why);
 }
 
 /* Whose a strange program is only the mender knows: where one can be asked, it is asked first. */
@@ -145,6 +156,9 @@ static void ask(struct guard *g)
 	if (starter_mend(g->starter, fds)) {
 		close(pair[0]);
 		g->starter = -1;
+		atomic_store(&g->daemon->helpless, true);
+		tell_failure(g, "the process that keeps the rights for it, greygate-start, is "
+				"gone; systemctl restart greygated");
 	} else {
 		g->channel = pair[0];
 		g->until = now + PATIENCE;
@@ -163,12 +177,6 @@ static void take(struct guard *g, const struct handover_message *m)
 	fastpath_mended(g->daemon->fastpath, &p, m->fd_count ? m->fds[0] : -1);
 }
 
-static void tell_failure(struct handover_message *m)
-{
-	m->data[m->length < HANDOVER_TEXT ? m->length : HANDOVER_TEXT - 1] = '\0';
-	log_message(LOG_KERNEL, "nothing could be put back: %s", m->data);
-}
-
 static void note_asked(struct guard *g)
 {
 	struct fastpath_part parts[FASTPATH_PARTS];
@@ -176,6 +184,17 @@ static void note_asked(struct guard *g)
 
 	for (int i = 0; i < n; i++)
 		g->asked[i] = parts[i].state == FASTPATH_OTHER ? parts[i].seen.id : 0;
+}
+
+/* The last word of a mender, or that there was none. */
+static void take_end(struct guard *g, int rc, struct handover_message *m)
+{
+	if (rc) {
+		tell_failure(g, "the process that was to do it has ended");
+	} else if (m->kind == HANDOVER_FAILED) {
+		m->data[m->length < HANDOVER_TEXT ? m->length : HANDOVER_TEXT - 1] = '\0';
+		tell_failure(g, m->data);
+	}
 }
 
 void guard_hear(struct guard *g)
@@ -188,13 +207,15 @@ void guard_hear(struct guard *g)
 		const int rc = handover_receive(g->channel, &m);
 
 		over = rc || m.kind != HANDOVER_PART;
-		if (!over)
+		if (over)
+			take_end(g, rc, &m);
+		else
 			take(g, &m);
-		else if (!rc && m.kind == HANDOVER_FAILED)
-			tell_failure(&m);
 	}
 	if (g->channel < 0 || (!over && now_s() < g->until))
 		return;
+	if (!over)
+		tell_failure(g, "the process that was to do it takes too long");
 	guard_end(g);
 	note_asked(g);
 	tell_news(g);

@@ -131,6 +131,12 @@ check "an upgrade goes on as ever" wait_for 20 is_another "$old_pid"
 gate_pid=$(pid_now)
 check "and its process lacks nothing" whole
 lost "after an upgrade" "XDP program" g0 ip link set dev g0 xdp off
+at=$(log_size)
+kill -KILL "$(pgrep -n greygate-start)"
+on gate ip link set dev g0 xdp off
+failed() { logged "+$at" event=kernel | grep -q 'nothing could be put back: .*greygate-start.*restart greygated'; }
+check "who could put it back is gone: the log says so" wait_for 10 failed
+like "and status, with the mend" "$(gg status)" 'g0: XDP program: taken away by somebody; systemctl restart greygated'
 kill -TERM "$gate_pid"
 check "it stops" wait_for 10 gone "$gate_pid"
 is "detach is not undone" "$(on gate "$BUILD/greygate" -c "$T/greygate.conf" detach >/dev/null; on_link g0; echo $?)" 1
