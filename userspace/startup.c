@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "askers.h"
@@ -188,7 +189,23 @@ static int open_lists(struct process *p, const struct config *c)
 
 /* ---- in which order ---- */
 
-int startup(struct process *p, const struct config *c)
+/* Whatever found no descriptor left names itself; its own mend would mislead. */
+static void name_limit(char *err, size_t size)
+{
+	char *mend = strrchr(err, ';');
+	struct rlimit files = {};
+	size_t len;
+
+	if (strstr(err, "LimitNOFILE"))
+		return;
+	len = mend ? (size_t)(mend - err) : strlen(err);
+	getrlimit(RLIMIT_NOFILE, &files);
+	snprintf(err + len, size - len,
+		 "; the limit is %llu: raise it (LimitNOFILE of the unit, ulimit -n)",
+		 (unsigned long long)files.rlim_cur);
+}
+
+static int start_all(struct process *p, const struct config *c)
 {
 	struct daemon *d = &p->daemon;
 	int rc = privileges_find(c->user, &p->who, p->err, sizeof(p->err));
@@ -255,5 +272,14 @@ int startup(struct process *p, const struct config *c)
 			snprintf(p->err, sizeof(p->err), "control thread: %s; " THREAD_MEND,
 				 strerror(-rc));
 	}
+	return rc;
+}
+
+int startup(struct process *p, const struct config *c)
+{
+	int rc = start_all(p, c);
+
+	if (rc == -EMFILE)
+		name_limit(p->err, sizeof(p->err));
 	return rc;
 }

@@ -173,6 +173,25 @@ static inline int attach_foreign(const char *interface)
 	return fd;
 }
 
+/* A tc program of somebody else. */
+static inline void filter_add(const char *interface, enum bpf_tc_attach_point point,
+			      uint32_t handle, uint32_t priority)
+{
+	const struct bpf_insn pass[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = -1},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)if_nametoindex(interface),
+		    .attach_point = point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handle, .priority = priority);
+
+	opts.prog_fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "somebody", "GPL", pass, 2, NULL);
+	assert_true(opts.prog_fd >= 0);
+	assert_int_equal(bpf_tc_hook_create(&hook), 0);
+	assert_int_equal(bpf_tc_attach(&hook, &opts), 0);
+	close(opts.prog_fd);
+}
+
 static inline void detach_foreign(const char *interface, int fd)
 {
 	assert_int_equal(bpf_xdp_detach(if_nametoindex(interface), XDP_FLAGS_DRV_MODE, NULL), 0);

@@ -219,6 +219,31 @@ static void somebody_elses_program_stays(void **state)
 	fastpath_close(&fp);
 }
 
+static void somebody_elses_filter_stays(void **state)
+{
+	struct fastpath_conf conf = observing();
+	struct fastpath *fp = room_open(&conf);
+	struct fastpath_part p;
+
+	(void)state;
+	room_run("tc qdisc del dev gg0 clsact");
+	filter_add("gg0", BPF_TC_INGRESS, 0x6772657a, 25);
+	assert_true(fastpath_look(fp));
+	assert_int_equal(state_of(fp, FASTPATH_TC, "gg0"), FASTPATH_OTHER);
+	assert_int_equal(state_of(fp, FASTPATH_TC_OUT, "gg0"), FASTPATH_GONE);
+	mend(fp, &conf);
+	p = part(fp, FASTPATH_TC, "gg0");
+	assert_int_equal(p.state, FASTPATH_OTHER);
+	assert_non_null(strstr(p.why, "tc filter del dev gg0 ingress pref 25"));
+	assert_int_equal(missing(fp), 1); /* the way out is back beside it */
+	room_run("tc filter del dev gg0 ingress pref 25");
+	assert_true(fastpath_look(fp));
+	mend(fp, &conf);
+	assert_int_equal(missing(fp), 0);
+	fastpath_close(&fp);
+	room_run("tc qdisc del dev gg0 clsact");
+}
+
 /* As after an upgrade that was given up: other programs than ours, and yet ours. */
 static void programs_of_another_start_are_ours(void **state)
 {
@@ -286,6 +311,7 @@ int main(void)
 		cmocka_unit_test_teardown(the_lookup_program_comes_back, start_end_clean),
 		cmocka_unit_test_teardown(an_interface_made_anew_gets_its_programs, renewed),
 		cmocka_unit_test_teardown(somebody_elses_program_stays, start_end_clean),
+		cmocka_unit_test_teardown(somebody_elses_filter_stays, start_end_clean),
 		cmocka_unit_test_teardown(programs_of_another_start_are_ours, start_end_clean),
 		cmocka_unit_test_teardown(nobody_without_rights_is_told_wrong, start_end_clean),
 		cmocka_unit_test_teardown(without_pins_nothing_can_be_put_back, start_end_clean),

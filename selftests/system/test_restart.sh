@@ -81,6 +81,14 @@ limited() { # option of prlimit, configuration
 }
 fails "no more processes for the user" 'thread: .*ulimit -u' limited --nproc=1 "$T/nobody.conf"
 fails "too little memory for the workers" 'worker memory: .*lower limit' limited --as=$((2 << 30)) "$T/greygate.conf"
+# At whatever step there is no descriptor left: what is said is how to have more.
+for n in 8 10 12 14 16 18 20 21 22 24 28 32 48 64 80; do
+	limited --nofile=$n "$T/greygate.conf" 2>&1 | sed "s/^/nofile=$n: /"
+done >"$T/descriptors"
+is "too few descriptors: each start says one line" "$(wc -l <"$T/descriptors")" 15
+is "and it names LimitNOFILE" "$(grep -vE 'LimitNOFILE' "$T/descriptors")" ''
+is "and blames nothing else" "$(grep -E 'ulimit -[uv]|change listen|no such|none of that name|memory|may own' "$T/descriptors")" ''
+check "and leaves nothing attached or pinned" clean
 fails "a control socket nobody can make" "$T/readonly" start_with "s:^control = .*:control = \"$T/readonly/c.sock\":"
 fails "no such configuration" "$T/none.conf" on gate timeout 10 "$BUILD/greygated" -c "$T/none.conf" -f
 fails "a bad value" "other\.conf:[0-9]+: .*sideways" start_with 's/^mode = .*/mode = sideways/'

@@ -12,6 +12,7 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -165,6 +166,22 @@ int probe_forwarding(const struct fastpath_conf *conf, char *err, size_t err_siz
 	return 0;
 }
 
+/* 0 or -errno. The C library needs a socket to ask by, and doesn't tell why it got none. */
+static int ask_interface(const char *name)
+{
+	int fd;
+
+	if (if_nametoindex(name))
+		return 0;
+	if (errno == ENODEV)
+		return -ENODEV;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return -EIO;
+}
+
 int probe_interfaces(const struct fastpath_conf *conf, char *err, size_t err_size)
 {
 	int i;
@@ -175,12 +192,18 @@ int probe_interfaces(const struct fastpath_conf *conf, char *err, size_t err_siz
 		return words_fail(err, err_size, -E2BIG,
 				  "interfaces: %d named, at most %d can get the XDP program",
 				  conf->interface_count, FASTPATH_INTERFACES);
-	for (i = 0; i < conf->interface_count; i++)
-		if (!if_nametoindex(conf->interfaces[i]))
+	for (i = 0; i < conf->interface_count; i++) {
+		const int code = ask_interface(conf->interfaces[i]);
+
+		if (code == -ENODEV)
 			return words_fail(
-				err, err_size, -ENODEV,
+				err, err_size, code,
 				"interface %s: there is none of that name; `ip link` lists "
 				"them, the key is interfaces",
 				conf->interfaces[i]);
+		if (code)
+			return words_fail(err, err_size, code, "interface %s: %s",
+					  conf->interfaces[i], strerror(-code));
+	}
 	return 0;
 }
