@@ -9,43 +9,71 @@
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/ethtool.h>
+#include <linux/net_namespace.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "../userspace/fastpath/netlink.h"
 #include "doctor.h"
 
 #define NAMESPACES "/run/netns"
 
-/* Of the driver: its first figure is the number of the other end. */
-static unsigned peer_of(int fd, const char *name)
-{
-	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
-	struct ethtool_stats *s;
-	unsigned peer = 0;
+/* Numbers of interfaces are of a namespace: the same pair of them may be in several. */
+struct place {
+	unsigned index;
+	int netns; /* the number that this namespace has for it; -1: this one */
+};
 
-	if (!doctor_ethtool(fd, name, &driver) || strcmp(driver.driver, "veth") != 0 ||
-	    !driver.n_stats)
-		return 0;
-	s = calloc(1, sizeof(*s) + driver.n_stats * sizeof(s->data[0]));
-	if (s) {
-		s->cmd = ETHTOOL_GSTATS;
-		s->n_stats = driver.n_stats;
-		if (doctor_ethtool(fd, name, s))
-			peer = (unsigned)s->data[0];
-	}
-	free(s);
-	return peer;
+static void see_link(const struct nlmsghdr *h, void *arg)
+{
+	const size_t header = sizeof(struct ifinfomsg);
+	const uint32_t *index = netlink_find(h, header, IFLA_LINK, sizeof(*index));
+	const int32_t *netns = netlink_find(h, header, IFLA_LINK_NETNSID, sizeof(*netns));
+	struct place *place = arg;
+
+	place->index = index ? *index : 0;
+	place->netns = netns ? *netns : -1;
 }
 
-/* Whether the interface of that number, in the namespace that this thread is in, is the one. */
-static bool look_at(unsigned index, unsigned ours, struct veth_peer *ret)
+static struct place place_of_peer(int netlink, const char *name)
+{
+	const struct ifinfomsg header = {.ifi_index = (int)if_nametoindex(name)};
+	struct netlink_message m;
+	struct place place = {0};
+
+	netlink_begin(&m, RTM_GETLINK, 0, &header, sizeof(header));
+	netlink_get(netlink, &m, see_link, &place);
+	return place;
+}
+
+static void see_netns(const struct nlmsghdr *h, void *arg)
+{
+	const int32_t *number =
+		netlink_find(h, sizeof(struct rtgenmsg), NETNSA_NSID, sizeof(*number));
+
+	if (number)
+		*(int *)arg = *number;
+}
+
+/* -1: this namespace has none for it. */
+static int number_of(int netlink, int netns)
+{
+	const struct rtgenmsg header = {.rtgen_family = AF_UNSPEC};
+	struct netlink_message m;
+	int number = -1;
+
+	netlink_begin(&m, RTM_GETNSID, 0, &header, sizeof(header));
+	netlink_put_u32(&m, NETNSA_FD, (uint32_t)netns);
+	netlink_get(netlink, &m, see_netns, &number);
+	return number;
+}
+
+/* The interface of that number in the namespace that this thread is in. */
+static bool look_at(unsigned index, struct veth_peer *ret)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	char name[IF_NAMESIZE];
@@ -53,7 +81,7 @@ static bool look_at(unsigned index, unsigned ours, struct veth_peer *ret)
 
 	if (fd < 0)
 		return false;
-	if (!if_indextoname(index, name) || peer_of(fd, name) != ours) {
+	if (!if_indextoname(index, name)) {
 		close(fd);
 		return false;
 	}
@@ -65,14 +93,7 @@ static bool look_at(unsigned index, unsigned ours, struct veth_peer *ret)
 	return true;
 }
 
-static bool is_same(int a, int b)
-{
-	struct stat x, y;
-
-	return !fstat(a, &x) && !fstat(b, &y) && x.st_ino == y.st_ino && x.st_dev == y.st_dev;
-}
-
-static bool look_around(unsigned index, unsigned ours, struct veth_peer *ret)
+static bool look_around(int netlink, const struct place *place, struct veth_peer *ret)
 {
 	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	DIR *dir = home < 0 ? NULL : opendir(NAMESPACES);
@@ -82,8 +103,8 @@ static bool look_around(unsigned index, unsigned ours, struct veth_peer *ret)
 	while (dir && !found && (e = readdir(dir))) {
 		int fd = openat(dirfd(dir), e->d_name, O_RDONLY | O_CLOEXEC);
 
-		if (fd >= 0 && !is_same(fd, home) && !setns(fd, CLONE_NEWNET)) {
-			found = look_at(index, ours, ret);
+		if (fd >= 0 && number_of(netlink, fd) == place->netns && !setns(fd, CLONE_NEWNET)) {
+			found = look_at(place->index, ret);
 			if (setns(home, CLONE_NEWNET))
 				found = false;
 		}
@@ -96,6 +117,22 @@ static bool look_around(unsigned index, unsigned ours, struct veth_peer *ret)
 		closedir(dir);
 	if (home >= 0)
 		close(home);
+	return found;
+}
+
+static bool find_peer(const char *name, struct veth_peer *ret)
+{
+	int netlink = netlink_open();
+	struct place place;
+	bool found = false;
+
+	if (netlink < 0)
+		return false;
+	place = place_of_peer(netlink, name);
+	if (place.index)
+		found = place.netns < 0 ? look_at(place.index, ret)
+					: look_around(netlink, &place, ret);
+	close(netlink);
 	return found;
 }
 
@@ -136,15 +173,9 @@ void doctor_tarpit(const struct doctor *d, const char *name, const struct veth_p
 
 void doctor_pair(const struct doctor *d, const char *name)
 {
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	unsigned ours = if_nametoindex(name), index = fd < 0 ? 0 : peer_of(fd, name);
 	struct veth_peer peer = {.tx = true};
 
-	if (fd >= 0)
-		close(fd);
-	/* Numbers are of a namespace: the same one here is this end itself. */
-	if (!index ||
-	    !((index != ours && look_at(index, ours, &peer)) || look_around(index, ours, &peer)))
+	if (!find_peer(name, &peer))
 		snprintf(peer.name, sizeof(peer.name), "PEER");
 	if (d->config->mode == GG_MODE_GATEWAY)
 		doctor_veth(d, name, &peer);

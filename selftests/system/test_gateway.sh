@@ -269,6 +269,15 @@ for v in 4 6; do
 	on gate sh -c "$(mend_of "$T/greygate.conf" forwarding g1)" >/dev/null
 	is "doctor: IPv$v: what it says mends" "$(mend_of "$T/greygate.conf" forwarding g1)" ""
 done
+# Numbers of interfaces are of a namespace: elsewhere is a pair of the same two.
+number_of() { ip -n "$1" -o link show "$2" | cut -d: -f1; }
+ip netns add other && ip netns add another &&
+	ip -n other link add m9 index "$(number_of hop h0)" type veth peer name g9 index "$(number_of gate g1)" netns another ||
+	bail "another veth pair"
+on hop ethtool -K h0 tx on >/dev/null
+like "doctor: the peer is that of this pair" "$(mend_of "$T/greygate.conf" veth g1)" '^nsenter --net=/run/netns/hop ethtool -K h0 '
+check "doctor: the mend for it" sh -c "$(mend_of "$T/greygate.conf" veth g1)"
+ip netns del other; ip netns del another
 is "doctor: the peers are found and are well" "$(mend_of "$T/greygate.conf" veth g0)$(mend_of "$T/greygate.conf" veth g1)" ""
 sed 's/"g1"/"nope9"/' "$T/greygate.conf" >"$T/nope.conf"
 check "doctor: the mend for an interface that isn't there" sh -c "$(mend_of "$T/nope.conf" link nope9)"

@@ -80,13 +80,18 @@ static int read_answer(int fd, netlink_fn see, void *arg)
 	}
 }
 
-int netlink_do(int fd, struct netlink_message *m)
+int netlink_get(int fd, struct netlink_message *m, netlink_fn see, void *arg)
 {
 	int code;
 
 	m->h.nlmsg_flags |= NLM_F_ACK;
 	code = ask(fd, m);
-	return code ? code : read_answer(fd, NULL, NULL);
+	return code ? code : read_answer(fd, see, arg);
+}
+
+int netlink_do(int fd, struct netlink_message *m)
+{
+	return netlink_get(fd, m, NULL, NULL);
 }
 
 int netlink_dump(int fd, struct netlink_message *m, netlink_fn see, void *arg)

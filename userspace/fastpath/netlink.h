@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Requests to rtnetlink, for policy routes and filters. One thread at a time on a socket. Results
- * are 0 or -errno, the kernel's own.
+ * Requests to rtnetlink, for policy routes and filters, and for greygate doctor. One thread at a
+ * time on a socket. Results are 0 or -errno, the kernel's own.
  */
 #ifndef FASTPATH_NETLINK_H
 #define FASTPATH_NETLINK_H
@@ -23,8 +23,10 @@ void netlink_put(struct netlink_message *m, uint16_t type, const void *value, si
 void netlink_put_u32(struct netlink_message *m, uint16_t type, uint32_t value);
 /* Sends it and waits for what became of it. */
 int netlink_do(int fd, struct netlink_message *m);
-/* Sends it and shows each message of the dump. */
 typedef void (*netlink_fn)(const struct nlmsghdr *h, void *arg);
+/* Besides shows the one thing that was asked for. */
+int netlink_get(int fd, struct netlink_message *m, netlink_fn see, void *arg);
+/* Sends it and shows each message of the dump. */
 int netlink_dump(int fd, struct netlink_message *m, netlink_fn see, void *arg);
 /* The attribute behind a type's header of that size; NULL: none of at least `size` bytes. */
 const void *netlink_find(const struct nlmsghdr *h, size_t header, uint16_t type, size_t size);
