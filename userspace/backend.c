@@ -34,11 +34,12 @@ bool backend_is_down(const struct daemon *d, int which, uint64_t now)
 }
 
 void backend_down(struct daemon *d, const struct config *c, int which, uint64_t now,
-		  const char *why)
+		  const struct ailment_end *end)
 {
+	ailment_note(d, which, end);
 	/* Of several who notice at once one speaks. */
 	if (!atomic_exchange(&d->backend_down[which], now + DOWN_MS)) {
-		say_health(c, which, "down", why);
+		say_health(c, which, "down", end->why);
 		offers_again(d, c);
 	}
 }
@@ -72,10 +73,10 @@ bool backend_is_full(const struct daemon *d, int which, uint64_t now)
 }
 
 bool backend_ungreeted(struct daemon *d, const struct config *c, int which, uint64_t now,
-		       const struct upstream *up, const char *why)
+		       const struct ailment_end *end)
 {
-	if (!upstream_closing(up) || !atomic_load(&d->backend_standing[which])) {
-		backend_down(d, c, which, now, why);
+	if (!upstream_closing(end->up) || !atomic_load(&d->backend_standing[which])) {
+		backend_down(d, c, which, now, end);
 		return false;
 	}
 	daemon_counted(d, COUNT_backend_full);
@@ -89,8 +90,10 @@ bool backend_ungreeted(struct daemon *d, const struct config *c, int which, uint
 void backend_lost(struct daemon *d, const struct config *c, int which, uint64_t now,
 		  const char *why)
 {
+	const struct ailment_end end = {.why = why};
+
 	if (atomic_fetch_add(&d->backend_losses[which], 1) + 1 >= LOSSES)
-		backend_down(d, c, which, now, why);
+		backend_down(d, c, which, now, &end);
 }
 
 void backend_served(struct daemon *d, const struct config *c, int which, uint64_t now)
@@ -220,12 +223,14 @@ static void leave(struct worker *w, struct delivery *d)
 
 bool backend_skip(struct worker *w, struct delivery *d, const char *why)
 {
+	const struct ailment_end end = {&d->up, d->shaking && tls_distrust(&d->tls), why};
+
 	if (w->config->mode == GG_MODE_GATEWAY)
 		return false;
 	if (!backend_is_current(w, d))
 		return backend_anew(w, d, 0);
 	if (backend_is_listed(w, d) &&
-	    backend_ungreeted(w->daemon, w->config, d->backend, w->now, &d->up, why))
+	    backend_ungreeted(w->daemon, w->config, d->backend, w->now, &end))
 		d->met = MET_FULL;
 	leave(w, d);
 	d->in_the_clear = false;

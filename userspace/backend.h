@@ -6,21 +6,22 @@
 #ifndef GREYGATE_BACKEND_H
 #define GREYGATE_BACKEND_H
 
+#include "ailment.h"
 #include "worker.h"
 
 /* ---- health: any thread ---- */
 
 /* It did not answer: the others are preferred for a while. It greeted. ms of CLOCK_MONOTONIC */
 void backend_down(struct daemon *d, const struct config *c, int which, uint64_t now,
-		  const char *why);
+		  const struct ailment_end *end);
 void backend_up(struct daemon *d, const struct config *c, int which, uint64_t now);
 /* A connection to it was greeted and stands, or is left: *standing is the connection's own note of
  * that. */
 void backend_stands(struct daemon *d, int which, bool *standing, bool stands);
-/* A connection ended in its greeting, up and why say how. It is down, unless it says 421 while
+/* A connection ended in its greeting. It is down, unless it says 421 while
  * other connections of ours stand: then it is full (true), which leaves it in its place. */
 bool backend_ungreeted(struct daemon *d, const struct config *c, int which, uint64_t now,
-		       const struct upstream *up, const char *why);
+		       const struct ailment_end *end);
 /* It has refused a connection so not long ago: what nobody needs is left to others. */
 bool backend_is_full(const struct daemon *d, int which, uint64_t now);
 /* After its greeting it was lost in a transaction: several times in a row it is down, and a

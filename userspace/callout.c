@@ -40,6 +40,7 @@ static int connect_to(struct callout *c)
 
 	upstream_init(&c->up);
 	c->out.len = c->len = c->at = 0;
+	c->distrusted = false;
 	c->touched = callout_now();
 	c->fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->fd < 0 || (connect(c->fd, (struct sockaddr *)&sa, len) && errno != EINPROGRESS))
@@ -114,6 +115,7 @@ bool callout_say(struct callout *c)
 
 static enum callout_event shake_failed(struct callout *c)
 {
+	c->distrusted = tls_distrust(&c->tls);
 	return lost(c, backend_tls_why(&c->tls, c->tls_why, sizeof(c->tls_why)));
 }
 

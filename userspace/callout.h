@@ -18,6 +18,7 @@ struct callout {
 	struct endpoint peer;
 	uint64_t touched; /* ms, CLOCK_MONOTONIC: last sign of life */
 	bool shaking, secured;
+	bool distrusted;   /* it was lost by the certificate */
 	bool in_the_clear; /* a handshake failed, and it may be done without */
 	struct upstream up;
 	struct upstream_out out;

@@ -204,13 +204,67 @@ static void kernel_full(struct daemon *d, const struct config *c, json_t *array)
 	}
 }
 
+/* Where a mail server is of no use, what becomes of the mail. */
+static const char *instead(const struct config *c, int count)
+{
+	if (c->mode == GG_MODE_GATEWAY)
+		return "what strangers send it is put off with 451";
+	return count > 1 ? "others are asked first" : "all mail is put off with 451";
+}
+
+/* Why mail does not go to a mail server: in one word, in the log's, and what mends it. */
+static json_t *backend_problems(struct daemon *d, const struct config *c, json_t *in_words)
+{
+	int count;
+	const struct endpoint *targets = config_targets(c, &count);
+	json_t *array = json_array();
+	char text[ENDPOINT_TEXT];
+	struct timespec now;
+	struct ailment a;
+	uint64_t ms;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ms = (uint64_t)now.tv_sec * 1000;
+	for (int i = 0; i < count; i++) {
+		enum ailment_cause cause = ailment_of(d, i, &a);
+		const bool silent = cause == AILMENT_SILENT;
+
+		if (!cause || (c->mode != GG_MODE_GATEWAY && !backend_is_down(d, i, ms)))
+			continue;
+		endpoint_text(&targets[i], text);
+		json_array_append_new(array,
+				      json_pack("{s:s, s:s, s:o, s:s}", "backend", text, "cause",
+						ailment_word(cause), "reason", row_text(a.why),
+						"mend", ailment_mend(cause)));
+		if (in_words)
+			json_array_append_new(in_words,
+					      json_sprintf("backend %s: %s%s%s; %s; %s", text,
+							   silent ? "does not answer (" : "", a.why,
+							   silent ? ")" : "", ailment_mend(cause),
+							   instead(c, count)));
+	}
+	return array;
+}
+
+static void backends_full(struct daemon *d, const struct config *c, json_t *array)
+{
+	char text[ENDPOINT_TEXT];
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	for (int i = 0; i < c->backend_count; i++)
+		if (backend_is_full(d, i, (uint64_t)now.tv_sec * 1000))
+			json_array_append_new(
+				array, json_sprintf("backend %s: takes no more connections; raise "
+						    "its limit of them for greygate",
+						    endpoint_text(&c->backend[i], text)));
+}
+
 /* What an operator should know before anything else. */
 static json_t *problems(struct daemon *d, const struct config *c)
 {
 	json_t *array = json_array();
-	char text[ENDPOINT_TEXT];
 	struct store_stats s;
-	struct timespec now;
 
 	if (d->store_why[0])
 		json_array_append_new(array, row_text(d->store_why));
@@ -235,21 +289,8 @@ static json_t *problems(struct daemon *d, const struct config *c)
 					     "%llu are only in memory",
 					     (unsigned long long)s.lost));
 	}
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	for (int i = 0; i < c->backend_count; i++) {
-		const uint64_t ms = (uint64_t)now.tv_sec * 1000;
-		const char *what = backend_is_down(d, i, ms)
-					   ? "does not answer; others are asked first"
-				   : backend_is_full(d, i, ms)
-					   ? "takes no more connections; raise its limit of them "
-					     "for greygate"
-					   : NULL;
-
-		if (what)
-			json_array_append_new(
-				array, json_sprintf("backend %s: %s",
-						    endpoint_text(&c->backend[i], text), what));
-	}
+	json_decref(backend_problems(d, c, array));
+	backends_full(d, c, array);
 	if (d->fastpath && fastpath_observe_why(d->fastpath))
 		json_array_append_new(array, json_sprintf("correspondents are not observed: %s",
 							  fastpath_observe_why(d->fastpath)));
@@ -301,6 +342,7 @@ int show_status(struct control_reply *r, json_t *args, void *daemon)
 	json_object_set_new(s, "listen", endpoints(c->listen, c->listen_count));
 	json_object_set_new(s, "protect", endpoints(c->protect, c->protect_count));
 	json_object_set_new(s, "backend", endpoints(targets, target_count));
+	json_object_set_new(s, "backend_problems", backend_problems(d, c, NULL));
 	json_object_set_new(s, "backend_offers", backend_offers(d));
 	json_object_set_new(s, "upstream", upstream(d, c));
 	json_object_set_new(s, "relief", relief(d));

@@ -61,6 +61,21 @@ static inline void shared_give(struct shared_count *c)
 	atomic_fetch_sub_explicit(&c->value, 1, memory_order_relaxed);
 }
 
+/* Why mail does not go to a mail server, see ailment.h. */
+struct ailment {
+	enum ailment_cause {
+		AILMENT_NONE,
+		AILMENT_SILENT,      /* does not answer */
+		AILMENT_REFUSES,     /* us, or to speak SMTP */
+		AILMENT_NO_STARTTLS, /* none offered, or not now, and it must be */
+		AILMENT_CERTIFICATE, /* not valid */
+		AILMENT_TLS,         /* the handshake fails */
+		AILMENT_BREAKS,      /* off in transactions */
+		AILMENT_MAX
+	} cause;
+	char why[160]; /* as in the log */
+};
+
 /* One mail server's EHLO. */
 struct offer {
 	struct endpoint peer;
@@ -132,6 +147,8 @@ struct daemon {
 	_Atomic uint32_t backend_standing[CONFIG_BACKENDS];  /* connections greeted and not left */
 	_Atomic uint64_t backend_full[CONFIG_BACKENDS];      /* ms, CLOCK_MONOTONIC: until then it
 								counts as full */
+	/* In the order of the settings: ailment.c's alone. */
+	struct ailment ailments[CONFIG_TARGETS];
 	/* What the mail servers offer, each and together: offers.c's alone. */
 	struct offer offers[CONFIG_TARGETS]; /* in the order of the settings */
 	int offer_count;

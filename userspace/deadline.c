@@ -101,7 +101,8 @@ void delivery_timeout(struct worker *w, uint32_t number)
 	} else if (w->now >= due && (d->asked != ASKED_NOTHING || d->passing) && !overdue(w, d)) {
 		delivery_note_loss(w, d, "timeout");
 		if (d->asked == ASKED_GREETING && backend_is_listed(w, d))
-			backend_down(w->daemon, w->config, d->backend, w->now, "timeout");
+			backend_down(w->daemon, w->config, d->backend, w->now,
+				     &(struct ailment_end){.up = &d->up, .why = "timeout"});
 		delivery_fail(w, d, "timeout");
 	}
 	/* Never further ahead than the shortest patience that the next one to live here may have.

@@ -47,9 +47,12 @@ static void next_backend(const struct config *c)
 
 static void failed(struct daemon *d, const struct config *c, const char *why)
 {
+	const struct ailment_end end = {&probe.to.up, probe.to.distrusted, why};
+
 	if (probe.backend < c->backend_count)
-		probe.any |=
-			backend_ungreeted(d, c, probe.backend, callout_now(), &probe.to.up, why);
+		probe.any |= backend_ungreeted(d, c, probe.backend, callout_now(), &end);
+	else
+		ailment_note(d, probe.backend, &end);
 	next_backend(c);
 }
 
@@ -71,6 +74,8 @@ static void answered(struct daemon *d, const struct config *c)
 
 	if (probe.backend < c->backend_count)
 		backend_up(d, c, probe.backend, callout_now());
+	else
+		ailment_clear(d, probe.backend);
 	probe.any = true;
 	offers_learn(d, c, &config_targets(c, &count)[probe.backend], &probe.to.up);
 	upstream_quit(&probe.to.up, &probe.to.out);
@@ -88,6 +93,9 @@ void probe_step(struct daemon *d, int budget)
 		probe.config = c;
 		probe.backend = 0;
 		offers_targets(d, c);
+		/* A client has but one there, of which the probe alone tells. */
+		if (c->mode == GG_MODE_GATEWAY)
+			ailment_clear_all(d);
 		finish(0);
 	}
 	for (;;) {

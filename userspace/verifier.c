@@ -179,6 +179,7 @@ static void begin(struct prober *p)
 static void gone(struct prober *p, const char *why)
 {
 	const struct config *c = verifier.config;
+	const struct ailment_end end = {&p->to.up, p->to.distrusted, why};
 	bool listed = p->request.target == VERIFY_BACKENDS;
 
 	backend_stands(verifier.daemon, p->backend, &p->stands, false);
@@ -190,7 +191,7 @@ static void gone(struct prober *p, const char *why)
 		return;
 	}
 	if (p->stage == STAGE_GREETING && listed && p->backend < c->backend_count) {
-		backend_ungreeted(verifier.daemon, c, p->backend, callout_now(), &p->to.up, why);
+		backend_ungreeted(verifier.daemon, c, p->backend, callout_now(), &end);
 		p->backend++;
 		if (connect_next(p))
 			return;

@@ -247,6 +247,16 @@ for name in tls plain; do
 done
 is "backend_plain counted them" "$(counter backend_plain)" 2
 mx "smtpd_tls_security_level = none" "smtpd_tls_received_header = no"
+asks_tls() { extra="tls { backend = $1 }" gate_conf; gg reload; }
+told() { gg status | grep -F "$1"; }
+check "reload: TLS is required" asks_tls required
+for at in "$MAIL4:25" "[$MAIL6]:25"; do
+	check "status: $at: has none" wait_for 10 told "backend $at: mail server does not offer STARTTLS"
+done
+like "and what becomes of mail" "$(gg status)" 'STARTTLS on there, .*; what strangers send it is put off with 451'
+check "reload: it is not" asks_tls opportunistic
+untold() { ! told 'which tls backend requires'; }
+check "and all is well" wait_for 10 untold
 
 # ---- doctor ----
 out=$(on gate "$BUILD/greygate" -c "$T/greygate.conf" --json doctor); rc=$?

@@ -75,8 +75,23 @@ out=$(attempt 192.0.2.7 $GATE4 r@sender.example user1@example.net)
 like "required: a server without gets no mail" "$out" '^S: 451 4\.4\.'
 check "and the log says why" log_wait event=relay verdict=down \
 	reason="mail server does not offer STARTTLS, which tls backend requires"
-mx "smtpd_tls_security_level = may"
+# What status says of the first mail server: in words, and a key of --json.
+says() { gg status | grep -F "backend $MAIL4:25: "; }
+said() { gg status --json | $PYTHON -c 'import json, sys
+print(*[b[sys.argv[2]] for b in json.load(sys.stdin)["backend_problems"] if b["backend"] == sys.argv[1]])' "$MAIL4:25" "$1"; }
+like "status says it, too, and the mend" "$(says)" \
+	'does not offer STARTTLS, which tls backend requires; switch STARTTLS on there, .*; others are asked first'
+is "--json has the cause in a word" "$(said cause)" no_starttls
+like "and the mend" "$(said mend)" 'tls backend = opportunistic'
+like "of another it says another" "$(gg status)" "backend \\[$MAIL6\\]:26: does not answer \\(connect\\)"
+mx "smtpd_tls_security_level = may" "smtpd_tls_mandatory_protocols = TLSv1" "smtpd_tls_protocols = TLSv1"
+like "required: a handshake that fails" "$(attempt 192.0.2.7 $GATE4 r@sender.example user1@example.net)" '^S: 451 4\.4\.'
+like "is what status says then" "$(says)" 'TLS handshake with the mail server failed: .*; see its log; it must speak TLS 1\.2'
+is "--json has it in a word" "$(said cause)" tls
+mx "smtpd_tls_protocols = >=TLSv1" "smtpd_tls_mandatory_protocols = >=TLSv1"
 check "reload: none" reload_tls none
+nothing_said() { [ -z "$(says)$(said cause)" ]; }
+check "it answers as it is to, and status has nothing against it" wait_for 10 nothing_said
 check "none: a server that may" deliver may
 unlike "is spoken to in the clear" "$(cat "$(last)")" 'using TLSv1'
 gate_stop; is "SIGTERM: exit code 0" $? 0

@@ -69,14 +69,15 @@ passes() { # name
 	wait_for 5 boxed_is mx "a$count@sender.example" 1
 	like "in TLS" "$(cat "$(boxed_file mx "a$count@sender.example")")" 'using TLSv1\.3'
 }
-refused() { # name reason
+refused() { # name reason mend
 	count=$((count + 1))
 	local out; out=$(attempt 192.0.2.7 $GATE4 "a$count@sender.example" user1@example.net)
 	like "$1: the client hears 451" "$out" '^S: 451 4\.4\.'
 	check "and the log says why" log_wait event=relay verdict=defer "from=a$count@sender.example" "reason=$2"
+	like "and status, with the mend" "$(gg status)" "backend .*: $2; ($3).*; all mail is put off with 451"
 }
 NAME='backend_name = "mail.example.net"'
-CERT="mail server's certificate:"
+CERT="mail server's certificate:" RENEW="renew it there, or set tls backend_ca and backend_name"
 
 check "greygated starts" use "\"$MAIL4:31\"" "$NAME"
 passes "a certificate with the name"
@@ -87,20 +88,20 @@ passes "without a name: with the address"
 use "\"[$MAIL6]:31\"" ""
 passes "with the IPv6 address"
 use "\"$MAIL4:32\"" "$NAME"
-refused "another name" "$CERT hostname mismatch"
+refused "another name" "$CERT hostname mismatch" "$RENEW"
 use "\"$MAIL4:32\"" ""
-refused "another address" "$CERT IP address mismatch"
+refused "another address" "$CERT IP address mismatch" "$RENEW"
 use "\"$MAIL4:33\"" "$NAME"
-refused "expired" "$CERT certificate has expired"
+refused "expired" "$CERT certificate has expired" "$RENEW"
 use "\"$MAIL4:34\"" "$NAME"
-refused "not yet valid" "$CERT certificate is not yet valid"
+refused "not yet valid" "$CERT certificate is not yet valid" "$RENEW"
 use "\"$MAIL4:35\"" "$NAME"
-refused "self-signed" "$CERT self-signed certificate"
+refused "self-signed" "$CERT self-signed certificate" "$RENEW"
 is "backend_distrusted counted each" "$(counter backend_distrusted)" 5
 ca=$T/selfmade.pem use "\"$MAIL4:35\"" "$NAME"
 passes "self-signed, and believed itself"
 use "\"$MAIL4:36\"" "$NAME"
-refused "no STARTTLS" "mail server does not offer STARTTLS, which tls backend requires"
+refused "no STARTTLS" "mail server does not offer STARTTLS, which tls backend requires" "switch STARTTLS on there"
 use "\"$MAIL4:33\", \"[$MAIL6]:31\"" "$NAME"
 passes "the first expired, the second good: the second"
 is "nothing that was refused got through" "$(find "$T/mx/box/new" -type f | wc -l)" 6

@@ -382,6 +382,11 @@ bool upstream_securing(const struct upstream *u)
 	       (u->state == UP_EHLO && u->secured);
 }
 
+bool upstream_lacks_tls(const struct upstream *u)
+{
+	return u->state == UP_BROKEN && (u->why == WHY_NO_TLS || u->why == WHY_TLS_REFUSED);
+}
+
 bool upstream_closing(const struct upstream *u)
 {
 	return u->state == UP_BROKEN && u->why == WHY_CLOSING;

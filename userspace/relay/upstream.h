@@ -171,6 +171,9 @@ bool upstream_in_text(const struct upstream *u);
  * 1.3 the mail server may refuse it after our last word (RFC 8446 2). */
 bool upstream_securing(const struct upstream *u);
 
+/* TLS was required, and it offered none or refused it: that broke the connection. */
+bool upstream_lacks_tls(const struct upstream *u);
+
 /* It was the mail server's 421 that broke the connection, in the greeting or later. */
 bool upstream_closing(const struct upstream *u);
 /* Words for log and explain, once the state is UP_BROKEN; u->reply may say more. */

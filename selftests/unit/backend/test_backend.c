@@ -47,7 +47,9 @@ static const struct upstream *greeting(const char *says)
 
 static bool ungreeted(int which, uint64_t now, const char *says)
 {
-	return backend_ungreeted(&d, &c, which, now, greeting(says), "why");
+	const struct ailment_end end = {greeting(says), false, "why"};
+
+	return backend_ungreeted(&d, &c, which, now, &end);
 }
 
 static void only_a_421_is_for_want_of_room(void **unused)
