@@ -7,26 +7,13 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "../backend/greeting.h"
 #include "ailment.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define LAST (CONFIG_TARGETS - 1)
 
 static struct daemon d;
-
-static const struct upstream *greeting(const char *says)
-{
-	const struct upstream_client client = {.our_name = "x", .tls = UPSTREAM_TLS_REQUIRED};
-	static struct upstream u;
-	struct upstream_out out;
-	enum upstream_act act;
-
-	upstream_init(&u);
-	upstream_connected(&u);
-	for (size_t at = 0; says[at];)
-		at += upstream_input(&u, &client, says + at, strlen(says + at), &out, &act);
-	return &u;
-}
 
 static void the_end_of_a_connection_has_its_cause(void **unused)
 {
@@ -54,8 +41,9 @@ static void the_end_of_a_connection_has_its_cause(void **unused)
 
 	(void)unused;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		const struct ailment_end end = {rows[i].says ? greeting(rows[i].says) : NULL,
-						rows[i].distrusted, "why"};
+		const struct ailment_end end = {
+			rows[i].says ? greeting(rows[i].says, UPSTREAM_TLS_REQUIRED) : NULL,
+			rows[i].distrusted, "why"};
 
 		ailment_note(&d, LAST, &end);
 		assert_int_equal(ailment_of(&d, LAST, &a), rows[i].cause);
@@ -68,7 +56,7 @@ static void the_end_of_a_connection_has_its_cause(void **unused)
 static void the_last_cause_counts_until_it_is_cleared(void **unused)
 {
 	char words[400];
-	const struct ailment_end first = {greeting(""), false, "connect"},
+	const struct ailment_end first = {greeting("", UPSTREAM_TLS_REQUIRED), false, "connect"},
 				 then = {NULL, false, words};
 	struct ailment a;
 

@@ -8,6 +8,7 @@
 
 #include "../core/logged.h"
 #include "backend.h"
+#include "greeting.h"
 
 #define NOW 5000000u /* ms */
 #define MINUTE 60000u
@@ -30,24 +31,9 @@ static int make(void **unused)
 	       endpoint_parse("[2001:db8::1]:25", &servers[SECOND]);
 }
 
-/* A greeting that ends with what the mail server says; "": it closes. */
-static const struct upstream *greeting(const char *says)
-{
-	const struct upstream_client client = {.our_name = "x"};
-	static struct upstream u;
-	struct upstream_out out;
-	enum upstream_act act;
-
-	upstream_init(&u);
-	upstream_connected(&u);
-	for (size_t at = 0; says[at];)
-		at += upstream_input(&u, &client, says + at, strlen(says + at), &out, &act);
-	return &u;
-}
-
 static bool ungreeted(int which, uint64_t now, const char *says)
 {
-	const struct ailment_end end = {greeting(says), false, "why"};
+	const struct ailment_end end = {greeting(says, UPSTREAM_TLS_NONE), false, "why"};
 
 	return backend_ungreeted(&d, &c, which, now, &end);
 }
