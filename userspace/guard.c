@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/log.h"
@@ -42,14 +41,6 @@ const char *guard_name(enum fastpath_kind kind)
 const char *guard_word(enum fastpath_state state)
 {
 	return words[state];
-}
-
-static uint64_t now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec;
 }
 
 void guard_begin(struct guard *g, struct daemon *d, int starter)
@@ -142,9 +133,9 @@ static bool wants_mender(struct guard *g)
 	return false;
 }
 
-static void ask(struct guard *g)
+static void ask(struct guard *g, uint64_t now)
 {
-	const uint64_t now = now_s(), spent = (TRIES - 1) * (uint64_t)TRY_EVERY;
+	const uint64_t spent = (TRIES - 1) * (uint64_t)TRY_EVERY;
 	int pair[2], fds[2];
 
 	if (g->full > now + spent || !wants_mender(g) ||
@@ -197,7 +188,7 @@ static void take_end(struct guard *g, int rc, struct handover_message *m)
 	}
 }
 
-void guard_hear(struct guard *g)
+void guard_hear(struct guard *g, uint64_t now)
 {
 	static struct handover_message m; /* main thread only */
 	struct pollfd p = {.fd = g->channel, .events = POLLIN};
@@ -212,7 +203,7 @@ void guard_hear(struct guard *g)
 		else
 			take(g, &m);
 	}
-	if (g->channel < 0 || (!over && now_s() < g->until))
+	if (g->channel < 0 || (!over && now < g->until))
 		return;
 	if (!over)
 		tell_failure(g, "the process that was to do it takes too long");
@@ -230,19 +221,18 @@ void guard_end(struct guard *g)
 		g->daemon->mending = false;
 }
 
-void guard_step(struct guard *g)
+void guard_step(struct guard *g, uint64_t now)
 {
-	static unsigned ticks;
 	struct daemon *d = g->daemon;
 
 	/* A successor puts all of it back by itself. */
 	if (!d->fastpath || d->lent)
 		return;
-	guard_hear(g);
-	if (g->channel >= 0 || ++ticks % LOOK_EVERY)
+	guard_hear(g, now);
+	if (g->channel >= 0 || ++g->ticks % LOOK_EVERY)
 		return;
 	if (fastpath_look(d->fastpath))
 		tell_news(g);
 	if (may_mend(g))
-		ask(g);
+		ask(g, now);
 }

@@ -14,6 +14,7 @@
 
 struct guard {
 	struct daemon *daemon;
+	unsigned ticks;
 	int starter;    /* -1: there is none, so that nothing can be put back */
 	int channel;    /* to the mender at work; -1: none is */
 	uint64_t until; /* s, CLOCK_MONOTONIC: the mender has to be done by then */
@@ -28,10 +29,10 @@ struct guard {
 };
 
 void guard_begin(struct guard *g, struct daemon *d, int starter);
-/* Once a second. */
-void guard_step(struct guard *g);
-/* The channel, to be watched for input, has some. */
-void guard_hear(struct guard *g);
+/* Once a second. now: s, CLOCK_MONOTONIC. */
+void guard_step(struct guard *g, uint64_t now);
+/* The channel, to be watched for input, may have some. */
+void guard_hear(struct guard *g, uint64_t now);
 /* Lets go of a mender at work; what it puts back stays. */
 void guard_end(struct guard *g);
 /* "XDP program": what a part is, for people. */

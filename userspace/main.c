@@ -145,11 +145,11 @@ static void serve(struct process *p, const sigset_t *signals)
 		fds[1].fd = p->upgrade.channel;
 		fds[2].fd = p->guard.channel;
 		poll(fds, 3, ms > 0 ? (int)ms : 0);
-		guard_hear(&p->guard);
+		guard_hear(&p->guard, (uint64_t)now.tv_sec);
 		over = take_signal(p, fds[0].fd) || upgrade_step(&p->upgrade);
 		if (ms <= 0 && !over) {
 			daemon_tick(&p->daemon);
-			guard_step(&p->guard);
+			guard_step(&p->guard, (uint64_t)now.tv_sec);
 			probe_step(&p->daemon, PROBE_A_TICK);
 			offers_keep(&p->daemon, atomic_load(&p->daemon.config));
 			notify("WATCHDOG=1");

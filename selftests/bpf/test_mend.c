@@ -156,6 +156,16 @@ static void the_lookup_program_comes_back(void **state)
 	assert_int_not_equal(lookup_program(), old);
 	assert_int_equal(state_of(fp, FASTPATH_LOOKUP, ""), FASTPATH_STANDS);
 	assert_false(fastpath_look(fp));
+	/* With its pin alone gone it would end with the daemon. */
+	old = lookup_program();
+	room_run("rm " V1 "/link_lookup");
+	assert_true(fastpath_look(fp));
+	assert_int_equal(state_of(fp, FASTPATH_LOOKUP, ""), FASTPATH_GONE);
+	mend(fp, &conf);
+	assert_int_not_equal(lookup_program(), 0);
+	assert_int_not_equal(lookup_program(), old);
+	assert_false(fastpath_look(fp));
+	assert_int_equal(missing(fp), 0);
 	/* The next start takes over the new one. */
 	fastpath_close(&fp);
 	fp = room_open(&conf);

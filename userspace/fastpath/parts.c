@@ -132,6 +132,12 @@ void parts_begin(struct fastpath *fp, const struct fastpath_conf *conf)
 	}
 }
 
+/* The link lasts as long as somebody has it open, and this process does. */
+static bool has_pin(const struct fastpath *fp)
+{
+	return !faccessat(fp->pins_fd, LOOKUP_PIN, F_OK, 0) || errno != ENOENT;
+}
+
 bool fastpath_look(struct fastpath *fp)
 {
 	bool changed = false;
@@ -140,7 +146,11 @@ bool fastpath_look(struct fastpath *fp)
 		struct fastpath_part *p = &fp->parts[i];
 		struct fastpath_sight now;
 
-		if (parts_see(p, fp->link_fd, &now) || is_same(&now, &p->seen))
+		if (parts_see(p, fp->link_fd, &now))
+			continue;
+		if (p->kind == FASTPATH_LOOKUP && !has_pin(fp))
+			now.id = 0;
+		if (is_same(&now, &p->seen))
 			continue;
 		changed = true;
 		pthread_mutex_lock(&fp->lock);
