@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "start.h"
+#include "parts.h"
 
 #define FILTER "xdp-filter"
 
@@ -91,6 +91,36 @@ static void the_other_program_comes_later(void **state)
 	fastpath_close(&fp);
 }
 
+/* The dispatcher is another program then: whose ours is in it is asked. */
+static void what_others_do_to_the_dispatcher(void **state)
+{
+	struct fastpath_conf conf = on("gg0", GG_MODE_RELAY);
+	struct fastpath *fp = start_shared();
+
+	(void)state;
+	if (!fp)
+		skip();
+	room_run(FILTER " load -f tcp gg0");
+	assert_true(fastpath_look(fp));
+	assert_int_equal(state_of(fp, FASTPATH_XDP, "gg0"), FASTPATH_OTHER);
+	mend(fp, &conf);
+	assert_int_equal(missing(fp), 0);
+	assert_int_equal(inside("greygate_xdp"), 1);
+	/* Ours alone is taken out. */
+	room_run("xdp-loader unload gg0 --id $(xdp-loader status gg0 | "
+		 "sed -n 's/.*greygate_xdp *\\([0-9]*\\) .*/\\1/p')");
+	assert_int_equal(inside("greygate_xdp"), 0);
+	assert_true(fastpath_look(fp));
+	mend(fp, &conf);
+	assert_int_equal(missing(fp), 0);
+	assert_int_equal(inside("greygate_xdp"), 1);
+	assert_int_equal(inside("xdpfilt"), 1);
+	assert_true(part(fp, FASTPATH_XDP, "gg0").dispatched);
+	assert_false(fastpath_look(fp));
+	fastpath_close(&fp);
+	room_run(FILTER " unload gg0");
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, start_end_clean)
 
 int main(void)
@@ -98,6 +128,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_other_program_was_there_before),
 		TEST(the_other_program_comes_later),
+		TEST(what_others_do_to_the_dispatcher),
 	};
 
 	return cmocka_run_group_tests(tests, start_room, NULL);

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "start.h"
+#include "parts.h"
 
 static struct fastpath_conf observing(void)
 {
@@ -35,47 +35,6 @@ static int renewed(void **state)
 	room_run("ip link del gg0; ip link add gg0 type veth peer name gg1 && "
 		 "ip link set gg0 up && ip link set gg1 up");
 	return code;
-}
-
-static struct fastpath_part part(struct fastpath *fp, enum fastpath_kind kind,
-				 const char *interface)
-{
-	struct fastpath_part parts[FASTPATH_PARTS];
-
-	for (int i = 0, n = fastpath_parts(fp, parts); i < n; i++)
-		if (parts[i].kind == kind && !strcmp(parts[i].interface, interface))
-			return parts[i];
-	fail_msg("no part of kind %d on \"%s\"", kind, interface);
-	return parts[0];
-}
-
-static enum fastpath_state state_of(struct fastpath *fp, enum fastpath_kind kind,
-				    const char *interface)
-{
-	return part(fp, kind, interface).state;
-}
-
-static int missing(struct fastpath *fp)
-{
-	struct fastpath_part parts[FASTPATH_PARTS];
-	int count = 0;
-
-	for (int i = 0, n = fastpath_parts(fp, parts); i < n; i++)
-		count += parts[i].state != FASTPATH_STANDS;
-	return count;
-}
-
-static void adopt(const struct fastpath_part *p, int link, void *fp)
-{
-	fastpath_mended(fp, p, link < 0 ? -1 : dup(link));
-}
-
-static void mend(struct fastpath *fp, const struct fastpath_conf *conf)
-{
-	char err[400] = "";
-
-	if (fastpath_mend(conf, adopt, fp, err, sizeof(err)))
-		fail_msg("fastpath_mend: %s", err);
 }
 
 static void a_start_that_nobody_touches_lacks_nothing(void **state)

@@ -98,7 +98,6 @@ remake
 check "interface made anew: the program is on it" wait_for 10 told "XDP program" attached g0
 # The addresses are followed by themselves, and not at once.
 check "and protects its address again" wait_for 15 dropped 2001:db8:66::66
-as_before "interface made anew"
 
 extra="reattach = no"
 check "reattach = no" gate_renew
@@ -149,7 +148,6 @@ listen='"0.0.0.0:10025", "[::]:10025"' protect="\"$GATE4:25\", \"[$GATE6]:25\"" 
 known=$KNOWN
 begin host
 lost "lookup" "socket lookup program" "" bpftool link detach pinned "$PIN/link_lookup"
-as_before "lookup"
 lost "clsact" "tc program on the way out" g0 tc qdisc del dev g0 clsact
 lost "all at once" "socket lookup program" "" sh -c "tc qdisc del dev g0 clsact; ip link set dev g0 xdp off
 	bpftool link detach pinned $PIN/link_lookup"
@@ -167,7 +165,6 @@ with=$(routing)
 lost "ip rule del" "policy rules and routes" "" ip rule del pref 25 iif g0
 lost "ip route flush" "policy rules and routes" "" ip -6 route flush table 26489
 is "the rules are as before" "$(routing)" "$with"
-as_before "rules and routes"
 lost "clsact" "tc program" g0 tc qdisc del dev g0 clsact
 lost "all at once" "XDP program" g1 sh -c "tc qdisc del dev g1 clsact; ip link set dev g0 xdp off; ip link set dev g1 xdp off
 	ip rule del pref 25 iif g0; ip -6 rule del pref 25 iif g1"
