@@ -130,6 +130,23 @@ static void complain_unsaved(const json_t *answer)
 			format_safe(said, 0, text, sizeof(text)));
 }
 
+/* A wait with a limit isn't taken up again by the kernel, and the end of an io_uring (doctor tries
+ * one) interrupts it. */
+static ssize_t read_on(void *fd, char *buf, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = read(*(int *)fd, buf, size);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+static int close_it(void *fd)
+{
+	return close(*(int *)fd);
+}
+
 /* Reads up to the closing line. -1: the daemon went away or spoke something else. */
 static int read_answer(FILE *f, cli_row_fn see, void *arg, json_t **ret_summary)
 {
@@ -171,9 +188,10 @@ int cli_ask(const struct cli *cli, const char *command, json_t *args, cli_row_fn
 int cli_send(const struct cli *cli, const char *command, json_t *args, int file, cli_row_fn see,
 	     void *arg, json_t **ret_summary)
 {
+	const cookie_io_functions_t io = {.read = read_on, .close = close_it};
 	char *path = cli_control_path(cli);
 	int fd = path ? dial(path) : -1, rc = CLI_FAILED;
-	FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
+	FILE *f = fd >= 0 ? fopencookie(&fd, "r", io) : NULL;
 
 	if (!f)
 		json_decref(args);
