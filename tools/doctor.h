@@ -41,6 +41,12 @@ long doctor_number(const struct doctor *d, const char *path);
 void doctor_machine(const struct doctor *d);
 void doctor_interface(const struct doctor *d, const char *name);
 
+/* Gateway mode, of each protected address; and of one that is reached by the interface out. */
+void doctor_ways(const struct doctor *d);
+void doctor_way(const struct doctor *d, const struct endpoint *to, const char *out);
+/* Whether an interface is in interfaces. */
+bool doctor_names(const struct config *c, const char *interface);
+
 /* What an interface's driver says of itself, and the findings from it. */
 struct nic {
 	char driver[32];

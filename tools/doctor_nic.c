@@ -214,12 +214,12 @@ static void check_rp_filter(const struct doctor *d, const char *name)
 			    : "off");
 }
 
-static bool is_named(const struct config *c, const char *name)
+bool doctor_names(const struct config *c, const char *interface)
 {
 	for (int i = 0; i < c->interface_count; i++)
-		if (!strcmp(c->interfaces[i], name))
+		if (!strcmp(c->interfaces[i], interface))
 			return true;
-	return !strcmp(name, "lo");
+	return false;
 }
 
 /* In its place one that there is and that isn't named yet, if there is one. */
@@ -228,7 +228,8 @@ static void check_missing(const struct doctor *d, const char *name)
 	struct if_nameindex *all = d->config && d->config_file ? if_nameindex() : NULL, *i = all;
 	char mend[500] = "ip -brief link";
 
-	while (i && i->if_index && is_named(d->config, i->if_name))
+	while (i && i->if_index &&
+	       (doctor_names(d->config, i->if_name) || !strcmp(i->if_name, "lo")))
 		i++;
 	if (i && i->if_index)
 		snprintf(mend, sizeof(mend), "sed -i '/interfaces/s/\"%s\"/\"%s\"/' %.300s", name,

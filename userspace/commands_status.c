@@ -7,6 +7,7 @@
 #include "backend.h"
 #include "commands_show.h"
 #include "core/log.h"
+#include "detour.h"
 #include "guard.h"
 #include "offers.h"
 #include "quota.h"
@@ -264,6 +265,7 @@ static void backends_full(struct daemon *d, const struct config *c, json_t *arra
 static json_t *problems(struct daemon *d, const struct config *c)
 {
 	json_t *array = json_array();
+	char interface[IF_NAMESIZE], detour[DETOUR_TEXT];
 	struct store_stats s;
 
 	if (d->store_why[0])
@@ -297,6 +299,8 @@ static json_t *problems(struct daemon *d, const struct config *c)
 	if (!d->fastpath && (c->interface_count || c->mode != GG_MODE_RELAY))
 		json_array_append_new(array, json_sprintf("kernel: %s", d->fastpath_why));
 	json_decref(kernel_missing(d, c, array));
+	if (d->fastpath && detour_find(c, interface, detour))
+		json_array_append_new(array, json_sprintf("kernel: %s", detour));
 	kernel_full(d, c, array);
 	if (table_count(d->records) > table_capacity(d->records) / 100 * 95)
 		json_array_append_new(array,

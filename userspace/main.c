@@ -150,6 +150,7 @@ static void serve(struct process *p, const sigset_t *signals)
 		if (ms <= 0 && !over) {
 			daemon_tick(&p->daemon);
 			guard_step(&p->guard, (uint64_t)now.tv_sec);
+			detour_step(&p->detour);
 			probe_step(&p->daemon, PROBE_A_TICK);
 			offers_keep(&p->daemon, atomic_load(&p->daemon.config));
 			notify("WATCHDOG=1");
@@ -242,6 +243,7 @@ static int run(struct process *p, char **argv, bool foreground)
 	notify("READY=1");
 	p->upgrade.control = p->control;
 	guard_begin(&p->guard, d, p->upgrade.starter);
+	detour_begin(&p->detour, d);
 	serve(p, &signals);
 	probe_end();
 	offers_keep(d, atomic_load(&d->config));

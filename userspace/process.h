@@ -7,6 +7,7 @@
 
 #include "control/control.h"
 #include "daemon.h"
+#include "detour.h"
 #include "guard.h"
 #include "listeners.h"
 #include "privileges.h"
@@ -23,6 +24,7 @@ struct process {
 	struct takeover takeover; /* from the process before */
 	struct upgrade upgrade;   /* to the one behind */
 	struct guard guard;
+	struct detour detour;
 	char err[4096];
 };
 

@@ -17,6 +17,7 @@
 
 #include <greygate/types.h>
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -192,6 +193,11 @@ int fastpath_sweep(struct fastpath *fp, fastpath_seen_fn see, void *arg);
  * when the entries have outgrown it; the programs ask host4 and host6
  * meanwhile. Once a second, by the thread that sweeps. -errno: not built, tried again next time. */
 int fastpath_tidy(struct fastpath *fp);
+
+/* The interface by which a packet from here to an address that isn't ours leaves, as the routes are
+ * now. -ENODEV: it is ours; -ENETUNREACH and what else the kernel says: there is no way. Any
+ * thread, any process. */
+int fastpath_way_out(const struct addr *to, char ret[IF_NAMESIZE]);
 
 /* Replaces the protected endpoints (vip): additions and removals one by one. */
 int fastpath_vips(struct fastpath *fp, const struct endpoint *vips, int n);

@@ -1,0 +1,57 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Gateway mode with the interface that leads to the mail server left out, at the start or by a route
+# that changes later: the log, status and doctor say so, and with what they say mail arrives.
+# shellcheck source=selftests/system/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+net_up || bail "network namespaces"
+ip -n client route add 198.51.100.0/24 via $GATE4; ip -n client route add 2001:db8:2::/64 via $GATE6
+ip -n mail route add default via 198.51.100.1; ip -n mail -6 route add default via 2001:db8:2::1
+on gate sh -c 'for f in /proc/sys/net/ipv[46]/conf/all/forwarding; do echo 1 >"$f"; done'
+mkdir "$T/backend"
+start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/backend" 2>"$T/backend.log"
+start_on mail $PYTHON "$HERE/backend.py" $MAIL6,25 "$T/backend" 2>"$T/backend6.log"
+mode=gateway listen='' backend='' interfaces='"g0"' protect="\"$MAIL4:25\", \"[$MAIL6]:25\""
+stutter="first = 0" greylist="mode = learn"
+gate_conf
+
+findings() { on gate "$BUILD/greygate" -c "$T/greygate.conf" --json doctor | $PYTHON -c 'import json, sys
+for f in map(json.loads, sys.stdin):
+    if f["check"] == "way": print(f["about"], f["level"], f[sys.argv[1]])' "$1"; }
+problem() { gg status | grep -q "the way to .* leads by $1, which is not in interfaces"; }
+well() { gg status | grep -qE '^  problems +none$'; }
+told() { logged "+$at" event=kernel | grep -q "$1"; }
+
+at=0
+gate_start || bail "greygated starts"
+check "the inner interface is left out: the log says so" wait_for 20 told "the way to $MAIL4:25 leads by g1, which is not in interfaces"
+check "status too" problem g1
+like "doctor fails for it" "$(findings what)" "^g1 fail leads to $MAIL4:25 and is not in interfaces"
+is "once for both addresses" "$(findings what | wc -l)" 1
+check "doctor: the mend" sh -c "$(findings mend | sed 's/^g1 fail //')"
+gate_stop
+like "mends it" "$(findings what)" "^g1 ok leads to $MAIL4:25$"
+at=$(log_size)
+gate_start || bail "greygated starts with what doctor has written"
+check "status finds nothing" well
+refuse "the log says nothing" told 'leads by'
+for src in 203.0.113.9 2001:db8:79::9; do
+	case $src in *:*) server=$MAIL6 ;; *) server=$MAIL4 ;; esac
+	like "$src: a stranger's mail arrives" "$(talk $src $server 'EHLO client.example.org' 'MAIL FROM:<joe@sender.example>' \
+		'RCPT TO:<user1@example.net>' DATA ':body -' QUIT)" '^S: 250 2\.0\.0 stored'
+done
+
+ip -n gate link add d0 type veth peer name d1 && ip -n gate link set d0 up && ip -n gate link set d1 up ||
+	bail "another interface"
+ip -n gate -6 route add $MAIL6/128 dev d0
+check "a route that changes: the log says so" wait_for 20 told "the way to .$MAIL6.:25 leads by d0"
+check "status too" problem d0
+like "doctor fails for it" "$(findings what)" 'd0 fail leads to '
+ip -n gate -6 route del $MAIL6/128 dev d0
+check "and back: the log says so" wait_for 20 told 'the way to each protected address leads by interfaces'
+check "status is content" well
+ip -n gate link set g1 down
+refuse "no way at all is nothing of the kind" problem 'g.'
+gate_stop
+is "it stops" $? 0
