@@ -99,6 +99,26 @@ static void without_xdp_the_tc_program_is_there(void **state)
 	fastpath_close(&fp);
 }
 
+/* What it says would mend it is not refused. */
+static void a_driver_without_xdp_has_its_mend(void **state)
+{
+	struct fastpath_conf conf = gateway();
+	struct fastpath *fp = NULL;
+	char err[400] = "";
+
+	(void)state;
+	conf.interfaces[conf.interface_count++] = "lo";
+	room_run("for f in 4 6; do echo 1 >/proc/sys/net/ipv$f/conf/lo/forwarding; done");
+	assert_true(fastpath_open(&conf, &fp, err, sizeof(err)) < 0);
+	assert_non_null(strstr(err, "interface lo: XDP program not accepted (native)"));
+	assert_non_null(strstr(err, "; set xdp = off, or xdp = generic where mode is not gateway"));
+	in_force(0, 0, 0);
+	conf.xdp = FASTPATH_OFF;
+	fp = room_open(&conf);
+	in_force(6, 2, 2);
+	fastpath_close(&fp);
+}
+
 static void what_is_no_longer_named_goes(void **state)
 {
 	struct fastpath_conf conf = gateway();
@@ -250,6 +270,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(a_start_twice_is_a_start_once, clean),
 		cmocka_unit_test_teardown(without_xdp_the_tc_program_is_there, clean),
+		cmocka_unit_test_teardown(a_driver_without_xdp_has_its_mend, clean),
 		cmocka_unit_test_teardown(what_is_no_longer_named_goes, clean),
 		cmocka_unit_test_teardown(filters_of_others_stay, clean),
 		cmocka_unit_test_teardown(a_qdisc_of_somebody_else_stays, clean),

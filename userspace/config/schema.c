@@ -136,7 +136,7 @@ const struct schema_key schema[] = {
 { "", "contact", KIND_MAILBOX, KEY_RELOAD, AT(contact), .example = "postmaster@example.net",
   .manual = "Address named in every refusal. Default: postmaster at hostname." },
 { "", "when_down", KIND_FLAG, KEY_RELOAD, AT(open_when_down), .def = "open", .words = down,
-  .manual = "host and gateway mode, when the daemon is gone: open leaves new connections to the mail server, closed refuses them." },
+  .manual = "host and gateway mode, when the daemon is gone: open leaves new connections to the mail server, closed refuses them; in gateway mode they get no answer." },
 { "", "reattach", KIND_FLAG, KEY_RELOAD, AT(reattach), .def = "yes", .words = yes_no,
   .manual = "Whether what somebody takes away of the kernel half (an XDP or tc program, the policy rules, an interface that is made anew) is put back while the daemon runs. no: that it is gone is only told. See greygated(8), KERNEL." },
 { "", "log", KIND_WORD, KEY_RELOAD, AT(log), .def = "json", .words = logs,

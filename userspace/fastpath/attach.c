@@ -84,6 +84,16 @@ static const char *mode_text(uint32_t flags)
 	return flags & XDP_FLAGS_SKB_MODE ? "generic" : "native";
 }
 
+/* Generic XDP can't send on what comes by another interface, see open.c. */
+static int not_accepted(const char *name, uint32_t flags, int code, char *err, size_t err_size)
+{
+	return words_fail(
+		err, err_size, code,
+		"interface %s: XDP program not accepted (%s): %s; set xdp = off%s", name,
+		mode_text(flags), words_reason(code),
+		flags & XDP_FLAGS_SKB_MODE ? "" : ", or xdp = generic where mode is not gateway");
+}
+
 /* What stands on an interface. */
 struct standing {
 	int fd;         /* its program when that stands alone, else -1 */
@@ -272,11 +282,9 @@ static int attach_free(const char *name, enum fastpath_xdp mode, const struct st
 			snprintf(native_refused, sizeof(native_refused), "%s", words_reason(code));
 	}
 	if (code)
-		return words_fail(
-			err, err_size, code,
-			"interface %s: XDP program not accepted (%s): %s; try xdp = generic, "
-			"or xdp = off",
-			name, mode == FASTPATH_NATIVE ? "native" : "generic", words_reason(code));
+		return not_accepted(
+			name, mode == FASTPATH_NATIVE ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE,
+			code, err, err_size);
 	look(a->ifindex, &(struct pins_ids){}, &now);
 	if (now.fd >= 0)
 		close(now.fd);
@@ -321,11 +329,7 @@ static int attach_replace(const char *name, enum fastpath_xdp mode, struct stand
 			bpf_xdp_attach(a->ifindex, there->fd, there->flags, NULL);
 	}
 	if (code)
-		return words_fail(
-			err, err_size, code,
-			"interface %s: XDP program not accepted (%s): %s; try xdp = generic, "
-			"or xdp = off",
-			name, mode_text(wanted), words_reason(code));
+		return not_accepted(name, wanted, code, err, err_size);
 	a->old_fd = there->fd;
 	a->old_flags = there->flags;
 	there->fd = -1;
