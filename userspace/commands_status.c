@@ -174,7 +174,7 @@ static json_t *upstream(const struct daemon *d, const struct config *c)
 
 static json_t *verification(struct daemon *d, const struct config *c)
 {
-	static struct verify_domain domains[VERIFY_DOMAINS]; /* control thread only */
+	struct verify_domain domains[VERIFY_DOMAINS];
 	int n = verify_domains(d->verify, daemon_now(), domains);
 	json_t *any = json_array();
 

@@ -84,7 +84,7 @@ static const char *mode_text(uint32_t flags)
 	return flags & XDP_FLAGS_SKB_MODE ? "generic" : "native";
 }
 
-/* Generic XDP can't send on what comes by another interface, see open.c. */
+/* Gateway mode refuses generic, see open.c. */
 static int not_accepted(const char *name, uint32_t flags, int code, char *err, size_t err_size)
 {
 	return words_fail(
