@@ -60,9 +60,8 @@ struct gg_decision {
  * A SYN never belongs to an open connection, but its tuple may be taken: by a handshake that was
  * under way when the entry came, or by a connection whose owner answers (RFC 5961 4.2). The few
  * SYNs that such a source sends are within the first ones. What goes on after that is a flood, and
- * the lookup would be a third of its cost. Seven: a SYN and its six retransmissions.
+ * the lookup would be a third of its cost. GG_ASKED_DROPS: a SYN and its six retransmissions.
  */
-#define GG_ASKED_DROPS 7
 
 static inline bool gg_is_for_tarpit(const struct gg_facts *f)
 {

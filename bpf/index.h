@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "maps.h"
+#include "parse.h"
 
 enum index_answer {
 	INDEX_ABSENT, /* no entry in the truth */
@@ -40,17 +41,18 @@ static __always_inline void index_order(void)
 
 /* Where the byte stands; GG_BUCKET_SLOTS: not there. A function of its own, so that the verifier
  * forgets which one it was: it would walk through all that follows once for each slot. */
-__noinline __u32 index_slot_of(const struct gg_bucket *b, __u32 key)
+__noinline __u32 index_slot_of(const struct gg_bucket *b, __u32 key, __u32 rest)
 {
-	__u32 i;
+	__u32 i, byte;
 
 	if (!b)
 		return GG_BUCKET_SLOTS;
 #pragma unroll
-	for (i = 0; i < GG_BUCKET_SLOTS; i++)
-		if (INDEX_READ(__u16, &b->key[i]) == key &&
-		    INDEX_READ(__u8, &b->slot[gg_index_slot(i)]))
+	for (i = 0; i < GG_BUCKET_SLOTS; i++) {
+		byte = INDEX_READ(__u8, &b->slot[gg_index_slot(i)]);
+		if (INDEX_READ(__u16, &b->key[i]) == key && byte && (byte & GG_SLOT_REST) == rest)
 			return gg_index_slot(i);
+	}
 	return GG_BUCKET_SLOTS;
 }
 
@@ -71,7 +73,7 @@ static __always_inline enum index_answer index_find(void *map, const __u64 *head
 		return INDEX_ASK;
 	state = INDEX_READ(__u32, &b->state);
 	index_order();
-	slot = index_slot_of(b, gg_index_key(hash, geometry));
+	slot = index_slot_of(b, gg_index_key(hash, geometry), gg_index_rest(hash, geometry));
 	if (slot < GG_BUCKET_SLOTS) {
 		ret->word = (__u32 *)b->slot + (slot >> 2);
 		ret->was = INDEX_READ(__u32, ret->word);
@@ -89,7 +91,7 @@ static __always_inline enum index_answer index_find(void *map, const __u64 *head
 
 /* The byte of a source under drop_new that has been dropped often and was seen since the last
  * sweep: all that there is to do is to drop it again. */
-#define INDEX_FLOOD ((GG_MEANS_DENY + GG_DROP_NEW) | GG_SLOT_DROPS | GG_SLOT_SEEN)
+#define INDEX_FLOOD ((GG_MEANS_DENY + GG_DROP_NEW) | GG_SLOT_OFTEN | GG_SLOT_SEEN)
 
 /* The top bit of each lane that is 0, and no other bit. */
 static __always_inline __u64 index_zeros(__u64 lanes, __u64 top)
@@ -124,7 +126,7 @@ static __always_inline __u32 index_four(const __u16 *keys, __u64 wanted)
 }
 
 /*
- * Whether the byte of an IPv4 address is what is wanted, which is not 0; if not, ask closer. For
+ * Whether the byte of an IPv4 address is what is wanted, not 0 and no rest; if not, ask closer. For
  * what goes on and on, floods and open connections: no call, and no clock unless an entry of the
  * bucket ends.
  *
@@ -134,8 +136,8 @@ static __always_inline __u32 index_four(const __u16 *keys, __u64 wanted)
  */
 static __always_inline bool index_says(__u32 addr, __u8 wanted, __u8 mask)
 {
-	const __u64 bytes = wanted * INDEX_EACH_BYTE, masks = mask * INDEX_EACH_BYTE;
-	__u64 geometry, keys, found;
+	const __u64 masks = (mask | GG_SLOT_REST) * INDEX_EACH_BYTE;
+	__u64 geometry, keys, bytes, found;
 	const struct gg_bucket *b;
 	__u32 at = 0, state, hash;
 	const __u64 *head;
@@ -150,6 +152,7 @@ static __always_inline bool index_says(__u32 addr, __u8 wanted, __u8 mask)
 	if (!b)
 		return false;
 	keys = gg_index_key(hash, geometry) * INDEX_EACH_KEY;
+	bytes = (wanted | gg_index_rest(hash, geometry)) * INDEX_EACH_BYTE;
 	state = INDEX_READ(__u32, &b->state);
 	index_order();
 	found = index_eight(b->key, keys) &
@@ -203,18 +206,27 @@ static __always_inline enum index_answer index_find6(const __u8 addr[16], __u64 
 	return INDEX_ASK;
 }
 
-/* Drops that a slot has been told of: the first ones are cases of their own. */
-static __always_inline __u32 index_drops(const struct index_hit *hit)
-{
-	return (hit->slot & GG_SLOT_DROPS) / GG_SLOT_DROP;
-}
-
 /* One try: when the word has changed since, its writer knows better, and the next packet comes. */
 static __always_inline void index_mark(const struct index_hit *hit, __u8 slot)
 {
 	__u32 now = (hit->was & ~(0xffu << hit->shift)) | (__u32)slot << hit->shift;
 
 	__sync_val_compare_and_swap(hit->word, hit->was, now);
+}
+
+/* From now on the index alone decides on a host of IPv4, if it has it. A function of its own, for
+ * the verifier's sake. */
+__noinline int index_often(const struct packet *p, __u64 now)
+{
+	struct index_hit hit;
+	__u32 addr;
+
+	if (!p)
+		return 0;
+	__builtin_memcpy(&addr, p->from + 12, 4);
+	if (index_find4(addr, now, &hit) == INDEX_HIT)
+		index_mark(&hit, hit.slot | GG_SLOT_OFTEN);
+	return 0;
 }
 
 #endif

@@ -57,7 +57,7 @@ other:
 /* What is known of the source: from the index alone, or an entry. */
 struct standing {
 	struct gg_entry *entry; /* in force; NULL: none, or the index knows enough */
-	struct index_hit hit;   /* word NULL: the index doesn't answer */
+	struct index_hit hit;   /* word NULL: the index doesn't know enough */
 };
 
 static __always_inline void look_up(const struct gg_conf *switches, const struct packet *p,
@@ -68,15 +68,15 @@ static __always_inline void look_up(const struct gg_conf *switches, const struct
 
 	__builtin_memcpy(&addr, p->from + 12, 4);
 	answer = p->is4 ? index_find4(addr, now, &ret->hit) : index_find6(p->from, now);
-	if (answer == INDEX_HIT) {
-		meaning = ret->hit.slot & GG_SLOT_MEANING;
+	meaning = ret->hit.slot & GG_SLOT_MEANING;
+	if (answer == INDEX_HIT && (meaning == GG_MEANS_ALLOW || ret->hit.slot & GG_SLOT_OFTEN)) {
 		facts->verdict = meaning == GG_MEANS_ALLOW ? GG_ALLOW : GG_DENY;
 		facts->action = meaning == GG_MEANS_ALLOW ? 0 : meaning - GG_MEANS_DENY;
-		facts->hits = index_drops(&ret->hit);
+		facts->hits = GG_ASKED_DROPS;
 		return;
 	}
 	ret->hit.word = NULL;
-	if (answer == INDEX_ASK)
+	if (answer != INDEX_ABSENT)
 		ret->entry = find_host(p->from, p->is4, now);
 	if (!ret->entry)
 		ret->entry = find_net(switches, p->from, p->is4, now);
@@ -96,13 +96,11 @@ static __always_inline void mark(struct standing *s, const struct packet *p, boo
 	struct index_hit *hit = &s->hit;
 
 	if (hit->word) {
-		if (dropped && index_drops(hit) >= GG_ASKED_DROPS) {
+		if (dropped) {
 			if (!(hit->slot & GG_SLOT_SEEN))
 				index_mark(hit, hit->slot | GG_SLOT_SEEN);
 			return;
 		}
-		if (dropped)
-			index_mark(hit, hit->slot + GG_SLOT_DROP);
 		s->entry = bpf_map_lookup_elem(&host4, p->from + 12);
 	}
 	if (!s->entry)
@@ -110,6 +108,8 @@ static __always_inline void mark(struct standing *s, const struct packet *p, boo
 	if (dropped && !s->entry->hits)
 		report_first_drop(s->entry, p->from, now);
 	mark_entry(s->entry, p->from, p->is4, alone, now);
+	if (dropped && p->is4 && s->entry->hits >= GG_ASKED_DROPS && s->entry->length >= 32)
+		index_often(p, now);
 }
 
 /* enum gg_route, and above it enum gg_stat. A function of its own, so that the verifier forgets
@@ -192,9 +192,6 @@ __noinline int judge(struct xdp_md *ctx, const struct packet *parsed)
 		count_connection(&p->to);
 	return action;
 }
-
-_Static_assert(GG_ASKED_DROPS == GG_SLOT_DROPS / GG_SLOT_DROP,
-	       "a slot that counts no further is not asked for");
 
 /* The switches, if the frame is a plain one over IPv4 to the endpoint that most are for. Read where
  * it lies: what is stored in parts and loaded whole, as a packet's addresses are, waits for all

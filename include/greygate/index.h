@@ -8,12 +8,13 @@
  * mark slots.
  *
  * An address is hashed, keyed, and the hash times the number of buckets is, in its upper half, the
- * bucket; the half after that is what the slot holds. In index4 the hash is a permutation and there
- * are GG_EXACT_BUCKETS at least, so what the slot holds and where it stands name one address and no
- * other; its byte says what is to be done. In index6 it is a tag, and a hit is confirmed in host6.
- * Two octets instead of the address: a million hosts in 5 MB, which a processor's cache keeps where
- * the addresses themselves, twice that, come from memory each time. A bucket without room for all
- * its addresses has GG_BUCKET_FULL: who isn't found in it may be in the truth.
+ * bucket; the eighteen bits after that are what the slot holds: sixteen in its key, two in its
+ * byte. In index4 the hash is a permutation and there are GG_EXACT_BUCKETS at least, so what the
+ * slot holds and where it stands name one address and no other; its byte says what is to be done.
+ * In index6 it is a tag, and a hit is confirmed in host6. Three octets instead of the address and
+ * its byte: a million hosts in 5 MB, which a processor's cache keeps where twice that comes from
+ * memory each time. A bucket without room for all its addresses has GG_BUCKET_FULL: who isn't found
+ * in it may be in the truth.
  *
  * A change of an entry: the bucket's turn is made odd; the truth changes; the slot follows; the
  * turn is made even. A reader who meets an odd turn, or another one after reading than before, asks
@@ -26,10 +27,10 @@
 #include <greygate/types.h>
 
 #define GG_BUCKET_SLOTS 20
-#define GG_EXACT_BUCKETS 65536
+#define GG_EXACT_BUCKETS 16384
 
 struct gg_bucket {
-	__u16 key[GG_BUCKET_SLOTS]; /* what is left of the hash */
+	__u16 key[GG_BUCKET_SLOTS]; /* gg_index_key */
 	__u8 slot[GG_BUCKET_SLOTS]; /* GG_SLOT_*, at gg_index_slot(); 0: free, whatever the key */
 	__u32 state;                /* GG_BUCKET_* */
 } __attribute__((aligned(64)));
@@ -49,8 +50,8 @@ static inline __u32 gg_index_slot(__u32 n)
 
 /* A slot's byte: what its entry means, from here on. */
 #define GG_SLOT_MEANING 0x0f
-#define GG_SLOT_DROPS 0x70 /* drops so far, up to seven, so that most are decided here alone */
-#define GG_SLOT_DROP 0x10  /* one of them */
+#define GG_SLOT_REST 0x30  /* gg_index_rest */
+#define GG_SLOT_OFTEN 0x40 /* dropped often enough to be decided here alone */
 #define GG_SLOT_SEEN 0x80  /* used since the daemon looked last */
 
 enum gg_meaning {
@@ -82,10 +83,16 @@ static inline __u32 gg_index_bucket(__u32 hash, __u32 buckets)
 	return 1 + (__u32)((__u64)hash * buckets >> 32);
 }
 
-/* Hashes of one bucket are neighbours, their products lie as far apart as there are buckets. */
+/* Hashes of one bucket are neighbours, their products lie as far apart as there are buckets: at
+ * least by the lowest of these eighteen bits. */
 static inline __u16 gg_index_key(__u32 hash, __u32 buckets)
 {
 	return (__u16)((__u64)hash * buckets >> 16);
+}
+
+static inline __u8 gg_index_rest(__u32 hash, __u32 buckets)
+{
+	return (__u8)((__u64)hash * buckets >> 10) & GG_SLOT_REST;
 }
 
 #define GG_INDEX_FIRST 0x9e3779b1u

@@ -123,6 +123,9 @@ struct gg_vip {
 /* Numbers of imported lists are below; 0 is none. */
 #define GG_LISTS 256
 
+/* First drops of a denied host that are judged one by one, see bpf/classify.h. */
+#define GG_ASKED_DROPS 7
+
 #define GG_CONF_OPEN_WHEN_DOWN (1u << 0)
 /* No policy rule on this machine but the usual ones and ours: the main table alone says the way of
  * what isn't for this machine itself. */

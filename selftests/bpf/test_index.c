@@ -310,8 +310,9 @@ static void no_two_addresses_have_the_same_place(void **state)
 		key = fp->index[INDEX4].hash_key + i;
 		for (j = 0; j < n; j++) {
 			hash = gg_index_hash4((uint32_t)j * 2654435761u, key);
-			places[j] = (uint64_t)gg_index_bucket(hash, sizes[i]) << 16 |
-				    gg_index_key(hash, sizes[i]);
+			places[j] = (uint64_t)gg_index_bucket(hash, sizes[i]) << 24 |
+				    (uint32_t)gg_index_key(hash, sizes[i]) << 8 |
+				    gg_index_rest(hash, sizes[i]);
 		}
 		qsort(places, n, sizeof(*places), by_value);
 		for (j = 1; j < n; j++)

@@ -108,12 +108,17 @@ static void turn(struct gg_bucket *b)
 }
 
 /* SLOTS: nowhere. */
-static int slot_of(const struct gg_bucket *b, uint16_t key)
+static int slot_of(const struct index_edit *e)
 {
+	const struct gg_bucket *b = e->bucket;
+	uint8_t byte;
 	int i;
 
-	for (i = 0; i < SLOTS && (b->key[i] != key || !b->slot[gg_index_slot(i)]); i++)
-		;
+	for (i = 0; i < SLOTS; i++) {
+		byte = b->slot[gg_index_slot(i)];
+		if (b->key[i] == e->key && byte && (byte & GG_SLOT_REST) == e->rest)
+			break;
+	}
 	return i;
 }
 
@@ -159,6 +164,7 @@ static struct index_edit find(struct fastpath *fp, enum map_id id, const void *k
 			       : gg_index_hash6(words, e.index->hash_key);
 	e.bucket = &e.index->bucket[gg_index_bucket(hash, e.index->used)];
 	e.key = gg_index_key(hash, e.index->used);
+	e.rest = gg_index_rest(hash, e.index->used);
 	return e;
 }
 
@@ -187,7 +193,7 @@ void index_put(const struct index_edit *e, const struct gg_entry *entry, bool kn
 	else if (!exact)
 		return; /* a tag says nothing that could have changed */
 	meaning = exact ? meaning_of(entry) : GG_MEANS_ASK;
-	i = exact ? slot_of(b, e->key) : SLOTS;
+	i = exact ? slot_of(e) : SLOTS;
 	if (i == SLOTS)
 		i = free_slot(b);
 	if (i == SLOTS) {
@@ -199,9 +205,9 @@ void index_put(const struct index_edit *e, const struct gg_entry *entry, bool kn
 		set_end(b, entry->expires);
 	if ((b->slot[gg_index_slot(i)] & GG_SLOT_MEANING) == meaning)
 		return;
-	if (meaning >= GG_MEANS_DENY)
-		meaning |= (entry->hits < 7 ? entry->hits : 7) * GG_SLOT_DROP;
-	set_slot(b, i, e->key, meaning);
+	if (meaning >= GG_MEANS_DENY && entry->hits >= GG_ASKED_DROPS)
+		meaning |= GG_SLOT_OFTEN;
+	set_slot(b, i, e->key, meaning | e->rest);
 }
 
 void index_del(const struct index_edit *e)
@@ -211,7 +217,7 @@ void index_del(const struct index_edit *e)
 	if (!e->bucket)
 		return;
 	e->index->count -= e->index->count > 0;
-	i = slot_of(e->bucket, e->key);
+	i = slot_of(e);
 	if (i < SLOTS)
 		set_slot(e->bucket, i, 0, 0);
 }
@@ -378,7 +384,7 @@ struct marking {
 static bool take_mark(struct fastpath *fp, const void *host4)
 {
 	struct index_edit e = find(fp, MAP_HOST4, host4);
-	int i = slot_of(e.bucket, e.key);
+	int i = slot_of(&e);
 	uint8_t *byte;
 
 	if (i == SLOTS)
@@ -446,10 +452,13 @@ static uint32_t undo_times(uint32_t product, uint32_t odd)
 }
 
 /* Back from bucket and slot to the one address, network order, that they stand for in index4. */
-static uint32_t address_of(const struct index *x, uint32_t at, uint16_t key)
+static uint32_t address_of(const struct index *x, uint32_t at, int i)
 {
+	const struct gg_bucket *b = &x->bucket[at];
+	const uint32_t rest = b->slot[gg_index_slot(i)] & GG_SLOT_REST;
 	uint64_t first = (((uint64_t)(at - 1) << 32) + x->used - 1) / x->used; /* hash in it */
-	uint64_t from = (uint32_t)(first * x->used), sought = (uint64_t)key << 16;
+	uint64_t from = (uint32_t)(first * x->used),
+		 sought = (uint64_t)b->key[i] << 16 | rest << 10;
 	uint32_t hash = (uint32_t)first, addr;
 
 	if (sought > from)
@@ -476,7 +485,7 @@ static void renew_end(struct fastpath *fp, uint32_t at)
 	for (i = 0; i < SLOTS; i++) {
 		if (!b->slot[gg_index_slot(i)])
 			continue;
-		addr = address_of(x, at, b->key[i]);
+		addr = address_of(x, at, i);
 		if (!bpf_map_lookup_elem(fp->maps[MAP_HOST4], &addr, &e))
 			set_end(b, e.expires);
 	}

@@ -324,6 +324,7 @@ struct index_edit {
 	struct index *index;
 	struct gg_bucket *bucket; /* NULL: nothing to do */
 	uint16_t key;
+	uint8_t rest;
 };
 struct index_edit index_begin(struct fastpath *fp, enum map_id id, const void *key);
 void index_put(const struct index_edit *e, const struct gg_entry *entry, bool known);
