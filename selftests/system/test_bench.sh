@@ -24,10 +24,16 @@ cat >"$T/bench/raw" <<-END_ROWS
 	{"row": "tls", "server": "greygated", "result": {"handshakes_s": 1100, "failed": 0}}
 	{"row": "lists", "entries": 1000000, "load": 2.5, "swaps": 4, "packets": 20000000, "seconds": 10, "strangers": 0}
 END_ROWS
-cat >"$T/bench/xdp" <<-END_ROWS
-	{"row": "xdp", "hosts": 100000, "greygate": 4000000, "nftables": 1000000, "xdp_filter": 5000000, "xdp_drop": 8000000, "first": 3000000,
-		"ratio": {"nftables": 4, "xdp_filter": 0.8, "xdp_drop": 0.5}}
-END_ROWS
+# What the program of row xdp prints: hosts, Mpps of nftables and of xdp-filter.
+xdp_row() {
+	python3 - "$@" <<-'END_PYTHON'
+		import json, sys
+		mpps = dict(greygate=4, nftables=float(sys.argv[2]), xdp_filter=float(sys.argv[3]), xdp_filter_ipv4=6.4, xdp_drop=8)
+		way = {name: {"pps": each * 1e6, "ratio": 4 / each} for name, each in mpps.items()}
+		print(json.dumps({"row": "xdp", "hosts": int(sys.argv[1]), "first": 3e6, "arriving": way, "through_pair": way}))
+	END_PYTHON
+}
+xdp_row 100000 1 5 >"$T/bench/xdp"
 times() { printf '{"row": "%s", "seconds": %s, "trouble": "%s"}\n' "$@" >"$T/bench/times"; }
 
 times greylist 61.2 '' tls 30.0 '' xdp 40.4 '' lists 20.0 ''
@@ -37,9 +43,11 @@ like "greylist beside the responder" "$said" 'greylist sessions/s, bare responde
 like "greylist beside Postfix + postgrey" "$said" 'Postfix\+postgrey +9 000 +500 +18\.00 +>= 8 +yes'
 like "TLS" "$said" 'TLS handshakes/s, openssl s_server +1 100 +1 000 +1\.10 +>= 0\.8 +yes'
 like "XDP" "$said" 'XDP deny Mpps, 100 k, nftables set +4\.00 +1\.00 +4\.00 +>= 2\.5 +yes'
-like "what bounds it" "$said" '^  bare XDP_DROP, its generator included, is 8\.0 x nftables and 1\.6 x xdp-filter$'
-like "what it takes beyond that" "$said" '^  ns a frame beyond its 125: greygate 125, nftables 875, xdp-filter 75$'
-like "and at first" "$said" '^  the first SYNs of each source, judged one by one: 3\.00 Mpps$'
+like "xdp-filter with nothing but addresses" "$said" '^  with -f ipv4 xdp-filter drops 6\.40: 0\.62$'
+like "what bounds it" "$said" '^  bare XDP_DROP itself is 8\.0 x nftables and 1\.6 x xdp-filter$'
+like "what it takes beyond that" "$said" '^  ns a frame beyond its 125: greygate 125, nftables 875, xdp-filter 75, with -f$'
+like "and through the pair" "$said" '^  sent through a veth pair by the CPU that drops: 4\.00, 4\.00 x nftables, 0\.80 x$'
+like "and at first" "$said" '^  the first SYNs of each source, judged one by one: 3\.00$'
 like "lists" "$said" 's to load 1\.0 M prefixes +2\.50 +< 3 +yes'
 like "the time of each row" "$said" '^seconds: greylist 61, tls 30, xdp 40, lists 20; together 2 min 32 s$'
 check "80 columns" short_lines
@@ -47,6 +55,20 @@ is "bench.json: the times" "$(json '[(r["row"], r["seconds"]) for r in o["rows"]
 	"([('greylist', 61.2), ('tls', 30.0), ('xdp', 40.4), ('lists', 20.0)], 152)"
 is "bench.json: the table" "$(json 'len(o["table"]), all(r["met"] is not False for r in o["table"])')" "(9, True)"
 is "bench.json: all that was measured" "$(json 'len(o["raw"])')" 7
+
+# Two turns of known sources, the second one half as fast for all.
+cp "$T/bench/raw" "$T/raw"
+for n in 1 2; do
+	for by in with without plain; do
+		echo "{\"row\": \"host\", \"greygated\": \"$by\", \"repetition\": $n, \"many\": {\"sessions_s\": ${n}0000}}"
+	done
+	echo "{\"row\": \"host\", \"few\": {\"targets\": [{\"middle_us\": ${n}00.0}, {\"middle_us\": ${n}00.0}, {\"middle_us\": ${n}10.0}]}}"
+done >>"$T/bench/raw"
+report
+like "known sources: how many" "$said" 'host: connections/s, without us +15 000 +15 000 +1\.00 +>= 0\.98 +yes'
+like "how fast" "$said" 'host: connect to banner, us, without us +150\.0 +150\.0 +1\.00 +>= 0\.98 +yes'
+like "and without XDP" "$said" '^  no XDP at all on the veth pair: 15 000 connections/s, 160\.0 us$'
+mv "$T/raw" "$T/bench/raw"
 
 # Expiry: on either side one turn's sessions were held up by something else.
 cp "$T/bench/raw" "$T/raw"
@@ -79,8 +101,7 @@ report
 is "only turns of one sort: an error" $rc 1
 like "which says so" "$said" '^bench: no row was measured$'
 mv "$T/raw" "$T/bench/raw"
-echo '{"row": "xdp", "hosts": 100000, "greygate": 4000000, "nftables": 1000000, "xdp_filter": 5000000, "xdp_drop": 8000000, "first": 3000000,
-	"ratio": {"nftables": 4, "xdp_filter": 0.8, "xdp_drop": 0.5}}' >"$T/bench/xdp"
+xdp_row 100000 1 5 >"$T/bench/xdp"
 
 # A row that broke off before its peer had a turn, another in the middle of a line.
 sed -i '/s_server/d; $d' "$T/bench/raw"
@@ -141,10 +162,12 @@ all=$(wc -w <<<"$(sed -n 's/^rows="\(.*\)"/\1/p' selftests/bench/run.sh)")
 is "each row says what it misses" "$(grep -cE "^[a-z]+ \([0-9]+ of $all\): not measured, missing: " <<<"$said")" "$all"
 
 # The real one's place is taken by one that does as it is told.
+xdp_row 100000 0.8 2 >"$T/build/selftests/bench/xdp.100000"
+xdp_row 1000000 0.8 2 >"$T/build/selftests/bench/xdp.1000000"
 cat >"$T/build/selftests/bench/xdp" <<-'END_XDP'
 	#!/bin/sh
 	[ "$1" = 100000 ] || . "$0.million"
-	echo "{\"row\": \"xdp\", \"hosts\": $1, \"greygate\": 4000000, \"nftables\": 800000, \"xdp_filter\": 2000000, \"xdp_drop\": 8000000, \"first\": 3000000, \"ratio\": {\"nftables\": 5, \"xdp_filter\": 2, \"xdp_drop\": 0.5}}"
+	cat "$0.$1"
 END_XDP
 chmod 755 "$T/build/selftests/bench/xdp"
 : >"$T/build/selftests/bench/xdp.million"
