@@ -26,6 +26,19 @@ static inline int start_room(void **state)
 		      "ip link set gg1 up");
 }
 
+/* The number that a command prints. */
+static inline int number(const char *command)
+{
+	FILE *f = popen(command, "r");
+	int n = -1;
+
+	assert_non_null(f);
+	if (fscanf(f, "%d", &n) != 1)
+		n = -1;
+	pclose(f);
+	return n;
+}
+
 static inline bool exists(const char *path)
 {
 	return !access(path, F_OK);

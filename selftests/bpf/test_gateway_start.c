@@ -11,19 +11,6 @@
 
 #include "start.h"
 
-/* The number that a command prints. */
-static int number(const char *command)
-{
-	FILE *f = popen(command, "r");
-	int n = -1;
-
-	assert_non_null(f);
-	if (fscanf(f, "%d", &n) != 1)
-		n = -1;
-	pclose(f);
-	return n;
-}
-
 static int rules(void)
 {
 	return number("{ ip rule show; ip -6 rule show; } | grep -c 'fwmark 0x67726579.*26489'");

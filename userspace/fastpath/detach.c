@@ -148,7 +148,7 @@ int fastpath_detach(const char *bpffs, void (*report)(const char *line, void *ar
 	attach_clear(&own, !own.count, NULL, 0, report, arg);
 	rmdir(LIBXDP_DIR);
 	filter_clear(&own, !own.count, NULL, NULL, report, arg);
-	if (!filter_stands() && route_clear(NULL))
+	if (route_clear(NULL))
 		say(&d, "policy rules and routes removed");
 	code = own.count ? none_elsewhere(&own, err, err_size) : 0;
 	if (lock >= 0) {

@@ -331,18 +331,6 @@ bool filter_on(const char *name)
 	return ours;
 }
 
-bool filter_stands(void)
-{
-	struct if_nameindex *all = if_nameindex(), *i;
-	bool stands = false;
-
-	for (i = all; i && i->if_index && !stands; i++)
-		stands = filter_on(i->if_name);
-	if (all)
-		if_freenameindex(all);
-	return stands;
-}
-
 /* The program of one side of an interface, where it is ours to take: 1, else 0. */
 static int clear_one(const struct if_nameindex *i, bool out, const struct pins_ids *own,
 		     bool orphans, void (*report)(const char *line, void *arg), void *arg)

@@ -79,6 +79,13 @@ struct nets {
 	int failed; /* one could not be noted */
 };
 
+/* What settings need of the policy route: a rule for each interface, in each family. */
+struct route_need {
+	char interface[FASTPATH_INTERFACES][IF_NAMESIZE];
+	int count;
+	bool family[2]; /* IPv4, IPv6 */
+};
+
 struct fastpath {
 	char dir[PINS_PATH];
 	int lock_fd;
@@ -101,6 +108,7 @@ struct fastpath {
 	struct gg_conf switches;
 	struct gg_meta meta;
 	int rules_fd; /* rtnetlink, gateway mode; -1: none */
+	struct route_need route;
 	struct fastpath_part
 		parts[FASTPATH_PARTS]; /* under lock; the looking thread alone writes */
 	int part_count;
@@ -159,7 +167,8 @@ void pins_own(const char *bpffs, struct pins_ids *ret);
 /* All parts of a start with these settings, none seen yet. Returns how many. */
 int parts_of(const struct fastpath_conf *conf, struct fastpath_part ret[FASTPATH_PARTS]);
 /* What is there now; link: of the socket lookup program, or -1. -errno: it can't be asked. */
-int parts_see(const struct fastpath_part *p, int link, struct fastpath_sight *ret);
+int parts_see(const struct fastpath_part *p, const struct route_need *route, int link,
+	      struct fastpath_sight *ret);
 /* A start has succeeded: what there is now is what should be there. */
 void parts_begin(struct fastpath *fp, const struct fastpath_conf *conf);
 
@@ -242,9 +251,8 @@ void filter_close(struct filters *f);
 int filter_id(int ifindex, bool out, uint32_t *ret);
 /* Whether that is one of ours. */
 bool filter_ours(int ifindex, bool out, const struct pins_ids *own);
-/* Whether an interface has the gateway's program; whether any has: the policy route is in use. */
+/* Whether an interface has the gateway's program, of whatever greygated: its rules are in use. */
 bool filter_on(const char *name);
-bool filter_stands(void);
 /* As attach_clear, of either side; keep_in and keep_out may be NULL. */
 int filter_clear(const struct pins_ids *own, bool orphans, const struct filters *keep_in,
 		 const struct filters *keep_out, void (*report)(const char *line, void *arg),
@@ -254,13 +262,13 @@ int filter_clear(const struct pins_ids *own, bool orphans, const struct filters 
 
 /* Rules and routes for these interfaces and the families that are protected; twice is once. */
 int route_add(const struct fastpath_conf *conf, char *err, size_t err_size);
-/* Removes the rules of interfaces that have no tc program. */
-void route_undo(const struct fastpath_conf *conf);
-/* Removes all but what keep needs (NULL: all). Returns how many. */
+/* Removes rules of interfaces that have no tc program of any greygated, and what the settings kept
+ * (NULL: none) don't need on theirs; a family's route with its last rule. Returns how many. */
 int route_clear(const struct fastpath_conf *keep);
 
-/* How many rules and routes of ours there are. Needs no rights. -errno. */
-int route_count(uint32_t *ret);
+void route_need(const struct fastpath_conf *conf, struct route_need *ret);
+/* 1: all of that is there, whatever else is; 0: not. Needs no rights. -errno. */
+int route_stands(const struct route_need *need, uint32_t *ret);
 
 /* Whether the policy rules of both families are the kernel's own and ours, and no others. */
 bool route_main_only(int fd);

@@ -17,6 +17,7 @@ struct mend {
 	const struct fastpath_conf *conf;
 	char dir[PINS_PATH];
 	struct pins_ids own;
+	struct route_need route;
 	int maps[MAP_COUNT];
 	int link; /* of the socket lookup program */
 	bool made_link;
@@ -91,14 +92,12 @@ static bool is_ours(const struct mend *m, struct fastpath_part *p)
 	bool ours;
 
 	switch (p->kind) {
-	case FASTPATH_POLICY:
-		/* Some of it may be missing, and adding is doing nothing where none is. */
-		return false;
 	case FASTPATH_XDP:
 		ours = attach_stands((int)p->seen.ifindex, &m->own, &a);
 		p->generic = a.flags & XDP_FLAGS_SKB_MODE;
 		p->dispatched = a.dispatched;
 		return ours;
+	case FASTPATH_POLICY:
 	case FASTPATH_LOOKUP:
 		return true;
 	default:
@@ -108,7 +107,7 @@ static bool is_ours(const struct mend *m, struct fastpath_part *p)
 
 static void mend_part(struct mend *m, struct fastpath_part *p)
 {
-	int code = parts_see(p, m->link, &p->seen);
+	int code = parts_see(p, &m->route, m->link, &p->seen);
 
 	if (p->kind == FASTPATH_LOOKUP && m->link < 0)
 		code = 0;
@@ -120,7 +119,11 @@ static void mend_part(struct mend *m, struct fastpath_part *p)
 	if (!code && (!p->seen.id || !is_ours(m, p))) {
 		code = put[p->kind](m, p);
 		if (!code)
-			code = parts_see(p, m->link, &p->seen);
+			code = parts_see(p, &m->route, m->link, &p->seen);
+		if (!code && !p->seen.id) {
+			code = -ENOENT;
+			snprintf(p->why, sizeof(p->why), "put back, and gone again at once");
+		}
 	}
 	if (!code) {
 		p->state = FASTPATH_STANDS;
@@ -149,6 +152,7 @@ int fastpath_mend(const struct fastpath_conf *conf,
 	if (code)
 		return code;
 	pins_own(conf->bpffs, &m.own);
+	route_need(conf, &m.route);
 	if (conf->mode == GG_MODE_HOST)
 		m.link = lookup_open(m.dir);
 	n = parts_of(conf, parts);

@@ -27,7 +27,6 @@ struct start {
 	struct lookup lookup;
 	bool has_lookup;
 	struct filters ingress, egress;
-	bool route_stood; /* before this start */
 	bool has_route;
 	bool building;         /* built exists */
 	bool strange;          /* what stood in its place was not to be read */
@@ -110,7 +109,6 @@ static int attach_gateway(struct fastpath *fp, struct start *s, char *err, size_
 	int i, code;
 
 	fp->rules_fd = netlink_open();
-	s->route_stood = filter_stands();
 	s->has_route = true;
 	code = route_add(conf, err, err_size);
 	if (!code)
@@ -187,8 +185,6 @@ static void take_back(struct start *s)
 	filter_undo(&s->ingress);
 	filter_undo(&s->egress);
 	if (s->has_route)
-		route_undo(s->conf);
-	if (s->has_route && !s->route_stood)
 		route_clear(NULL);
 	if (s->building)
 		pins_remove(s->built);
@@ -207,10 +203,7 @@ static void finish(struct fastpath *fp, struct start *s)
 	}
 	attach_clear(&s->own, false, keep, s->attached, NULL, NULL);
 	filter_clear(&s->own, false, &s->ingress, &s->egress, NULL, NULL);
-	if (s->has_route)
-		route_clear(s->conf);
-	else if (!filter_stands())
-		route_clear(NULL);
+	route_clear(s->has_route ? s->conf : NULL);
 	filter_close(&s->ingress);
 	filter_close(&s->egress);
 	if (s->has_lookup) {

@@ -64,7 +64,8 @@ static int see_xdp(int ifindex, uint32_t *ret)
 	return code;
 }
 
-int parts_see(const struct fastpath_part *p, int link, struct fastpath_sight *ret)
+int parts_see(const struct fastpath_part *p, const struct route_need *route, int link,
+	      struct fastpath_sight *ret)
 {
 	struct fastpath_sight sight = {};
 	int code;
@@ -75,7 +76,7 @@ int parts_see(const struct fastpath_part *p, int link, struct fastpath_sight *re
 			return -errno;
 	}
 	if (p->kind == FASTPATH_POLICY)
-		code = route_count(&sight.id);
+		code = route_stands(route, &sight.id);
 	else if (p->kind == FASTPATH_LOOKUP)
 		code = lookup_id(link, &sight.id);
 	else if (!sight.ifindex)
@@ -105,9 +106,7 @@ static void judge(struct fastpath_part *p)
 	} else if (has_interface(p->kind) && !p->seen.ifindex) {
 		p->state = FASTPATH_NO_INTERFACE;
 		snprintf(p->why, sizeof(p->why), "there is no such interface any more");
-	} else if (p->kind == FASTPATH_POLICY && p->seen.id >= p->ours.id) {
-		p->state = FASTPATH_STANDS;
-	} else if (!p->seen.id || p->kind == FASTPATH_POLICY) {
+	} else if (!p->seen.id) {
 		p->state = FASTPATH_GONE;
 		snprintf(p->why, sizeof(p->why), "%s",
 			 renewed ? "the interface was made anew" : "taken away by somebody");
@@ -120,13 +119,19 @@ static void judge(struct fastpath_part *p)
 void parts_begin(struct fastpath *fp, const struct fastpath_conf *conf)
 {
 	fp->part_count = 0;
+	route_need(conf, &fp->route);
 	for (int i = 0, n = parts_of(conf, fp->parts); i < n; i++) {
 		struct fastpath_part *p = &fp->parts[i];
 
 		/* What is not observed although it was to be was told at the start. */
 		if (p->kind == FASTPATH_TC_OUT && fp->observe_why[0])
 			continue;
-		parts_see(p, fp->link_fd, &p->ours);
+		/* Another's start may have met the rules before there were programs for them: what
+		 * is missing of them by now is for the first look to find. */
+		if (p->kind == FASTPATH_POLICY)
+			p->ours.id = 1;
+		else
+			parts_see(p, &fp->route, fp->link_fd, &p->ours);
 		p->seen = p->ours;
 		fp->parts[fp->part_count++] = *p;
 	}
@@ -146,7 +151,7 @@ bool fastpath_look(struct fastpath *fp)
 		struct fastpath_part *p = &fp->parts[i];
 		struct fastpath_sight now;
 
-		if (parts_see(p, fp->link_fd, &now))
+		if (parts_see(p, &fp->route, fp->link_fd, &now))
 			continue;
 		if (p->kind == FASTPATH_LOOKUP && !has_pin(fp))
 			now.id = 0;

@@ -8,7 +8,8 @@
  *
  * The rules name the interface the packet came in by, so that no packet sent from here ever meets
  * them, not even with the mark (net.ipv4.tcp_fwmark_accept). Adding what is there already is no
- * error; the protocol number says whose they are.
+ * error; the protocol number says that a greygated made them, and the interface which: several may
+ * be at work here, on interfaces of their own. They share the route.
  */
 #include "internal.h"
 #include "netlink.h"
@@ -59,78 +60,118 @@ static int change_route(int fd, unsigned char family, bool add)
 	return netlink_do(fd, &m);
 }
 
-struct found {
-	char interface[32][IF_NAMESIZE];
-	int count;
-};
-
-static void see_rule(const struct nlmsghdr *h, void *arg)
+/* The interface of a rule of ours; NULL: it is another rule, or none. */
+static const char *interface_of(const struct nlmsghdr *h)
 {
 	const size_t header = sizeof(struct fib_rule_hdr);
 	const uint32_t *mark = netlink_find(h, header, FRA_FWMARK, sizeof(*mark));
 	const uint32_t *table = netlink_find(h, header, FRA_TABLE, sizeof(*table));
 	const uint8_t *protocol = netlink_find(h, header, FRA_PROTOCOL, sizeof(*protocol));
-	const char *interface = netlink_find(h, header, FRA_IIFNAME, 1);
-	struct found *f = arg;
 
 	if (h->nlmsg_type != RTM_NEWRULE || !mark || *mark != GG_MARK || !table ||
-	    *table != TABLE || !protocol || *protocol != PROTOCOL || !interface || f->count == 32)
-		return;
-	snprintf(f->interface[f->count++], IF_NAMESIZE, "%s", interface);
+	    *table != TABLE || !protocol || *protocol != PROTOCOL)
+		return NULL;
+	return netlink_find(h, header, FRA_IIFNAME, 1);
 }
 
-static void find_rules(int fd, unsigned char family, struct found *ret)
+static int find_rules(int fd, unsigned char family, netlink_fn see, void *arg)
 {
 	const struct fib_rule_hdr header = {.family = family};
 	struct netlink_message m;
 
-	ret->count = 0;
 	netlink_begin(&m, RTM_GETRULE, 0, &header, sizeof(header));
-	netlink_dump(fd, &m, see_rule, ret);
+	return netlink_dump(fd, &m, see, arg);
+}
+
+/* ---- whether it stands ---- */
+
+static bool protects(const struct fastpath_conf *conf, unsigned char family)
+{
+	for (int i = 0; i < conf->vip_count; i++)
+		if (addr_is4(&conf->vips[i].addr) == (family == AF_INET))
+			return true;
+	return false;
+}
+
+void route_need(const struct fastpath_conf *conf, struct route_need *ret)
+{
+	*ret = (struct route_need){.count = conf->interface_count};
+	for (int i = 0; i < conf->interface_count; i++)
+		snprintf(ret->interface[i], sizeof(ret->interface[i]), "%s", conf->interfaces[i]);
+	for (size_t i = 0; i < sizeof(families); i++)
+		ret->family[i] = protects(conf, families[i]);
+}
+
+/* Which of the interfaces it is, or -1. */
+static int place_in(const struct route_need *need, const char *interface)
+{
+	for (int i = 0; i < need->count; i++)
+		if (!strcmp(need->interface[i], interface))
+			return i;
+	return -1;
+}
+
+struct there {
+	const struct route_need *need;
+	bool rule[FASTPATH_INTERFACES], route;
+};
+
+static void see_needed(const struct nlmsghdr *h, void *arg)
+{
+	const char *interface = interface_of(h);
+	struct there *t = arg;
+	int place = interface ? place_in(t->need, interface) : -1;
+
+	if (place >= 0)
+		t->rule[place] = true;
 }
 
 static void see_route(const struct nlmsghdr *h, void *arg)
 {
 	const struct rtmsg *route = NLMSG_DATA(h);
 	const uint32_t *table = netlink_find(h, sizeof(*route), RTA_TABLE, sizeof(*table));
-	uint32_t *count = arg;
+	struct there *t = arg;
 
-	*count += h->nlmsg_type == RTM_NEWROUTE && table && *table == TABLE &&
-		  route->rtm_protocol == PROTOCOL && route->rtm_type == RTN_LOCAL;
+	if (h->nlmsg_type == RTM_NEWROUTE && table && *table == TABLE &&
+	    route->rtm_protocol == PROTOCOL && route->rtm_type == RTN_LOCAL)
+		t->route = true;
 }
 
-static int count_family(int fd, unsigned char family, uint32_t *count)
+/* 1, 0, -errno. */
+static int family_stands(int fd, unsigned char family, const struct route_need *need)
 {
-	const struct fib_rule_hdr rule = {.family = family};
-	const struct rtmsg route = {.rtm_family = family};
+	const struct rtmsg header = {.rtm_family = family};
+	struct there t = {.need = need};
 	struct netlink_message m;
-	struct found f = {};
-	int code;
+	int code = find_rules(fd, family, see_needed, &t);
 
-	netlink_begin(&m, RTM_GETRULE, 0, &rule, sizeof(rule));
-	code = netlink_dump(fd, &m, see_rule, &f);
 	if (code)
 		return code;
-	*count += (uint32_t)f.count;
-	netlink_begin(&m, RTM_GETROUTE, 0, &route, sizeof(route));
+	for (int i = 0; i < need->count; i++)
+		if (!t.rule[i])
+			return 0;
+	netlink_begin(&m, RTM_GETROUTE, 0, &header, sizeof(header));
 	netlink_put_u32(&m, RTA_TABLE, TABLE);
-	code = netlink_dump(fd, &m, see_route, count);
+	code = netlink_dump(fd, &m, see_route, &t);
 	/* Of a table that there is not. */
-	return code == -ENOENT ? 0 : code;
+	if (code && code != -ENOENT)
+		return code;
+	return t.route;
 }
 
-int route_count(uint32_t *ret)
+int route_stands(const struct route_need *need, uint32_t *ret)
 {
-	int fd = netlink_open(), code = fd < 0 ? fd : 0;
-	uint32_t count = 0;
+	int fd = netlink_open(), code = fd < 0 ? fd : 1;
 
-	for (size_t i = 0; i < sizeof(families) && !code; i++)
-		code = count_family(fd, families[i], &count);
+	for (size_t i = 0; i < sizeof(families) && code > 0; i++)
+		if (need->family[i])
+			code = family_stands(fd, families[i], need);
 	if (fd >= 0)
 		close(fd);
-	if (!code)
-		*ret = count;
-	return code;
+	if (code < 0)
+		return code;
+	*ret = (uint32_t)code;
+	return 0;
 }
 
 /* ---- the rules of others ---- */
@@ -176,13 +217,9 @@ static void see_any_rule(const struct nlmsghdr *h, void *arg)
 {
 	const uint32_t *table =
 		netlink_find(h, sizeof(struct fib_rule_hdr), FRA_TABLE, sizeof(*table));
-	struct found ours = {};
 	struct seen *s = arg;
 
-	if (h->nlmsg_type != RTM_NEWRULE)
-		return;
-	see_rule(h, &ours);
-	if (ours.count)
+	if (h->nlmsg_type != RTM_NEWRULE || interface_of(h))
 		return;
 	if (!table || !is_usual(h, *table))
 		s->other = true;
@@ -193,32 +230,15 @@ static void see_any_rule(const struct nlmsghdr *h, void *arg)
 bool route_main_only(int fd)
 {
 	for (size_t i = 0; i < sizeof(families); i++) {
-		const struct fib_rule_hdr header = {.family = families[i]};
-		struct netlink_message m;
 		struct seen s = {};
 
-		netlink_begin(&m, RTM_GETRULE, 0, &header, sizeof(header));
-		if (netlink_dump(fd, &m, see_any_rule, &s) || !s.main || s.other)
+		if (find_rules(fd, families[i], see_any_rule, &s) || !s.main || s.other)
 			return false;
 	}
 	return true;
 }
 
-static bool is_named(const struct fastpath_conf *conf, const char *interface)
-{
-	for (int i = 0; i < conf->interface_count; i++)
-		if (!strcmp(conf->interfaces[i], interface))
-			return true;
-	return false;
-}
-
-static bool protects(const struct fastpath_conf *conf, unsigned char family)
-{
-	for (int i = 0; i < conf->vip_count; i++)
-		if (addr_is4(&conf->vips[i].addr) == (family == AF_INET))
-			return true;
-	return false;
-}
+/* ---- adding and removing ---- */
 
 static int add_family(int fd, unsigned char family, const struct fastpath_conf *conf, char *err,
 		      size_t err_size)
@@ -256,37 +276,58 @@ int route_add(const struct fastpath_conf *conf, char *err, size_t err_size)
 	return code;
 }
 
-void route_undo(const struct fastpath_conf *conf)
-{
-	int fd = netlink_open();
+/* Rules that nobody needs, some at a time: their interface has no tc program, whoever's, or is of
+ * the settings kept, in a family that these don't protect. */
+struct idle {
+	const struct route_need *keep;
+	bool kept; /* this family */
+	char interface[32][IF_NAMESIZE];
+	int count;
+	int others; /* rules that stay, for now */
+};
 
-	if (fd < 0)
+static void see_idle(const struct nlmsghdr *h, void *arg)
+{
+	const char *interface = interface_of(h);
+	struct idle *f = arg;
+
+	if (!interface)
 		return;
-	for (int i = 0; i < conf->interface_count; i++)
-		for (size_t k = 0; k < sizeof(families); k++)
-			if (!filter_on(conf->interfaces[i]))
-				change_rule(fd, families[k], conf->interfaces[i], false);
-	close(fd);
+	if ((place_in(f->keep, interface) >= 0 ? f->kept : filter_on(interface)) || f->count == 32)
+		f->others++;
+	else
+		snprintf(f->interface[f->count++], IF_NAMESIZE, "%s", interface);
+}
+
+/* The route goes with the last rule, of whatever greygated. */
+static int clear_family(int fd, unsigned char family, const struct route_need *keep, bool kept)
+{
+	int cleared = 0, before, code;
+	struct idle f;
+
+	do {
+		f = (struct idle){.keep = keep, .kept = kept};
+		before = cleared;
+		code = find_rules(fd, family, see_idle, &f);
+		for (int i = 0; i < f.count && !code; i++)
+			cleared += !change_rule(fd, family, f.interface[i], false);
+	} while (cleared > before);
+	if (!code && !kept && !f.count && !f.others)
+		cleared += !change_route(fd, family, false);
+	return cleared;
 }
 
 int route_clear(const struct fastpath_conf *keep)
 {
 	int fd = netlink_open(), cleared = 0;
-	struct found f;
+	struct route_need need = {};
 
 	if (fd < 0)
 		return 0;
-	for (size_t i = 0; i < sizeof(families); i++) {
-		bool kept = keep && protects(keep, families[i]);
-
-		find_rules(fd, families[i], &f);
-		while (f.count-- > 0)
-			if (!(kept && is_named(keep, f.interface[f.count])))
-				cleared +=
-					!change_rule(fd, families[i], f.interface[f.count], false);
-		if (!kept)
-			cleared += !change_route(fd, families[i], false);
-	}
+	if (keep)
+		route_need(keep, &need);
+	for (size_t i = 0; i < sizeof(families); i++)
+		cleared += clear_family(fd, families[i], &need, need.family[i]);
 	close(fd);
 	return cleared;
 }
