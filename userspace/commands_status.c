@@ -188,6 +188,19 @@ static void kernel_full(struct daemon *d, const struct config *c, json_t *array)
 {
 	const unsigned full = d->fastpath ? fastpath_full(d->fastpath) : 0;
 
+	if (d->fastpath && atomic_load(&d->unplaced))
+		json_array_append_new(
+			array, json_sprintf("kernel: %u entries of operators have no room and are "
+					    "in force by the daemon alone; raise limit hosts or "
+					    "nets and restart",
+					    atomic_load(&d->unplaced)));
+	if (d->fastpath && atomic_load(&d->asking))
+		json_array_append_new(
+			array,
+			json_sprintf("kernel: %u prefixes are left to the daemon, as there is no "
+				     "room for exceptions within them; raise limit hosts or nets "
+				     "and restart",
+				     atomic_load(&d->asking)));
 	for (int i = 0; i < FASTPATH_MAPS; i++) {
 		const bool host = i == FASTPATH_HOST4 || i == FASTPATH_HOST6;
 

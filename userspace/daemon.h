@@ -113,9 +113,13 @@ struct daemon {
 	struct notices *notices;   /* to workers whose sessions wait for that */
 	struct verdicts *verdicts;
 	struct listing lists;
-	struct fastpath *fastpath;   /* NULL: no kernel fast path */
-	_Atomic unsigned lacking;    /* maps (1u << enum fastpath_map) that refused an entry since
-					lacking.c last went through them */
+	struct fastpath *fastpath; /* NULL: no kernel fast path */
+	_Atomic unsigned lacking;  /* maps (1u << enum fastpath_map) that refused an entry since
+				      lacking.c last went through them */
+	/* The same, until all that memory holds has been found in the kernel; how often one was
+	 * refused; and since lacking.c last looked, operators' entries that the kernel lacks. */
+	_Atomic unsigned lacks, refusals, unplaced;
+	_Atomic unsigned asking;     /* prefixes that are left to the daemon therefore */
 	char fastpath_why[200];      /* one line: what it got, or why there is none */
 	struct store *store;         /* NULL: the store could not be opened; RAM only */
 	struct store_writer *writer; /* NULL with store */

@@ -143,10 +143,7 @@ static int open_fastpath(struct process *p, const struct config *c)
 			    "kernel maps: those pinned as %s are of another schema, or damaged: "
 			    "replaced, with the verdicts from the store",
 			    fastpath_replaced(d->fastpath));
-	rc = fastpath_sync(d->fastpath, d->verdicts, daemon_now());
-	/* What has no room is known to the daemon; operators' entries get theirs by and by. */
-	if (rc == -ENOSPC)
-		rc = 0;
+	rc = lacking_sync(d);
 	if (rc >= 0)
 		rc = fastpath_give(d->fastpath, p->who.uid, p->who.gid);
 	if (rc < 0)

@@ -140,11 +140,8 @@ static void take_back(struct daemon *d)
 		return;
 	/* The successor may have got as far as the kernel; its programs are as good as ours. */
 	fastpath_again(d->fastpath);
-	rc = fastpath_sync(d->fastpath, d->verdicts, daemon_now());
-	if (rc == -ENOSPC) {
-		lacking_make_whole(d);
-		rc = 0;
-	}
+	rc = lacking_sync(d);
+	lacking_make_whole(d);
 	if (rc >= 0)
 		rc = listing_again(&d->lists, atomic_load(&d->config));
 	if (rc < 0)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lacking.h"
 #include "reasons.h"
 
 #define ROOM_AT_ONCE 16 /* entries that go when one needs room: the search costs more than they */
@@ -39,10 +40,11 @@ void verdict_store(struct daemon *d, const struct prefix *p, const struct verdic
 
 static int put_noting(struct daemon *d, const struct prefix *p, const struct verdict_entry *e)
 {
-	int rc = fastpath_put(d->fastpath, p, e);
+	int rc = lacking_within(d, p, e) ? fastpath_put_asking(d->fastpath, p, e)
+					 : fastpath_put(d->fastpath, p, e);
 
 	if (rc == -ENOSPC)
-		atomic_fetch_or(&d->lacking, 1u << fastpath_map_of(p));
+		lacking_note(d, p, e);
 	return rc;
 }
 

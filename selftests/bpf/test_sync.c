@@ -250,6 +250,69 @@ static void what_does_not_fit_is_left_out_and_said(void **state)
 	compare(false);
 }
 
+static void say(const char *prefix, enum gg_verdict verdict)
+{
+	const struct verdict_entry e = {.verdict = verdict,
+					.action = verdict == GG_DENY ? GG_DROP_ALL : GG_NO_ACTION,
+					.origin = GG_BY_OPERATOR};
+	const struct prefix p = room_prefix(prefix);
+
+	assert_int_equal(verdicts_put(known, &p, &e), 0);
+}
+
+static void allow_numbers(uint32_t from, uint32_t to)
+{
+	const struct verdict_entry e = {.verdict = GG_ALLOW, .origin = GG_BY_OPERATOR};
+
+	for (uint32_t n = from; n < to; n++)
+		for (int is4 = 0; is4 < 2; is4++) {
+			const struct prefix p = number(is4, n);
+
+			assert_int_equal(verdicts_put(known, &p, &e), 0);
+		}
+}
+
+static uint32_t dropped(uint32_t from, uint32_t to)
+{
+	uint32_t count = 0;
+
+	for (uint32_t n = from; n < to; n++)
+		for (int is4 = 0; is4 < 2; is4++)
+			count += packet_from(is4, n) == XDP_DROP;
+	return count;
+}
+
+/* Whatever was there before, of whatever size. */
+static void whom_an_operator_lets_in_is_not_dropped_for_want_of_room(void **state)
+{
+	(void)state;
+	remember_all();
+	say("10.0.0.0/8", GG_DENY);
+	say("2001:db8::/64", GG_DENY);
+	allow_numbers(HOSTS, HOSTS + 500);
+	assert_int_equal(sync_now(), 2 * HOSTS + 2 + 1000);
+	assert_int_equal(dropped(HOSTS, HOSTS + 500), 0);
+	assert_int_equal(dropped(HOSTS + 500, HOSTS + 510), 20);
+	close_it();
+	open_with(1000);
+	/* Not even before the comparison. */
+	assert_int_equal(dropped(HOSTS, HOSTS + 500), 0);
+	assert_int_equal(sync_now(), -ENOSPC);
+	assert_int_equal(dropped(HOSTS, HOSTS + 500), 0);
+	for (uint32_t n = HOSTS; n < HOSTS + 500; n++)
+		for (int is4 = 0; is4 < 2; is4++) {
+			const struct prefix p = number(is4, n);
+			struct gg_entry have;
+
+			assert_int_equal(fastpath_get(fp, &p, &have), 0);
+			assert_int_equal(have.verdict, GG_ALLOW);
+		}
+	/* More than there is room for, and maps that are full already. */
+	allow_numbers(HOSTS + 500, HOSTS + 3000);
+	assert_int_equal(sync_now(), -ENOSPC);
+	assert_int_equal(dropped(HOSTS, HOSTS + 3000), 0);
+}
+
 /* A daemon goes on whose successor did not come: its sessions learn meanwhile. */
 static void *change_meanwhile(void *arg)
 {
@@ -309,6 +372,7 @@ int main(void)
 		TEST(pins_that_were_kept_only_change_where_they_must),
 		TEST(an_index_for_the_few_that_stay),
 		TEST(what_does_not_fit_is_left_out_and_said),
+		TEST(whom_an_operator_lets_in_is_not_dropped_for_want_of_room),
 		TEST(changes_meanwhile_are_in_the_index),
 	};
 

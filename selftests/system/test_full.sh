@@ -173,3 +173,56 @@ for v in 4 6; do
 	check "IPv$v: gets its place as well" wait_for 20 map_is "$(printf "${net[$v]}" 4 200)" GG_BY_CORRESPONDENT
 done
 gate_stop; is "SIGTERM: exit code 0" $? 0
+
+# ---- less room than the store needs: whom an operator lets in is not dropped for it ----
+on gate "$BUILD/greygate" -c "$T/greygate.conf" detach >/dev/null
+rm -rf "$T/state"
+limit="per_source = 1000  new_per_source = 0  new_per_cpu = 0  hosts = 4k  nets = 1k"
+gate_conf
+gate_start || bail "greygated starts empty"
+declare -A denied=([4]=203.0.113.0/24 [6]=2001:db8:66::/48) within=([4]=203.0.113.%d [6]=2001:db8:66::%x)
+declare -A other=([4]=203.0.113.252 [6]=2001:db8:66::fc)
+for v in 4 6; do
+	is "IPv$v: hosts that are denied" "$(many deny prefix "${net[$v]}" 0 1250)" 1250
+	check "IPv$v: a network is, too" gg deny ${denied[$v]} --action drop_all
+	is "IPv$v: and hosts in it are not" "$(many allow prefix "${within[$v]}" 1 251)" 250
+done
+room() { # hosts
+	check "stop" gate_stop
+	limit=$(sed "s/hosts = [0-9]*k/hosts = $1/" <<<"$limit")
+	gate_conf
+	check "start with limit hosts = $1" gate_start
+}
+room 1k
+like "the log says that not all have room" "$(cat "$T/gate.log")" 'no room for [0-9]+ entries of operators'
+like "status does" "$(gg status)" 'kernel: [0-9]+ entries of operators have no room'
+for v in 4 6; do
+	for i in 1 128 250; do
+		# shellcheck disable=SC2059
+		check "IPv$v: allowed host $i has its place" map_is "$(printf "${within[$v]}" $i)" GG_ALLOW
+	done
+	like "IPv$v: one is served" "$(banner ${src[$v]})" "$SERVED"
+	check "IPv$v: the network is denied in the kernel" net_is ${denied[$v]} GG_DENY
+	like "IPv$v: all of it but these" "$(gg explain ${other[$v]})" 'kernel +in the map'
+done
+
+# ---- nor where all the room is not enough for them ----
+room 4k
+unlike "with room for all nothing is said" "$(gg status)" 'entries of operators|left to the daemon'
+for v in 4 6; do
+	is "IPv$v: more exceptions than there will be room for" \
+		"$(many allow prefix "${net[$v]}" 0 1250)" 1250
+done
+room 1k
+like "status says what is not in force" "$(gg status)" 'kernel: 2 prefixes are left to the daemon'
+for v in 4 6; do
+	check "IPv$v: the kernel leaves the denied network to the daemon" net_is ${denied[$v]} GG_UNKNOWN
+	like "IPv$v: an exception is served" "$(banner ${src[$v]})" "$SERVED"
+	like "IPv$v: the daemon denies the rest" "$(gg explain ${other[$v]})" "${denied[$v]}"
+done
+room 4k
+for v in 4 6; do
+	check "IPv$v: with room again the kernel denies it" net_is ${denied[$v]} GG_DENY
+done
+unlike "and nothing is said" "$(gg status)" 'entries of operators|left to the daemon'
+gate_stop; is "SIGTERM: exit code 0" $? 0

@@ -202,6 +202,29 @@ struct imports *verdicts_import(struct verdicts *v, struct imports *in)
 
 /* ---- asking ---- */
 
+bool verdicts_wider(const struct verdicts *v, const struct prefix *p, uint32_t now,
+		    struct verdict_entry *ret, struct prefix *ret_prefix)
+{
+	const struct lengths *l = &v->lengths[addr_is4(&p->addr)];
+
+	for (int half = 1; half >= 0; half--) {
+		uint64_t used = atomic_load_explicit(&l->used[half], memory_order_acquire);
+
+		while (used) {
+			int bit = 63 - __builtin_clzll(used);
+			const uint8_t len = (uint8_t)(64 * half + bit);
+			const struct prefix q = addr_mask(&p->addr, len);
+
+			used &= ~(UINT64_C(1) << bit);
+			if (len >= p->len || !verdicts_get(v, &q, now, ret))
+				continue;
+			*ret_prefix = q;
+			return true;
+		}
+	}
+	return false;
+}
+
 bool verdicts_find(const struct verdicts *v, const struct addr *a, uint32_t now,
 		   struct verdict_entry *ret, struct prefix *ret_prefix)
 {

@@ -44,6 +44,9 @@ bool verdicts_find(const struct verdicts *v, const struct addr *a, uint32_t now,
 /* The entry for exactly this prefix; imported ones aren't asked, here and below. */
 bool verdicts_get(const struct verdicts *v, const struct prefix *p, uint32_t now,
 		  struct verdict_entry *ret);
+/* The longest entry that holds all of this prefix and more: true and both set. */
+bool verdicts_wider(const struct verdicts *v, const struct prefix *p, uint32_t now,
+		    struct verdict_entry *ret, struct prefix *ret_prefix);
 /* The entry for this prefix is about to be asked for or put: of several, memory answers at once. */
 void verdicts_expect(const struct verdicts *v, const struct prefix *p);
 /* Insert or replace. -ENOSPC when full (counted, said by the caller); 1: done, and another had to

@@ -197,6 +197,28 @@ int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdi
 	return code;
 }
 
+int fastpath_put_asking(struct fastpath *fp, const struct prefix *p, const struct verdict_entry *e)
+{
+	const struct verdict_entry asking = entries_asking(e);
+
+	return fastpath_put(fp, p, &asking);
+}
+
+bool fastpath_alone(const struct verdict_entry *e)
+{
+	return e->verdict == GG_ALLOW ||
+	       (e->verdict == GG_DENY && e->action != GG_REJECT && e->action != GG_STUTTER);
+}
+
+struct verdict_entry entries_asking(const struct verdict_entry *e)
+{
+	struct verdict_entry asking = *e;
+
+	asking.verdict = GG_UNKNOWN;
+	asking.action = GG_NO_ACTION;
+	return asking;
+}
+
 static int delete_locked(struct fastpath *fp, const struct prefix *p, enum map_id id,
 			 const union entries_key *key)
 {

@@ -149,6 +149,11 @@ void fastpath_mended(struct fastpath *fp, const struct fastpath_part *part, int 
  * converted here. A length of 128 goes to host4/host6, a shorter one to own4/own6 and net4/net6.
  * -ENOSPC when the map is full, see fastpath_oldest. */
 int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdict_entry *e);
+/* The same, but whom p holds is left to the daemon: for prefixes within which the kernel lacks
+ * something that says otherwise. */
+int fastpath_put_asking(struct fastpath *fp, const struct prefix *p, const struct verdict_entry *e);
+/* Whether the programs act on it without the daemon. */
+bool fastpath_alone(const struct verdict_entry *e);
 int fastpath_del(struct fastpath *fp, const struct prefix *p); /* -ENOENT */
 int fastpath_get(struct fastpath *fp, const struct prefix *p, struct gg_entry *ret);
 /* What the programs find for an address, imported lists too: its prefix and entry. -ENOENT. */
@@ -163,7 +168,10 @@ unsigned fastpath_full(const struct fastpath *fp);
  * Takes as long as the map is large, not for workers. Returns how many, or -errno. */
 int fastpath_oldest(struct fastpath *fp, const struct prefix *p, struct prefix *ret, int n);
 /* Whether the kernel also holds what verdicts holds: puts what is missing, removes what is no
- * longer there. At start, after load. Returns how many entries it changed, or -errno. */
+ * longer there. At start, after load. Returns how many entries it changed, or -errno. -ENOSPC: not
+ * all have room; operators' allows came first, then what else operators say. Prefixes that the
+ * programs would act on alone then ask the daemon: which of them may be in force is the caller's to
+ * find out. */
 int fastpath_sync(struct fastpath *fp, struct verdicts *v, uint32_t now);
 
 /* Puts imported lists in force, in place of those before: net4 and net6 are exchanged as a whole,

@@ -93,10 +93,12 @@ struct fastpath {
 	int maps[MAP_COUNT];
 	struct index index[INDEX_COUNT];
 	bool reused;
-	_Atomic unsigned full; /* see fastpath_full */
-	size_t imported;       /* entries of lists that there is room for, in each family */
-	bool shared;           /* entries may have other writers: a start has compared them */
-	char replaced[64];     /* pin directories of other schemas that this start removed */
+	_Atomic unsigned full;        /* see fastpath_full */
+	size_t room_hosts, room_nets; /* for entries of the daemon's own, in each family; 0: as many
+					 as a bare load gives */
+	size_t imported;              /* entries of lists that there is room for, in each family */
+	bool shared;       /* entries may have other writers: a start has compared them */
+	char replaced[64]; /* pin directories of other schemas that this start removed */
 	struct fastpath_attachment attachments[FASTPATH_INTERFACES];
 	int attachment_count;
 	char observe_why[200]; /* "": it does, or is not to */
@@ -354,6 +356,8 @@ union entries_key {
 enum map_id entries_net_key(const struct prefix *p, union entries_key *ret);
 /* Notes whether the map had room for a new entry. */
 void entries_room(struct fastpath *fp, enum map_id id, bool had);
+/* What is put in the place of e to have the daemon asked. */
+struct verdict_entry entries_asking(const struct verdict_entry *e);
 /* The prefix that a key of a host or own map stands for. */
 struct prefix entries_prefix(enum map_id id, const void *key);
 /* Deletes it if it has been expired since before `since` (s, CLOCK_MONOTONIC). */

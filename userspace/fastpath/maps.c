@@ -143,6 +143,30 @@ static void set_sizes(struct xdp_bpf *skel, const struct fastpath_conf *conf)
 	}
 }
 
+static int count_batch(const void *keys, const void *values, uint32_t n, void *arg)
+{
+	(void)keys;
+	(void)values;
+	*(size_t *)arg += n;
+	return 0;
+}
+
+/* What is left out by chance must not be what a prefix has an exception for: the comparison with
+ * the daemon's verdicts then puts all of them, in the right order. */
+static bool is_short_of_room(struct bpf_map *const map[MAP_COUNT], const struct old_maps *old)
+{
+	for (int i = MAP_HOST4; i <= MAP_OWN6; i++) {
+		size_t count = 0;
+
+		if (old->fds[i] < 0 || bpf_map__max_entries(map[i]) >= old->info[i].max_entries)
+			continue;
+		if (walk_map(old->fds[i], count_batch, &count) ||
+		    count > bpf_map__max_entries(map[i]))
+			return true;
+	}
+	return false;
+}
+
 struct copy {
 	int to;
 	__u32 key_size, value_size;
@@ -155,8 +179,8 @@ static int copy_batch(const void *keys, const void *values, uint32_t n, void *ar
 
 	if (!bpf_map_update_batch(c->to, keys, values, &done, NULL))
 		return 0;
-	/* The new map is smaller than what the old one holds, or memory is short: what fits is
-	 * kept, the daemon's comparison with its own verdicts says the rest. */
+	/* Memory is short: what fits is kept, the daemon's comparison with its own verdicts says
+	 * the rest. */
 	for (i = done; i < n; i++)
 		bpf_map_update_elem(c->to, (const char *)keys + (size_t)i * c->key_size,
 				    (const char *)values + (size_t)i * c->value_size, BPF_ANY);
@@ -225,7 +249,7 @@ int maps_take(const struct fastpath_conf *conf, const char *dir, int maps[MAP_CO
 	struct old_maps old;
 	struct gg_meta meta = {};
 	struct bpf_map *map[MAP_COUNT];
-	bool fits[MAP_COUNT], known, all;
+	bool fits[MAP_COUNT], known, all, less;
 	struct xdp_bpf *skel;
 	int i, code;
 
@@ -243,10 +267,11 @@ int maps_take(const struct fastpath_conf *conf, const char *dir, int maps[MAP_CO
 	code = create(skel, map, &old, fits, maps, err, err_size);
 	if (code)
 		goto out;
+	less = is_short_of_room(map, &old);
 	for (i = 0; i < MAP_COUNT; i++) {
 		struct copy copy = {maps[i], old.info[i].key_size, old.info[i].value_size};
 
-		if (known && !fits[i] && is_carried(i) && old.fds[i] >= 0 &&
+		if (known && !less && !fits[i] && is_carried(i) && old.fds[i] >= 0 &&
 		    same_layout(map[i], &old.info[i]))
 			walk_map(old.fds[i], copy_batch, &copy);
 	}

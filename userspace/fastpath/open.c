@@ -53,6 +53,8 @@ static int build(struct fastpath *fp, struct start *s, char *err, size_t err_siz
 	code = maps_take(s->conf, s->used, fp->maps, &taken, err, err_size);
 	if (code)
 		return code;
+	fp->room_hosts = s->conf->hosts;
+	fp->room_nets = s->conf->nets;
 	fp->imported = s->conf->imported;
 	fp->reused = taken.meta.magic == GG_MAGIC;
 	fp->meta = (struct gg_meta){

@@ -163,6 +163,17 @@ static int compare_batch(const void *keys, const void *values, uint32_t n, void 
 	return w->failed;
 }
 
+/* Whose entries go first where not all have room: somebody whom an operator lets in is the last to
+ * be left out. */
+enum turn { TURN_ALLOWS, TURN_OPERATORS, TURN_OTHERS, TURN_ANY };
+
+static enum turn turn_of(const struct verdict_entry *e)
+{
+	if (e->origin != GG_BY_OPERATOR)
+		return TURN_OTHERS;
+	return e->verdict == GG_ALLOW ? TURN_ALLOWS : TURN_OPERATORS;
+}
+
 /* One thread's share of what the kernel lacks. */
 struct filler {
 	struct fastpath *fp;
@@ -170,6 +181,8 @@ struct filler {
 	unsigned part, parts;
 	uint32_t now;
 	int64_t offset;
+	enum turn turn;
+	bool crowded;              /* not all have room: prefixes are left to the daemon */
 	struct entries_bulk *bulk; /* nothing was there: no entry has a past to keep */
 	pthread_t thread;
 	int changed, failed;
@@ -178,15 +191,19 @@ struct filler {
 static bool fill_one(const struct prefix *p, const struct verdict_entry *e, void *arg)
 {
 	struct filler *f = arg;
+	const bool asks = f->crowded && p->len < 128 && fastpath_alone(e);
+	const struct verdict_entry put = asks ? entries_asking(e) : *e;
 	struct gg_entry have;
 	int code;
 
+	if (f->turn != TURN_ANY && f->turn != turn_of(e))
+		return false;
 	if (f->bulk) {
-		code = entries_bulk_put(f->bulk, p, e);
+		code = entries_bulk_put(f->bulk, p, &put);
 	} else {
-		if (!fastpath_get(f->fp, p, &have) && same(&have, e, f->offset))
+		if (!fastpath_get(f->fp, p, &have) && same(&have, &put, f->offset))
 			return false;
-		code = fastpath_put(f->fp, p, e);
+		code = fastpath_put(f->fp, p, &put);
 	}
 	if (code)
 		f->failed = code;
@@ -208,7 +225,7 @@ static void *fill_part(void *arg)
 }
 
 struct wanted {
-	size_t count, hosts4, hosts6;
+	size_t count, hosts4, hosts6, nets4, nets6;
 };
 
 static bool count_one(const struct prefix *p, const struct verdict_entry *e, void *arg)
@@ -219,7 +236,17 @@ static bool count_one(const struct prefix *p, const struct verdict_entry *e, voi
 	w->count++;
 	if (p->len == 128)
 		++*(addr_is4(&p->addr) ? &w->hosts4 : &w->hosts6);
+	else
+		++*(addr_is4(&p->addr) ? &w->nets4 : &w->nets6);
 	return false;
+}
+
+static bool is_crowded(const struct fastpath *fp, const struct wanted *w)
+{
+	const size_t hosts = fp->room_hosts, nets = fp->room_nets;
+
+	return (hosts && (w->hosts4 > hosts || w->hosts6 > hosts)) ||
+	       (nets && (w->nets4 > nets || w->nets6 > nets));
 }
 
 static unsigned fillers_for(size_t entries)
@@ -264,9 +291,22 @@ static void fill_all(struct filler *like, unsigned parts, bool bulk)
 	}
 }
 
+/* What has no room is not known to the kernel, so no prefix around it may be acted on; where all
+ * have got some after all, they may. */
+static void fill_crowded(struct filler *f, bool bulk)
+{
+	f->crowded = true;
+	for (f->turn = TURN_ALLOWS; f->turn < TURN_ANY; f->turn++)
+		fill_all(f, 1, bulk);
+	f->crowded = false;
+	if (!f->failed)
+		fill_all(f, 1, false);
+}
+
 int fastpath_sync(struct fastpath *fp, struct verdicts *v, uint32_t now)
 {
-	struct filler f = {.fp = fp, .verdicts = v, .now = now, .offset = entries_offset()};
+	struct filler f = {
+		.fp = fp, .verdicts = v, .now = now, .offset = entries_offset(), .turn = TURN_ANY};
 	struct walk w = {.fp = fp, .verdicts = v, .now_real = now, .offset = f.offset};
 	struct wanted wanted = {0};
 	bool bulk;
@@ -287,7 +327,9 @@ int fastpath_sync(struct fastpath *fp, struct verdicts *v, uint32_t now)
 		if (!fastpath_del(fp, &w.marked.list[i]))
 			f.changed++;
 	free(w.marked.list);
-	if (!code && w.same != wanted.count)
+	if (!code && w.same != wanted.count && is_crowded(fp, &wanted))
+		fill_crowded(&f, bulk);
+	else if (!code && w.same != wanted.count)
 		fill_all(&f, bulk ? fillers_for(wanted.count) : 1, bulk);
 	/* Something is missing in the index, or it was made for far fewer than there were. */
 	if (code || f.failed || w.marked.count > wanted.count / 4) {
