@@ -211,7 +211,7 @@ bool verdicts_wider(const struct verdicts *v, const struct prefix *p, uint32_t n
 		uint64_t used = atomic_load_explicit(&l->used[half], memory_order_acquire);
 
 		while (used) {
-			int bit = 63 - __builtin_clzll(used);
+			const int bit = 63 - __builtin_clzll(used);
 			const uint8_t len = (uint8_t)(64 * half + bit);
 			const struct prefix q = addr_mask(&p->addr, len);
 

@@ -264,10 +264,12 @@ int maps_take(const struct fastpath_conf *conf, const char *dir, int maps[MAP_CO
 	set_sizes(skel, conf);
 	find_all(skel->obj, map);
 	all = settle(map, &old, known, fits);
+	less = known && is_short_of_room(map, &old);
+	for (i = MAP_HOST4; i <= MAP_OWN6 && less; i++)
+		fits[i] = false;
 	code = create(skel, map, &old, fits, maps, err, err_size);
 	if (code)
 		goto out;
-	less = is_short_of_room(map, &old);
 	for (i = 0; i < MAP_COUNT; i++) {
 		struct copy copy = {maps[i], old.info[i].key_size, old.info[i].value_size};
 

@@ -113,6 +113,34 @@ static void the_most_specific_entry_answers(void **state)
 	check_and_free(&v);
 }
 
+static void the_wider_ones_come_one_by_one(void **state)
+{
+	static const char *const around[] = {"2001:db8::/127", "2001:db8::/64", "::/0"};
+	struct verdicts *v = some(100);
+	struct prefix at = prefix("2001:db8::1"), four = prefix("192.0.2.7"), q = four;
+	struct verdict_entry e = {.list = 77};
+
+	(void)state;
+	assert_int_equal(put(v, "2001:db8::1", 9, 0), 0);
+	assert_int_equal(put(v, "2001:db8::/96", 8, NOW), 0);
+	assert_int_equal(put(v, "2001:db8:1::/48", 7, 0), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(put(v, around[i], (uint8_t)i, 0), 0);
+	for (int i = 0; i < 3; i++) {
+		const struct prefix want = prefix(around[i]);
+
+		assert_true(verdicts_wider(v, &at, NOW, &e, &q));
+		assert_int_equal(e.list, i);
+		assert_memory_equal(&q, &want, sizeof(q));
+		at = q;
+	}
+	assert_false(verdicts_wider(v, &at, NOW, &e, &q));
+	assert_false(verdicts_wider(v, &four, NOW, &e, &q));
+	assert_memory_equal(&q, &at, sizeof(q));
+	assert_int_equal(e.list, 2);
+	check_and_free(&v);
+}
+
 static void an_expired_entry_is_absent(void **state)
 {
 	struct verdicts *v = some(100);
@@ -515,6 +543,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_field_comes_back),
 		cmocka_unit_test(the_most_specific_entry_answers),
+		cmocka_unit_test(the_wider_ones_come_one_by_one),
 		cmocka_unit_test(an_expired_entry_is_absent),
 		cmocka_unit_test(every_length_of_both_families_is_found),
 		cmocka_unit_test(random_work_agrees_with_a_plain_list),
