@@ -315,6 +315,10 @@ static void check_attached(const struct doctor *d, const struct cli *cli)
 	if (missing && !json_array_size(missing))
 		doctor_say(d, DOCTOR_OK, "attached", "", "",
 			   "all that the daemon put into the kernel is there");
+	if (json_is_true(json_object_get(json_object_get(status, "kernel"), "helpless")))
+		doctor_say(d, DOCTOR_FAIL, "starter", "", "systemctl restart greygated",
+			   "greygate-start is gone: what is taken away is not put back, an "
+			   "upgrade is refused");
 	json_decref(status);
 }
 

@@ -136,6 +136,7 @@ static json_t *kernel(struct daemon *d, const struct config *c)
 						list[i].with, "why", row_text(list[i].why)));
 	json_object_set_new(o, "interfaces", interfaces);
 	json_object_set_new(o, "missing", kernel_missing(d, c, NULL));
+	json_object_set_new(o, "helpless", json_boolean(atomic_load(&d->helpless)));
 	return o;
 }
 
@@ -312,6 +313,11 @@ static json_t *problems(struct daemon *d, const struct config *c)
 	if (!d->fastpath && (c->interface_count || c->mode != GG_MODE_RELAY))
 		json_array_append_new(array, json_sprintf("kernel: %s", d->fastpath_why));
 	json_decref(kernel_missing(d, c, array));
+	if (atomic_load(&d->helpless))
+		json_array_append_new(
+			array,
+			json_string("kernel: greygate-start is gone: what is taken away is not put "
+				    "back, an upgrade is refused; systemctl restart greygated"));
 	if (d->fastpath && detour_find(c, interface, detour))
 		json_array_append_new(array, json_sprintf("kernel: %s", detour));
 	kernel_full(d, c, array);

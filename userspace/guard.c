@@ -133,6 +133,15 @@ static bool wants_mender(struct guard *g)
 	return false;
 }
 
+static void lose_starter(struct guard *g)
+{
+	g->starter = -1;
+	atomic_store(&g->daemon->helpless, true);
+	log_message(LOG_KERNEL,
+		    "greygate-start, the process that keeps the rights for it, is gone: "
+		    "nothing can be put back, nor upgraded; systemctl restart greygated");
+}
+
 static void ask(struct guard *g, uint64_t now)
 {
 	const uint64_t spent = (TRIES - 1) * (uint64_t)TRY_EVERY;
@@ -146,10 +155,7 @@ static void ask(struct guard *g, uint64_t now)
 	fds[1] = fastpath_lock_fd(g->daemon->fastpath);
 	if (starter_mend(g->starter, fds)) {
 		close(pair[0]);
-		g->starter = -1;
-		atomic_store(&g->daemon->helpless, true);
-		tell_failure(g, "the process that keeps the rights for it, greygate-start, is "
-				"gone; systemctl restart greygated");
+		lose_starter(g);
 	} else {
 		g->channel = pair[0];
 		g->until = now + PATIENCE;
@@ -225,6 +231,9 @@ void guard_step(struct guard *g, uint64_t now)
 {
 	struct daemon *d = g->daemon;
 
+	/* Who stops the daemon may have stopped both. */
+	if (g->starter >= 0 && !atomic_load(&d->draining) && starter_gone(g->starter))
+		lose_starter(g);
 	/* A successor puts all of it back by itself. */
 	if (!d->fastpath || d->lent)
 		return;

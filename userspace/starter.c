@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,13 @@ int starter_begin(char **argv, const struct config *c, int *ret_fd)
 	close(pair[1]);
 	*ret_fd = pair[0];
 	return 0;
+}
+
+bool starter_gone(int fd)
+{
+	struct pollfd p = {.fd = fd};
+
+	return poll(&p, 1, 0) > 0 && p.revents & POLLHUP;
 }
 
 int starter_ask(int fd, int channel)

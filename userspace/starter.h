@@ -20,6 +20,9 @@
  * the process that called. *ret_fd: for starter_ask. -errno. */
 int starter_begin(char **argv, const struct config *c, int *ret_fd);
 
+/* Whether it has ended, without asking it for anything. */
+bool starter_gone(int fd);
+
 /* Has a mender started (mender.h), with the settings of the start: fds[0] becomes its channel; it
  * holds fds[1], the lock of the pins, while it is at work. 0, -errno. */
 int starter_mend(int fd, const int fds[2]);

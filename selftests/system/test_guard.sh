@@ -132,10 +132,13 @@ check "and its process lacks nothing" whole
 lost "after an upgrade" "XDP program" g0 ip link set dev g0 xdp off
 at=$(log_size)
 kill -KILL "$(pgrep -n greygate-start)"
+failed() { logged "+$at" event=kernel | grep -q 'greygate-start.*is gone.*restart greygated'; }
+check "who could put it back is gone: the log says so at once" wait_for 10 failed
+like "status says so while all stands" "$(gg status)" 'problems  kernel: greygate-start is gone'
+like "and doctor" "$(doctor)" "^fail +starter .*greygate-start is gone"
 on gate ip link set dev g0 xdp off
-failed() { logged "+$at" event=kernel | grep -q 'nothing could be put back: .*greygate-start.*restart greygated'; }
-check "who could put it back is gone: the log says so" wait_for 10 failed
-like "and status, with the mend" "$(gg status)" 'g0: XDP program: taken away by somebody; systemctl restart greygated'
+check "what is missing then is told" wait_for 10 told "XDP program" gone g0
+like "with the mend" "$(gg status)" 'g0: XDP program: taken away by somebody; systemctl restart greygated'
 kill -TERM "$gate_pid"
 check "it stops" wait_for 10 gone "$gate_pid"
 is "detach is not undone" "$(on gate "$BUILD/greygate" -c "$T/greygate.conf" detach >/dev/null; on_link g0; echo $?)" 1

@@ -18,7 +18,7 @@ static struct fastpath_part parts[2]; /* as the last look found them */
 static bool changed;
 static int asked;       /* how often a mender was asked for */
 static int mender = -1; /* the end of its channel, of the last one */
-static bool no_starter;
+static bool no_starter, starter_ended;
 static unsigned counted[COUNT_MAX];
 
 bool fastpath_look(struct fastpath *fp)
@@ -50,6 +50,12 @@ int fastpath_lock_fd(const struct fastpath *fp)
 {
 	(void)fp;
 	return STDIN_FILENO;
+}
+
+bool starter_gone(int fd)
+{
+	(void)fd;
+	return starter_ended;
 }
 
 int starter_mend(int fd, const int fds[2])
@@ -84,7 +90,7 @@ static int begin(void **state)
 	(void)state;
 	parts[0] = (struct fastpath_part){.kind = FASTPATH_XDP, .interface = "eth0"};
 	parts[1] = (struct fastpath_part){.kind = FASTPATH_POLICY};
-	changed = no_starter = false;
+	changed = no_starter = starter_ended = false;
 	asked = 0;
 	now = 1000;
 	memset(counted, 0, sizeof(counted));
@@ -309,12 +315,32 @@ static void without_a_starter_a_restart_is_advised(void **state)
 	no_starter = true;
 	found(0, FASTPATH_GONE, 0, "taken away by somebody");
 	seconds(10);
-	assert_int_equal(told("nothing could be put back", "systemctl restart greygated"), 1);
+	assert_int_equal(told("greygate-start", "systemctl restart greygated"), 1);
 	assert_true(atomic_load(&daemon_.helpless));
 	assert_false(daemon_.mending);
 	found(1, FASTPATH_GONE, 0, "taken away by somebody");
 	seconds(2);
 	assert_int_equal(told("policy", "systemctl restart greygated puts it back"), 1);
+}
+
+static void a_starter_that_ends_is_told_before_it_is_needed(void **state)
+{
+	(void)state;
+	seconds(10);
+	starter_ended = true;
+	atomic_store(&daemon_.draining, true);
+	seconds(10);
+	assert_false(atomic_load(&daemon_.helpless)); /* the daemon is ending, too */
+	atomic_store(&daemon_.draining, false);
+	daemon_.fastpath = NULL;
+	seconds(10);
+	assert_true(atomic_load(&daemon_.helpless));
+	assert_int_equal(told("greygate-start", "systemctl restart greygated"), 1);
+	daemon_.fastpath = (void *)&daemon_;
+	found(0, FASTPATH_GONE, 0, "taken away by somebody");
+	seconds(10);
+	assert_int_equal(asked, 0);
+	assert_int_equal(told("\"gone\"", "systemctl restart greygated puts it back"), 1);
 }
 
 static void lent_maps_are_a_successors(void **state)
@@ -343,6 +369,7 @@ int main(void)
 		TEST(a_mender_that_fails_is_told_of_once),
 		TEST(a_mender_that_hangs_is_let_go),
 		TEST(without_a_starter_a_restart_is_advised),
+		TEST(a_starter_that_ends_is_told_before_it_is_needed),
 		TEST(lent_maps_are_a_successors),
 	};
 
