@@ -261,12 +261,15 @@ struct loading {
 		struct verdict_entry entry;
 	} ahead[LOAD_AHEAD];
 	int count;
+	size_t refused;     /* operators' ones, for want of room */
+	bool verdicts_only; /* the rest has been loaded */
 };
 
 static void load_verdicts(struct loading *l)
 {
 	for (int i = 0; i < l->count; i++)
-		verdicts_put(l->daemon->verdicts, &l->ahead[i].prefix, &l->ahead[i].entry);
+		if (verdicts_put(l->daemon->verdicts, &l->ahead[i].prefix, &l->ahead[i].entry))
+			l->refused += l->ahead[i].entry.origin == GG_BY_OPERATOR;
 	l->count = 0;
 }
 
@@ -289,6 +292,8 @@ static bool load_item(const struct store_item *item, void *arg)
 	struct loading *l = arg;
 	struct daemon *d = l->daemon;
 
+	if (l->verdicts_only && item->kind != STORE_VERDICT)
+		return true;
 	switch (item->kind) {
 	case STORE_RECORD: {
 		struct record r = item->rec;
@@ -315,12 +320,28 @@ bool daemon_edit_put(struct cell *cell, bool found, void *record)
 	return true;
 }
 
-int daemon_load(struct daemon *d)
+int daemon_load(struct daemon *d, size_t room)
 {
 	struct loading l = {.daemon = d};
 	int rc = store_ops_of(d->store)->load(d->store, daemon_now(), load_item, &l);
 
 	load_verdicts(&l);
+	/* What an operator has said stands: a limit that is less is not what takes it back. */
+	while (!rc && l.refused) {
+		room += room / 8 + 2 * l.refused;
+		log_message(LOG_ERROR,
+			    "verdicts: operators have made more than limit hosts and nets leave "
+			    "room for; memory has room for %zu now; raise them",
+			    room);
+		verdicts_free(&d->verdicts);
+		rc = verdicts_new(room, d->key, &d->verdicts);
+		l.refused = 0;
+		l.verdicts_only = true;
+		if (!rc)
+			rc = store_ops_of(d->store)->load(d->store, daemon_now(), load_item, &l);
+		if (!rc)
+			load_verdicts(&l);
+	}
 	return rc;
 }
 

@@ -229,8 +229,9 @@ bool daemon_record_take(struct daemon *d, const struct store_item *from);
 /* Forgets a record, here and in the store. */
 void daemon_record_drop(struct daemon *d, uint64_t tag);
 
-/* Fills records, verdicts and traps from the store; before the writer runs. */
-int daemon_load(struct daemon *d);
+/* Fills records, verdicts and traps from the store; before the writer runs. Verdicts, made for
+ * `room` of them, are made again for more where operators' ones did not find any. */
+int daemon_load(struct daemon *d, size_t room);
 /* table_edit_fn that stores a struct record as it is. */
 bool daemon_edit_put(struct cell *cell, bool found, void *record);
 /* Carries over what settings make beyond themselves: exempt networks, trap addresses, lifetimes.

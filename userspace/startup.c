@@ -66,6 +66,8 @@ static int open_store(struct process *p, const struct config *c)
 
 static int make_tables(struct process *p, const struct config *c)
 {
+	/* The limits are of each family. */
+	const size_t verdicts = 2 * ((size_t)c->limit.hosts + c->limit.nets);
 	struct daemon *d = &p->daemon;
 	int rc = table_new(c->greylist.records, policy_rank, NULL, &d->records);
 
@@ -80,9 +82,7 @@ static int make_tables(struct process *p, const struct config *c)
 	if (!rc)
 		rc = table_new(c->trap.sources, conduct_rank, NULL, &d->conducts);
 	if (!rc)
-		/* The limits are of each family. */
-		rc = verdicts_new(2 * ((size_t)c->limit.hosts + c->limit.nets), d->key,
-				  &d->verdicts);
+		rc = verdicts_new(verdicts, d->key, &d->verdicts);
 	if (!rc)
 		rc = verify_new(d->key, c->upstream.verify_cache, d->worker_count, &d->verify);
 	if (!rc)
@@ -90,7 +90,7 @@ static int make_tables(struct process *p, const struct config *c)
 	if (!rc)
 		rc = notices_new(d->worker_count, &d->notices);
 	if (!rc)
-		rc = daemon_load(d);
+		rc = daemon_load(d, verdicts);
 	if (rc)
 		snprintf(p->err, sizeof(p->err),
 			 "records: %s; lower greylist records, trap sources or limit hosts",

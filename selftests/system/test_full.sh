@@ -177,7 +177,7 @@ gate_stop; is "SIGTERM: exit code 0" $? 0
 # ---- less room than the store needs: whom an operator lets in is not dropped for it ----
 on gate "$BUILD/greygate" -c "$T/greygate.conf" detach >/dev/null
 rm -rf "$T/state"
-limit="per_source = 1000  new_per_source = 0  new_per_cpu = 0  hosts = 4k  nets = 1k"
+limit="per_source = 1000  new_per_source = 0  new_per_cpu = 0  hosts = 4k  nets = 100"
 gate_conf
 gate_start || bail "greygated starts empty"
 declare -A denied=([4]=203.0.113.0/24 [6]=2001:db8:66::/48) within=([4]=203.0.113.%d [6]=2001:db8:66::%x)
@@ -205,6 +205,9 @@ for v in 4 6; do
 	check "IPv$v: the network is denied in the kernel" net_is ${denied[$v]} GG_DENY
 	like "IPv$v: all of it but these" "$(gg explain ${other[$v]})" 'kernel +in the map'
 done
+
+like "memory was made larger" "$(cat "$T/gate.log")" 'more than limit hosts and nets leave room for'
+is "so that none of operators' words was lost" "$(gg list deny | grep -cE '^(198\.18|2001:db8:a):?')" 2500
 
 # ---- nor where all the room is not enough for them ----
 room 4k
