@@ -4,9 +4,9 @@
 # mail server (the responder) each: one is guarded by greygated, on the other an XDP program that does nothing
 # stands in its place, so that a veth pair's way of taking XDP costs both the same. What that way costs, where a
 # network card would not, a third machine tells, which has no XDP at all. Connections from 254 allowed addresses,
-# as fast as they go (connections/s), to them in turns of a fraction of a second; and two at a time (from connect to
-# banner), each to one machine after the other: what else the machine does is the same for all. The kernel is asked
-# what the programs take, too. JSON to $raw. run.sh calls it.
+# as fast as they go (connections/s), to one machine after the other for some milliseconds; and two at a time (from
+# connect to banner), each to one after the other: what else the machine does is the same for all. The kernel is
+# asked what the programs take, too. JSON to $raw. run.sh calls it.
 set -u
 . selftests/bench/servers.sh
 . selftests/bench/nets.sh
@@ -26,27 +26,22 @@ server_at plain c2 10.30.0.1
 clients_at $mail 10.10.0.1/24
 on client ip addr add 10.20.0.1/24 dev c1
 on client ip addr add 10.30.0.1/24 dev c2
-load() { # connections seconds server...
-	local connections=$1 seconds=$2
+load() { # seconds connections server... [option...]
+	local seconds=$1 connections=$2
 	shift 2
-	on client "$BUILD/selftests/bench/loadgen" "${@/#/--target=}" --network $network --until banner \
+	on client "$BUILD/selftests/bench/loadgen" "${@/#/--}" --network $network --until banner \
 		--connections "$connections" --threads 1 --warm-up 0.05 --seconds "$seconds" || fail "no load"
 }
 begin without pass "$BUILD/selftests/bench/frames" pass s0
 kernel_path_start with host '"s0"' 'listen = {"10.10.0.25:2525"} backend = {"10.10.0.25:25"}'
 allow_all
 before=$(stat_of connections)
-many() { # with|without|plain repetition
-	echo "{\"row\": \"host\", \"greygated\": \"$1\", \"repetition\": $2," \
-		"\"many\": $(load 64 "$seconds" "${address[$1]}:25")}" >>"$raw"
-}
-seconds=${SECONDS_EACH:-0.2}
-all=("${address[with]}:25" "${address[without]}:25" "${address[plain]}:25")
-load 2 0.5 "${all[@]}" >/dev/null
-for ((n = 1; n <= ${REPETITIONS:-41}; n++)); do
-	if ((n % 2)); then many with $n; many without $n; else many without $n; many with $n; fi
-	many plain $n
-	echo "{\"row\": \"host\", \"few\": $(load 2 "$seconds" "${all[@]}")}" >>"$raw"
+seconds=${SECONDS_EACH:-0.6}
+all=("target=${address[with]}:25" "target=${address[without]}:25" "target=${address[plain]}:25")
+load 0.5 2 "${all[@]}" >/dev/null
+for ((n = 1; n <= ${REPETITIONS:-31}; n++)); do
+	echo "{\"row\": \"host\", \"many\": $(load "$seconds" 64 "${all[@]}" slice=0.02)," \
+		"\"few\": $(load "$seconds" 2 "${all[@]}")}" >>"$raw"
 done
 # ns in all our programs so far, the reading of the clock around each run included.
 in_programs() {
@@ -56,7 +51,7 @@ print(sum(p.get("run_time_ns", 0) for p in json.load(sys.stdin) if p.get("name",
 was=$(sysctl -n kernel.bpf_stats_enabled)
 sysctl -qw kernel.bpf_stats_enabled=1
 ns=$(in_programs)
-result=$(load 2 1 "$mail:25")
+result=$(load 1 2 "target=$mail:25")
 ns=$(($(in_programs) - ns))
 sysctl -qw kernel.bpf_stats_enabled="$was"
 echo "{\"row\": \"host\", \"programs_ns\": $ns, \"result\": ${result:-null}}" >>"$raw"

@@ -5,8 +5,8 @@
  * A closed loop of N connections, each from an address out of a network and with a sender of its
  * own: banner, EHLO, MAIL, RCPT, QUIT, one command at a time, every reply compared with the code it
  * has to have. Prints one JSON object: sessions per second, latency of a whole session, and what
- * did not go as it should. Of several servers each connection tries one after the other, so that
- * what else the machine does meanwhile is the same for all.
+ * did not go as it should. Of several servers each connection tries one after the other, or all try
+ * one for a while and then the next one, so that what else the machine does is the same for all.
  *
  * It shares the machine with what it measures, so it is built to cost little: one ring a thread,
  * sends and receives of many connections go to the kernel in one call.
@@ -67,6 +67,7 @@ static struct {
 	struct sockaddr_in targets[TARGETS];
 	unsigned int target_count;
 	unsigned int connections, threads, per_source;
+	uint64_t slice; /* us that all try one server; 0: each has its own turns */
 	double warm_up, seconds;
 	uint32_t first_source;
 	int expect[STEPS];
@@ -165,8 +166,8 @@ static void conn_open(struct thread *t, struct conn *c)
 	t->uses--;
 	c->step = BANNER;
 	c->used = 0;
-	c->to = (c->to + 1) % opt.target_count;
 	c->start = clock_us();
+	c->to = (opt.slice ? c->start / opt.slice : c->to + 1) % opt.target_count;
 	c->fd = source_connect(t->addr, &opt.targets[c->to]);
 	if (c->fd < 0) {
 		struct io_uring_sqe *sqe = sqe_get(t);
@@ -485,13 +486,16 @@ static int usage(void)
 		"S]\n"
 		"               [--warm-up S] [--expect CODE] [--per-source N] [--first-source N]\n"
 		"               [--network ADDR/LEN] [--pid SERVER] [--until banner|rcpt|quit]\n"
+		"               [--slice S]\n"
 		"  --expect        the reply RCPT has to get (451)\n"
 		"  --per-source    sessions from one client address before the next one's turn "
 		"(2)\n"
 		"  --network       whose addresses are the clients' (127.0.0.0/8)\n"
 		"  --first-source  where in the network to begin (0)\n"
 		"  --pid           process whose CPU is reported as cpu_server, in cores\n"
-		"  --until         whose reply ends a session (quit)\n");
+		"  --until         whose reply ends a session (quit)\n"
+		"  --slice         how long all try one of several servers (each connection one "
+		"after the other)\n");
 	return 2;
 }
 
@@ -513,12 +517,19 @@ static bool until_read(const char *word)
 static bool options_read(int argc, char **argv)
 {
 	static const struct option known[] = {
-		{"target", 1, NULL, 't'},     {"connections", 1, NULL, 'c'},
-		{"threads", 1, NULL, 'n'},    {"seconds", 1, NULL, 's'},
-		{"warm-up", 1, NULL, 'w'},    {"expect", 1, NULL, 'e'},
-		{"per-source", 1, NULL, 'p'}, {"first-source", 1, NULL, 'f'},
-		{"pid", 1, NULL, 'i'},        {"until", 1, NULL, 'u'},
-		{"network", 1, NULL, 'N'},    {0},
+		{"target", 1, NULL, 't'},
+		{"connections", 1, NULL, 'c'},
+		{"threads", 1, NULL, 'n'},
+		{"seconds", 1, NULL, 's'},
+		{"warm-up", 1, NULL, 'w'},
+		{"expect", 1, NULL, 'e'},
+		{"per-source", 1, NULL, 'p'},
+		{"first-source", 1, NULL, 'f'},
+		{"pid", 1, NULL, 'i'},
+		{"until", 1, NULL, 'u'},
+		{"network", 1, NULL, 'N'},
+		{"slice", 1, NULL, 'S'},
+		{0},
 	};
 	int o;
 
@@ -556,6 +567,9 @@ static bool options_read(int argc, char **argv)
 		case 'u':
 			if (!until_read(optarg))
 				return false;
+			break;
+		case 'S':
+			opt.slice = (uint64_t)(strtod(optarg, NULL) * 1e6);
 			break;
 		case 'N':
 			if (!source_network(optarg))

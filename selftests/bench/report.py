@@ -206,20 +206,18 @@ def decide(raw, table):
 
 
 def host(raw, table):
-    many = [o for o in raw if o["row"] == "host" and "many" in o]
-    few = [[t["middle_us"] for t in o["few"]["targets"]] for o in raw if o["row"] == "host" and "few" in o]
-    if not many or not few:
+    runs = [o for o in raw if o["row"] == "host" and "many" in o]
+    if not runs:
         return
-    rate = {by: statistics.median(o["many"]["sessions_s"] for o in many if o["greygated"] == by)
-            for by in ("with", "without", "plain")}
-    # Of turns side by side: what else the machine does changes from one pair to the next.
-    turns = {(o["greygated"], o["repetition"]): o["many"]["sessions_s"] for o in many}
-    rates = sorted(each / turns["without", n] for (by, n), each in turns.items() if by == "with")
-    # Each run has all three, one connection after the other.
-    ours, peer, plain = (statistics.median(each) for each in zip(*few))
+    # Each run has all three machines in turns, with us, without us and without XDP.
+    many = [[t["sessions"] * len(o["many"]["targets"]) / o["many"]["seconds"] for t in o["many"]["targets"]]
+            for o in runs]
+    few = [[t["middle_us"] for t in o["few"]["targets"]] for o in runs]
+    rate, wait = ([statistics.median(each) for each in zip(*figures)] for figures in (many, few))
+    rates = sorted(ours / without for ours, without, _ in many)
     waits = sorted(without / ours for ours, without, _ in few)
-    for words, a, b, ratios, digits in (("host: connections/s, without us", rate["with"], rate["without"], rates, 0),
-                                        ("host: connect to banner, us, without us", ours, peer, waits, 1)):
+    for words, a, b, ratios, digits in (("host: connections/s, without us", rate[0], rate[1], rates, 0),
+                                        ("host: connect to banner, us, without us", wait[0], wait[1], waits, 1)):
         ratio = statistics.median(ratios)
         table.add(words, a, b, ratio, ">= 0.98", ratio >= 0.98, digits)
     table.note("half of the ratios lie within " + " and ".join(
@@ -230,7 +228,7 @@ def host(raw, table):
         each = o["programs_ns"] / result["sessions"] / 1000 * (result["seconds"] / (result["seconds"] + 0.05))
         table.note(f"our programs take {each:.1f} us of a connection, their measuring included")
     # A veth pair with XDP builds its packets anew; that is in both figures above.
-    table.note(f"no XDP at all on the veth pair: {number(rate['plain'])} connections/s, {plain:.1f} us")
+    table.note(f"no XDP at all on the veth pair: {number(rate[2])} connections/s, {wait[2]:.1f} us")
 
 
 def gateway(raw, table):
