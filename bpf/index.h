@@ -125,47 +125,74 @@ static __always_inline __u32 index_four(const __u16 *keys, __u64 wanted)
 	return flags | flags >> 24;
 }
 
+struct index_lanes {
+	__u64 keys[3],
+		bytes[3]; /* flags of the keys that are the address's; bytes, in their order */
+};
+
+/* Whether the byte of the address is what is wanted, which has its rest in it and isn't 0. */
+static __always_inline bool index_is(const struct index_lanes *l, __u8 wanted, __u8 mask)
+{
+	const __u64 all = wanted * INDEX_EACH_BYTE, masks = mask * INDEX_EACH_BYTE;
+	__u64 found = 0;
+	int i;
+
+#pragma unroll
+	for (i = 0; i < 3; i++)
+		found |= l->keys[i] & index_zeros((l->bytes[i] & masks) ^ all, INDEX_BYTE_TOPS);
+	return found;
+}
+
+enum index_glance { INDEX_NO_GLANCE, INDEX_FLOODS, INDEX_ALLOWED };
+
 /*
- * Whether the byte of an IPv4 address is what is wanted, not 0 and no rest; if not, ask closer. For
- * what goes on and on, floods and open connections: no call, and no clock unless an entry of the
- * bucket ends.
+ * What a glance at the bucket of an IPv4 address tells of what goes on and on, floods and open
+ * connections: no call, and no clock unless an entry of the bucket ends. If nothing, ask closer.
  *
  * No branch asks where in the bucket the address stands. What is branched on turns out the same way
  * all through a flood, so the processor guesses it right and is at the next frames while memory
  * still brings this bucket: that wait is most of the cost.
  */
-static __always_inline bool index_says(__u32 addr, __u8 wanted, __u8 mask)
+static __always_inline enum index_glance index_glance(__u32 addr)
 {
-	const __u64 masks = (mask | GG_SLOT_REST) * INDEX_EACH_BYTE;
-	__u64 geometry, keys, bytes, found;
+	enum index_glance told = INDEX_NO_GLANCE;
 	const struct gg_bucket *b;
+	struct index_lanes l;
 	__u32 at = 0, state, hash;
+	__u64 geometry, keys;
 	const __u64 *head;
+	__u8 rest;
 
 	head = bpf_map_lookup_elem(&index4, &at);
 	geometry = head ? INDEX_READ(__u64, head) : 0;
 	if (!(__u32)geometry)
-		return false;
+		return told;
 	hash = gg_index_hash4(addr, geometry >> 32);
 	at = gg_index_bucket(hash, geometry);
 	b = bpf_map_lookup_elem(&index4, &at);
 	if (!b)
-		return false;
+		return told;
 	keys = gg_index_key(hash, geometry) * INDEX_EACH_KEY;
-	bytes = (wanted | gg_index_rest(hash, geometry)) * INDEX_EACH_BYTE;
+	rest = gg_index_rest(hash, geometry);
 	state = INDEX_READ(__u32, &b->state);
 	index_order();
-	found = index_eight(b->key, keys) &
-		index_zeros((INDEX_READ(__u64, b->slot) & masks) ^ bytes, INDEX_BYTE_TOPS);
-	found |= index_eight(b->key + 8, keys) &
-		 index_zeros((INDEX_READ(__u64, b->slot + 8) & masks) ^ bytes, INDEX_BYTE_TOPS);
-	found |= index_four(b->key + 16, keys) &
-		 index_zeros((INDEX_READ(__u32, b->slot + 16) & masks) ^ bytes, INDEX_BYTE_TOPS);
+	l.keys[0] = index_eight(b->key, keys);
+	l.keys[1] = index_eight(b->key + 8, keys);
+	l.keys[2] = index_four(b->key + 16, keys);
+	l.bytes[0] = INDEX_READ(__u64, b->slot);
+	l.bytes[1] = INDEX_READ(__u64, b->slot + 8);
+	l.bytes[2] = INDEX_READ(__u32, b->slot + 16);
 	index_order();
-	if (!found || state & GG_BUCKET_BUSY || INDEX_READ(__u32, &b->state) != state ||
+	if (index_is(&l, INDEX_FLOOD | rest, 0xff))
+		told = INDEX_FLOODS;
+	else if (index_is(&l, GG_MEANS_ALLOW | rest, GG_SLOT_MEANING | GG_SLOT_REST))
+		told = INDEX_ALLOWED;
+	if (state & GG_BUCKET_BUSY || INDEX_READ(__u32, &b->state) != state ||
 	    INDEX_READ(__u64, head) != geometry)
-		return false;
-	return !(state >> GG_BUCKET_ENDS_SHIFT) || !index_ended(state, bpf_ktime_get_coarse_ns());
+		return INDEX_NO_GLANCE;
+	if (state >> GG_BUCKET_ENDS_SHIFT && index_ended(state, bpf_ktime_get_coarse_ns()))
+		return INDEX_NO_GLANCE;
+	return told;
 }
 
 /* addr: IPv4, network order. now: ns. */

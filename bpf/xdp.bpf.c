@@ -219,29 +219,22 @@ static __always_inline bool is_new(const struct plain *p)
 	return p->tcp->syn && !p->tcp->ack;
 }
 
-/* What judge would drop with more effort. */
-static __always_inline bool is_flood(struct xdp_md *ctx)
-{
-	struct plain p;
-
-	if (!plain_to_first(ctx, &p) || !is_new(&p))
-		return false;
-	return index_says(((struct iphdr *)p.ip)->saddr, INDEX_FLOOD, 0xff);
-}
-
-/* What judge would say of an allowed source's connection: the cause, or GG_STAT_packets for what
- * is not as plain. A function of its own, so that judge and what it calls have the stack. */
-__noinline int of_allowed(struct xdp_md *ctx)
+/* What judge would say with more effort of a flood, and of an allowed source's connection: the
+ * cause, or GG_STAT_packets for what is not as plain. */
+static __always_inline enum gg_stat at_first_look(struct xdp_md *ctx)
 {
 	const struct gg_conf *switches;
+	enum index_glance told;
 	struct plain p;
 
 	switches = plain_to_first(ctx, &p);
-	/* Elsewhere an entry is marked here when a connection opens, or its packets are sent on. */
-	if (!switches || switches->mode == GG_MODE_GATEWAY ||
-	    (is_new(&p) && switches->mode != GG_MODE_HOST))
+	if (!switches || (!is_new(&p) && switches->mode == GG_MODE_GATEWAY))
 		return GG_STAT_packets;
-	if (!index_says(((struct iphdr *)p.ip)->saddr, GG_MEANS_ALLOW, GG_SLOT_MEANING))
+	told = index_glance(((struct iphdr *)p.ip)->saddr);
+	if (told == INDEX_FLOODS && is_new(&p))
+		return GG_STAT_drop_new;
+	/* Elsewhere an entry is marked here when a connection opens, or its packets are sent on. */
+	if (told != INDEX_ALLOWED || (is_new(&p) && switches->mode != GG_MODE_HOST))
 		return GG_STAT_packets;
 	return is_new(&p) ? GG_STAT_allow_syn : GG_STAT_not_new;
 }
@@ -253,11 +246,11 @@ int greygate_xdp(struct xdp_md *ctx)
 	enum gg_stat cause;
 
 	count(GG_STAT_packets);
-	if (is_flood(ctx)) {
+	cause = at_first_look(ctx);
+	if (cause == GG_STAT_drop_new) {
 		count(GG_STAT_drop_new);
 		return XDP_DROP;
 	}
-	cause = of_allowed(ctx);
 	if (cause != GG_STAT_packets) {
 		count(cause);
 		return XDP_PASS;

@@ -18,11 +18,10 @@
 #include <sys/resource.h>
 
 #include "source.h"
+#include "tally.h"
 
 #define IN_SIZE 1024
 #define OUT_SIZE 128
-#define SUB 16 /* histogram cells per power of two: 6 % wide */
-#define CELLS (40 * SUB)
 #define STALLED_US 3000000
 #define THREADS 64
 #define TARGETS 8
@@ -38,18 +37,6 @@ struct conn {
 	uint64_t start;  /* us */
 	char out[OUT_SIZE];
 	char in[IN_SIZE];
-};
-
-struct tally {
-	uint64_t sessions, wrong, failed, stalled;
-	uint64_t latency[CELLS], longest; /* us */
-	char first_wrong[120];
-	int last_error; /* -errno of the last failure */
-};
-
-/* Of one target, what was taken in each cell of the histogram. */
-struct share {
-	uint64_t sessions[CELLS], sum[CELLS]; /* us */
 };
 
 struct thread {
@@ -93,25 +80,6 @@ static uint64_t random_next(uint64_t *s)
 	*s ^= *s >> 7;
 	*s ^= *s << 17;
 	return *s;
-}
-
-static unsigned int cell_of(uint64_t us)
-{
-	unsigned int top, cell;
-
-	if (us < SUB)
-		return us;
-	top = 63 - __builtin_clzll(us);
-	cell = (top - 3) * SUB + ((us >> (top - 4)) & (SUB - 1));
-	return cell < CELLS ? cell : CELLS - 1;
-}
-
-/* Lower end of a cell, us. */
-static uint64_t cell_floor(unsigned int cell)
-{
-	unsigned int top = cell / SUB + 3;
-
-	return cell < SUB ? cell : (1ULL << top) + ((uint64_t)(cell % SUB) << (top - 4));
 }
 
 /* The code of the one complete reply in buf, 0 when more has to come, -1 when it is none. */
@@ -257,7 +225,7 @@ static void wrong_reply(struct thread *t, const struct conn *c)
 static void session_done(struct thread *t, const struct conn *c)
 {
 	uint64_t took = clock_us() - c->start;
-	unsigned int cell = cell_of(took);
+	unsigned int cell = tally_cell(took);
 
 	/* A session counts where it ends; one that began in the warm-up has an honest length too.
 	 */
@@ -354,35 +322,6 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-static uint64_t percentile(const struct tally *y, double share)
-{
-	uint64_t seen = 0, want = (uint64_t)(y->sessions * share);
-
-	for (unsigned int i = 0; i < CELLS; i++) {
-		seen += y->latency[i];
-		if (seen > want)
-			return cell_floor(i);
-	}
-	return 0;
-}
-
-/* Mean of the middle half, us: as exact as a mean, and outliers move it no more than a median. */
-static double middle(const struct share *s)
-{
-	double all = 0, from, to, begin = 0, end, part, sum = 0;
-
-	for (unsigned int i = 0; i < CELLS; i++)
-		all += s->sessions[i];
-	for (unsigned int i = 0; i < CELLS; i++, begin = end) {
-		end = begin + s->sessions[i];
-		from = begin > all / 4 ? begin : all / 4;
-		to = end < all * 3 / 4 ? end : all * 3 / 4;
-		part = to > from ? (to - from) / s->sessions[i] : 0;
-		sum += part * s->sum[i];
-	}
-	return all ? sum / (all / 2) : 0;
-}
-
 static double own_cpu(void)
 {
 	struct rusage r;
@@ -400,22 +339,6 @@ static void sleep_s(double s)
 		;
 }
 
-static void tally_add(struct tally *to, const struct tally *from)
-{
-	to->sessions += from->sessions;
-	to->wrong += from->wrong;
-	to->failed += from->failed;
-	to->stalled += from->stalled;
-	for (unsigned int i = 0; i < CELLS; i++)
-		to->latency[i] += from->latency[i];
-	if (from->longest > to->longest)
-		to->longest = from->longest;
-	if (!to->first_wrong[0])
-		memcpy(to->first_wrong, from->first_wrong, sizeof(to->first_wrong));
-	if (from->last_error)
-		to->last_error = from->last_error;
-}
-
 static void print_targets(const struct thread *threads)
 {
 	static struct share sum;
@@ -426,13 +349,13 @@ static void print_targets(const struct thread *threads)
 
 		memset(&sum, 0, sizeof(sum));
 		for (unsigned int i = 0; i < opt.threads; i++)
-			for (unsigned int k = 0; k < CELLS; k++) {
+			for (unsigned int k = 0; k < TALLY_CELLS; k++) {
 				sum.sessions[k] += threads[i].shares[to].sessions[k];
 				sum.sum[k] += threads[i].shares[to].sum[k];
 				sessions += threads[i].shares[to].sessions[k];
 			}
 		printf("%s{\"sessions\": %llu, \"middle_us\": %.2f}", to ? ", " : "",
-		       (unsigned long long)sessions, middle(&sum));
+		       (unsigned long long)sessions, share_middle(&sum));
 	}
 	printf("], ");
 }
@@ -471,9 +394,9 @@ static int measure(struct thread *threads)
 	       "\"first_wrong\": \"%s\", \"last_error\": \"%s\"}\n",
 	       sum.sessions / took, (unsigned long long)sum.sessions, took, opt.connections,
 	       (unsigned long long)sum.wrong, (unsigned long long)sum.failed,
-	       (unsigned long long)sum.stalled, (unsigned long long)percentile(&sum, 0.5),
-	       (unsigned long long)percentile(&sum, 0.99),
-	       (unsigned long long)percentile(&sum, 0.999), (unsigned long long)sum.longest,
+	       (unsigned long long)sum.stalled, (unsigned long long)tally_percentile(&sum, 0.5),
+	       (unsigned long long)tally_percentile(&sum, 0.99),
+	       (unsigned long long)tally_percentile(&sum, 0.999), (unsigned long long)sum.longest,
 	       own / took, server / took, sum.first_wrong,
 	       sum.last_error ? strerror(-sum.last_error) : "");
 	return sum.sessions ? 0 : 1;
