@@ -126,8 +126,8 @@ static __always_inline __u32 index_four(const __u16 *keys, __u64 wanted)
 }
 
 struct index_lanes {
-	__u64 keys[3],
-		bytes[3]; /* flags of the keys that are the address's; bytes, in their order */
+	__u64 keys[3];  /* flags of those that are the address's */
+	__u64 bytes[3]; /* in the order of the flags */
 };
 
 /* Whether the byte of the address is what is wanted, which has its rest in it and isn't 0. */

@@ -233,18 +233,7 @@ void index_end(const struct index_edit *e)
 struct building {
 	struct fastpath *fp;
 	int which;
-	size_t count;
 };
-
-static int count_batch(const void *keys, const void *values, uint32_t n, void *arg)
-{
-	struct building *b = arg;
-
-	(void)keys;
-	(void)values;
-	b->count += n;
-	return 0;
-}
 
 void index_add(struct fastpath *fp, enum map_id id, const void *keys,
 	       const struct gg_entry *entries, uint32_t n)
@@ -316,11 +305,12 @@ static int build(struct fastpath *fp, int which)
 {
 	struct building b = {.fp = fp, .which = which};
 	const enum map_id id = truth_of[which];
+	size_t count;
 	int code;
 
-	code = walk_map(fp->maps[id], count_batch, &b);
+	code = walk_count(fp->maps[id], &count);
 	if (!code)
-		code = index_prepare(fp, id, b.count);
+		code = index_prepare(fp, id, count);
 	if (code)
 		return code;
 	code = walk_map_locked(fp->maps[id], &fp->lock, build_batch, &b);

@@ -305,6 +305,8 @@ bool lookup_detach(const char *dir);
 /* A batch of n keys and values. Other than 0 ends the walk. */
 typedef int (*walk_fn)(const void *keys, const void *values, uint32_t n, void *arg);
 int walk_map(int fd, walk_fn see, void *arg);
+/* How many entries it holds. */
+int walk_count(int fd, size_t *ret);
 /* The same with a batch read and seen under lock, so that it is true while it is seen. */
 int walk_map_locked(int fd, pthread_mutex_t *lock, walk_fn see, void *arg);
 

@@ -143,14 +143,6 @@ static void set_sizes(struct xdp_bpf *skel, const struct fastpath_conf *conf)
 	}
 }
 
-static int count_batch(const void *keys, const void *values, uint32_t n, void *arg)
-{
-	(void)keys;
-	(void)values;
-	*(size_t *)arg += n;
-	return 0;
-}
-
 /* What is left out by chance must not be what a prefix has an exception for: the comparison with
  * the daemon's verdicts then puts all of them, in the right order. */
 static bool is_short_of_room(struct bpf_map *const map[MAP_COUNT], const struct old_maps *old)
@@ -160,8 +152,7 @@ static bool is_short_of_room(struct bpf_map *const map[MAP_COUNT], const struct 
 
 		if (old->fds[i] < 0 || bpf_map__max_entries(map[i]) >= old->info[i].max_entries)
 			continue;
-		if (walk_map(old->fds[i], count_batch, &count) ||
-		    count > bpf_map__max_entries(map[i]))
+		if (walk_count(old->fds[i], &count) || count > bpf_map__max_entries(map[i]))
 			return true;
 	}
 	return false;

@@ -125,28 +125,20 @@ int nets_changed(struct fastpath *fp, const struct prefix *p, int by)
 
 /* ---- all of them ---- */
 
-static int count_batch(const void *keys, const void *values, uint32_t n, void *arg)
-{
-	(void)keys;
-	(void)values;
-	*(uint32_t *)arg += n;
-	return 0;
-}
-
 int nets_count(struct fastpath *fp, const struct gg_conf *before)
 {
 	int code = 0;
 
 	for (int f = 0; f < FAMILIES && !code; f++) {
-		uint32_t own = 0, all = 0;
+		size_t own = 0, all = 0;
 
-		code = walk_map(fp->maps[families[f].own], count_batch, &own);
+		code = walk_count(fp->maps[families[f].own], &own);
 		if (!code && !before)
-			code = walk_map(fp->maps[families[f].net], count_batch, &all);
+			code = walk_count(fp->maps[families[f].net], &all);
 		if (before)
 			all = f == FOUR ? before->have_net4 : before->have_net6;
 		fp->nets.listed[f] = all > own ? all - own : 0;
-		*have(fp, f) = own + fp->nets.listed[f];
+		*have(fp, f) = (uint32_t)(own + fp->nets.listed[f]);
 	}
 	return code;
 }

@@ -64,3 +64,21 @@ int walk_map(int fd, walk_fn see, void *arg)
 {
 	return walk_map_locked(fd, NULL, see, arg);
 }
+
+static int count_batch(const void *keys, const void *values, uint32_t n, void *arg)
+{
+	(void)keys;
+	(void)values;
+	*(size_t *)arg += n;
+	return 0;
+}
+
+int walk_count(int fd, size_t *ret)
+{
+	size_t count = 0;
+	int code = walk_map(fd, count_batch, &count);
+
+	if (!code)
+		*ret = count;
+	return code;
+}
