@@ -24,10 +24,11 @@ static int dial(const char *path)
 	}
 	memcpy(name.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (const struct sockaddr *)&name, sizeof(name)) == 0) {
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	/* Both before: where many wait, connect does, too. */
+	if (fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) &&
+	    !setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) &&
+	    connect(fd, (const struct sockaddr *)&name, sizeof(name)) == 0)
 		return fd;
-	}
 	if (errno == EACCES || errno == EPERM)
 		cli_complain("%s: not allowed; run this as root or as a member of the daemon's "
 			     "group",
@@ -90,6 +91,8 @@ static bool send_bytes(int fd, char *bytes, size_t len, int file)
 	return true;
 }
 
+/* True: there may be an answer. Who is turned away may be so before he has spoken, and what he
+ * hears says why. */
 static bool send_request(int fd, const char *command, json_t *args, int file)
 {
 	json_t *request =
@@ -100,7 +103,7 @@ static bool send_request(int fd, const char *command, json_t *args, int file)
 
 	if (sent) {
 		line[len] = '\n'; /* in the place of the NUL */
-		sent = send_bytes(fd, line, len + 1, file);
+		sent = send_bytes(fd, line, len + 1, file) || errno == EPIPE;
 	}
 	free(line);
 	json_decref(request);

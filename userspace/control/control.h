@@ -7,9 +7,11 @@
  * or {"error":"what is wrong","mend":"what to do"}. A client may send the next request when it has
  * read the closing line, or before; they are carried out in order.
  *
- * Every client has a thread of its own, at most CONTROL_CLIENTS; a further one is answered with an
- * error and closed. Rows are written as they come, so an answer of any length needs no memory; a
- * reader that keeps us waiting for CONTROL_STALL in one answer is dropped. A line longer than
+ * Every client has a thread of its own, at most CONTROL_CLIENTS; further ones wait for a place, and
+ * are answered with an error and closed when none has become free for CONTROL_WAIT. Rows are
+ * written as they come, so an answer of any length needs no memory; a reader that keeps us waiting
+ * for CONTROL_STALL in one answer is dropped, a client that asks nothing for CONTROL_IDLE is told
+ * so and closed: while others wait for a place, both after CONTROL_YIELD. A line longer than
  * CONTROL_LINE, or one that is not such an object, gets an error.
  *
  * A file goes with a request as a descriptor (SCM_RIGHTS) beside its bytes: the daemon reads what
@@ -25,10 +27,13 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define CONTROL_CLIENTS 16
+#define CONTROL_CLIENTS 16   /* that are served at once */
+#define CONTROL_QUEUE 1024   /* that wait for a place; who comes then waits in connect() */
 #define CONTROL_LINE 65536   /* bytes of a request, newline included */
 #define CONTROL_IDLE 60000   /* ms without a request before a client is dropped */
 #define CONTROL_STALL 600000 /* ms that one answer may wait for its reader */
+#define CONTROL_YIELD 2000   /* ms of either that are a client's while others wait for a place */
+#define CONTROL_WAIT 30000   /* ms for which others wait while no place becomes free */
 
 struct control;
 struct control_reply;
@@ -50,6 +55,7 @@ struct control_conf {
 	const struct control_command *commands;
 	void *context; /* handed to every command */
 	int stall;     /* ms; 0: CONTROL_STALL */
+	int wait;      /* ms; 0: CONTROL_WAIT */
 	int listener; /* the socket of a predecessor, bound to path, which becomes the control's; 0:
 		       * none */
 };

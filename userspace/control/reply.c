@@ -11,7 +11,9 @@
 #include <sys/socket.h>
 #include <time.h>
 
-static int64_t now_ms(void)
+#include "../core/log.h"
+
+int64_t reply_now(void)
 {
 	struct timespec t;
 
@@ -19,19 +21,46 @@ static int64_t now_ms(void)
 	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
 }
 
-bool reply_wait(int stop, int fd, short events, int ms)
+/* crowd -1: not heeded. */
+static enum reply_waited wait_for(int stop, int crowd, int fd, short events, int ms)
 {
-	struct pollfd p[2] = {{.fd = fd, .events = events}, {.fd = stop, .events = POLLIN}};
+	struct pollfd p[3] = {{.fd = fd, .events = events},
+			      {.fd = stop, .events = POLLIN},
+			      {.fd = crowd, .events = POLLIN}};
 
-	while (poll(p, 2, ms) < 0) {
+	while (poll(p, 3, ms) < 0) {
 		if (errno != EINTR)
-			return false;
+			return REPLY_STOP;
 	}
-	return p[0].revents && !p[1].revents;
+	if (p[1].revents)
+		return REPLY_STOP;
+	if (p[0].revents)
+		return REPLY_READY;
+	return p[2].revents ? REPLY_CROWD : REPLY_LATE;
+}
+
+enum reply_waited reply_wait(const struct reply_ends *ends, int fd, short events, int waited,
+			     int ms)
+{
+	int alone = waited < CONTROL_YIELD ? CONTROL_YIELD - waited : 0;
+	enum reply_waited got;
+
+	if (alone > ms)
+		alone = ms;
+	got = wait_for(ends->stop, -1, fd, events, alone);
+	return got == REPLY_LATE && alone < ms
+		       ? wait_for(ends->stop, ends->crowd, fd, events, ms - alone)
+		       : got;
 }
 
 static void flush(struct control_reply *r)
 {
+	static const char *const why[] = {
+		[REPLY_LATE] = "its client does not read it",
+		[REPLY_CROWD] = "its client does not read it, and others wait for its place",
+		[REPLY_STOP] = NULL,
+	};
+	enum reply_waited got;
 	size_t done = 0;
 
 	while (!r->gone && done < r->len) {
@@ -48,12 +77,14 @@ static void flush(struct control_reply *r)
 			r->gone = true;
 			break;
 		}
-		from = now_ms();
-		if (!reply_wait(r->stop, r->fd, POLLOUT, r->stall))
-			r->gone = true;
-		r->stall -= (int)(now_ms() - from);
-		if (r->stall <= 0)
-			r->gone = true;
+		from = reply_now();
+		got = reply_wait(r->ends, r->fd, POLLOUT, 0, r->stall);
+		r->stall -= (int)(reply_now() - from);
+		if (got == REPLY_READY && r->stall <= 0)
+			got = REPLY_LATE;
+		if (why[got])
+			log_message(LOG_LIMIT, "control: an answer was broken off: %s", why[got]);
+		r->gone = got != REPLY_READY;
 	}
 	r->len = 0;
 }
@@ -159,14 +190,14 @@ void reply_close(struct control_reply *r, int rc)
 	flush(r);
 }
 
-struct control_reply *reply_new(int fd, int stop, int file, int stall)
+struct control_reply *reply_new(int fd, const struct reply_ends *ends, int file, int stall)
 {
 	struct control_reply *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return NULL;
 	r->fd = fd;
-	r->stop = stop;
+	r->ends = ends;
 	r->file = file;
 	r->stall = stall ? stall : CONTROL_STALL;
 	r->summary = json_object();

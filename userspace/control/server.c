@@ -12,10 +12,10 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "../core/log.h"
+#include "path.h"
 
 #define GROUPS 1024 /* of a peer that are looked at */
 
@@ -34,10 +34,13 @@ struct control {
 	struct slot slots[CONTROL_CLIENTS];
 	pthread_t thread;
 	bool started, left;
-	int fd, stop; /* stop: eventfd, readable from control_close on */
-	int leave;    /* the same from control_leave on, for the thread that accepts */
-	dev_t dev;
-	ino_t ino; /* of the socket we bound */
+	int fd;
+	struct reply_ends ends; /* eventfds; stop: readable from control_close on */
+	int leave;              /* the same from control_leave on, for the thread that accepts */
+	int freed;              /* the same when a client has ended */
+	bool crowded;           /* all slots are busy, and somebody waits: since .. */
+	int64_t since;          /* .. reply_now, or since a slot last was free */
+	struct path_file file;  /* the socket we answer on; ino 0: not ours to remove */
 };
 
 /* ---- requests ---- */
@@ -89,7 +92,7 @@ static int carry_out(const struct control_conf *conf, struct control_reply *r, c
 static bool answer(const struct slot *s, const char *line, size_t len)
 {
 	const struct control *c = s->control;
-	struct control_reply *r = reply_new(s->fd, c->stop, s->file, c->conf.stall);
+	struct control_reply *r = reply_new(s->fd, &c->ends, s->file, c->conf.stall);
 	bool more;
 	int rc;
 
@@ -139,14 +142,41 @@ static ssize_t receive(struct slot *s, char *buf, size_t size)
 	return n;
 }
 
+static void say(int fd, const char *line)
+{
+	send(fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* Waits for more of a request. False: there has been none for too long, or we are being closed. */
+static bool await(const struct slot *s, int64_t since)
+{
+	static const char *const lines[] = {
+		[REPLY_LATE] = "{\"error\":\"closed: no request came for a minute\","
+			       "\"mend\":\"connect again when there is one\"}\n",
+		[REPLY_CROWD] = "{\"error\":\"closed: no request came, and other clients wait\","
+				"\"mend\":\"connect again, and ask at once\"}\n",
+		[REPLY_STOP] = "",
+	};
+	int64_t waited = reply_now() - since;
+	enum reply_waited got = REPLY_LATE;
+
+	if (waited < CONTROL_IDLE)
+		got = reply_wait(&s->control->ends, s->fd, POLLIN, (int)waited,
+				 CONTROL_IDLE - (int)waited);
+	if (got != REPLY_READY)
+		say(s->fd, lines[got]);
+	return got == REPLY_READY;
+}
+
 static void *client(void *slot)
 {
 	struct slot *s = slot;
 	char *in = malloc(CONTROL_LINE + 1), *end;
+	int64_t since = reply_now(); /* it owes us a request */
 	size_t len = 0, seen = 0;
 	bool more = in != NULL;
 
-	while (more && reply_wait(s->control->stop, s->fd, POLLIN, CONTROL_IDLE)) {
+	while (more && await(s, since)) {
 		ssize_t n = receive(s, in + len, CONTROL_LINE + 1 - len);
 
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -162,6 +192,7 @@ static void *client(void *slot)
 			memmove(in, in + line, len - line);
 			len -= line;
 			seen = 0;
+			since = reply_now();
 		}
 		seen = len;
 		if (more && len > CONTROL_LINE)
@@ -173,6 +204,7 @@ static void *client(void *slot)
 	shutdown(s->fd, SHUT_RDWR);
 	close(s->fd);
 	atomic_store(&s->state, SLOT_ENDED);
+	eventfd_write(s->control->freed, 1);
 	return NULL;
 }
 
@@ -201,19 +233,17 @@ static bool may_speak(const struct control *c, int fd)
 
 static void refuse(int fd, const char *line)
 {
-	send(fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT);
+	say(fd, line);
 	close(fd);
 }
 
-static void take_client(struct control *c, int fd)
+static struct slot *free_slot(struct control *c)
 {
 	struct slot *s = NULL;
+	eventfd_t n;
 
-	if (!may_speak(c, fd)) {
-		refuse(fd, "{\"error\":\"not allowed\",\"mend\":\"be root or a member of the "
-			   "daemon's group\"}\n");
-		return;
-	}
+	/* Before the look at the slots: who ends after it signals again. */
+	eventfd_read(c->freed, &n);
 	for (int i = 0; i < CONTROL_CLIENTS; i++) {
 		if (atomic_load(&c->slots[i].state) == SLOT_ENDED) {
 			pthread_join(c->slots[i].thread, NULL);
@@ -222,11 +252,24 @@ static void take_client(struct control *c, int fd)
 		if (!s && atomic_load(&c->slots[i].state) == SLOT_FREE)
 			s = &c->slots[i];
 	}
-	if (!s) {
-		refuse(fd, "{\"error\":\"too many control clients\",\"mend\":\"close one and try "
-			   "again\"}\n");
-		return;
+	return s;
+}
+
+static void set_crowded(struct control *c, bool crowded)
+{
+	eventfd_t n;
+
+	if (crowded && !c->crowded) {
+		c->since = reply_now();
+		eventfd_write(c->ends.crowd, 1);
+	} else if (!crowded && c->crowded) {
+		eventfd_read(c->ends.crowd, &n);
 	}
+	c->crowded = crowded;
+}
+
+static void serve_client(struct control *c, struct slot *s, int fd)
+{
 	s->control = c;
 	s->fd = fd;
 	s->file = -1;
@@ -237,114 +280,75 @@ static void take_client(struct control *c, int fd)
 	}
 }
 
-static void *serve(void *control)
+/* Takes one who waits; s NULL: there is no place for him. False: nobody waits. */
+static bool take_client(struct control *c, struct slot *s)
 {
-	struct control *c = control;
-	struct pollfd p[3] = {{.fd = c->fd, .events = POLLIN},
-			      {.fd = c->stop, .events = POLLIN},
-			      {.fd = c->leave, .events = POLLIN}};
+	int fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC);
 
-	for (;;) {
-		int fd;
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+			struct pollfd stop = {.fd = c->ends.stop, .events = POLLIN};
 
-		if (poll(p, 3, -1) < 0 && errno != EINTR)
-			break;
-		if (p[1].revents || p[2].revents)
-			break;
-		fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd >= 0) {
-			take_client(c, fd);
-		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
 			/* The waiting client keeps the socket readable: without a pause this
 			 * would spin until a descriptor is free. */
 			log_message(LOG_ERROR, "control: accept: %s", strerror(errno));
-			poll(&p[1], 1, 1000);
+			poll(&stop, 1, 1000);
+		}
+		return false;
+	}
+	if (!may_speak(c, fd))
+		refuse(fd, "{\"error\":\"not allowed\",\"mend\":\"be root or a member of the "
+			   "daemon's group\"}\n");
+	else if (!s)
+		refuse(fd, "{\"error\":\"too many control clients\",\"mend\":\"close one and try "
+			   "again\"}\n");
+	else
+		serve_client(c, s, fd);
+	return true;
+}
+
+/* ms that those who wait still have; -1: nobody does. */
+static int patience_left(const struct control *c)
+{
+	int64_t all = c->conf.wait ? c->conf.wait : CONTROL_WAIT, waited;
+
+	if (!c->crowded)
+		return -1;
+	waited = reply_now() - c->since;
+	return waited < all ? (int)(all - waited) : 0;
+}
+
+static void *serve(void *control)
+{
+	struct control *c = control;
+	struct pollfd p[] = {{.fd = c->ends.stop, .events = POLLIN},
+			     {.fd = c->leave, .events = POLLIN},
+			     {.fd = c->freed, .events = POLLIN},
+			     {.events = POLLIN}};
+
+	for (;;) {
+		struct slot *s = free_slot(c);
+
+		if (s)
+			set_crowded(c, false);
+		p[3].fd = c->crowded ? -1 : c->fd;
+		if (poll(p, sizeof(p) / sizeof(p[0]), patience_left(c)) < 0 && errno != EINTR)
+			break;
+		if (p[0].revents || p[1].revents)
+			break;
+		if (s) {
+			take_client(c, s);
+		} else if (p[3].revents) {
+			set_crowded(c, true);
+		} else if (!patience_left(c)) {
+			for (int i = 0; i < CONTROL_QUEUE && take_client(c, NULL); i++)
+				;
+			set_crowded(c, false);
 		}
 	}
+	/* Those who are served stay. */
+	set_crowded(c, false);
 	return NULL;
-}
-
-/* Makes room for our socket at path: 0, or -errno with err set. */
-static int clear_path(const char *path, const struct sockaddr_un *name, char *err, size_t err_size)
-{
-	struct stat st;
-	int fd, rc = 0;
-
-	if (lstat(path, &st))
-		return 0;
-	if (!S_ISSOCK(st.st_mode)) {
-		snprintf(err, err_size,
-			 "control: %s is there and is no socket; remove it or name "
-			 "another path",
-			 path);
-		return -EEXIST;
-	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (const struct sockaddr *)name, sizeof(*name)) == 0 || errno == EAGAIN) {
-		snprintf(err, err_size,
-			 "control: a daemon answers on %s; stop it, or set another "
-			 "control in the configuration",
-			 path);
-		rc = -EADDRINUSE;
-	} else {
-		unlink(path);
-	}
-	close(fd);
-	return rc;
-}
-
-static void make_directory(const struct control_conf *conf)
-{
-	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	char *slash;
-
-	snprintf(dir, sizeof(dir), "%s", conf->path);
-	slash = strrchr(dir, '/');
-	if (!slash || slash == dir)
-		return;
-	*slash = 0;
-	/* Ours only if we made it: then the daemon can take its socket away at the end. */
-	if (mkdir(dir, 0755) == 0 && geteuid() == 0 && chown(dir, conf->uid, conf->gid))
-		log_message(LOG_ERROR, "control: chown %s: %s", dir, strerror(errno));
-}
-
-static int bind_path(struct control *c, char *err, size_t err_size)
-{
-	const char *path = c->conf.path;
-	struct sockaddr_un name = {.sun_family = AF_UNIX};
-	struct stat st = {0};
-	mode_t mask;
-	int rc;
-
-	if (strlen(path) >= sizeof(name.sun_path)) {
-		snprintf(err, err_size, "control: %s is longer than %zu bytes; name a shorter path",
-			 path, sizeof(name.sun_path) - 1);
-		return -ENAMETOOLONG;
-	}
-	memcpy(name.sun_path, path, strlen(path) + 1);
-	make_directory(&c->conf);
-	rc = clear_path(path, &name, err, err_size);
-	if (rc)
-		return rc;
-	mask = umask(0117);
-	rc = bind(c->fd, (const struct sockaddr *)&name, sizeof(name)) ? -errno : 0;
-	umask(mask);
-	if (!rc && (listen(c->fd, CONTROL_CLIENTS) || lstat(path, &st)))
-		rc = -errno;
-	if (!rc && geteuid() == 0 && lchown(path, c->conf.uid, c->conf.gid))
-		rc = -errno;
-	if (rc) {
-		snprintf(err, err_size,
-			 "control: %s: %s; make its directory writable or set another "
-			 "control in the configuration",
-			 path, strerror(-rc));
-		return rc;
-	}
-	c->dev = st.st_dev;
-	c->ino = st.st_ino;
-	return 0;
 }
 
 int control_open(const struct control_conf *conf, struct control **ret, char *err, size_t err_size)
@@ -357,14 +361,19 @@ int control_open(const struct control_conf *conf, struct control **ret, char *er
 		c->fd = conf->listener
 				? conf->listener
 				: socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		c->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		c->ends.stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		c->ends.crowd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		c->leave = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		rc = c->fd < 0 || c->stop < 0 || c->leave < 0 ? -errno : 0;
+		c->freed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		rc = c->fd < 0 || c->ends.stop < 0 || c->ends.crowd < 0 || c->leave < 0 ||
+				     c->freed < 0
+			     ? -errno
+			     : 0;
 	}
 	if (rc)
 		snprintf(err, err_size, "control: %s", strerror(-rc));
 	else if (!conf->listener)
-		rc = bind_path(c, err, err_size);
+		rc = path_bind(conf, c->fd, &c->file, err, err_size);
 	if (rc)
 		control_close(&c);
 	else
@@ -379,10 +388,8 @@ int control_start(struct control *c)
 	int rc;
 
 	/* From here on a socket taken over is ours to remove. */
-	if (c->conf.listener && !lstat(c->conf.path, &st)) {
-		c->dev = st.st_dev;
-		c->ino = st.st_ino;
-	}
+	if (c->conf.listener && !lstat(c->conf.path, &st))
+		c->file = (struct path_file){st.st_dev, st.st_ino};
 	/* Signals are the main thread's; clients inherit this mask. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -402,21 +409,30 @@ void control_leave(struct control *c)
 	eventfd_write(c->leave, 1);
 	pthread_join(c->thread, NULL);
 	c->left = true;
-	c->ino = 0;
+	c->file.ino = 0;
 	close(c->fd);
 	c->fd = -1;
+}
+
+static void close_fds(const struct control *c)
+{
+	const int fds[] = {c->fd, c->ends.stop, c->ends.crowd, c->leave, c->freed};
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
 }
 
 void control_close(struct control **control)
 {
 	struct control *c = *control;
-	struct stat st;
 
 	if (!c)
 		return;
 	*control = NULL;
 	if (c->started) {
-		eventfd_write(c->stop, 1);
+		eventfd_write(c->ends.stop, 1);
 		if (!c->left)
 			pthread_join(c->thread, NULL);
 		for (int i = 0; i < CONTROL_CLIENTS; i++) {
@@ -424,13 +440,7 @@ void control_close(struct control **control)
 				pthread_join(c->slots[i].thread, NULL);
 		}
 	}
-	if (c->ino && !lstat(c->conf.path, &st) && st.st_ino == c->ino && st.st_dev == c->dev)
-		unlink(c->conf.path);
-	if (c->fd >= 0)
-		close(c->fd);
-	if (c->stop >= 0)
-		close(c->stop);
-	if (c->leave >= 0)
-		close(c->leave);
+	path_remove(c->conf.path, &c->file);
+	close_fds(c);
 	free(c);
 }

@@ -65,6 +65,21 @@ static int flood(struct control_reply *r, json_t *args, void *context)
 	return 0;
 }
 
+static _Atomic bool held = true; /* `hold` goes on when it is not */
+static _Atomic int holding;
+
+static int hold(struct control_reply *r, json_t *args, void *context)
+{
+	(void)r;
+	(void)args;
+	(void)context;
+	++holding;
+	while (held)
+		usleep(1000);
+	--holding;
+	return 0;
+}
+
 static int lost(struct control_reply *r, json_t *args, void *context)
 {
 	(void)args;
@@ -78,6 +93,7 @@ static const struct control_command table[] = {
 	{"rows", rows, "n rows"},
 	{"broken", broken, "fails"},
 	{"flood", flood, "many rows"},
+	{"hold", hold, "takes its time"},
 	{"lost", lost, "runs out of memory"},
 	{NULL, NULL, NULL},
 };
@@ -94,16 +110,22 @@ static struct control_conf conf(int stall)
 				     .stall = stall};
 }
 
-static struct control *start(int stall)
+static struct control *start_with(const struct control_conf *c)
 {
-	struct control_conf c = conf(stall);
 	struct control *control;
 	char err[500];
 
-	if (control_open(&c, &control, err, sizeof(err)))
+	if (control_open(c, &control, err, sizeof(err)))
 		fail_msg("%s", err);
 	assert_int_equal(control_start(control), 0);
 	return control;
+}
+
+static struct control *start(int stall)
+{
+	const struct control_conf c = conf(stall);
+
+	return start_with(&c);
 }
 
 /* ---- a client ---- */
@@ -280,37 +302,119 @@ static void oversized(void **state)
 	control_close(&c);
 }
 
+static void ask(int fd)
+{
+	say(fd, "{\"command\":\"echo\"}\n");
+	expect(fd, "done");
+}
+
+static void hold_all(int fd[CONTROL_CLIENTS])
+{
+	held = true;
+	for (int i = 0; i < CONTROL_CLIENTS; i++) {
+		fd[i] = dial();
+		say(fd[i], "{\"command\":\"hold\"}\n");
+	}
+	while (holding < CONTROL_CLIENTS)
+		usleep(1000);
+}
+
+static void let_all(const int fd[CONTROL_CLIENTS])
+{
+	held = false;
+	for (int i = 0; i < CONTROL_CLIENTS; i++) {
+		expect(fd[i], "done");
+		close(fd[i]);
+	}
+	while (holding)
+		usleep(1000);
+}
+
+/* Who finds every place taken waits for his, and is served in his turn. */
 static void crowd(void **state)
 {
+	int fd[CONTROL_CLIENTS], more[4 * CONTROL_CLIENTS];
 	struct control *c = start(0);
-	int fd[CONTROL_CLIENTS], more;
-	static const char ask[] = "{\"command\":\"echo\"}\n";
+	char early;
 
 	(void)state;
 	for (int round = 0; round < 3; round++) {
-		for (int i = 0; i < CONTROL_CLIENTS; i++) {
-			/* The place of a client that has left is free once its thread saw that. */
-			for (;;) {
-				fd[i] = dial();
-				assert_true(fd[i] >= 0);
-				/* One that is turned away may be so before it has spoken. */
-				(void)send(fd[i], ask, strlen(ask), MSG_NOSIGNAL);
-				if (strstr(hear(fd[i]), "done"))
-					break;
-				assert_true(round > 0);
-				close(fd[i]);
-			}
+		hold_all(fd);
+		for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+			more[i] = dial();
+			say(more[i], "{\"command\":\"echo\"}\n");
 		}
-		more = dial();
-		expect(more, "too many control clients");
-		assert_string_equal(hear(more), "");
-		close(more);
-		for (int i = 0; i < CONTROL_CLIENTS; i++) {
-			say(fd[i], "{\"command\":\"echo\"}\n");
-			expect(fd[i], "done");
-			close(fd[i]);
+		assert_int_equal(recv(more[0], &early, 1, MSG_DONTWAIT), -1);
+		assert_int_equal(errno, EAGAIN);
+		let_all(fd);
+		for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+			expect(more[i], "done");
+			close(more[i]);
 		}
 	}
+	control_close(&c);
+}
+
+/* Where no place becomes free those who wait are told so, and what is going on goes on. */
+static void no_place(void **state)
+{
+	struct control_conf k = conf(0);
+	int fd[CONTROL_CLIENTS], more[3];
+	struct control *c;
+
+	(void)state;
+	k.wait = 100;
+	c = start_with(&k);
+	hold_all(fd);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 3; i++)
+			more[i] = dial();
+		for (int i = 0; i < 3; i++) {
+			expect(more[i], "too many control clients");
+			assert_string_equal(hear(more[i]), "");
+			close(more[i]);
+		}
+	}
+	let_all(fd);
+	more[0] = dial();
+	ask(more[0]);
+	close(more[0]);
+	control_close(&c);
+}
+
+/* Clients that say nothing, or no whole request, or do not read, give their places to others; while
+ * nobody waits they keep them. */
+static void silent(void **state)
+{
+	int fd[2 * CONTROL_CLIENTS], more;
+	struct control *c = start(0);
+
+	(void)state;
+	ended = 0;
+	for (int i = 0; i < 2 * CONTROL_CLIENTS; i++) {
+		fd[i] = dial();
+		assert_true(fd[i] >= 0);
+		if (i % 4 == 1)
+			say(fd[i], "{\"comm");
+		else if (i % 4 == 2)
+			say(fd[i], "{\"command\":\"flood\"}\n");
+	}
+	more = dial();
+	ask(more);
+	for (int i = 0; i < CONTROL_CLIENTS; i++) {
+		if (i % 4 == 2)
+			continue;
+		expect(fd[i], "closed: no request came, and other clients wait");
+		assert_string_equal(hear(fd[i]), "");
+	}
+	while (ended < CONTROL_CLIENTS / 4)
+		usleep(1000);
+	for (int i = 0; i < 2 * CONTROL_CLIENTS; i++)
+		close(fd[i]);
+	/* Alone, one may take his time. */
+	usleep((CONTROL_YIELD + 200) * 1000);
+	ask(more);
+	close(more);
 	control_close(&c);
 }
 
@@ -557,7 +661,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers),     cmocka_unit_test(pieces),
 		cmocka_unit_test(garbage),     cmocka_unit_test(oversized),
-		cmocka_unit_test(crowd),       cmocka_unit_test(slow_reader),
+		cmocka_unit_test(crowd),       cmocka_unit_test(no_place),
+		cmocka_unit_test(silent),      cmocka_unit_test(slow_reader),
 		cmocka_unit_test(closing),     cmocka_unit_test(client_leaves),
 		cmocka_unit_test(the_path),    cmocka_unit_test(strangers),
 		cmocka_unit_test(a_successor), cmocka_unit_test(a_successor_that_fails),

@@ -137,6 +137,25 @@ static void an_end_is_one(void **state)
 	assert_non_null(strstr(complaint, "broke off"));
 }
 
+/* Turned away before the request has left. */
+static void a_refusal_is_heard(void **state)
+{
+	static const char line[] = "{\"error\":\"not allowed\",\"mend\":\"be root\"}\n";
+	int ends[2];
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	assert_int_equal(write(ends[1], line, strlen(line)), strlen(line));
+	close(ends[1]);
+	assert_true(send_request(ends[0], "status", NULL, -1));
+	f = fdopen(ends[0], "r");
+	assert_int_equal(read_answer(f, NULL, NULL, NULL), CLI_FAILED);
+	assert_string_equal(complaint, "not allowed; be root");
+	fclose(f);
+	assert_false(send_request(-1, "status", NULL, -1));
+}
+
 static int set_up(void **state)
 {
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
@@ -161,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_interruption_is_no_end),
 		cmocka_unit_test(an_end_is_one),
+		cmocka_unit_test(a_refusal_is_heard),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
