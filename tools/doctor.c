@@ -300,25 +300,33 @@ void doctor_machine(const struct doctor *d)
 
 /* ---- the daemon ---- */
 
+#define RESTART "systemctl restart greygated"
+
 /* What it put in the way of packets, and somebody has taken away since. */
 static void check_attached(const struct doctor *d, const struct cli *cli)
 {
-	json_t *status = NULL, *missing, *one;
+	json_t *status = NULL, *kernel, *missing, *one;
+	const char *pin;
 	size_t i;
 
 	if (!cli_answers(cli) || cli_ask(cli, "status", NULL, NULL, NULL, &status))
 		return;
-	missing = json_object_get(json_object_get(status, "kernel"), "missing");
+	kernel = json_object_get(status, "kernel");
+	missing = json_object_get(kernel, "missing");
 	json_array_foreach(missing, i, one) doctor_say(
 		d, DOCTOR_FAIL, "attached", row_str(one, "interface"), row_str(one, "mend"),
 		"%s: %s", row_str(one, "program"), row_str(one, "reason"));
 	if (missing && !json_array_size(missing))
 		doctor_say(d, DOCTOR_OK, "attached", "", "",
 			   "all that the daemon put into the kernel is there");
-	if (json_is_true(json_object_get(json_object_get(status, "kernel"), "helpless")))
-		doctor_say(d, DOCTOR_FAIL, "starter", "", "systemctl restart greygated",
+	if (json_is_true(json_object_get(kernel, "helpless")))
+		doctor_say(d, DOCTOR_FAIL, "starter", "", RESTART,
 			   "greygate-start is gone: what is taken away is not put back, an "
 			   "upgrade is refused");
+	pin = row_str(kernel, "unpinned");
+	if (*pin)
+		doctor_say(d, DOCTOR_FAIL, "pins", "", RESTART,
+			   "%s is gone: what is taken away is not put back", pin);
 	json_decref(status);
 }
 

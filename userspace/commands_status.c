@@ -71,11 +71,19 @@ static json_t *store_figures(struct daemon *d)
 	return o;
 }
 
+#define RESTART "systemctl restart greygated"
+
+/* Whether the daemon has what is taken away put back, where the settings want that. */
+static bool can_mend(const struct daemon *d)
+{
+	return !atomic_load(&d->helpless) && !atomic_load(&d->unpinned);
+}
+
 /* The command that mends it, where the daemon doesn't. */
 static const char *remedy(const struct daemon *d, const struct fastpath_part *p, char ret[100])
 {
-	if (atomic_load(&d->helpless))
-		snprintf(ret, 100, "systemctl restart greygated");
+	if (!can_mend(d))
+		snprintf(ret, 100, RESTART);
 	else if (p->state == FASTPATH_NO_INTERFACE)
 		snprintf(ret, 100, "ip -brief link");
 	else if (p->state == FASTPATH_OTHER && p->kind == FASTPATH_XDP)
@@ -98,8 +106,7 @@ static json_t *kernel_missing(struct daemon *d, const struct config *c, json_t *
 
 	for (int i = 0; i < n; i++) {
 		const struct fastpath_part *p = &parts[i];
-		const bool waits =
-			c->reattach && !atomic_load(&d->helpless) && p->state != FASTPATH_OTHER;
+		const bool waits = c->reattach && can_mend(d) && p->state != FASTPATH_OTHER;
 
 		if (p->state == FASTPATH_STANDS)
 			continue;
@@ -117,6 +124,21 @@ static json_t *kernel_missing(struct daemon *d, const struct config *c, json_t *
 					     mend));
 	}
 	return array;
+}
+
+/* The pin that is gone, "": none; in words too. */
+static json_t *kernel_unpinned(const struct daemon *d, json_t *in_words)
+{
+	const char *map = d->fastpath ? atomic_load(&d->unpinned) : NULL;
+	char pin[FASTPATH_PIN] = "";
+
+	if (map)
+		fastpath_pin(d->fastpath, map, pin);
+	if (map && in_words)
+		json_array_append_new(in_words, json_sprintf("kernel: pin %s is gone: what is "
+							     "taken away is not put back; " RESTART,
+							     pin));
+	return row_text(pin);
 }
 
 static json_t *kernel(struct daemon *d, const struct config *c)
@@ -137,6 +159,7 @@ static json_t *kernel(struct daemon *d, const struct config *c)
 	json_object_set_new(o, "interfaces", interfaces);
 	json_object_set_new(o, "missing", kernel_missing(d, c, NULL));
 	json_object_set_new(o, "helpless", json_boolean(atomic_load(&d->helpless)));
+	json_object_set_new(o, "unpinned", kernel_unpinned(d, NULL));
 	return o;
 }
 
@@ -317,7 +340,8 @@ static json_t *problems(struct daemon *d, const struct config *c)
 		json_array_append_new(
 			array,
 			json_string("kernel: greygate-start is gone: what is taken away is not put "
-				    "back, an upgrade is refused; systemctl restart greygated"));
+				    "back, an upgrade is refused; " RESTART));
+	json_decref(kernel_unpinned(d, array));
 	if (d->fastpath && detour_find(c, interface, detour))
 		json_array_append_new(array, json_sprintf("kernel: %s", detour));
 	kernel_full(d, c, array);

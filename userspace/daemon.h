@@ -139,9 +139,10 @@ struct daemon {
 	/* The kernel maps are a successor's; changes under config_lock and verdict_lock. */
 	bool lent;
 	_Atomic bool helpless; /* what others take away of the kernel half can't be put back */
-	bool mending;          /* kernel programs are being put back; main thread only */
-	struct {               /* the process before an upgrade, while it has sessions */
-		_Atomic int32_t pid; /* 0: none */
+	const char *_Atomic unpinned; /* nor while the pin of this map is gone; NULL: none is */
+	bool mending;                 /* kernel programs are being put back; main thread only */
+	struct {                      /* the process before an upgrade, while it has sessions */
+		_Atomic int32_t pid;  /* 0: none */
 		_Atomic uint32_t sessions;
 	} before;
 	_Atomic uint64_t backend_down[CONFIG_BACKENDS]; /* ms, CLOCK_MONOTONIC: left out until then;

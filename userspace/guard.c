@@ -55,7 +55,7 @@ static bool may_mend(const struct guard *g)
 {
 	const struct config *c = atomic_load(&g->daemon->config);
 
-	return g->starter >= 0 && c->reattach;
+	return g->starter >= 0 && !atomic_load(&g->daemon->unpinned) && c->reattach;
 }
 
 /* What somebody can do about it, where the daemon doesn't. */
@@ -63,7 +63,7 @@ static void advise(const struct guard *g, struct log_line *l)
 {
 	char text[100];
 
-	if (g->starter >= 0)
+	if (g->starter >= 0 && !atomic_load(&g->daemon->unpinned))
 		snprintf(text, sizeof(text), "kill -USR2 %d puts it back", (int)getpid());
 	else
 		snprintf(text, sizeof(text), "systemctl restart greygated puts it back");
@@ -92,6 +92,26 @@ static void tell(struct guard *g, int i, const struct fastpath_part *p)
 	g->told[i].state = p->state;
 	g->told[i].id = p->seen.id;
 	memcpy(g->told[i].why, p->why, sizeof(p->why));
+}
+
+/* The mender knows maps by their pins alone. */
+static void look_for_pins(struct guard *g)
+{
+	struct daemon *d = g->daemon;
+	const char *map = fastpath_unpinned(d->fastpath), *was = atomic_load(&d->unpinned);
+	char pin[FASTPATH_PIN];
+
+	if (map == was)
+		return;
+	atomic_store(&d->unpinned, map);
+	fastpath_pin(d->fastpath, map ? map : was, pin);
+	if (map)
+		log_message(LOG_KERNEL,
+			    "pin %s is gone: what is taken away is not put back; systemctl "
+			    "restart greygated",
+			    pin);
+	else
+		log_message(LOG_KERNEL, "pin %s is there again", pin);
 }
 
 /* Why nothing was put back; once, until there is other news. */
@@ -240,6 +260,7 @@ void guard_step(struct guard *g, uint64_t now)
 	guard_hear(g, now);
 	if (g->channel >= 0 || ++g->ticks % LOOK_EVERY)
 		return;
+	look_for_pins(g);
 	if (fastpath_look(d->fastpath))
 		tell_news(g);
 	if (may_mend(g))

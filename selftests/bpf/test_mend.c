@@ -257,17 +257,49 @@ static void nobody_without_rights_is_told_wrong(void **state)
 	fastpath_close(&fp);
 }
 
+/* Any of the maps, and all of them at once; also for somebody without rights. */
+static void each_pin_is_missed(void **state)
+{
+	struct fastpath_conf conf = on("gg0", GG_MODE_RELAY);
+	struct fastpath *fp = room_open(&conf);
+	char command[200];
+
+	(void)state;
+	for (int i = 0; i < MAP_COUNT; i++) {
+		snprintf(command, sizeof(command), "mv " V1 "/%s " V1 "/elsewhere", map_names[i]);
+		room_run(command);
+		assert_ptr_equal(fastpath_unpinned(fp), map_names[i]);
+		snprintf(command, sizeof(command), "mv " V1 "/elsewhere " V1 "/%s", map_names[i]);
+		room_run(command);
+		assert_null(fastpath_unpinned(fp));
+	}
+	assert_int_equal(pins_exchange(fp), 0);
+	assert_null(fastpath_unpinned(fp));
+	room_run("rm -r " V1);
+	assert_non_null(fastpath_unpinned(fp));
+	fastpath_close(&fp);
+}
+
 static void without_pins_nothing_can_be_put_back(void **state)
 {
 	struct fastpath_conf conf = on("gg0", GG_MODE_RELAY);
 	struct fastpath *fp = room_open(&conf);
-	char err[400] = "";
+	char err[400] = "", pin[FASTPATH_PIN];
 
 	(void)state;
+	assert_null(fastpath_unpinned(fp));
 	room_run("mv " V1 "/asking " V1 "/elsewhere; ip link set dev gg0 xdp off");
+	assert_string_equal(fastpath_unpinned(fp), "asking");
+	fastpath_pin(fp, "asking", pin);
+	assert_string_equal(pin, V1 "/asking");
 	assert_int_equal(fastpath_mend(&conf, adopt, fp, err, sizeof(err)), -ENOENT);
 	assert_non_null(strstr(err, "/asking is gone; restart greygated"));
 	assert_int_equal(program_on("gg0"), 0);
+	fastpath_close(&fp);
+	/* The mend that is told. */
+	fp = room_open(&conf);
+	assert_null(fastpath_unpinned(fp));
+	assert_int_not_equal(program_on("gg0"), 0);
 	fastpath_close(&fp);
 }
 
@@ -283,6 +315,7 @@ int main(void)
 		cmocka_unit_test_teardown(somebody_elses_filter_stays, start_end_clean),
 		cmocka_unit_test_teardown(programs_of_another_start_are_ours, start_end_clean),
 		cmocka_unit_test_teardown(nobody_without_rights_is_told_wrong, start_end_clean),
+		cmocka_unit_test_teardown(each_pin_is_missed, start_end_clean),
 		cmocka_unit_test_teardown(without_pins_nothing_can_be_put_back, start_end_clean),
 	};
 

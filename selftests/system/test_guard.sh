@@ -131,6 +131,19 @@ gate_pid=$(pid_now)
 check "and its process lacks nothing" whole
 lost "after an upgrade" "XDP program" g0 ip link set dev g0 xdp off
 at=$(log_size)
+on gate mv "$PIN/asking" "$PIN/elsewhere"
+unpinned() { logged "+$at" event=kernel | grep -q "pin $PIN/asking is gone.*restart greygated"; }
+check "a map's pin is gone: the log says so at once" wait_for 10 unpinned
+like "status says so while all stands" "$(gg status)" "kernel: pin $PIN/asking is gone"
+on gate ip link set dev g0 xdp off
+check "what is missing then is told" wait_for 10 told "XDP program" gone g0
+like "with the mend" "$(gg status)" 'g0: XDP program: taken away by somebody; systemctl restart greygated'
+like "for programs too" "$(gg status --json)" "\"unpinned\":\"$PIN/asking\""
+like "doctor names it" "$(doctor)" "^fail +pins +$PIN/asking is gone"
+on gate mv "$PIN/elsewhere" "$PIN/asking"
+check "pinned again, the program is back" wait_for 10 told "XDP program" attached g0
+unlike "and status says no more of it" "$(gg status)" "is gone"
+at=$(log_size)
 kill -KILL "$(pgrep -n greygate-start)"
 failed() { logged "+$at" event=kernel | grep -q 'greygate-start.*is gone.*restart greygated'; }
 check "who could put it back is gone: the log says so at once" wait_for 10 failed

@@ -141,6 +141,12 @@ int fastpath_parts(struct fastpath *fp, struct fastpath_part ret[FASTPATH_PARTS]
 int fastpath_mend(const struct fastpath_conf *conf,
 		  void (*see)(const struct fastpath_part *part, int link, void *arg), void *arg,
 		  char *err, size_t err_size);
+/* A map whose pin is gone, so that fastpath_mend can't find it, until a start makes it anew; NULL:
+ * none. Needs no rights; any thread. */
+const char *fastpath_unpinned(const struct fastpath *fp);
+/* "/sys/fs/bpf/greygate/v1/host4": where that map is pinned. */
+#define FASTPATH_PIN 256
+void fastpath_pin(const struct fastpath *fp, const char *map, char ret[FASTPATH_PIN]);
 /* What it has told, to the daemon whose parts they are. link: -1, or from now on the fast path's.
  */
 void fastpath_mended(struct fastpath *fp, const struct fastpath_part *part, int link);

@@ -13,7 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define PINS_PATH 256
+#define PINS_PATH FASTPATH_PIN
 #define PINS_NAME 32 /* longest name below it, with its slash */
 
 enum map_id {
@@ -156,6 +156,8 @@ int pins_remove(const char *dir);
 int pins_swap(const char *bpffs, bool *ret_had_old);
 /* The pins of the tries in force and of the spare ones change names. */
 int pins_exchange(const struct fastpath *fp);
+/* Whether there is a pin of that name in force, as far as can be told. */
+bool pins_has(const struct fastpath *fp, const char *name);
 /* Ids of maps pinned here, in force or not, that every program of ours uses. */
 #define PINS_IDS 16
 struct pins_ids {

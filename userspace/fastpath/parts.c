@@ -137,12 +137,6 @@ void parts_begin(struct fastpath *fp, const struct fastpath_conf *conf)
 	}
 }
 
-/* The link lasts as long as somebody has it open, and this process does. */
-static bool has_pin(const struct fastpath *fp)
-{
-	return !faccessat(fp->pins_fd, LOOKUP_PIN, F_OK, 0) || errno != ENOENT;
-}
-
 bool fastpath_look(struct fastpath *fp)
 {
 	bool changed = false;
@@ -153,7 +147,8 @@ bool fastpath_look(struct fastpath *fp)
 
 		if (parts_see(p, &fp->route, fp->link_fd, &now))
 			continue;
-		if (p->kind == FASTPATH_LOOKUP && !has_pin(fp))
+		/* The link lasts as long as somebody has it open, and this process does. */
+		if (p->kind == FASTPATH_LOOKUP && !pins_has(fp, LOOKUP_PIN))
 			now.id = 0;
 		if (is_same(&now, &p->seen))
 			continue;

@@ -188,6 +188,26 @@ int pins_exchange(const struct fastpath *fp)
 	return 0;
 }
 
+bool pins_has(const struct fastpath *fp, const char *name)
+{
+	return !faccessat(fp->pins_fd, name, F_OK, 0) || errno != ENOENT;
+}
+
+const char *fastpath_unpinned(const struct fastpath *fp)
+{
+	for (int i = 0; i < MAP_COUNT; i++)
+		if (!pins_has(fp, map_names[i]))
+			return map_names[i];
+	return NULL;
+}
+
+void fastpath_pin(const struct fastpath *fp, const char *map, char ret[FASTPATH_PIN])
+{
+	/* The room for it was checked by pins_lock. */
+	if (snprintf(ret, FASTPATH_PIN, "%s/v%d/%s", fp->dir, GG_SCHEMA, map) >= FASTPATH_PIN)
+		ret[0] = '\0';
+}
+
 int fastpath_give(struct fastpath *fp, uid_t uid, gid_t gid)
 {
 	return fchown(fp->pins_fd, uid, gid) ? -errno : 0;

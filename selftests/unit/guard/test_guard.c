@@ -16,6 +16,7 @@
 
 static struct fastpath_part parts[2]; /* as the last look found them */
 static bool changed;
+static const char *unpinned;
 static int asked;       /* how often a mender was asked for */
 static int mender = -1; /* the end of its channel, of the last one */
 static bool no_starter, starter_ended;
@@ -35,6 +36,18 @@ int fastpath_parts(struct fastpath *fp, struct fastpath_part ret[FASTPATH_PARTS]
 	(void)fp;
 	memcpy(ret, parts, sizeof(parts));
 	return 2;
+}
+
+const char *fastpath_unpinned(const struct fastpath *fp)
+{
+	(void)fp;
+	return unpinned;
+}
+
+void fastpath_pin(const struct fastpath *fp, const char *map, char ret[FASTPATH_PIN])
+{
+	(void)fp;
+	snprintf(ret, FASTPATH_PIN, "v1/%s", map);
 }
 
 void fastpath_mended(struct fastpath *fp, const struct fastpath_part *part, int link)
@@ -91,6 +104,7 @@ static int begin(void **state)
 	parts[0] = (struct fastpath_part){.kind = FASTPATH_XDP, .interface = "eth0"};
 	parts[1] = (struct fastpath_part){.kind = FASTPATH_POLICY};
 	changed = no_starter = starter_ended = false;
+	unpinned = NULL;
 	asked = 0;
 	now = 1000;
 	memset(counted, 0, sizeof(counted));
@@ -343,6 +357,45 @@ static void a_starter_that_ends_is_told_before_it_is_needed(void **state)
 	assert_int_equal(told("\"gone\"", "systemctl restart greygated puts it back"), 1);
 }
 
+static void a_pin_that_is_gone_is_told_before_it_is_needed(void **state)
+{
+	(void)state;
+	seconds(10);
+	assert_null(atomic_load(&daemon_.unpinned));
+	unpinned = "host4";
+	seconds(10);
+	assert_string_equal(atomic_load(&daemon_.unpinned), "host4");
+	assert_int_equal(told("pin v1/host4 is gone", "systemctl restart greygated"), 1);
+	/* Who can't find the maps is not asked. */
+	found(0, FASTPATH_GONE, 0, "taken away by somebody");
+	found(1, FASTPATH_OTHER, 3, "somebody's");
+	seconds(300);
+	assert_int_equal(asked, 0);
+	assert_int_equal(told("\"gone\"", "systemctl restart greygated puts it back"), 1);
+	assert_int_equal(told("policy", "\"replaced\""), 1);
+	/* Another one is news. */
+	unpinned = "host6";
+	seconds(10);
+	assert_int_equal(told("pin v1/host6 is gone", ""), 1);
+	assert_int_equal(told("pin v1/host4 is gone", ""), 1);
+	/* Pinned again by hand, it is put back. */
+	unpinned = NULL;
+	seconds(2);
+	assert_null(atomic_load(&daemon_.unpinned));
+	assert_int_equal(told("pin v1/host6 is there again", ""), 1);
+	assert_int_equal(asked, 1);
+}
+
+static void pins_of_a_successor_are_not_missed(void **state)
+{
+	(void)state;
+	daemon_.lent = true;
+	unpinned = "host4";
+	seconds(10);
+	assert_null(atomic_load(&daemon_.unpinned));
+	assert_int_equal(told("pin", ""), 0);
+}
+
 static void lent_maps_are_a_successors(void **state)
 {
 	(void)state;
@@ -370,6 +423,8 @@ int main(void)
 		TEST(a_mender_that_hangs_is_let_go),
 		TEST(without_a_starter_a_restart_is_advised),
 		TEST(a_starter_that_ends_is_told_before_it_is_needed),
+		TEST(a_pin_that_is_gone_is_told_before_it_is_needed),
+		TEST(pins_of_a_successor_are_not_missed),
 		TEST(lent_maps_are_a_successors),
 	};
 
