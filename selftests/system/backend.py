@@ -66,7 +66,8 @@ def unknown(line):
     return known and not re.search(known, address)
 
 
-def act(sock, stage, reply):
+def act(sock, stage, reply, keep=None):
+    """Answers as it is told to. keep: done before a 2xx goes out, so that whoever reads it finds it done."""
     how = behaviour(stage) or reply
     if how.startswith("await:"):
         while not os.path.exists(os.path.join(directory, how[6:])):
@@ -92,6 +93,8 @@ def act(sock, stage, reply):
         for _ in range(100000):
             sock.sendall(b"250-more\r\n")
         return how
+    if keep and how.startswith("2"):
+        keep()
     sock.sendall(codecs.escape_decode(how.encode())[0] + b"\r\n")
     return how
 
@@ -212,8 +215,8 @@ def serve(sock):
                     whole = reader.message(out)
                 if not whole:
                     break
-                if act(sock, "dot", "250 2.0.0 stored as %d" % number).startswith("2"):
-                    os.rename(name, "%s-%d.eml" % (base, count))
+                kept = "%s-%d.eml" % (base, count)
+                act(sock, "dot", "250 2.0.0 stored as %d" % number, lambda: os.rename(name, kept))
             elif verb == "BDAT":
                 words = line.split()
                 if not chunks:
@@ -227,8 +230,8 @@ def serve(sock):
                 chunks.close()
                 chunks = None
                 reply = "250 2.0.0 stored as %d" % number if recipients else "503 5.5.1 no recipients"
-                if act(sock, "dot", reply).startswith("2"):
-                    os.rename(name, "%s-%d.eml" % (base, count))
+                kept = "%s-%d.eml" % (base, count)
+                act(sock, "dot", reply, lambda: os.rename(name, kept))
             elif verb == "RSET":
                 act(sock, "rset", "250 2.0.0 ok")
             elif verb == "QUIT":

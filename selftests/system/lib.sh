@@ -228,6 +228,18 @@ dns_up() { # address port [file...]
 	dnsd_pid=$started
 	check "the scripted name server is up" wait_for 5 grep -q ready "$T/dnsd.out"
 }
+# A mail server with a script, which listens by now: backend_up NAMESPACE ADDRESS,PORT DIRECTORY
+# [option...] (see backend.py). $started is its pid.
+backend_up() {
+	local lines
+	mkdir -p "$3"
+	lines=$(grep -cs listening "$3/log")
+	start_on "$1" $PYTHON "$HERE/backend.py" "${@:2}" 2>>"$T/backend.log"
+	wait_for 10 backend_listens "$3" "${lines:-0}" && return
+	note "the scripted mail server did not start: $(tail -n 5 "$T/backend.log")"
+	return 1
+}
+backend_listens() { [ "$(grep -cs listening "$1/log")" -gt "$2" ]; } # directory how-often-before
 # A counter of `greygate stats --json`, wherever in it.
 counter() { gg stats --json 2>/dev/null | $PYTHON "$HERE/pick.py" value "$1"; }
 # Lines of the daemon's log in which every KEY=VALUE holds; nothing and failure when there is none.

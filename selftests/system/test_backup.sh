@@ -17,8 +17,7 @@ gg allow 2001:db8:77::7 >/dev/null
 gg trap add old@example.net >/dev/null
 like "a first attempt" "$(grey one)" '^S: 451 4\.7\.1 Greylisted'
 grey_is() { [ "$(gg list grey --json | wc -l)" = "$1" ]; }
-wait_for 3 grey_is 1
-sleep 0.5 # what is in memory is on the disk within 100 ms
+check "it is on the disk, and so is what came before it" wait_for 5 grey_is 1
 check "backup, with the daemon at work" ggc backup "$T/copy"
 is "mode 0600" "$(stat -c %a "$T/copy")" 600
 like "it says how large it is, also to programs" "$(ggc --json backup "$T/copy")" '"bytes": ?[1-9][0-9]+'
@@ -38,7 +37,7 @@ like "the reason is there again" "$(gg list deny)" '203\.0\.113\.66 .*sold my ad
 like "the network too" "$(gg list deny)" '198\.18\.0\.0/24'
 like "what was said since stands" "$(gg list allow)" '2001:db8:77::7 .*since'
 like "the trap is one again" "$(gg trap list)" 'old@example\.net'
-check "the first attempt is remembered" grey_is 1
+check "the first attempt is remembered" wait_for 5 grey_is 1
 like "twice is once" "$(ggc restore "$T/copy")" 'added: 0 verdicts, 0 traps, 0 correspondents, 0 records'
 is "nothing is left of it in state_dir" "$(find "$T/state" -name 'restore*')" ""
 

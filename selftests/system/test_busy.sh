@@ -95,9 +95,7 @@ done
 
 # ---- 421 where nothing stands ----
 mkdir "$T/away"; echo '421 4.3.2 shutting down' >"$T/away/banner"
-start_on mail $PYTHON "$HERE/backend.py" "$MAIL4,30" "$T/away" 2>"$T/backend.log"
-listens() { on mail bash -c "exec 3<>/dev/tcp/$1/$2" 2>/dev/null; }
-wait_for 10 listens $MAIL4 30 || bail "the scripted mail server" "$(cat "$T/backend.log")"
+backend_up mail "$MAIL4,30" "$T/away" || exit 1
 begin "\"$MAIL4:30\", \"$MAIL4:25\"" 1
 like "421 to each connection: the next one takes it" "$(one 203.0.113.7 four@sender.example)" "$STORED"
 check "and it is down" log_wait event=relay verdict=down backend=$MAIL4:30

@@ -57,12 +57,10 @@ gate_stop; is "SIGTERM: exit code 0" $? 0
 
 # ---- a mail server with a script ----
 B=$T/backend
-mkdir "$B"
-start_on mail $PYTHON "$HERE/backend.py" "$MAIL4,26" "$B" 2>"$T/backend.log"
-wait_for 5 grep -q listening "$B/log"
+backend_up mail "$MAIL4,26" "$B" || exit 1
 with='250-backend.example.net\r\n250-8BITMIME\r\n250 CHUNKING'
 echo "$with" >"$B/ehlo"
-backend="\"$MAIL4:26\"" upstream="timeout = 1s"
+backend="\"$MAIL4:26\""
 gate_conf
 gate_start || bail "greygated starts again"
 check "CHUNKING is offered again" wait_for 5 offer_is
@@ -142,14 +140,18 @@ broken() { # stage how
 for how in close reset garbage endless; do
 	for stage in bdat dot text; do broken $stage $how; done
 done
+upstream="timeout = 1s"
+check "a mail server has less time" gate_renew
 broken bdat hang
+upstream="timeout = 15s"
+check "and as much as before" gate_renew
 same "broken"
 behave
 says() { echo "$1" >"$B/ehlo"; }
 check "still offered" offer_is
 talk $SRC $GATE4 "$HELLO" ":touch $T/greeted" ":await $T/lost" "$FROM" "$TO" ':send BDAT 6 LAST\r\nQUIT\r\n' :reply NOOP QUIT >"$T/lost.out" &
 waiting=$!
-wait_for 5 test -e "$T/greeted"
+wait_for 10 test -e "$T/greeted"
 says '250-backend.example.net\r\n250 8BITMIME'
 touch "$T/lost"
 wait $waiting

@@ -7,8 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 
 net_up || bail "network namespaces"
-mkdir "$T/backend"
-start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/backend" 2>"$T/backend.log"
+backend_up mail $MAIL4,25 "$T/backend" || exit 1
 cat >"$T/zone.json" <<'END'
 {
 	"friend.example": [["TXT", "v=spf1 ip4:203.0.113.0/24 ip6:2001:db8:77::/64 -all"]],
@@ -120,16 +119,18 @@ like "restart: the host stands" "$(mail 2001:db8:78::8 x@unknown.example)" "$TAK
 like "it is over: the host waits" "$(mail 203.0.113.8 x@unknown.example)" "$GREY"
 like "it is over: the domain waits" "$(mail 203.0.113.8 y@other.example)" "$GREY"
 unlike "neither is listed" "$(corr list)" '203\.0\.113\.8|other\.example'
-corr add friend.example --for 3s >/dev/null
-for _ in 1 2 3 4; do mail 203.0.113.7 use@friend.example >/dev/null; sleep 1; done
-like "used all the time it lasts" "$(mail 203.0.113.7 last@friend.example)" "$TAKEN"
+corr add friend.example --for 15s >/dev/null
+ends() { corr list --json | $PYTHON -c 'import json, sys
+print(*(row["expires"] for row in map(json.loads, sys.stdin) if row["name"] == sys.argv[1]))' "$1"; }
+before=$(ends friend.example)
+sleep 1.1
+like "one that is used" "$(mail 203.0.113.7 use@friend.example)" "$TAKEN"
+between "lasts longer" "$(ends friend.example)" $((before + 1)) $((before + 1000))
 gate_stop; is "SIGTERM: exit code 0" $? 0
 
 # ---- the way out ----
 FAR="203.0.113.9 2001:db8:79::9"
-mkdir "$T/far4" "$T/far6" "$T/mta"
-start_on client $PYTHON "$HERE/backend.py" 203.0.113.9,25 "$T/far4" 2>/dev/null
-start_on client $PYTHON "$HERE/backend.py" 2001:db8:79::9,25 "$T/far6" 2>/dev/null
+for far in $FAR; do backend_up client "$far,25" "$T/far" || exit 1; done
 write_to() { on "$1" $PYTHON "$HERE/talk.py" "" "$2" 'EHLO mx.example.net' QUIT >"$T/out"; } # namespace host
 known() { map_is "$1" GG_BY_CORRESPONDENT; }
 outward() { # title namespace source of the protected side
@@ -156,7 +157,7 @@ rm -rf "$T/state"
 unset extra
 mode=host listen='"0.0.0.0:10025", "[::]:10025"' protect="\"$GATE4:25\", \"[$GATE6]:25\""
 backend='"127.0.0.1:25"' trap_conf='life = 10s' stutter='first = 0s'
-start_on gate $PYTHON "$HERE/backend.py" ::,25 "$T/mta" banner='220 mta.example.net' 2>/dev/null
+backend_up gate ::,25 "$T/mta" banner='220 mta.example.net' || exit 1
 mta_pid=$started
 MTA='^S: 220 mta\.' MX4=$GATE4 MX6=$GATE6
 gate_conf
@@ -175,8 +176,7 @@ on gate sh -c 'for f in /proc/sys/net/ipv[46]/conf/all/forwarding; do echo 1 >"$
 on client ethtool -K c0 tx off gro on >/dev/null; on mail ethtool -K m0 tx off gro on >/dev/null
 rm -rf "$T/state"
 mode=gateway interfaces='"g0", "g1"' listen='' backend='' protect="\"$MAIL4:25\", \"[$MAIL6]:25\""
-mkdir "$T/mta6"
-start_on mail $PYTHON "$HERE/backend.py" $MAIL6,25 "$T/mta6" 2>/dev/null
+backend_up mail $MAIL6,25 "$T/mta6" || exit 1
 MTA='^S: 220 ' MX4=$MAIL4 MX6=$MAIL6
 gate_conf
 check "gateway mode: greygated starts" gate_start

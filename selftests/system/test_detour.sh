@@ -9,9 +9,7 @@ net_up || bail "network namespaces"
 ip -n client route add 198.51.100.0/24 via $GATE4; ip -n client route add 2001:db8:2::/64 via $GATE6
 ip -n mail route add default via 198.51.100.1; ip -n mail -6 route add default via 2001:db8:2::1
 on gate sh -c 'for f in /proc/sys/net/ipv[46]/conf/all/forwarding; do echo 1 >"$f"; done'
-mkdir "$T/backend"
-start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/backend" 2>"$T/backend.log"
-start_on mail $PYTHON "$HERE/backend.py" $MAIL6,25 "$T/backend" 2>"$T/backend6.log"
+for a in $MAIL4 $MAIL6; do backend_up mail $a,25 "$T/backend" || exit 1; done
 mode=gateway listen='' backend='' interfaces='"g0"' protect="\"$MAIL4:25\", \"[$MAIL6]:25\""
 stutter="first = 0" greylist="mode = learn"
 gate_conf

@@ -6,8 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 net_up || bail "network namespaces"
-mkdir "$T/backend"
-start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/backend" 2>"$T/backend.log"
+backend_up mail $MAIL4,25 "$T/backend" || exit 1
 interfaces=
 greylist="delay = 300s  delay_clean = 300s  delay_suspicious = 300s  jitter = 0  promote_after = 1"
 extra='domain "off.example" { mode = off }
@@ -51,7 +50,8 @@ check "a domain learns" verdict u@learn.example verdict=pass reason=learn
 check "what lies below it is off" verdict u@deep.sub.learn.example verdict=pass reason=off
 check "postmaster is exempt" verdict postmaster@grey.example reason=exempt
 between "learned are counted" "$(counter learned)" 4 4
-like "learn records everything" "$(gg list grey --json)" '"to":"u@learn\.example"'
+recorded() { gg list grey --json | grep -E '"to":"u@learn\.example"'; }
+check "learn records everything" wait_for 5 recorded
 unlike "off records nothing" "$(gg list grey --json)" '"to":"(u@off|ceo@grey)\.example"'
 sleep 2
 out=$(talk $SRC $GATE4 "$HELLO" "$FROM" 'RCPT TO:<u@grey.example>' 'RCPT TO:<u@fast.example>' \

@@ -9,8 +9,7 @@ net_up || bail "network namespaces"
 LOW4=192.0.2.26 LOW6=2001:db8:1::26
 ip -n gate addr add $LOW4/24 dev g0; ip -n gate addr add $LOW6/64 dev g0 nodad
 for a in 67 68 69; do ip -n client addr add 2001:db8:66::$a/64 dev c0 nodad; done
-mkdir "$T/mail"
-start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/mail" 2>"$T/backend.log"
+backend_up mail $MAIL4,25 "$T/mail" || exit 1
 $PYTHON - >"$T/zone.json" <<'END'
 import ipaddress, json
 zone = {"8.2.0.192.white.list": [["A", "127.0.10.2"]],

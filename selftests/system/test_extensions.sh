@@ -57,9 +57,7 @@ gate_stop; is "SIGTERM: exit code 0" $? 0
 
 # ---- parameters as they came, and servers that lose what they had ----
 B=$T/backend
-mkdir "$B"
-start_on mail $PYTHON "$HERE/backend.py" "$MAIL4,26" "$B" 2>"$T/backend.log"
-wait_for 5 grep -q listening "$B/log"
+backend_up mail "$MAIL4,26" "$B" || exit 1
 says() {
 	local lines=${1// /\\r\\n250-}
 	printf '250-backend.example.net\\r\\n250-%s\\r\\n250 HELP\n' "${lines//=/ }" >"$B/ehlo"
@@ -106,14 +104,12 @@ out=$(talk $SRC $GATE4 "$HELLO" "$FROM BODY=7BIT" "$TO" RSET QUIT)
 gate_stop; is "SIGTERM: exit code 0" $? 0
 
 # ---- two servers: what both have ----
-mkdir "$T/second"
-start_on mail $PYTHON "$HERE/backend.py" "$MAIL4,27" "$T/second" 2>>"$T/backend.log"
-wait_for 5 grep -q listening "$T/second/log"
+backend_up mail "$MAIL4,27" "$T/second" || exit 1
 says 'SIZE 8BITMIME SMTPUTF8'
 printf '250-second.example.net\\r\\n250-8BITMIME\\r\\n250 DSN\n' >"$T/second/ehlo"
 second=$started
 backend="\"$MAIL4:26\", \"$MAIL4:27\""
-greylist="delay = 2s  delay_clean = 2s  delay_suspicious = 2s  jitter = 0"
+greylist="delay = 300s  delay_clean = 300s  delay_suspicious = 300s  jitter = 0"
 gate_conf
 gate_start || bail "greygated starts a third time"
 # The second one is asked after the first.
@@ -130,6 +126,8 @@ first=$(talk $SRC $GATE4 "$HELLO" 'MAIL FROM:<b@bücher.example> SMTPUTF8' 'RCPT
 like "U-labels: greylisted" "$first" '^S: 451 4\.7\.1'
 again() { talk $SRC $GATE4 "$HELLO" 'MAIL FROM:<b@xn--bcher-kva.example>' 'RCPT TO:<u@xn--bcher-kva.example>' QUIT; }
 like "A-labels: the same triplet, too early" "$(again)" "$(sed -nE 's/.*(ticket [0-9A-Z]+);.*/\1/p' <<<"$first")"
+greylist="delay = 1s  delay_clean = 1s  delay_suspicious = 1s  jitter = 0"
+check "a shorter delay" gate_renew
 passes() { again | grep -q '^S: 250 2\.1\.5 recipient fine'; }
 check "A-labels: the retry passes" wait_for 8 passes
 gate_stop; is "SIGTERM: exit code 0" $? 0

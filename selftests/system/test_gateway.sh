@@ -74,9 +74,9 @@ pass "greygated starts"
 is "echo, fragments, UDP, other ports, ARP and ND fare as before" "$(others)" "$before"
 like "the rules are there" "$(ip -n gate rule show)" 'fwmark 0x67726579 iif g0 lookup 26489'
 like "for IPv6 too" "$(ip -n gate -6 rule show)" 'fwmark 0x67726579 iif g1 lookup 26489'
-start_on mail tcpdump -i m0 -n -l -tt 'tcp port 25' >"$T/inner.txt" 2>/dev/null
+start_on mail tcpdump -i m0 -n -l -tt 'tcp port 25' >"$T/inner.txt" 2>"$T/dump.err"
 dump=$started
-wait_for 5 grep -q m0 /proc/$dump/cmdline
+check "tcpdump at the mail server listens" wait_for 10 has 'listening on m0' "$T/dump.err"
 inner() { sleep 0.2; cat "$T/inner.txt"; }
 
 # ---- strangers meet the daemon, and become known ----
@@ -88,7 +88,8 @@ for src in $SOURCES; do
 	pin="$PIN/$(map_of "$src") $src"
 	out=$(attempt "$src" "$dst" alice@sender.example user1@example.net)
 	like "$src: the retry is delivered through the daemon" "$out" "$STORED"
-	like "$src: tcpdump at the mail server shows the client's address" "$(inner)" " ${src//./\\.}\.[0-9]+ > "
+	check "$src: tcpdump at the mail server shows the client's address" \
+		wait_for 5 has " ${src//./\\.}\.[0-9]+ > " "$T/inner.txt"
 	out=$(attempt "$src" "$dst" bob@sender.example user1@example.net ":map $pin 1")
 	like "$src: the second sender promotes" "$out" "$STORED"
 	unlike "$src: the entry is there" "$out" '<never>|<no pin'
@@ -97,13 +98,12 @@ like "Postfix saw the client itself" "$(cat "$T/mx/maillog")" 'client=unknown\[1
 like "Postfix saw the client itself, IPv6" "$(cat "$T/mx/maillog")" 'client=unknown\[2001:db8:1::7\]'
 ours=$(sed -nE 's/.*: ([0-9A-F]+): client=.*\[(10\.9\.0\.1|fd09::1)\].*/\1/p' "$T/mx/maillog" | xargs | tr ' ' '|')
 unlike "and never a message of the gate" "$(cat "$T/mx/maillog")" "(${ours:-none}): message-id="
-check "which only asks about recipients" logged event=verify to=user1@example.net verdict=valid
+check "which only asks about recipients" log_wait event=verify to=user1@example.net verdict=valid
 between "tc_daemon counted strangers" "$(counter tc_daemon)" 8 100
 
 # ---- promoted sources are forwarded ----
-at=$(log_size)
 before_n=$(counter forwarded)
-scene_known "$at"
+scene_known
 between "XDP forwarded their packets" "$(($(counter forwarded) - ${before_n:-0}))" 20 500
 
 # ---- samples of theirs meet the daemon ----
@@ -177,7 +177,7 @@ for src in 203.0.113.9 2001:db8:79::9; do
 	sleep 1.1
 	like "$src: delivered from a port of its choice" "$(by_port "$src" again DATA ':body -')" "$STORED"
 	gg allow "$src" >/dev/null
-	check "$src: its port is in TIME_WAIT at the gate" waits "$src" 20000
+	check "$src: its port is in TIME_WAIT at the gate" wait_for 5 waits "$src" 20000
 	at=$(log_size)
 	out=$(by_port "$src" again2 DATA ':body -')
 	like "$src: promoted, by that port again: the daemon" "$out" "$DAEMON"

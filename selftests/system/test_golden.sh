@@ -7,11 +7,8 @@
 
 net_up || bail "network namespaces"
 B=$T/backend
-mkdir "$B"
 # A chunk's answer is the mail server's or, when all of it had been answered before its end came, ours.
-start_on mail $PYTHON "$HERE/backend.py" "$MAIL4,25" "$B" 'dot=250 2.0.0 stored' 'bdat=250 2.0.0 Ok, go on' \
-	2>"$T/backend.log"
-wait_for 5 grep -q listening "$B/log"
+backend_up mail "$MAIL4,25" "$B" 'dot=250 2.0.0 stored' 'bdat=250 2.0.0 Ok, go on' || exit 1
 printf '250-b.example.net\\r\\n250-8BITMIME\\r\\n250-SMTPUTF8\\r\\n250-DSN\\r\\n250-ENHANCEDSTATUSCODES\\r\\n250 CHUNKING\n' >"$B/ehlo"
 interfaces=
 greylist="mode = off"

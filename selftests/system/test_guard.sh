@@ -16,7 +16,7 @@ offloads() { on client ethtool -K c0 tx off gro on >/dev/null; on mail ethtool -
 offloads
 mount -t bpf bpf /sys/fs/bpf || bail "a bpf file system for xdp-filter"
 DENIED="203.0.113.66 2001:db8:66::66" STRANGERS="203.0.113.9 2001:db8:79::9" KNOWN="192.0.2.8 2001:db8:1::8"
-export TALK_TIMEOUT=10
+export TALK_TIMEOUT=30
 stutter="first = 100ms  interval = 20ms  deny_limit = 200ms"
 
 missing() { gg status --json | $PYTHON -c 'import json, sys
@@ -69,8 +69,7 @@ ended() { # mode
 doctor() { on gate "$BUILD/greygate" -s "$T/run/control.sock" -c "$T/greygate.conf" doctor; }
 
 # ---- relay: the XDP program, somebody else's, the interface ----
-mkdir "$T/backend"
-start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/backend" 2>"$T/backend.log"
+backend_up mail $MAIL4,25 "$T/backend" || exit 1
 backend_pid=$started
 begin relay
 lost "xdp off" "XDP program" g0 ip link set dev g0 xdp off
@@ -128,7 +127,7 @@ old_pid=$gate_pid
 kill -USR2 "$gate_pid"
 check "an upgrade goes on as ever" wait_for 20 is_another "$old_pid"
 gate_pid=$(pid_now)
-check "and its process lacks nothing" whole
+check "and its process lacks nothing" wait_for 5 whole
 lost "after an upgrade" "XDP program" g0 ip link set dev g0 xdp off
 at=$(log_size)
 on gate mv "$PIN/asking" "$PIN/elsewhere"

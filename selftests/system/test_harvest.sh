@@ -151,9 +151,7 @@ gate_stop; is "SIGTERM: exit code 0" $? 0
 
 # ---- what mail servers say ----
 B=$T/backend
-mkdir "$B"
-start_on mail $PYTHON "$HERE/backend.py" $MAIL4,26 "$B" 2>>"$T/backend.log"
-check "a mail server that says what it is told" wait_for 10 has listening "$B/log"
+check "a mail server that says what it is told" backend_up mail $MAIL4,26 "$B"
 mode=relay listen='"0.0.0.0:25", "[::]:25"' protect= backend="\"$MAIL4:26\""
 greylist="mode = learn  promote_after = 0" upstream="timeout = 5s  verify_recipients = no"
 trap_conf="life = 200s  action = reject  harvest = 3"

@@ -37,10 +37,8 @@ done
 between "lookup_daemon counted strangers" "$(($(counter lookup_daemon) - ${before:-0}))" 4 100
 
 # ---- promoted sources meet Postfix itself ----
-sleep 0.2
-at=$(log_size)
 before=$(counter lookup_mta)
-scene_known "$at"
+scene_known
 between "lookup_mta counted them" "$(($(counter lookup_mta) - ${before:-0}))" 2 20
 like "Postfix saw the client itself" "$(cat "$T/mx/maillog")" 'client=unknown\[192\.0\.2\.7\]'
 
@@ -88,7 +86,7 @@ done <<-END
 	203.0.113.8 192.0.2.26
 	2001:db8:78::8 2001:db8:1::26
 END
-check "the log says so" logged "+$at" event=reload verdict=done
+check "the log says so" log_wait "+$at" event=reload verdict=done
 protect=$guarded
 check "SIGHUP with less" gate_renew
 for dst in 192.0.2.26 2001:db8:1::26; do
@@ -104,7 +102,7 @@ done
 at=$(log_size)
 sed -i 's/^mode = .*/mode = sideways/' "$T/greygate.conf"
 refuse "a file with an error is refused" gg reload
-check "the log says that too" logged "+$at" event=reload verdict=refused
+check "the log says that too" log_wait "+$at" event=reload verdict=refused
 gate_conf
 
 # ---- the daemon is gone ----

@@ -6,8 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 net_up || bail "network namespaces"
-mkdir "$T/mail" "$T/box"
-start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/mail" 2>"$T/backend.log"
+backend_up mail $MAIL4,25 "$T/mail" || exit 1
 cat >"$T/zone.json" <<'END'
 {"8.2.0.192.white.list": [["A", "127.0.10.2"]], "7.2.0.192.in-addr.arpa": [["PTR", "mail.friend.example"]],
  "mail.friend.example": [["A", "192.0.2.7"]]}
@@ -83,7 +82,7 @@ done
 mode=host listen='"0.0.0.0:10025", "[::]:10025"' protect="\"$GATE4:25\", \"[$GATE6]:25\""
 backend='"127.0.0.1:25"' interfaces='"g0"' sample=1
 gate_stop >/dev/null
-start_on gate $PYTHON "$HERE/backend.py" 127.0.0.1,25 "$T/box" 2>"$T/backend.log"
+backend_up gate 127.0.0.1,25 "$T/box" || exit 1
 restart "$vouch"
 is_trapped "a sample" 203.0.113.9 2001:db8:66::66
 check "denied before its next SYN" map_is 203.0.113.9 GG_BY_TRAP

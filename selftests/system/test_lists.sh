@@ -6,8 +6,8 @@
 . "$(dirname "$0")/lib.sh"
 
 net_up || bail "network namespaces"
-mkdir "$T/mail" "$T/lists"
-start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/mail" 2>"$T/backend.log"
+mkdir "$T/lists"
+backend_up mail $MAIL4,25 "$T/mail" || exit 1
 cat >"$T/zone.json" <<'END'
 {
 	"7.2.0.192.in-addr.arpa": [["PTR", "Mail.Good.Example."]],
