@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Changes that touch more than one room: promotion and demotion; forgetting is all verdicts and
- * records of a source; a reload replaces the settings and what was made from them.
+ * Changes that touch more than one room: promotion and demotion; a reload replaces the settings and
+ * what was made from them.
  */
 #include "correspondents.h"
 #include "daemon.h"
@@ -19,7 +19,6 @@
 #include <string.h>
 #include <time.h>
 
-#define SWEEP_BUCKETS 4096
 #define LOAD_AHEAD 16
 
 uint32_t daemon_now(void)
@@ -83,7 +82,7 @@ int daemon_promote(struct daemon *d, const struct prefix *p, uint32_t keep)
 	return daemon_verdict_put(d, p, &e, "promoted");
 }
 
-static void store_record_del(struct daemon *d, const struct record *r)
+void daemon_record_gone(struct daemon *d, const struct record *r)
 {
 	struct store_item *item;
 
@@ -106,7 +105,7 @@ void daemon_record_drop(struct daemon *d, uint64_t tag)
 	if (!table_del(d->records, tag, &cell))
 		return;
 	r = record_of(&cell);
-	store_record_del(d, &r);
+	daemon_record_gone(d, &r);
 }
 
 static void unlearn(struct daemon *d, const struct prefix *p, const char *reason)
@@ -129,105 +128,19 @@ void daemon_demote(struct daemon *d, const struct addr *src, const char *reason)
 	daemon_record_drop(d, policy_network_tag(&p, src));
 }
 
-/* ---- forget ---- */
-
-struct forgetting {
-	struct daemon *daemon;
-	const struct prefix *prefix;
-	size_t count;
-};
-
-static bool source_in(const struct prefix *p, const struct record *r)
-{
-	struct addr a = {{0}};
-
-	if (r->is4) {
-		a.b[10] = a.b[11] = 0xff;
-		memcpy(a.b + 12, r->net, 4);
-		return prefix_holds(p, &a);
-	}
-	memcpy(a.b, r->net, 8);
-	if (p->len <= 64)
-		return prefix_holds(p, &a);
-	/* The record only knows the /64 of its source: an address in it takes the whole. */
-	return memcmp(p->addr.b, a.b, 8) == 0;
-}
-
-static bool forget_record(const struct cell *cell, void *arg)
-{
-	struct forgetting *f = arg;
-	struct record r = record_of(cell);
-
-	if (r.state == RECORD_TRAP || !source_in(f->prefix, &r))
-		return false;
-	f->count++;
-	store_record_del(f->daemon, &r);
-	return true;
-}
-
-static bool forget_conduct(const struct cell *cell, void *arg)
-{
-	struct forgetting *f = arg;
-	struct conduct c = conduct_of(cell);
-	struct record r = {.is4 = c.is4};
-
-	memcpy(r.net, c.net, sizeof(r.net));
-	return source_in(f->prefix, &r);
-}
-
-static bool forget_verdict(const struct prefix *p, const struct verdict_entry *e, void *arg)
-{
-	struct forgetting *f = arg;
-
-	if (e->list == VERDICT_OF_CONFIG || p->len < f->prefix->len ||
-	    !prefix_holds(f->prefix, &p->addr))
-		return false;
-	pthread_mutex_lock(&f->daemon->verdict_lock);
-	verdict_kernel_del(f->daemon, p);
-	verdict_store(f->daemon, p, NULL, "");
-	pthread_mutex_unlock(&f->daemon->verdict_lock);
-	verdict_say_demoted(f->daemon, p, e, "operator");
-	f->count++;
-	return true;
-}
-
-size_t daemon_forget(struct daemon *d, const struct prefix *p)
-{
-	struct forgetting f = {d, p, 0};
-	size_t cursor = 0;
-
-	verdicts_walk(d->verdicts, daemon_now(), forget_verdict, &f);
-	/* A network that is allowed, or denied, for what this source did, too, would go on being
-	 * so.
-	 */
-	if (p->len > addr_network(&p->addr).len) {
-		daemon_demote(d, &p->addr, "operator");
-		f.count += source_release(d, &p->addr);
-	}
-	while (table_sweep(d->records, &cursor, SWEEP_BUCKETS, forget_record, &f))
-		;
-	while (table_sweep(d->conducts, &cursor, SWEEP_BUCKETS, forget_conduct, &f))
-		;
-	/* Nothing to delete any more, but its notice closes the queue behind the records. */
-	pthread_mutex_lock(&d->verdict_lock);
-	verdict_store(d, p, NULL, "");
-	pthread_mutex_unlock(&d->verdict_lock);
-	return f.count;
-}
-
 /* ---- what settings make ---- */
 
 static bool is_exempt_gone(const struct prefix *p, const struct verdict_entry *e, void *arg)
 {
-	struct forgetting *f = arg;
-	const struct config *c = atomic_load(&f->daemon->config);
+	struct daemon *d = arg;
+	const struct config *c = atomic_load(&d->config);
 
 	if (e->list != VERDICT_OF_CONFIG)
 		return false;
 	for (int i = 0; i < c->greylist.exempt_count; i++)
 		if (!memcmp(&c->greylist.exempt[i], p, sizeof(*p)))
 			return false;
-	verdict_kernel_del(f->daemon, p);
+	verdict_kernel_del(d, p);
 	return true;
 }
 
@@ -235,9 +148,8 @@ void daemon_apply(struct daemon *d, const struct config *from, const struct conf
 {
 	const struct verdict_entry allow = {
 		.verdict = GG_ALLOW, .origin = GG_BY_OPERATOR, .list = VERDICT_OF_CONFIG};
-	struct forgetting f = {.daemon = d};
 
-	verdicts_walk(d->verdicts, daemon_now(), is_exempt_gone, &f);
+	verdicts_walk(d->verdicts, daemon_now(), is_exempt_gone, d);
 	verdict_balancers(d, from, to);
 	for (int i = 0; i < to->greylist.exempt_count; i++)
 		daemon_verdict_put(d, &to->greylist.exempt[i], &allow, "exempt");

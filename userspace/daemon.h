@@ -227,6 +227,8 @@ void daemon_store_again(struct daemon *d, const struct store_item *from);
 /* A record that another process changed, here and in the store, unless ours is newer:
  * false. */
 bool daemon_record_take(struct daemon *d, const struct store_item *from);
+/* Forgets in the store a record that is gone here. */
+void daemon_record_gone(struct daemon *d, const struct record *r);
 /* Forgets a record, here and in the store. */
 void daemon_record_drop(struct daemon *d, uint64_t tag);
 

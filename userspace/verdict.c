@@ -196,6 +196,16 @@ void verdict_expire(struct daemon *d, const struct prefix *p)
 	del_unless(d, p, is_in_force, "idle");
 }
 
+static bool is_of_config(const struct verdict_entry *e)
+{
+	return e->list == VERDICT_OF_CONFIG;
+}
+
+bool verdict_forget(struct daemon *d, const struct prefix *p)
+{
+	return del_unless(d, p, is_of_config, "operator");
+}
+
 static bool evict(struct daemon *d, const struct prefix *p)
 {
 	if (!del_unless(d, p, is_operators, "room"))

@@ -20,6 +20,9 @@ void verdict_say_demoted(struct daemon *d, const struct prefix *p, const struct 
 			 const char *reason);
 /* Out of all three places. -ENOENT. */
 int verdict_del(struct daemon *d, const struct prefix *p, const char *reason);
+/* The same for an operator who wants nothing known of it; what is of the settings stays. False: it
+ * does. */
+bool verdict_forget(struct daemon *d, const struct prefix *p);
 /* The same for one that is over; if it no longer is, nothing happens. */
 void verdict_expire(struct daemon *d, const struct prefix *p);
 /* An earned one that is in force lives at least until then, s of CLOCK_REALTIME. */

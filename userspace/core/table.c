@@ -390,6 +390,11 @@ bool table_del(struct table *t, uint64_t tag, struct cell *ret_old)
 	return remove_cell(t, tag, NULL, ret_old);
 }
 
+bool table_del_same(struct table *t, const struct cell *same)
+{
+	return remove_cell(t, same->tag, same, NULL);
+}
+
 /* ---- readers ---- */
 
 /* Version of a bucket that nobody is changing. */
@@ -472,7 +477,7 @@ bool table_sweep(struct table *t, size_t *cursor, size_t buckets, table_see_fn s
 
 		for (int i = 0; i < n; i++)
 			if (see(&cells[i], arg))
-				remove_cell(t, cells[i].tag, &cells[i], NULL);
+				table_del_same(t, &cells[i]);
 	}
 	if (end < t->n)
 		return true;

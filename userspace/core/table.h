@@ -68,6 +68,8 @@ int table_edit(struct table *t, uint64_t tag, table_edit_fn edit, void *arg,
 
 /* Removes the cell: true if it was there (copied to *ret_old unless NULL). Any thread. */
 bool table_del(struct table *t, uint64_t tag, struct cell *ret_old);
+/* Removes the cell if it still is exactly this one: true if so. Any thread. */
+bool table_del_same(struct table *t, const struct cell *same);
 
 /* Walks buckets [*cursor, *cursor + buckets), calling see on a copy of each cell; a true answer
  * removes that cell if it still is the same. Moves *cursor; returns false when the end was reached

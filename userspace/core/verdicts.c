@@ -344,13 +344,19 @@ struct walk {
 	void *arg;
 };
 
+/* A walk of which only what lies in a prefix is seen. */
+struct within {
+	const struct prefix *prefix;
+	verdicts_see_fn see;
+	void *arg;
+};
+
 static bool walk_cell(const struct cell *c, void *arg)
 {
 	struct walk *w = arg;
 	struct packed k = packed_of(c);
 	struct prefix p = packed_prefix(&k);
 	struct verdict_entry e = packed_entry(&k);
-	struct cell current;
 
 	if (expired(&k, w->now) || !w->see(&p, &e, w->arg))
 		return false;
@@ -358,8 +364,7 @@ static bool walk_cell(const struct cell *c, void *arg)
 		return true;
 	pthread_mutex_lock(&w->v->nets_lock);
 	/* An address that needs room meets no lock. */
-	if (table_get(w->v->table, c->tag, &current) && !memcmp(&current, c, sizeof(current)) &&
-	    table_del(w->v->table, c->tag, NULL))
+	if (table_del_same(w->v->table, c))
 		lengths_count(w->v, &p, -1);
 	pthread_mutex_unlock(&w->v->nets_lock);
 	return false;
@@ -379,4 +384,75 @@ void verdicts_walk_part(struct verdicts *v, unsigned part, unsigned parts, uint3
 void verdicts_walk(struct verdicts *v, uint32_t now, verdicts_see_fn see, void *arg)
 {
 	verdicts_walk_part(v, 0, 1, now, see, arg);
+}
+
+/* ---- within a prefix ---- */
+
+#define PLACES_MAX 40       /* bits; more than any table has buckets */
+#define BUCKETS_PER_PLACE 4 /* that a walk passes in the time of one lookup */
+
+/* How many prefixes of length len lie in p. */
+static uint64_t places(const struct prefix *p, int len)
+{
+	return UINT64_C(1) << (len - p->len < PLACES_MAX ? len - p->len : PLACES_MAX);
+}
+
+static struct prefix place(const struct prefix *p, int len, uint64_t n)
+{
+	struct prefix q = {.addr = p->addr, .len = (uint8_t)len};
+	uint64_t bits = n << (HOST - len) % 8;
+
+	for (int i = (len - 1) / 8; bits; bits >>= 8)
+		q.addr.b[i--] |= (uint8_t)bits;
+	return q;
+}
+
+static void look_up(struct walk *w, const struct prefix *p, int len)
+{
+	const uint64_t n = places(p, len);
+	struct packed k;
+	struct cell c;
+
+	for (uint64_t i = 0; i < n; i++) {
+		const struct prefix q = place(p, len, i);
+
+		if (!table_get(w->v->table, tag_of(w->v, &q), &c))
+			continue;
+		k = packed_of(&c);
+		if (packed_is(&k, &q) && walk_cell(&c, w))
+			table_del_same(w->v->table, &c);
+	}
+}
+
+static bool walk_within(const struct prefix *p, const struct verdict_entry *e, void *arg)
+{
+	const struct within *in = arg;
+
+	return p->len >= in->prefix->len && prefix_holds(in->prefix, &p->addr) &&
+	       in->see(p, e, in->arg);
+}
+
+void verdicts_within(struct verdicts *v, const struct prefix *p, uint32_t now, verdicts_see_fn see,
+		     void *arg)
+{
+	const struct lengths *l = &v->lengths[addr_is4(&p->addr)];
+	struct walk w = {.v = v, .now = now, .see = see, .arg = arg};
+	struct within in = {.prefix = p, .see = see, .arg = arg};
+	uint64_t sum = places(p, HOST);
+	bool used[HOST + 1] = {[HOST] = true};
+
+	for (int len = p->len; len < HOST; len++) {
+		used[len] =
+			atomic_load_explicit(&l->used[len / 64], memory_order_acquire) >> len % 64 &
+			1;
+		sum += used[len] ? places(p, len) : 0;
+	}
+	if (sum > table_buckets(v->table) / BUCKETS_PER_PLACE) {
+		verdicts_walk(v, now, walk_within, &in);
+		return;
+	}
+	for (int len = p->len; len <= HOST; len++) {
+		if (used[len])
+			look_up(&w, p, len);
+	}
 }

@@ -77,7 +77,12 @@ struct imports *verdicts_import(struct verdicts *v, struct imports *in);
  * Any thread, not on a session path. */
 typedef bool (*verdicts_see_fn)(const struct prefix *p, const struct verdict_entry *e, void *arg);
 void verdicts_walk(struct verdicts *v, uint32_t now, verdicts_see_fn see, void *arg);
-/* The same over one of so many parts of about the same size, for threads that share the work. */
+/* The same for those that lie within the prefix, itself included: what it costs is the number of
+ * places at which they could stand, and at most a walk. */
+void verdicts_within(struct verdicts *v, const struct prefix *p, uint32_t now, verdicts_see_fn see,
+		     void *arg);
+/* The same as the walk over one of so many parts of about the same size, for threads that share the
+ * work. */
 void verdicts_walk_part(struct verdicts *v, unsigned part, unsigned parts, uint32_t now,
 			verdicts_see_fn see, void *arg);
 
