@@ -240,6 +240,13 @@ backend_up() {
 	return 1
 }
 backend_listens() { [ "$(grep -cs listening "$1/log")" -gt "$2" ]; } # directory how-often-before
+# A whole round of what asks the name servers has asked them nothing new: what it needs is in memory by now.
+# Each worker has a memory of its own.
+dns_settled() { # command...
+	local before; before=$(counter dns_asked)
+	"$@" >/dev/null
+	[ "$(counter dns_asked)" = "$before" ]
+}
 # A counter of `greygate stats --json`, wherever in it.
 counter() { gg stats --json 2>/dev/null | $PYTHON "$HERE/pick.py" value "$1"; }
 # Lines of the daemon's log in which every KEY=VALUE holds; nothing and failure when there is none.

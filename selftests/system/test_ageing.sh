@@ -18,12 +18,19 @@ gate_start || bail "greygated starts"
 verdicts() { gg status --json | $PYTHON "$HERE/pick.py" value verdicts; }
 # How many entries the kernel has of the daemon's own: host4 host6 own4 own6 net4 net6
 kernel() {
-	local map
-	for map in host4 host6 own4 own6 net4 net6; do
-		bpftool -j map dump pinned "$PIN/$map" | $PYTHON -c 'import json, sys; print(len(json.load(sys.stdin)))'
-	done | xargs
+	printf "map dump pinned $PIN/%s\n" host4 host6 own4 own6 net4 net6 | bpftool -j batch file - |
+		$PYTHON -c 'import json, sys; print(*(len(each["output"]) for each in json.load(sys.stdin)))'
 }
 try() { attempt "$1" "$(server_for "$1")" "$2-${1//[.:]/-}@sender.example" user1@example.net; } # source sender
+# Of these at the same time, since what comes of them lives for seconds; $T/said.SOURCE has what each one heard.
+each() { # source... -- command...: which gets the source and what stands behind it
+	local src sources=() jobs_=()
+	while [ "$1" != -- ]; do sources+=("$1"); shift; done
+	shift
+	for src in "${sources[@]}"; do "$1" "$src" "${@:2}" >"$T/said.$src" & jobs_+=($!); done
+	wait "${jobs_[@]}"
+}
+bait() { attempt "$1" "$(server_for "$1")" bot@spam.example trap@example.net; } # source
 HOSTS="203.0.113.7 203.0.113.8 2001:db8:77::7 2001:db8:77::8"
 NETS="203.0.113.0/24 2001:db8:77::/64"
 ip -n client addr add 2001:db8:77::8/64 dev c0 nodad
@@ -62,22 +69,29 @@ seen() { # how many hosts the kernel has seen
 print(sum(e["formatted"]["value"]["last_seen"] > 0 for e in json.load(sys.stdin)))'
 }
 is "our users write to $many hosts, and to two more" "$(write_to $many)" $((many + 2))
-check "the many knock" knock $many
-is "the kernel has seen each of them" "$(seen)" $many
+# A busy kernel may have no room for some of them.
+all_seen() { knock $many; [ "$(seen)" = $many ]; }
+check "the many knock, and the kernel has seen each of them" wait_for 5 all_seen
 
 # ---- learned and trapped, hosts and networks ----
 is "of their own the daemon has as many, and so has the kernel" "$(verdicts) $(kernel)" \
 	"$((many + 2)) $((many + 1)) 1 0 0 0 0"
-for h in $HOSTS; do like "$h waits" "$(try "$h" first)" '^S: 451 '; done
-sleep 1.1
-for h in $HOSTS; do like "$h: its retry is delivered" "$(try "$h" first)" '^S: 250 2\.0\.0'; done
-for h in 192.0.2.8 2001:db8:66::66; do
-	like "$h walks into a trap" "$(attempt $h "$(server_for $h)" bot@spam.example trap@example.net)" '^S: 554 5\.7\.1'
-done
+BOTS="192.0.2.8 2001:db8:66::66"
+# shellcheck disable=SC2086
+{
+	each $HOSTS -- try first
+	for h in $HOSTS; do like "$h waits" "$(cat "$T/said.$h")" '^S: 451 '; done
+	sleep 1.1
+	each $HOSTS -- try first
+	each $BOTS -- bait
+}
+now="$(verdicts) $(kernel)"
 for net in $NETS; do check "$net is learned" net_is $net GG_ALLOW; done
 check "2001:db8:66::/64 is trapped" net_is 2001:db8:66::/64 GG_BY_TRAP
+for h in $HOSTS; do like "$h: its retry is delivered" "$(cat "$T/said.$h")" '^S: 250 2\.0\.0'; done
+for h in $BOTS; do like "$h walks into a trap" "$(cat "$T/said.$h")" '^S: 554 5\.7\.1'; done
 is "in memory and in the kernel: two learned hosts and their network, a trap, of each family" \
-	"$(verdicts) $(kernel)" "$((many + 2 + 9)) $((many + 1 + 3)) 4 1 2 1 2"
+	"$now" "$((many + 2 + 9)) $((many + 1 + 3)) 4 1 2 1 2"
 
 # ---- what nobody uses goes ----
 # Whoever looks while they are over and still there takes nothing from them.
@@ -98,11 +112,10 @@ gate_start || bail "greygated starts again"
 is "a restart finds the same" "$(verdicts) $(kernel)" "$many $many 0 0 0 0 0"
 
 # ---- a network that is demoted ----
-for h in 2001:db8:77::7 2001:db8:77::8; do try $h more >/dev/null; done
-sleep 1.1
-for h in 2001:db8:77::7 2001:db8:77::8; do
-	like "$h: its retry is delivered" "$(try $h more)" '^S: 250 2\.0\.0'
-done
+SIX="2001:db8:77::7 2001:db8:77::8"
+# shellcheck disable=SC2086
+{ each $SIX -- try more; sleep 1.1; each $SIX -- try more; }
+for h in $SIX; do like "$h: its retry is delivered" "$(cat "$T/said.$h")" '^S: 250 2\.0\.0'; done
 check "their network is learned anew" net_is 2001:db8:77::/64 GG_ALLOW
 like "a neighbour in it walks into a trap" \
 	"$(attempt 2001:db8:77::8 $GATE6 bot@spam.example trap@example.net)" '^S: 554 5\.7\.1'

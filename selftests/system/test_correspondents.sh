@@ -18,6 +18,7 @@ cat >"$T/zone.json" <<'END'
 END
 dns_up 127.0.0.1 5353
 stutter="first = 300ms  interval = 100ms"
+workers=1 # what one session has asked is known to the next
 greylist="delay = 300s  delay_clean = 300s  delay_suspicious = 300s  promote_after = 0"
 trap_conf='addresses = {"trap@example.net"}  hosted = {"example.net", "ours.example"}  action = reject'
 extra='dns { servers = {"127.0.0.1:5353"}  timeout = 2s }
@@ -32,7 +33,17 @@ mail() { # source sender [recipient]
 corr() { gg correspondent "$@"; }
 GREY='^S: 451 4\.7\.1' TAKEN='^S: 250 2\.1\.5'
 
+ask() { # what DNS says of each, beforehand
+	local pair jobs_=()
+	for pair in 203.0.113.7,bob@friend 2001:db8:77::7,bob@friend 192.0.2.8,bob@friend 192.0.2.7,x@unknown 203.0.113.8,x@other; do
+		talk "${pair%,*}" "$(server_for "${pair%,*}")" 'EHLO client.example.org' "MAIL FROM:<${pair#*,}.example>" QUIT &
+		jobs_+=($!)
+	done
+	wait "${jobs_[@]}"
+}
+
 # ---- domains ----
+check "DNS has told of them" wait_for 10 dns_settled ask
 like "a stranger waits" "$(mail 203.0.113.7 bob@friend.example)" "$GREY"
 check "add of somebody's address" corr add Bob@Mail.FRIEND.example
 like "list has the domain that was registered" "$(corr list)" '^friend\.example +domain +ends in 1m'
@@ -114,6 +125,7 @@ check "add over a restart" corr add 2001:db8:78::8
 sleep 1.1
 gate_kill
 check "restart" gate_start
+check "DNS has told of them again" wait_for 10 dns_settled ask
 like "restart: the domain stands" "$(mail 203.0.113.7 erin@friend.example)" "$TAKEN"
 like "restart: the host stands" "$(mail 2001:db8:78::8 x@unknown.example)" "$TAKEN"
 like "it is over: the host waits" "$(mail 203.0.113.8 x@unknown.example)" "$GREY"

@@ -31,6 +31,7 @@ friends="list \"friends\" { file = \"$T/friends\"  format = postgrey-clients }"
 trap_conf="addresses = {\"trap@example.net\"}  hosted = {\"example.net\"}  action = reject
 	low_priority_mx = {\"$LOW4\", \"$LOW6\"}  low_priority_pause = 0  harvest = 3"
 interfaces=
+workers=1 # what one session has asked is known to the next
 
 say() { # server source sender recipient...
 	local server=$1 src=$2 from=$3; shift 3
@@ -51,7 +52,7 @@ $2"
 }
 
 # ---- answers that come late, or not ----
-for way in ok "slow 0.3"; do
+for way in ok "slow 0.15"; do
 	restart "$way" "$vouch
 $friends"
 	for src in 192.0.2.7 2001:db8:77::7; do
@@ -83,7 +84,7 @@ check "trapped" trapped 203.0.113.9
 # ---- who shares the /64 of a trap ----
 denied='^S: 554 5\.7\.1 .*spam trap'
 hears() { mail "$1" u@x.example "$2" | tee "$T/heard" | grep -qE "$3"; } # source recipient reply
-for way in ok "slow 0.3"; do
+for way in ok "slow 0.15"; do
 	restart "$way" "$vouch
 $friends"
 	check "$way: the trap of one IPv6 address" wait_for 10 hears 2001:db8:66::66 trap@example.net "$denied"
@@ -106,7 +107,16 @@ mail 2001:db8:66::66 u@x.example trap@example.net >/dev/null
 like "without such lists nobody is asked" "$(mail 2001:db8:66::67 u@x.example user1@example.net)" "$denied"
 
 # ---- the last door ----
+# Nobody waits for names at the first one: they are asked for beforehand, at the last one, without a recipient.
+ask() {
+	local pair jobs_=()
+	for pair in 203.0.113.7,friend 2001:db8:78::8,friend 203.0.113.8,spf 2001:db8:79::9,spf; do
+		low "${pair%,*}" "a@${pair#*,}.example" & jobs_+=($!)
+	done
+	wait "${jobs_[@]}"
+}
 restart ok ""
+check "DNS has told of them" wait_for 10 dns_settled ask
 like "a pool tries the first MX" "$(mail 203.0.113.7 a@friend.example user1@example.net)" '^S: 451'
 like "another host of it the last one: no trap" "$(low 2001:db8:78::8 a@friend.example user1@example.net)" '^S: 451 4\.7\.1'
 refuse "it is not trapped" trapped 2001:db8:78::8

@@ -71,7 +71,7 @@ extra="$servers
 $vouch
 $friends"
 check "lists are configured" gate_renew
-echo "slow 0.2" >"$T/mode"
+echo "slow 0.1" >"$T/mode"
 like "what they say is waited for: 554" "$(mail 203.0.113.9 trap@example.net)" "$sprung"
 for src in 192.0.2.7 192.0.2.8; do
 	unlike "what they allow is let through: $src" "$(mail $src trap@example.net)" '^S: (451|554)'

@@ -29,7 +29,8 @@ printf 'bad.example\tREJECT no mail from your house\n' >"$L/access"
 printf 'box@\nu@BÜCHER.example\nuser@@example.net\n' >"$L/recipients"
 printf '203.0.113.8/30\n2001:db8:77::/48 ; SBL7\n' >"$L/drop"
 printf '203.0.113.9\n' >"$L/allow"
-interfaces= stutter="first = 600ms  interval = 100ms"
+interfaces= stutter="first = 200ms  interval = 100ms"
+workers=1 # what one session has asked is known to the next
 greylist="delay = 300s  delay_clean = 300s  delay_suspicious = 300s"
 extra="dns { servers = {\"127.0.0.1:5353\"}  timeout = 2s }
 list \"senders\" { file = \"$L/senders\"  format = postgrey-clients }
@@ -51,7 +52,16 @@ list_row() { # name key
 print([r for r in json.load(sys.stdin)["lists"] if r["name"] == sys.argv[1]][0][sys.argv[2]])' "$@"
 }
 
+meet() { # everybody at once, without a recipient
+	local src jobs_=()
+	for src in 192.0.2.7 192.0.2.8 203.0.113.7 203.0.113.66 2001:db8:1::7; do
+		talk $src "$(server_of $src)" 'EHLO client.example.org' QUIT & jobs_+=($!)
+	done
+	wait "${jobs_[@]}"
+}
+
 # ---- who is named ----
+check "DNS has told their names" wait_for 10 dns_settled meet
 like "a confirmed name below a domain of a postgrey list passes at once" "$(rcpt 192.0.2.7)" '^250 '
 check "the log names list and line" log_wait event=decision src=192.0.2.7 verdict=allow reason=list list=senders line=2
 like "the same name unconfirmed is greylisted" "$(rcpt 192.0.2.8)" '^451 '
