@@ -69,6 +69,15 @@ static int connect_to(const char *from, const char *to, uint16_t port)
 	return fd;
 }
 
+/* The client may know of its connection before the listener does: the handshake's last packet is
+ * its own. */
+static void await_client(int a, int b)
+{
+	struct pollfd ready[] = {{.fd = a, .events = POLLIN}, {.fd = b, .events = POLLIN}};
+
+	assert_true(poll(ready, 2, 20000) > 0);
+}
+
 static bool accepts(int listener)
 {
 	int fd = accept(listener, NULL, NULL);
@@ -85,6 +94,7 @@ static enum who answers(size_t side, const char *from)
 
 	if (fd < 0)
 		return NOBODY;
+	await_client(mta[side], daemons[side]);
 	if (accepts(mta[side]))
 		who = MTA;
 	else if (daemons[side] >= 0 && accepts(daemons[side]))
@@ -226,6 +236,7 @@ static void other_ports_are_left_alone(void **state)
 		room_put(fp, sides[side].client, GG_DENY, GG_DROP_ALL, 0);
 		fd = connect_to(sides[side].client, sides[side].server, OTHER_PORT);
 		assert_true(fd >= 0);
+		await_client(other[side], -1);
 		assert_true(accepts(other[side]));
 		close(fd);
 		clear(sides[side].client);
@@ -241,6 +252,7 @@ static void a_connection_outlives_a_change_of_verdict(void **state)
 	(void)state;
 	for (side = 0; side < 2; side++) {
 		fd = connect_to(sides[side].client, sides[side].server, MTA_PORT);
+		await_client(daemons[side], -1);
 		peer = accept(daemons[side], NULL, NULL);
 		assert_true(peer >= 0);
 		room_put(fp, sides[side].client, GG_ALLOW, GG_NO_ACTION, 0);
@@ -280,6 +292,7 @@ static void the_listeners_of_a_group_share_the_connections(void **state)
 	assert_int_equal(fastpath_listener(fp, GG_SOCK_DAEMON4, first), 0);
 	for (i = 0; i < 64; i++) {
 		fd = connect_to("127.0.0.77", "127.0.0.1", MTA_PORT);
+		await_client(first, second);
 		got[0] += accepts(first);
 		got[1] += accepts(second);
 		close(fd);

@@ -89,12 +89,22 @@ static uint32_t packet_from(bool is4, uint32_t n)
 	return program_run(program, f->b, f->len);
 }
 
+/* The same end for all, whenever they are remembered: what has another one has changed. */
+static uint32_t entries_end(void)
+{
+	static uint32_t when;
+
+	if (!when)
+		when = (uint32_t)time(NULL) + 100000;
+	return when;
+}
+
 static void remember(bool is4, uint32_t n, enum gg_verdict verdict)
 {
 	const struct verdict_entry e = {.verdict = verdict,
 					.action = verdict == GG_DENY ? GG_DROP_NEW : GG_NO_ACTION,
 					.origin = GG_BY_LEARNING,
-					.expires = time(NULL) + 100000};
+					.expires = entries_end()};
 	const struct prefix p = number(is4, n);
 
 	assert_int_equal(verdicts_put(known, &p, &e), 0);

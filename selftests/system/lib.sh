@@ -86,6 +86,13 @@ wait_for() { # seconds command...
 	done
 }
 has() { grep -qE -- "$1" "$2"; }
+# What follows something that is over for the client, but not for everybody behind it.
+soon() { # name expected command...: what it prints comes to be that
+	local name=$1 expected=$2; shift 2
+	wait_for 5 prints "$expected" "$@"
+	is "$name" "$("$@")" "$expected"
+}
+prints() { [ "$("${@:2}")" = "$1" ]; } # text command...
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
 # ---- the end ----
@@ -251,7 +258,9 @@ dns_settled() { # command...
 counter() { gg stats --json 2>/dev/null | $PYTHON "$HERE/pick.py" value "$1"; }
 # Lines of the daemon's log in which every KEY=VALUE holds; nothing and failure when there is none.
 logged() { $PYTHON "$HERE/pick.py" lines "$T/gate.log" "$@"; }
+# Lines leave the daemon a moment after what they tell of, and by another thread.
 log_wait() { wait_for 3 logged "$@"; }
+log_said() { log_wait "$@"; logged "$@"; }
 log_size() { stat -c %s "$T/gate.log"; }
 # bpftool takes keys as bytes.
 key_of() { $PYTHON -c 'import ipaddress,sys; print(*ipaddress.ip_address(sys.argv[1]).packed)' "$1"; }
@@ -375,6 +384,12 @@ postfix_reload() {
 	postfix -c "$d/etc" reload >/dev/null 2>&1 || return
 	wait_for 1 none_of "$before"
 	wait_for 5 postfix_answers "$name"
+}
+# What it has said until now stands in its log: postfix_said NAME
+postfix_said() {
+	local mark=mark-$EPOCHREALTIME
+	postlog -c "$T/$1/etc" "$mark" 2>/dev/null
+	wait_for 5 grep -qF "$mark" "$T/$1/maillog"
 }
 none_of() { # pids
 	local pid

@@ -69,7 +69,7 @@ check "a macro that makes no name of the local part leaves SPF to the next term"
 like "greygate spf says the same" "$(on gate "$BUILD/greygate" spf $S4 c.example $SHOP --server 127.0.0.1:5353 2>&1)" \
 	'^pass for mail_1\.shop\.example$'
 unlike "a client that keeps to the RFC has nothing against it" \
-	"$(say 192.0.2.9 user@sender.example user2@example.net; logged event=decision src=192.0.2.9)" '"evidence"|suspicious'
+	"$(say 192.0.2.9 user@sender.example user2@example.net; log_said event=decision src=192.0.2.9)" '"evidence"|suspicious'
 gate_stop; is "a stop: exit code 0" $? 0
 check "greygated starts again, with what the store has kept" gate_start
 retried() { mail v4 $S4 $DOCOMO taro.@example.net taro@mail_1.example.net user1@example.net | grep -q '^S: 250 2\.0\.0'; }

@@ -6,8 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 net_up || bail "network namespaces"
-mkdir "$T/backend"
-start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/backend" 2>"$T/backend.log"
+backend_up mail $MAIL4,25 "$T/backend" || bail "a mail server"
 interfaces=
 greylist="delay = 2s  delay_clean = 2s  delay_suspicious = 2s  jitter = 0  promote_after = 0"
 extra='dns { servers = {"127.0.0.1:9"}  timeout = 300ms }
@@ -21,7 +20,14 @@ try() { # source sender recipient
 	local server=$GATE4
 	case $1 in *:*) server=$GATE6 ;; esac
 	attempt "$1" $server "$2" "$3" >/dev/null
-	printf '%s\t%s\tclient.example.org\t%s\t%s\n' "$((EPOCHSECONDS - began))" "$1" "$2" "$3" >>"$T/log"
+	noted "$@"
+}
+noted() { printf '%s\t%s\tclient.example.org\t%s\t%s\n' "$((EPOCHSECONDS - began))" "$1" "$2" "$3" >>"$T/log"; }
+# In one session, for it is to be too early however slow the machine is.
+try_twice() { # source sender recipient
+	local steps=("MAIL FROM:<$2>" "RCPT TO:<$3>" RSET)
+	talk "$1" $GATE4 'EHLO client.example.org' "${steps[@]}" "${steps[@]}" QUIT >/dev/null
+	noted "$@"; noted "$@"
 }
 pick() { "$BUILD/greygate" -s "$T/run/control.sock" report "${@:2}" --json | $PYTHON -c "
 import json, sys
@@ -39,8 +45,7 @@ try 192.0.2.7 a@one.example user2@example.net
 try 203.0.113.7 b@TWO.example user1@example.net
 try 2001:db8:77::7 b@two.example user1@other.example
 try 192.0.2.7 '' user1@example.net
-try 203.0.113.8 spam@bot.example user1@example.net
-try 203.0.113.8 spam@bot.example user1@example.net
+try_twice 203.0.113.8 spam@bot.example user1@example.net
 try 203.0.113.66 x@one.example user1@learn.example
 try 203.0.113.66 y@one.example user2@learn.example
 try 203.0.113.66 postmaster-is-exempt@one.example postmaster@example.net
@@ -53,13 +58,13 @@ try 192.0.2.7 '' user1@example.net
 try 192.0.2.7 a@one.example user1@example.net
 sleep 1.5
 attempt 203.0.113.9 $GATE4 z@brief.example user@brief.example >/dev/null
-sleep 0.2 # what is queued for the store is there
 
+# What is queued for the store comes to be there.
 s="r['summary']"
-is "mails, never passed, of those seen once" "$(pick "$s['mails'], $s['never_passed'], $s['not_retried']")" "9 3 2"
-is "attempts, deferred, passed; what learn let through is no deferral" \
-	"$(pick "$s['deferred'], $s['passed'], $s['attempts']")" "8 7 15"
-is "learned" "$(pick "$s['learned'], row('learned', 'learn.example')['mails']")" "2 2"
+soon "mails, never passed, of those seen once" "9 3 2" pick "$s['mails'], $s['never_passed'], $s['not_retried']"
+soon "attempts, deferred, passed; what learn let through is no deferral" "8 7 15" \
+	pick "$s['deferred'], $s['passed'], $s['attempts']"
+soon "learned" "2 2" pick "$s['learned'], row('learned', 'learn.example')['mails']"
 between "the delay of those that passed" "$(pick "$s['p50']")" 2 60
 is "by class" "$(pick "[x['class'] for x in r['rows'] if x['kind'] == 'class'], row('class', 'default')['mails']")" "['default'] 9"
 is "by recipient domain" "$(pick "[(x['domain'], x['mails'], x['never_passed']) for x in r['rows'] if x['kind'] == 'recipient_domain' and x['domain'] != 'brief.example']")" \

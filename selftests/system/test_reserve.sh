@@ -22,6 +22,7 @@ hold() { # name source sessions
 	wait_for 30 test -e "$T/$1" || bail "$2: $3 sessions"
 }
 said() { head -n 1 "$T/$1.said"; }
+status_says() { gg status --json | grep -qE '"upstream": ?\{"open": ?[7-9], ?"max": ?10, ?"strangers_max": ?7\}'; }
 # They send their messages, and go.
 let_go() { # what name messages
 	rm "$T/$2"
@@ -60,7 +61,7 @@ while read -r name src other learned; do
 	for i in 1 2 3; do
 		like "$src: $learned, learned, delivers at once ($i)" "$(one "$learned" "l$i@sender.example")" "$STORED"
 	done
-	like "$src: status --json" "$(gg status --json)" '"upstream": ?\{"open": ?[7-9], ?"max": ?10, ?"strangers_max": ?7\}'
+	check "$src: status --json" wait_for 5 status_says
 	let_go "$src: who was let through delivers" "$name" 7
 	check "$src: who was told to come again delivers too" wait_for 20 stored "$other"
 	check "$src: nobody has a connection" wait_for 20 open_is 0
@@ -107,6 +108,7 @@ for two in "192.0.2.7 192.0.2.8" "2001:db8:1::7 2001:db8:78::8"; do
 	let_go "$src: the two deliver" held 2
 	check "$src: then it does" wait_for 20 stored "$src"
 done
+check "nobody has a connection" wait_for 20 open_is 0
 hold held 2001:db8:1::7 2
 like "an IPv6 source is its /64" "$(one 2001:db8:1::8)" "$MANY"
 let_go "who holds them delivers" held 2

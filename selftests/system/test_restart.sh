@@ -6,9 +6,8 @@
 . "$(dirname "$0")/lib.sh"
 
 net_up || bail "network namespaces"
-B=$T/backend
-mkdir "$B"
-start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$B" 2>"$T/backend.log"
+backend_up mail $MAIL4,25 "$T/backend" || bail "a mail server"
+drain_time=60s
 export TALK_TIMEOUT=15
 SRC=192.0.2.7 OTHER=203.0.113.7
 conf() {
@@ -33,10 +32,10 @@ fails() { # name regex command...
 }
 start_with() { # sed expression for the configuration
 	sed "$1" "$T/greygate.conf" >"$T/other.conf"
-	on gate timeout 10 "$BUILD/greygated" -c "$T/other.conf" -f
+	on gate timeout 60 "$BUILD/greygated" -c "$T/other.conf" -f
 }
 capless() { # capabilities...
-	on gate timeout 10 setpriv --bounding-set "$1" --inh-caps "$1" "$BUILD/greygated" -c "$T/greygate.conf" -f
+	on gate timeout 60 setpriv --bounding-set "$1" --inh-caps "$1" "$BUILD/greygated" -c "$T/greygate.conf" -f
 }
 start_on gate $PYTHON -c 'import socket, sys, time
 s = socket.create_server((sys.argv[1], 25)); time.sleep(60)' $GATE4
@@ -67,14 +66,14 @@ if ctypes.CDLL(None).prctl(22, 2, ctypes.byref(Program(4, code))):
     sys.exit("no seccomp")
 os.execv(sys.argv[1], sys.argv[1:])
 END
-ringless() { on gate timeout 10 $PYTHON "$T/ringless.py" "$BUILD/greygated" -c "$T/greygate.conf" -f; }
+ringless() { on gate timeout 60 $PYTHON "$T/ringless.py" "$BUILD/greygated" -c "$T/greygate.conf" -f; }
 fails "no io_uring" 'io_uring_setup: .*io_uring_disabled' ringless
 # By then the program is on the interface, and the rights to take it away are gone.
 mkdir -p "$T/nobody" && sed -e 's/^user = .*/user = "nobody"/' -e "s:^state_dir = .*:state_dir = \"$T/nobody\":" \
 	"$T/greygate.conf" >"$T/nobody.conf"
 limited() { # option of prlimit, configuration
 	local rc
-	on gate timeout 20 prlimit "$1" "$BUILD/greygated" -c "$2" -f 2>"$T/limited.err"
+	on gate timeout 60 prlimit "$1" "$BUILD/greygated" -c "$2" -f 2>"$T/limited.err"
 	rc=$?
 	grep -v '^{' "$T/limited.err" >&2
 	return $rc
@@ -90,7 +89,7 @@ is "and it names LimitNOFILE" "$(grep -vE 'LimitNOFILE' "$T/descriptors")" ''
 is "and blames nothing else" "$(grep -E 'ulimit -[uv]|change listen|no such|none of that name|memory|may own' "$T/descriptors")" ''
 check "and leaves nothing attached or pinned" clean
 fails "a control socket nobody can make" "$T/readonly" start_with "s:^control = .*:control = \"$T/readonly/c.sock\":"
-fails "no such configuration" "$T/none.conf" on gate timeout 10 "$BUILD/greygated" -c "$T/none.conf" -f
+fails "no such configuration" "$T/none.conf" on gate timeout 60 "$BUILD/greygated" -c "$T/none.conf" -f
 fails "a bad value" "other\.conf:[0-9]+: .*sideways" start_with 's/^mode = .*/mode = sideways/'
 fails "a bad address" "other\.conf:[0-9]+: .*300\.1\.2\.3" start_with 's/^backend = .*/backend = {"300.1.2.3:25"}/'
 sed 's/^contact/kontact/' "$T/greygate.conf" >"$T/other.conf"
@@ -106,7 +105,7 @@ conf
 gate_start || bail "greygated starts"
 pass "after all that it starts"
 like "the program is on the interface" "$(ip -n gate link show g0)" 'xdp'
-second() { on gate timeout 10 "$BUILD/greygated" -c "$T/greygate.conf" -f; }
+second() { on gate timeout 60 "$BUILD/greygated" -c "$T/greygate.conf" -f; }
 if second >/dev/null 2>"$T/fail.err"; then
 	fail "a second daemon with the same configuration is refused"
 else
@@ -114,7 +113,7 @@ else
 fi
 check "and the first one lives on" gg status
 
-run_twice() { on gate timeout 20 "$HERE/../../tools/run.sh" "$T/greygate.conf"; }
+run_twice() { on gate timeout 60 "$HERE/../../tools/run.sh" "$T/greygate.conf"; }
 out=$(run_twice 2>&1)
 is "make run beside it: exit code 1" $? 1
 like "make run beside it: says who it is, and how to stop it" "$out" "process $gate_pid .*kill $gate_pid"
@@ -131,7 +130,9 @@ grey() { # sender...: first attempts, one session
 out=$(grey one s1 s2 s3 s4 s5 s6 s7 s8 s9 s10)
 is "eleven first attempts" "$(grep -c '^S: 451 4.7.1 Greylisted' <<<"$out")" 11
 gg allow $OTHER >/dev/null
-sleep 1.2
+written() { gg list grey | grep -c '@sender\.example'; }
+soon "they come to be in the store" 11 written
+sleep 1.2 # the delay, for a retry
 gate_kill
 like "kill -9: the program stays on the interface" "$(ip -n gate link show g0)" 'xdp'
 check "kill -9: verdicts stay in the map" map_is $OTHER GG_ALLOW
@@ -229,7 +230,8 @@ like "drain_time ends it: the session is told or closed" "$(cat "$T/drain")" '^S
 head -c 65536 /dev/urandom >"$T/state/store"
 at=$(log_size)
 check "starts with a corrupt store" gate_start
-like "says so in the log" "$(tail -c "+$((at + 1))" "$T/gate.log")" 'damaged.*renamed to'
+damage_said() { tail -c "+$((at + 1))" "$T/gate.log" | grep -q 'damaged.*renamed to'; }
+check "says so in the log" wait_for 3 damage_said
 like "says so in status" "$(gg status)" 'damaged'
 check "the damaged one is kept" sh -c "ls $T/state/store.bad-*"
 like "and serves" "$(grey fresh)" '^S: 451 4\.7\.1 Greylisted'

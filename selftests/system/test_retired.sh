@@ -6,17 +6,10 @@
 . "$(dirname "$0")/lib.sh"
 net_up || bail "network namespaces"
 A=$T/a B=$T/b
-mkdir "$A" "$B"
-listens() { on mail bash -c "exec 3<>/dev/tcp/$1/$2" 2>/dev/null; }
-serve() { # address port directory
-	start_on mail $PYTHON "$HERE/backend.py" "$1,$2" "$3" 2>>"$T/backend.log"
-	wait_for 10 listens "$1" "$2" || bail "a mail server" "$(cat "$T/backend.log")"
-}
-serve $MAIL4 2525 "$A"
-serve "$MAIL6" 2525 "$B"
+backend_up mail $MAIL4,2525 "$A" && backend_up mail "$MAIL6,2525" "$B" || bail "mail servers"
 greylist="mode = off"
 limit="per_source = 1000  new_per_source = 0  hosts = 10k"
-upstream="timeout = 2s  idle = 60s"
+upstream="timeout = 15s  idle = 60s"
 stored() { echo "$(find "$A" -name '*.eml' | wc -l) $(find "$B" -name '*.eml' | wc -l)"; }
 # Connections to a mail server that were used and have not ended.
 left() { awk '/MAIL FROM/ { used[$1] = 1 } /<end>/ { delete used[$1] } END { print length(used) }' "$1/log"; }

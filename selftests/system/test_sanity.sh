@@ -6,8 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 net_up
 B=$T/backend
-mkdir "$B"
-start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$B" 2>"$T/backend.log"
+backend_up mail $MAIL4,25 "$B" || bail "a mail server"
 interfaces=
 greylist="mode = off"
 limit="per_source = 1000  errors = 4  commands = 16"
@@ -46,7 +45,7 @@ all() { # last step of who speaks HTTP: runs every kind of rudeness; prints "KIN
 gate_conf
 gate_start || bail "greygated starts"
 unlike "polite clients have nothing held against them" \
-	"$(rude x "$HELLO" | codes; logged event=decision)" '"evidence"'
+	"$(rude x "$HELLO" | codes; log_said event=decision)" '"evidence"'
 
 check "reload: all off" checks off
 good="220 250 250 250 250 221"
@@ -128,5 +127,5 @@ END
 )" '550 5\.5\.0 This is a mail server'
 n=$(counter check_non_smtp)
 on client timeout 10 openssl s_client -connect $GATE4:25 </dev/null >/dev/null 2>&1
-is "a TLS ClientHello on the plain port is known" "$(counter check_non_smtp)" $((n + 1))
+soon "a TLS ClientHello on the plain port is known" $((n + 1)) counter check_non_smtp
 gate_stop; is "SIGTERM: exit code 0" $? 0

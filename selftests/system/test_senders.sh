@@ -46,11 +46,12 @@ intact() { # sender name
 }
 arrives() { # sender name tls
 	check "$1, $2: it comes through" wait_for 20 stored "$1" "$2"
-	check "$1, $2: after a 451" logged event=decision verdict=grey "from=$2@$1.example" "src=${sources[$1]}"
+	check "$1, $2: after a 451" log_wait event=decision verdict=grey "from=$2@$1.example" "src=${sources[$1]}"
 	if [ "$3" = clear ]; then
+		log_wait event=relay verdict=pass "from=$2@$1.example" >/dev/null
 		refuse "$1, $2: in the clear" logged event=relay verdict=pass "from=$2@$1.example" tls=TLSv1.3
 	else
-		check "$1, $2: in TLS" logged event=relay verdict=pass "from=$2@$1.example" "tls=$3"
+		check "$1, $2: in TLS" log_wait event=relay verdict=pass "from=$2@$1.example" "tls=$3"
 	fi
 	check "$1, $2: intact" intact "$1" "$2"
 }

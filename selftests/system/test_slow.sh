@@ -67,7 +67,7 @@ start=$EPOCHREALTIME
 out=$(talk $SRC4 $GATE4 "${HELLO[@]}" DATA ':fill 8' :dot QUIT)
 like "it stops reading: 451" "$out" '^S: 451 4\.4\.2'
 between "after the time for it (s)" "$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')" 5.5 60
-check "the log says why" logged event=relay verdict=defer reason=timeout
+check "the log says why" log_wait event=relay verdict=defer reason=timeout
 is "it counts" "$(counter backend_failed)" 1
 behave
 like "the retry is delivered" "$(talk $SRC4 $GATE4 "${HELLO[@]}" DATA ':fill 1' :dot QUIT)" '^S: 250 2\.0\.0 stored as'

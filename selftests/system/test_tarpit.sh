@@ -11,13 +11,12 @@ ip -n client route add 198.51.100.0/24 via $GATE4; ip -n client route add 2001:d
 ip -n mail route add default via 198.51.100.1; ip -n mail -6 route add default via 2001:db8:2::1
 on gate sh -c 'for f in /proc/sys/net/ipv[46]/conf/all/forwarding; do echo 1 >"$f"; done'
 on client ethtool -K c0 tx off gro on >/dev/null; on mail ethtool -K m0 tx off gro on >/dev/null
-mkdir "$T/backend"
-start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/backend" 2>"$T/backend.log"
+backend_up mail $MAIL4,25 "$T/backend" || bail "a mail server"
 limit="per_source = 1000  new_per_source = 5  offender_life = 4s"
 gate_conf
 gate_start || bail "greygated starts"
 like "the program is native" "$(ip -n gate link show g0)" 'xdp'
-like "the log says what the tarpit needs of a veth pair" "$(logged event=start interface=g0)" 'tarpit.*the other end'
+like "the log says what the tarpit needs of a veth pair" "$(log_said event=start interface=g0)" 'tarpit.*the other end'
 
 doctor_says() { # key: of the finding about the tarpit
 	on gate "$BUILD/greygate" -c "$T/greygate.conf" --json doctor | $PYTHON -c 'import json, sys

@@ -16,9 +16,7 @@ new_cert gate gate.example.net
 new_cert other other.example.org
 
 B=$T/mail
-mkdir -p "$B"
-start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$B" 2>"$T/backend.log"
-wait_for 5 on mail bash -c "exec 3<>/dev/tcp/$MAIL4/25" || bail "the backend listens" "$(cat "$T/backend.log")"
+backend_up mail $MAIL4,25 "$B" || bail "a mail server"
 
 certs="certificate = {\"$T/gate.pem\", \"$T/other.pem\"}  key = {\"$T/gate.key\", \"$T/other.key\"}"
 extra="tls { $certs  sessions = 4 }"
@@ -122,6 +120,7 @@ new_cert gate gate.example.net
 extra="tls { $certs  sessions = 4  reserve = 50 }"
 gate_conf
 check "reload: half of the sessions are for allowed sources" gg reload
+check "nobody has one yet" wait_for 5 none_open
 rm -f "$T"/held.* "$T/release"
 holders=()
 for i in 1 2; do

@@ -39,8 +39,8 @@ last() { boxed_file mx "marker-$count-end"; }
 for level in none may encrypt; do
 	check "Postfix with smtp_tls_security_level = $level gets through" deliver $level
 done
-check "its TLS is in our log" logged event=relay verdict=pass from=a2@sender.example tls=TLSv1.3
-check "as well when it is mandatory" logged event=relay verdict=pass from=a3@sender.example tls=TLSv1.3
+check "its TLS is in our log" log_wait event=relay verdict=pass from=a2@sender.example tls=TLSv1.3
+check "as well when it is mandatory" log_wait event=relay verdict=pass from=a3@sender.example tls=TLSv1.3
 refuse "and not when there was none" logged event=relay verdict=pass from=a1@sender.example tls=TLSv1.3
 
 # ---- Postfix as the mail server ----
@@ -97,12 +97,9 @@ unlike "is spoken to in the clear" "$(cat "$(last)")" 'using TLSv1'
 gate_stop; is "SIGTERM: exit code 0" $? 0
 
 # ---- the first of two mail servers comes and goes ----
-mkdir "$T/first" "$T/second"
-serve() { start_on mail $PYTHON "$HERE/backend.py" "$1" "$T/$2" 2>>"$T/backend.log"; }
-listens() { on mail bash -c "exec 3<>/dev/tcp/${1/,//}" 2>/dev/null; }
+serve() { backend_up mail "$1" "$T/$2" || bail "a mail server"; }
 serve $MAIL4,31 first; first=$started
 serve $MAIL6,32 second
-wait_for 5 listens $MAIL4,31; wait_for 5 listens $MAIL6,32
 backend="\"$MAIL4:31\", \"[$MAIL6]:32\""
 extra=
 gate_conf
@@ -117,7 +114,6 @@ is "and has the message" "$(eml first) $(eml second)" "1 1"
 check "the log says so" log_wait event=relay verdict=down backend=$MAIL4:31
 like "status says so" "$(gg status --json)" "backend $MAIL4:31: does not answer"
 serve $MAIL4,31 first; first=$started
-wait_for 5 listens $MAIL4,31
 send >/dev/null
 is "as long as it counts as down the second is asked at once" "$(eml first) $(eml second)" "1 2"
 echo '421 4.3.2 full' >"$T/second/banner"

@@ -116,7 +116,7 @@ between "the end stands" "$(lasts $B)" 300 400
 gg allow $A >/dev/null
 refuse "allow ADDRESS undoes its trap" net_trapped $N
 release $A $B
-trap_conf="$traps  low_priority_pause = 1s"; trap_conf=${trap_conf/life = 200s/life = 4s}
+trap_conf="$traps  low_priority_pause = 1s"; trap_conf=${trap_conf/life = 200s/life = 6s}
 trap_conf=${trap_conf/action = reject/action = drop_new}
 gate_renew
 gg allow $C >/dev/null
@@ -185,7 +185,7 @@ lows() { # title
 trap_conf="$traps  low_priority_mx = {\"$LOW4\", \"$LOW6\"}  low_priority_pause = 1s"
 gate_conf
 check "reload with low_priority_mx" gg reload
-sleep 1.1 # a worker that waits looks at its settings once a second
+sleep 1.1 # the pause after the start
 lows "relay mode"
 mail 192.0.2.14 user1@example.net late@sender.example >/dev/null
 sleep 1.1
@@ -209,6 +209,5 @@ like "host mode: after a start it is no trap for a while" "$(low 203.0.113.9 use
 trap_conf+="  low_priority_pause = 0"
 gate_conf
 check "host mode: reload without that pause" gg reload
-sleep 1.1
 lows "host mode"
 gate_stop; is "SIGTERM: exit code 0" $? 0

@@ -14,7 +14,7 @@ on client ethtool -K c0 tx off gro on >/dev/null; on mail ethtool -K m0 tx off g
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=gate.example.net \
 	-keyout "$T/gate.key" -out "$T/gate.pem" 2>/dev/null
 chown $GATE_USER "$T/gate.key"
-export TALK_TIMEOUT=20
+export TALK_TIMEOUT=120
 SRC=192.0.2.7
 declare -A OTHER=([4]=203.0.113.7 [6]=2001:db8:77::7)
 HELLO='EHLO client.example.org' FROM='MAIL FROM:<a@sender.example>' TO='RCPT TO:<user1@example.net>'
@@ -65,7 +65,7 @@ learned() { gg list learned | grep -q "^$1 "; }
 everything() { # mode server its-IPv6-address mail-server
 	local name=$1 server=$2 mx=$4 v jobs_ log
 	local -A servers=([4]=$2 [6]=$3)
-	drain_time=30s gate_conf
+	drain_time=120s gate_conf
 	gate_start || bail "$name: greygated starts"
 	log=$(log_size)
 	for v in 4 6; do attempt ${OTHER[$v]} "${servers[$v]}" a@sender.example user1@example.net >/dev/null; done

@@ -6,8 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 net_up || bail "network namespaces"
-mkdir "$T/mail"
-start_on mail $PYTHON "$HERE/backend.py" $MAIL4,25 "$T/mail" 2>"$T/backend.log"
+backend_up mail $MAIL4,25 "$T/mail" || bail "a mail server"
 limit="per_source = 1000  new_per_source = 0  new_per_cpu = 0"
 gate_conf
 gate_start || bail "greygated starts"

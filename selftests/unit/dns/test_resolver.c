@@ -18,7 +18,8 @@
 #include "dns/resolver.h"
 
 #define FDS 64
-#define TIMEOUT 300
+#define PATIENT 20000 /* where there is an answer, however late it comes */
+#define HASTY 300
 
 struct bench {
 	int server;
@@ -70,7 +71,7 @@ static void done(void *arg, struct dns_asker who, const struct dns_answer *a)
 					 now_ms()));
 }
 
-static int set_up(void **state)
+static int set_up(void **state, uint64_t timeout)
 {
 	static struct bench b;
 	static const uint8_t key[16] = "sixteen letters.";
@@ -79,7 +80,7 @@ static int set_up(void **state)
 	socklen_t len;
 	struct resolver_conf conf = {.server_count = 1,
 				     .servers = &at,
-				     .timeout = TIMEOUT,
+				     .timeout = timeout,
 				     .cache = 100,
 				     .key = key,
 				     .hooks = {watch, unwatch, done, &b}};
@@ -98,6 +99,16 @@ static int set_up(void **state)
 		return -1;
 	*state = &b;
 	return resolver_new(&conf, &b.r, err, sizeof(err));
+}
+
+static int set_up_patient(void **state)
+{
+	return set_up(state, PATIENT);
+}
+
+static int set_up_hasty(void **state)
+{
+	return set_up(state, HASTY);
 }
 
 static int tear_down(void **state)
@@ -140,6 +151,15 @@ static int serve(struct bench *b, int rcode)
 	return 1;
 }
 
+/* The same for one that is on its way. */
+static void serve_next(struct bench *b, int rcode)
+{
+	struct pollfd asked = {.fd = b->server, .events = POLLIN};
+
+	assert_int_equal(poll(&asked, 1, 20000), 1);
+	assert_int_equal(serve(b, rcode), 1);
+}
+
 /* Turns the loop once: true when something was ready. */
 static bool turn(struct bench *b, int wait)
 {
@@ -179,7 +199,7 @@ static void one_flight_for_all_who_ask(void **state)
 	assert_null(ask(b, "mail.example", 1));
 	assert_null(ask(b, "MAIL.example", 2));
 	assert_null(ask(b, "mail.EXAMPLE", 3));
-	assert_int_equal(serve(b, 0), 1);
+	serve_next(b, 0);
 	assert_int_equal(serve(b, 0), 0);
 	until(b, 3);
 	for (int i = 0; i < 3; i++) {
@@ -203,7 +223,7 @@ static void what_is_not_there_is_kept_too(void **state)
 	struct bench *b = *state;
 
 	assert_null(ask(b, "no.example", 1));
-	assert_int_equal(serve(b, 3), 1);
+	serve_next(b, 3);
 	until(b, 1);
 	assert_int_equal(b->status[0], DNS_NONE);
 	assert_int_equal(ask(b, "no.example", 2)->status, DNS_NONE);
@@ -248,9 +268,16 @@ static void a_dead_server_is_noticed_and_its_return(void **state)
 	until(b, 9);
 	while (serve(b, -1))
 		;
-	assert_null(ask(b, "back.example", 9));
-	assert_int_equal(serve(b, 0), 1);
-	until(b, 10);
+	/* Its answer may be too late for one that is hasty. */
+	for (int got = b->got; resolver_dead(b->r) && got < 60; got = b->got) {
+		snprintf(name, sizeof(name), "back%d.example", got);
+		if (ask(b, name, 9)) {
+			turn(b, 10);
+			continue;
+		}
+		serve_next(b, 0);
+		until(b, got + 1);
+	}
 	assert_false(resolver_dead(b->r));
 }
 
@@ -282,7 +309,7 @@ static void names_that_cannot_be_asked(void **state)
 	assert_int_equal(resolver_stats(b->r)->asked, 0);
 	/* but these can: what c-ares reads as an escape is none */
 	assert_null(ask(b, "a\\b c.example", 1));
-	assert_int_equal(serve(b, 0), 1);
+	serve_next(b, 0);
 	until(b, 1);
 }
 
@@ -293,9 +320,9 @@ static void whoever_is_called_may_ask(void **state)
 	assert_null(
 		resolver_ask(b->r, "first.example", DNS_A, (struct dns_asker){1, 1, 99}, now_ms()));
 	assert_null(ask(b, "first.example", 2));
-	assert_int_equal(serve(b, 0), 1);
+	serve_next(b, 0);
 	until(b, 2);
-	assert_int_equal(serve(b, 0), 1);
+	serve_next(b, 0);
 	until(b, 3);
 	assert_int_equal(b->who[2].part, 7);
 }
@@ -326,19 +353,24 @@ static void late_events_are_harmless(void **state)
 	resolver_ready(b->r, 64, 0, POLLIN, now_ms());
 	assert_null(ask(b, "a.example", 1));
 	resolver_ready(b->r, 0, (uint16_t)(b->generations[0] + 1), POLLIN, now_ms());
-	assert_int_equal(serve(b, 0), 1);
+	serve_next(b, 0);
 	until(b, 1);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_patient, tear_down)
+#define HASTY_TEST(f) cmocka_unit_test_setup_teardown(f, set_up_hasty, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(one_flight_for_all_who_ask), TEST(what_is_not_there_is_kept_too),
-		TEST(no_answer_ends_by_itself),   TEST(a_dead_server_is_noticed_and_its_return),
-		TEST(servers_that_fail),          TEST(names_that_cannot_be_asked),
-		TEST(whoever_is_called_may_ask),  TEST(there_is_a_limit),
+		TEST(one_flight_for_all_who_ask),
+		TEST(what_is_not_there_is_kept_too),
+		HASTY_TEST(no_answer_ends_by_itself),
+		HASTY_TEST(a_dead_server_is_noticed_and_its_return),
+		TEST(servers_that_fail),
+		TEST(names_that_cannot_be_asked),
+		TEST(whoever_is_called_may_ask),
+		TEST(there_is_a_limit),
 		TEST(late_events_are_harmless),
 	};
 

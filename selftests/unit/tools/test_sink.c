@@ -247,20 +247,21 @@ static void crowd(void **state)
 }
 
 static pid_t pid;
+static int held; /* the sink's port, so that nobody else comes to have it */
 
 static int setup(void **state)
 {
 	socklen_t len = sizeof(where);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int one = 1;
 
 	(void)state;
-	/* a port that is free now */
+	held = socket(AF_INET, SOCK_STREAM, 0);
 	where.sin_family = AF_INET;
 	where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (bind(fd, (struct sockaddr *)&where, len) ||
-	    getsockname(fd, (struct sockaddr *)&where, &len) || !mkdtemp(dir))
+	if (setsockopt(held, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
+	    bind(held, (struct sockaddr *)&where, len) ||
+	    getsockname(held, (struct sockaddr *)&where, &len) || !mkdtemp(dir))
 		return -1;
-	close(fd);
 	snprintf(endpoint, sizeof(endpoint), "127.0.0.1:%d", ntohs(where.sin_port));
 	snprintf(maildir, sizeof(maildir), "%s/maildir", dir);
 	signal(SIGPIPE, SIG_IGN);
@@ -274,6 +275,7 @@ static int teardown(void **state)
 	int status;
 
 	(void)state;
+	close(held);
 	kill(pid, SIGTERM);
 	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status))
 		return -1;
