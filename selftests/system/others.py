@@ -9,7 +9,8 @@ import struct
 import sys
 import time
 
-PATIENCE = 1.0
+PATIENCE = 10.0  # seconds; everything is answered, if only with a refusal
+AGAIN = 0.1  # seconds until the same is asked again
 PORTS = (26, 587)
 ECHO = {socket.AF_INET: (socket.IPPROTO_ICMP, 8, 0), socket.AF_INET6: (socket.IPPROTO_ICMPV6, 128, 129)}
 
@@ -24,18 +25,25 @@ def echo(family, address, size):
     protocol, ask, answer = ECHO[family]
     ident = os.getpid() & 0xFFFF
     body = bytes(size)
-    head = struct.pack("!BBHHH", ask, 0, 0, ident, 1)
+    head = struct.pack("!BBHHH", ask, 0, 0, ident, size)
     with socket.socket(family, socket.SOCK_RAW, protocol) as s:
-        s.settimeout(PATIENCE)
+        s.settimeout(AGAIN)
+        end = time.monotonic() + PATIENCE
         # The kernel fills in the checksum of ICMPv6. The first packets may only find the path's MTU.
-        for _ in range(3):
-            s.sendto(struct.pack("!BBHHH", ask, 0, checksum(head + body), ident, 1) + body, (address, 0))
-            time.sleep(0.02)
+        ours = struct.pack("!BBHHH", ask, 0, checksum(head + body), ident, size) + body
+        s.sendto(ours, (address, 0))
         while True:
-            data, _ = s.recvfrom(65535)
+            try:
+                data, _ = s.recvfrom(65535)
+            except TimeoutError:
+                if time.monotonic() > end:
+                    raise
+                s.sendto(ours, (address, 0))
+                continue
             if family == socket.AF_INET:
                 data = data[(data[0] & 15) * 4:]
-            if data[0] == answer and struct.unpack("!H", data[4:6])[0] == ident:
+            # What answers an earlier question, of another size, may come late.
+            if data[0] == answer and struct.unpack("!HH", data[4:8]) == (ident, size):
                 return "answered, %d bytes" % len(data)
 
 
@@ -43,9 +51,16 @@ def connect(family, kind, address, port):
     with socket.socket(family, kind) as s:
         s.settimeout(PATIENCE)
         s.connect((address, port))
-        s.send(b"x")
-        s.recv(1)
-        return "answered"
+        s.settimeout(AGAIN)
+        end = time.monotonic() + PATIENCE
+        while True:
+            s.send(b"x")
+            try:
+                s.recv(1)
+                return "answered"
+            except TimeoutError:
+                if time.monotonic() > end:
+                    raise
 
 
 def say(words, ask, *args):

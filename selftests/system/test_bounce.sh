@@ -10,7 +10,7 @@ postfix_new mx mail || bail "Postfix as the mail server"
 # It refuses mail of its users to addresses that the gate's side does not know, and says so by
 # callouts with the null sender.
 inet_interfaces=loopback-only mailbox_domains='' postfix_new out client "relayhost = [$GATE4]" \
-	"smtp_bind_address = 203.0.113.8" "address_verify_sender = <>" "address_verify_poll_count = 3" \
+	"smtp_bind_address = 203.0.113.8" "address_verify_sender = <>" "address_verify_poll_count = 30" "address_verify_poll_delay = 1s" \
 	"smtpd_recipient_restrictions = reject_unverified_recipient" "unverified_recipient_reject_code = 550" \
 	"minimal_backoff_time = 2s" "maximal_backoff_time = 3s" "queue_run_delay = 2s" ||
 	bail "Postfix as the one who asks"

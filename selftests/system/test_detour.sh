@@ -32,7 +32,7 @@ gate_stop
 like "mends it" "$(findings what)" "^g1 ok leads to $MAIL4:25$"
 at=$(log_size)
 gate_start || bail "greygated starts with what doctor has written"
-check "status finds nothing" well
+check "status finds nothing" wait_for 5 well
 refuse "the log says nothing" told 'leads by'
 for src in 203.0.113.9 2001:db8:79::9; do
 	case $src in *:*) server=$MAIL6 ;; *) server=$MAIL4 ;; esac
