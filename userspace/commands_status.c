@@ -86,6 +86,8 @@ static const char *remedy(const struct daemon *d, const struct fastpath_part *p,
 		snprintf(ret, 100, RESTART);
 	else if (p->state == FASTPATH_NO_INTERFACE)
 		snprintf(ret, 100, "ip -brief link");
+	else if (p->rival)
+		snprintf(ret, 100, "pgrep -a greygated");
 	else if (p->state == FASTPATH_OTHER && p->kind == FASTPATH_XDP)
 		snprintf(ret, 100, "ip link set dev %s xdp off", p->interface);
 	else if (p->state == FASTPATH_OTHER && p->kind != FASTPATH_LOOKUP)

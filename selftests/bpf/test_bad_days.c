@@ -148,7 +148,7 @@ static void two_daemons_do_not_share_an_interface(void **state)
 
 	(void)state;
 	conf.bpffs = "/sys/fs/bpf/second";
-	REFUSED(&conf, -EBUSY, "gg0", "another greygated");
+	REFUSED(&conf, -EADDRINUSE, "gg0", "another greygated");
 	assert_int_equal(program_on("gg0"), program);
 	assert_false(exists("/sys/fs/bpf/second"));
 	fastpath_close(&fp);

@@ -306,6 +306,149 @@ static void a_rule_lost_during_the_start_is_missed(void **state)
 	fastpath_close(&first);
 }
 
+/* ---- both on the same interfaces ---- */
+
+static struct fastpath_conf rival(const struct fastpath_conf *a)
+{
+	struct fastpath_conf conf = *a;
+
+	conf.bpffs = SECOND_BPFFS;
+	return conf;
+}
+
+static uint32_t filter_on_side(const char *interface, bool out)
+{
+	uint32_t id = 0;
+
+	assert_int_equal(filter_id((int)if_nametoindex(interface), out, &id), 0);
+	return id;
+}
+
+static void the_filters_of_another_stay_while_it_lives(void **state)
+{
+	struct fastpath_conf a = gateway(), b;
+	struct fastpath *first;
+	uint32_t in, out;
+
+	(void)state;
+	a.xdp = FASTPATH_OFF;
+	a.observe = true;
+	b = rival(&a);
+	first = room_open(&a);
+	in = filter_on_side("gg0", false);
+	out = filter_on_side("gg1", true);
+	for (int i = 0; i < 2; i++) {
+		REFUSED(&b, -EADDRINUSE,
+			i ? "interface gg1: another greygated" : "interface gg0: another greygated",
+			"stop that one, or take gg");
+		assert_int_equal(filter_on_side("gg0", false), in);
+		assert_int_equal(filter_on_side("gg1", true), out);
+		assert_false(fastpath_look(first));
+		EXPECT(first_alone);
+		/* The interface that both want is the last one. */
+		b.interfaces[0] = "gg2";
+	}
+	assert_int_equal(filter_on_side("gg2", false), 0);
+	/* Its own it replaces as ever, beside the old process and after it. */
+	b = a;
+	b.held_lock = dup(fastpath_lock_fd(first));
+	fastpath_leave(&first);
+	first = room_open(&b);
+	assert_int_not_equal(filter_on_side("gg0", false), in);
+	assert_int_not_equal(filter_on_side("gg1", true), out);
+	fastpath_close(&first);
+}
+
+/* Who watches the way out alone is no more thrown off it. */
+static void the_way_out_is_anothers_while_it_lives(void **state)
+{
+	struct fastpath_conf a = on("gg0", GG_MODE_HOST), b;
+	struct fastpath *first, *other;
+	uint32_t out;
+
+	(void)state;
+	a.xdp = FASTPATH_OFF;
+	a.observe = true;
+	b = rival(&a);
+	first = room_open(&a);
+	out = filter_on_side("gg0", true);
+	other = room_open(&b);
+	assert_non_null(strstr(fastpath_observe_why(other), "gg0: another greygated"));
+	assert_int_equal(filter_on_side("gg0", true), out);
+	fastpath_close(&first);
+	fastpath_close(&other);
+	other = room_open(&b);
+	assert_null(fastpath_observe_why(other));
+	assert_int_not_equal(filter_on_side("gg0", true), out);
+	fastpath_close(&other);
+}
+
+static void the_filters_of_a_dead_one_are_taken_over(void **state)
+{
+	struct fastpath_conf a = gateway(), b;
+	struct gg_meta m;
+	struct fastpath *first, *other;
+	uint32_t zero = 0, in;
+	int meta;
+
+	(void)state;
+	a.xdp = FASTPATH_OFF;
+	a.observe = true;
+	b = rival(&a);
+	/* Ended in peace; then killed long ago. */
+	first = room_open(&a);
+	in = filter_on_side("gg0", false);
+	fastpath_close(&first);
+	other = room_open(&b);
+	assert_int_not_equal(filter_on_side("gg0", false), in);
+	assert_null(fastpath_observe_why(other));
+	fastpath_close(&other);
+	start_and_die(&a, NULL);
+	REFUSED(&b, -EADDRINUSE, "another greygated");
+	m = meta_pinned();
+	m.heartbeat = 0;
+	meta = bpf_obj_get(V1 "/meta");
+	assert_int_equal(bpf_map_update_elem(meta, &zero, &m, BPF_ANY), 0);
+	close(meta);
+	other = room_open(&b);
+	assert_int_equal(missing(other), 0);
+	fastpath_close(&other);
+}
+
+/* One whose filter went has another's in its place: neither takes it from the other. */
+static void a_mender_leaves_what_another_has_put_there(void **state)
+{
+	struct fastpath_conf a = gateway(), b;
+	struct fastpath *first, *other;
+	struct fastpath_part p;
+	uint32_t in;
+
+	(void)state;
+	a.xdp = FASTPATH_OFF;
+	b = rival(&a);
+	first = room_open(&a);
+	room_run("for i in gg0 gg1; do tc filter del dev $i ingress; done");
+	other = room_open(&b);
+	in = filter_on_side("gg0", false);
+	assert_true(fastpath_look(first));
+	for (int i = 0; i < 2; i++) {
+		mend(first, &a);
+		p = part(first, FASTPATH_TC, "gg0");
+		assert_int_equal(p.state, FASTPATH_OTHER);
+		assert_true(p.rival);
+		assert_non_null(strstr(p.why, "another greygated"));
+		assert_int_equal(filter_on_side("gg0", false), in);
+		assert_false(fastpath_look(other));
+	}
+	fastpath_close(&other);
+	detach_from(SECOND_BPFFS);
+	assert_true(fastpath_look(first));
+	assert_false(part(first, FASTPATH_TC, "gg0").rival);
+	mend(first, &a);
+	assert_int_equal(missing(first), 0);
+	fastpath_close(&first);
+}
+
 static int set_up(void **state)
 {
 	int rc = start_room(state);
@@ -331,6 +474,10 @@ int main(void)
 		TEST(what_a_killed_one_leaves_goes_with_its_programs),
 		TEST(rules_without_programs_go_at_the_next_start),
 		TEST(a_rule_lost_during_the_start_is_missed),
+		TEST(the_filters_of_another_stay_while_it_lives),
+		TEST(the_way_out_is_anothers_while_it_lives),
+		TEST(the_filters_of_a_dead_one_are_taken_over),
+		TEST(a_mender_leaves_what_another_has_put_there),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

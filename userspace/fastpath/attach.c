@@ -188,11 +188,17 @@ static int open_program(const int maps[MAP_COUNT], struct xdp_bpf **ret)
 	return 0;
 }
 
-/* The program doesn't read meta; bound to it all the same, it can be recognised when its pins are
- * gone. */
-static void sign_program(int prog_fd, const int maps[MAP_COUNT])
+void attach_sign(int prog_fd, const int maps[MAP_COUNT])
 {
 	bpf_prog_bind_map(prog_fd, maps[MAP_META], NULL);
+}
+
+int attach_rival(const char *name, uint32_t id, char *err, size_t err_size)
+{
+	return words_fail(err, err_size, -EADDRINUSE,
+			  "interface %s: another greygated with a bpffs of its own is at work "
+			  "there (program id %u); stop that one, or take %s out of interfaces",
+			  name, id, name);
 }
 
 /* One try in one mode; a failed one leaves nothing, and an object that can't be tried again. */
@@ -216,7 +222,7 @@ static int attach_shared(int ifindex, uint32_t flags, const int maps[MAP_COUNT],
 			program, ifindex,
 			flags == XDP_FLAGS_SKB_MODE ? XDP_MODE_SKB : XDP_MODE_NATIVE, 0);
 		if (!code) {
-			sign_program(xdp_program__fd(program), maps);
+			attach_sign(xdp_program__fd(program), maps);
 			a->program = program;
 			a->skel = skel;
 			a->flags = flags;
@@ -316,7 +322,7 @@ static int attach_replace(const char *name, enum fastpath_xdp mode, struct stand
 	if (code)
 		return words_fail(err, err_size, code, "XDP program: %s", words_reason(code));
 	fd = bpf_program__fd(a->skel->progs.greygate_xdp);
-	sign_program(fd, maps);
+	attach_sign(fd, maps);
 	a->flags = wanted;
 	if (wanted == there->flags) {
 		code = bpf_xdp_attach(a->ifindex, fd, wanted, &opts);
@@ -394,11 +400,7 @@ int attach_interface(const char *name, enum fastpath_xdp mode, const int maps[MA
 			"of interfaces",
 			name, there.info.name, there.info.id, name, name);
 	else if (there.owner == OWNER_ALIVE)
-		code = words_fail(
-			err, err_size, -EBUSY,
-			"interface %s: another greygated with a bpffs of its own is at work "
-			"there (program id %u); stop that one, or take %s out of interfaces",
-			name, there.info.id, name);
+		code = attach_rival(name, there.info.id, err, err_size);
 	else if (there.fd >= 0)
 		code = attach_replace(name, mode, &there, maps, &a, &how, err, err_size);
 	else

@@ -93,6 +93,7 @@ struct fastpath_part {
 		uint32_t ifindex, id;
 	} ours, seen;
 	bool generic, dispatched; /* FASTPATH_XDP, by fastpath_mend */
+	bool rival;               /* FASTPATH_OTHER: another greygated's, by fastpath_mend */
 	char why[256];            /* "" while it stands */
 };
 #define FASTPATH_PARTS (3 * FASTPATH_INTERFACES + 2)

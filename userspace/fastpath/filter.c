@@ -188,12 +188,38 @@ static enum bpf_tc_attach_point point_of(const struct filters *f)
 	return f->out ? BPF_TC_EGRESS : BPF_TC_INGRESS;
 }
 
+/* The program there now, -1: none; -errno where it must stay. */
+static int look(const struct filters *f, const char *name, const struct pins_ids *own, int *ret_old,
+		char *err, size_t err_size)
+{
+	int ifindex = (int)if_nametoindex(name), old;
+	uint32_t handle, id;
+	enum owner owner;
+
+	*ret_old = -1;
+	if (find(ifindex, point_of(f), &handle, &id))
+		return 0;
+	old = bpf_prog_get_fd_by_id(id);
+	if (old < 0)
+		return 0;
+	owner = attach_owner(old, own);
+	if (owner == OWNER_US || owner == OWNER_GONE) {
+		*ret_old = old;
+		return 0;
+	}
+	close(old);
+	if (owner == OWNER_ALIVE)
+		return attach_rival(name, id, err, err_size);
+	return words_fail(err, err_size, -EBUSY,
+			  "interface %s: a tc filter of somebody else has priority %d, handle "
+			  "0x%x; remove it (tc filter del dev %s %s pref %d)",
+			  name, PRIORITY, handle, name, f->out ? "egress" : "ingress", PRIORITY);
+}
+
 static int attach_one(struct filters *f, const char *name, int prog_fd, const struct pins_ids *own,
 		      char *err, size_t err_size)
 {
-	const char *side = f->out ? "egress" : "ingress";
 	int ifindex = (int)if_nametoindex(name), old, code;
-	uint32_t handle = 0;
 
 	if (f->out && lacks_egress(ifindex))
 		return words_fail(err, err_size, -EOPNOTSUPP,
@@ -201,14 +227,9 @@ static int attach_one(struct filters *f, const char *name, int prog_fd, const st
 				  "clsact in its place (tc qdisc del dev %s ingress, tc qdisc add "
 				  "dev %s clsact, and its filters again)",
 				  name, name, name);
-	old = standing(ifindex, point_of(f), &handle);
-	if (old >= 0 && attach_owner(old, own) == OWNER_OTHER) {
-		close(old);
-		return words_fail(err, err_size, -EBUSY,
-				  "interface %s: a tc filter of somebody else has priority %d, "
-				  "handle 0x%x; remove it (tc filter del dev %s %s pref %d)",
-				  name, PRIORITY, handle, name, side, PRIORITY);
-	}
+	code = look(f, name, own, &old, err, err_size);
+	if (code)
+		return code;
 	code = put(ifindex, point_of(f), prog_fd);
 	if (code) {
 		if (old >= 0)
@@ -224,10 +245,12 @@ static int attach_one(struct filters *f, const char *name, int prog_fd, const st
 }
 
 static int attach_each(struct filters *f, const struct fastpath_conf *conf, int prog_fd,
-		       const struct pins_ids *own, char *err, size_t err_size)
+		       const int maps[MAP_COUNT], const struct pins_ids *own, char *err,
+		       size_t err_size)
 {
 	int i, code = 0;
 
+	attach_sign(prog_fd, maps);
 	for (i = 0; i < conf->interface_count && !code; i++)
 		code = attach_one(f, conf->interfaces[i], prog_fd, own, err, err_size);
 	return code;
@@ -251,8 +274,8 @@ int filter_attach(const struct fastpath_conf *conf, const int maps[MAP_COUNT],
 	int code = load(skel ? skel->obj : NULL, maps, err, err_size);
 
 	if (!code)
-		code = attach_each(ret, conf, bpf_program__fd(skel->progs.greygate_tc), own, err,
-				   err_size);
+		code = attach_each(ret, conf, bpf_program__fd(skel->progs.greygate_tc), maps, own,
+				   err, err_size);
 	tc_bpf__destroy(skel);
 	return code;
 }
@@ -265,8 +288,8 @@ int filter_watch(const struct fastpath_conf *conf, const int maps[MAP_COUNT],
 
 	ret->out = true;
 	if (!code)
-		code = attach_each(ret, conf, bpf_program__fd(skel->progs.greygate_egress), own,
-				   err, err_size);
+		code = attach_each(ret, conf, bpf_program__fd(skel->progs.greygate_egress), maps,
+				   own, err, err_size);
 	egress_bpf__destroy(skel);
 	return code;
 }

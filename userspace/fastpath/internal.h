@@ -226,6 +226,11 @@ int attach_clear(const struct pins_ids *own, bool orphans, const int *keep, int 
 /* Whose program it is, by the meta map it uses. */
 enum owner { OWNER_OTHER, OWNER_US, OWNER_GONE, OWNER_ALIVE };
 enum owner attach_owner(int prog_fd, const struct pins_ids *own);
+/* Binds a program to the meta map, read by it or not: by that it is known whose it is, also when
+ * its pins are gone. */
+void attach_sign(int prog_fd, const int maps[MAP_COUNT]);
+/* Says that an OWNER_ALIVE has the interface, by its program; -EADDRINUSE. */
+int attach_rival(const char *name, uint32_t id, char *err, size_t err_size);
 /* Whether a program of ours is on an interface, alone or beside others; a->flags and dispatched say
  * how. */
 bool attach_stands(int ifindex, const struct pins_ids *own, struct attach *a);

@@ -130,7 +130,8 @@ static void mend_part(struct mend *m, struct fastpath_part *p)
 		p->ours = p->seen;
 		return;
 	}
-	p->state = code == -EBUSY ? FASTPATH_OTHER : FASTPATH_GONE;
+	p->rival = code == -EADDRINUSE;
+	p->state = p->rival || code == -EBUSY ? FASTPATH_OTHER : FASTPATH_GONE;
 	if (!p->why[0])
 		snprintf(p->why, sizeof(p->why), "cannot be asked for: %s", strerror(-code));
 }
