@@ -113,6 +113,10 @@ const char *format_size(uint64_t bytes, char buf[FORMAT_TEXT]);
 const char *format_safe(const char *text, int max, char *buf, size_t size);
 /* Columns of the terminal, 0 when standard output is none. */
 int format_width(void);
+/* Prints text, which has no line breaks, over as many lines as it needs within 80 columns, or those
+ * of the terminal or of COLUMNS: the first from the column `used` on, the others indented. A word
+ * is not broken. No line end. */
+void format_wrap(const char *text, int used, int indent);
 /* Escape sequences, "" where colours are not wanted: 'r'ed, 'g'reen, 'y'ellow, 'b'old, '0' plain.
  */
 const char *format_colour(char which);

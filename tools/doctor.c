@@ -26,7 +26,7 @@
 void doctor_say(const struct doctor *d, enum doctor_level level, const char *check,
 		const char *about, const char *mend, const char *format, ...)
 {
-	char what[200];
+	char what[400];
 	const struct finding f = {level, check, about, what, level == DOCTOR_OK ? "" : mend};
 	va_list ap;
 
@@ -332,6 +332,8 @@ static void check_attached(const struct doctor *d, const struct cli *cli)
 
 /* ---- the command ---- */
 
+#define INDENT 19 /* of what is found, behind the level and the check */
+
 struct report {
 	const struct cli *cli;
 	int count[3];
@@ -342,6 +344,7 @@ static const char *const level_words[] = {"ok", "warn", "fail"};
 static void print_finding(const struct finding *f, void *arg)
 {
 	static const char colours[] = {'g', 'y', 'r'};
+	char text[450];
 	struct report *r = arg;
 	json_t *row;
 
@@ -354,10 +357,14 @@ static void print_finding(const struct finding *f, void *arg)
 		json_decref(row);
 		return;
 	}
-	printf("%s%-4s%s  %-12s %s%s%s\n", format_colour(colours[f->level]), level_words[f->level],
-	       format_colour('0'), f->check, f->about, *f->about ? ": " : "", f->what);
+	snprintf(text, sizeof(text), "%s%s%s", f->about, *f->about ? ": " : "", f->what);
+	printf("%s%-4s%s  %-12s ", format_colour(colours[f->level]), level_words[f->level],
+	       format_colour('0'), f->check);
+	format_wrap(text, INDENT, INDENT);
+	/* A command stays in one piece. */
+	putchar('\n');
 	if (*f->mend)
-		printf("      %-12s %s\n", "", f->mend);
+		printf("%*s%s\n", INDENT, "", f->mend);
 }
 
 int cmd_doctor(struct cli *cli, int argc, char **argv)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +127,50 @@ int format_width(void)
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) || w.ws_col < 40)
 		return 80;
 	return w.ws_col;
+}
+
+/* Of sentences: what goes into a pipe is read by people, too. */
+static int text_width(void)
+{
+	const char *text = getenv("COLUMNS");
+	const int width = format_width();
+	char *end;
+	long n;
+
+	if (width || !text)
+		return width ? width : 80;
+	errno = 0;
+	n = strtol(text, &end, 10);
+	return errno || n < 40 || n > INT_MAX ? 80 : (int)n;
+}
+
+static int characters(const char *text, size_t n)
+{
+	int count = 0;
+
+	while (n--)
+		count += (*text++ & 0xc0) != 0x80;
+	return count;
+}
+
+void format_wrap(const char *text, int used, int indent)
+{
+	const int width = text_width();
+	bool first = true;
+
+	for (size_t n; *text; text += n, first = false) {
+		const size_t gap = strspn(text, " ");
+
+		n = gap + strcspn(text + gap, " ");
+		if (!first && used + characters(text, n) > width) {
+			printf("\n%*s", indent, "");
+			used = indent;
+			text += gap;
+			n -= gap;
+		}
+		fwrite(text, 1, n, stdout);
+		used += characters(text, n);
+	}
 }
 
 const char *format_colour(char which)

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -25,33 +26,53 @@ static const struct counter_words kernel_words[] = {
 #undef X
 };
 
+#define INDENT 12 /* of what is said, behind what it is about */
+
+/* "" in the first column: more of what stands above. colour: as of format_colour. */
+static void print_text(const char *name, char colour, const char *text)
+{
+	const size_t size = text ? strlen(text) + 1 : 1;
+	char *safe = malloc(size);
+
+	if (!safe)
+		return;
+	printf("  %-10s%s", name, format_colour(colour));
+	format_wrap(format_safe(text, 0, safe, size), INDENT, INDENT + 2);
+	printf("%s\n", format_colour('0'));
+	free(safe);
+}
+
 static void print_list(const char *name, const json_t *list)
 {
-	char safe[200];
-	size_t i;
+	char *text = NULL;
+	size_t i, size;
 	json_t *item;
+	FILE *f;
 
 	if (!json_array_size(list))
 		return;
-	printf("  %-10s", name);
-	json_array_foreach(list, i, item) printf(
-		"%s%s", i ? ", " : "", format_safe(json_string_value(item), 0, safe, sizeof(safe)));
-	putchar('\n');
+	f = open_memstream(&text, &size);
+	if (!f)
+		return;
+	json_array_foreach(list, i, item)
+		fprintf(f, "%s%s", i ? ", " : "", json_string_value(item));
+	if (!fclose(f))
+		print_text(name, '0', text);
+	free(text);
 }
 
 static void print_kernel(const json_t *kernel)
 {
 	const json_t *interfaces = json_object_get(kernel, "interfaces"), *one;
 	const json_t *missing = json_object_get(kernel, "missing");
-	char why[200];
+	char why[300];
 	size_t i;
 
+	snprintf(why, sizeof(why), "not loaded: %s", row_str(kernel, "why"));
 	if (!json_is_true(json_object_get(kernel, "loaded")))
-		printf("  %-10snot loaded: %s\n", "kernel",
-		       format_safe(row_str(kernel, "why"), 0, why, sizeof(why)));
+		print_text("kernel", '0', why);
 	else if (!json_array_size(interfaces))
-		printf("  %-10s%s\n", "kernel",
-		       format_safe(row_str(kernel, "why"), 0, why, sizeof(why)));
+		print_text("kernel", '0', row_str(kernel, "why"));
 	json_array_foreach(interfaces, i, one)
 		printf("  %-10s%s: %s, %s\n", i ? "" : "kernel", row_str(one, "interface"),
 		       row_str(one, "how"), row_str(one, "with"));
@@ -132,15 +153,13 @@ static void print_lists(const json_t *lists)
 
 static void print_problems(const json_t *problems)
 {
-	char safe[400];
 	size_t i;
 	json_t *one;
 
 	if (!json_array_size(problems))
-		printf("  %-10s%snone%s\n", "problems", format_colour('g'), format_colour('0'));
-	json_array_foreach(problems, i, one) printf(
-		"  %-10s%s%s%s\n", i ? "" : "problems", format_colour('r'),
-		format_safe(json_string_value(one), 0, safe, sizeof(safe)), format_colour('0'));
+		print_text("problems", 'g', "none");
+	json_array_foreach(problems, i, one)
+		print_text(i ? "" : "problems", 'r', json_string_value(one));
 }
 
 static void print_status(const json_t *s)

@@ -10,6 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 BUILD=$(realpath -m "${BUILD:-build}")
 HERE=$PWD/selftests/system
 export BUILD LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
+export COLUMNS=9999 # a sentence is looked for in one line
 
 if [ -z "${GG_PRIVATE-}" ]; then
 	if [ "$(id -u)" != 0 ]; then
