@@ -103,6 +103,8 @@ struct daemon {
 	struct table *sources;        /* sessions by source: headcount.c's alone */
 	struct table *correspondents; /* domains, see correspondents.c */
 	struct table *conducts;       /* struct conduct by source */
+	struct owners *record_owners; /* where those of a source stand, see forget.h */
+	struct owners *conduct_owners;
 	_Atomic(struct trap_patterns *) patterns;
 	_Atomic bool hosted;       /* trap.hosted names some */
 	uint32_t trap_generation;  /* of the settings in records; under config_lock */
@@ -207,7 +209,8 @@ void daemon_store_push(struct daemon *d, struct store_item *item, bool notice);
  * -ETIMEDOUT: it is slow; -ENODEV: there is none. Not for workers. */
 int daemon_settle(struct daemon *d);
 /* Forgets everything about a prefix: verdicts in it, records whose source lies in it. Returns how
- * many. */
+ * many. What it costs is what is known of an address; of a wide prefix, a walk that holds nothing.
+ * Any thread but the workers. */
 size_t daemon_forget(struct daemon *d, const struct prefix *p);
 /* Greytraps made at run time: "user@domain", "@domain", or a pattern of them.
  * 0, -EEXIST, -ENOENT, -EINVAL, -ENOSPC (patterns only). */

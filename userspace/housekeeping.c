@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/owners.h"
 #include "correspondents.h"
 #include "daemon.h"
 #include "lacking.h"
@@ -17,8 +18,7 @@
 #define SWEEP_MAX 60     /* s between two read-backs, less when entries live shorter */
 #define VIPS_EVERY 5     /* s */
 #define RECORD_STEPS 600 /* seconds for one round over the records */
-#define BUCKET_CELLS 7
-#define EXTEND_MAX 1024 /* entries that live on by one read-back; more wait for the next */
+#define EXTEND_MAX 1024  /* entries that live on by one read-back; more wait for the next */
 
 struct sweeping {
 	struct daemon *daemon;
@@ -210,7 +210,6 @@ static void look_for_trouble(struct daemon *d)
 void daemon_tick(struct daemon *d)
 {
 	static uint32_t ticks;
-	static size_t cursor;
 	const struct config *c = atomic_load(&d->config);
 	uint32_t learned = daemon_keep(c, GG_BY_LEARNING);
 	uint32_t written = daemon_keep(c, GG_BY_CORRESPONDENT);
@@ -236,6 +235,6 @@ void daemon_tick(struct daemon *d)
 	/* A successor knows of renewals that we don't. At 0 s nothing is over yet: all are seen. */
 	if (!d->lent && ticks % (every ? every : 1) == 0)
 		verdicts_walk(d->verdicts, 0, drop_expired, &s);
-	table_sweep(d->records, &cursor,
-		    table_capacity(d->records) / BUCKET_CELLS / RECORD_STEPS + 1, over, &s);
+	owners_renew(d->record_owners, RECORD_STEPS, over, &s);
+	owners_renew(d->conduct_owners, RECORD_STEPS, NULL, NULL);
 }

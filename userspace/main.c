@@ -18,6 +18,7 @@
 #include "background.h"
 #include "commands.h"
 #include "core/log.h"
+#include "forget.h"
 #include "notices.h"
 #include "notify.h"
 #include "offers.h"
@@ -88,6 +89,7 @@ static void stop(struct process *p)
 		store_ops_of(d->store)->close(&d->store);
 	(theirs ? fastpath_leave : fastpath_close)(&d->fastpath);
 	listeners_close(&p->listeners);
+	forget_free(d);
 	table_free(&d->records);
 	table_free(&d->sources);
 	table_free(&d->taken);

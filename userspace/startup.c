@@ -12,6 +12,7 @@
 #include "askers.h"
 #include "commands.h"
 #include "core/log.h"
+#include "forget.h"
 #include "kernel_conf.h"
 #include "lacking.h"
 #include "loop/ring.h"
@@ -81,6 +82,8 @@ static int make_tables(struct process *p, const struct config *c)
 		rc = table_new(c->correspondent.domains, NULL, NULL, &d->correspondents);
 	if (!rc)
 		rc = table_new(c->trap.sources, conduct_rank, NULL, &d->conducts);
+	if (!rc)
+		rc = forget_new(d);
 	if (!rc)
 		rc = verdicts_new(verdicts, d->key, &d->verdicts);
 	if (!rc)

@@ -161,7 +161,7 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
 { "greylist", "sample", KIND_NUMBER, KEY_RELOAD, AT(greylist.sample), .def = "64", .max = 1000000,
   .manual = "host and gateway mode: every Nth new connection of a learned source goes through the daemon, without delay, so that one gone bad is noticed. 0: none; 1: all." },
 { "greylist", "records", KIND_NUMBER, 0, AT(greylist.records), .def = "1m", .min = 1000, .max = 1000000000,
-  .manual = "Records held in memory, 32 bytes each; the oldest grey one makes room." },
+  .manual = "Records held in memory, 32 bytes each and 3 to find them by their source; the oldest grey one makes room." },
 { "greylist", "exempt", KIND_PREFIXES, KEY_RELOAD, LIST(greylist.exempt, greylist.exempt_count), .max = 4096, .example = "10.0.0.0/8",
   .manual = "Sources that are never greylisted." },
 
@@ -176,7 +176,7 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
 { "trap", "harvest", KIND_NUMBER, KEY_RELOAD, AT(trap.harvest), .def = "5", .max = 6000,
   .manual = "Recipients in a row that the mail server refuses as unknown that deny a source. Each message delivered adds as many, up to ten times. 0: never." },
 { "trap", "sources", KIND_NUMBER, 0, AT(trap.sources), .def = "100k", .min = 1000, .max = 100000000,
-  .manual = "Sources whose conduct is remembered for traps and demotion, 32 bytes each; the one longest unheard of makes room." },
+  .manual = "Sources whose conduct is remembered for traps and demotion, 32 bytes each and 3 to find them; the one longest unheard of makes room." },
 { "trap", "life", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(trap.life), .def = "24h", .min = SECOND, .max = 365 * DAY,
   .manual = "How long the first hit denies a source; each further one doubles it and starts the clock again." },
 { "trap", "max", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(trap.max), .def = "30d", .min = SECOND, .max = 3650 * DAY,

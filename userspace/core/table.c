@@ -43,6 +43,8 @@ struct table {
 	size_t n;
 	table_rank_fn rank;
 	void *rank_arg;
+	table_placed_fn placed; /* NULL: nobody watches */
+	void *placed_arg;
 	_Alignas(64) _Atomic size_t count;
 };
 
@@ -208,15 +210,23 @@ static void cell_clear(struct bucket *b, int i)
 	cell_store(b, i, 0, &(struct cell){0});
 }
 
+static void tell_placed(const struct table *t, const struct bucket *b, const struct cell *c,
+			const struct cell *was)
+{
+	if (t->placed)
+		t->placed(c, was, (size_t)(b - t->buckets), t->placed_arg);
+}
+
 /* From one of its buckets to the other, both held. It stands there before it is gone here: a reader
  * that met neither has looked there too early and finds that bucket's version changed. */
-static void cell_move(struct bucket *from, int i, struct bucket *to, int k)
+static void cell_move(const struct table *t, struct bucket *from, int i, struct bucket *to, int k)
 {
 	uint64_t prints = atomic_load_explicit(&from->prints, memory_order_relaxed);
 	struct cell c;
 
 	cell_load(from, i, &c);
 	cell_store(to, k, print_at(prints, i), &c);
+	tell_placed(t, to, &c, NULL);
 	cell_clear(from, i);
 }
 
@@ -307,7 +317,7 @@ static bool make_room(const struct table *t, const struct place *p, struct bucke
 		else
 			i = free_cell(atomic_load_explicit(&to->prints, memory_order_relaxed));
 		if (i >= 0)
-			cell_move(from, k / 2, to, i);
+			cell_move(t, from, k / 2, to, i);
 		bucket_release(to);
 		if (i < 0)
 			continue;
@@ -323,7 +333,7 @@ int table_edit(struct table *t, uint64_t tag, table_edit_fn edit, void *arg,
 {
 	struct place p = place_of(t, tag);
 	struct bucket *b = NULL;
-	struct cell c, victim;
+	struct cell c, was, victim;
 	bool found = false;
 	int i = -1, rc = 0;
 
@@ -336,6 +346,7 @@ int table_edit(struct table *t, uint64_t tag, table_edit_fn edit, void *arg,
 	}
 	if (!found)
 		c = (struct cell){.tag = tag};
+	was = c;
 	if (!edit(&c, found, arg))
 		goto out;
 	c.tag = tag;
@@ -348,6 +359,7 @@ int table_edit(struct table *t, uint64_t tag, table_edit_fn edit, void *arg,
 		rc = 1;
 	}
 	cell_store(b, i, p.print, &c);
+	tell_placed(t, b, &c, found ? &was : NULL);
 	if (!found && rc == 0)
 		atomic_fetch_add_explicit(&t->count, 1, memory_order_relaxed);
 out:
@@ -383,6 +395,12 @@ static bool remove_cell(struct table *t, uint64_t tag, const struct cell *same,
 	if (ret_old)
 		*ret_old = c;
 	return true;
+}
+
+void table_watch(struct table *t, table_placed_fn placed, void *arg)
+{
+	t->placed = placed;
+	t->placed_arg = arg;
 }
 
 bool table_del(struct table *t, uint64_t tag, struct cell *ret_old)

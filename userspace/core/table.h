@@ -66,6 +66,13 @@ typedef bool (*table_edit_fn)(struct cell *cell, bool found, void *arg);
 int table_edit(struct table *t, uint64_t tag, table_edit_fn edit, void *arg,
 	       struct cell *ret_victim);
 
+/* From now on called for each cell that has come to stand in a bucket, with what stood for its tag
+ * there before; was NULL: nothing. As for an edit. NULL ends it; while nobody else uses the table.
+ */
+typedef void (*table_placed_fn)(const struct cell *c, const struct cell *was, size_t bucket,
+				void *arg);
+void table_watch(struct table *t, table_placed_fn placed, void *arg);
+
 /* Removes the cell: true if it was there (copied to *ret_old unless NULL). Any thread. */
 bool table_del(struct table *t, uint64_t tag, struct cell *ret_old);
 /* Removes the cell if it still is exactly this one: true if so. Any thread. */

@@ -169,7 +169,7 @@ static void *wander(void *arg)
 		from = bucket_find(p.b[0], p.print, team->tags[0], &c) < 0;
 		here = bucket_find(p.b[from], p.print, team->tags[0], &c);
 		there = free_cell(atomic_load(&p.b[!from]->prints));
-		cell_move(p.b[from], here, p.b[!from], there);
+		cell_move(team->t, p.b[from], here, p.b[!from], there);
 		place_release(&p);
 	}
 	atomic_store(&team->done, true);

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/owners.h"
+#include "forget.h"
 #include "source.h"
 #include "verdict.h"
 
@@ -32,12 +34,13 @@ static int make(void **state)
 	if (table_new(20000, policy_rank, NULL, &d.records) ||
 	    table_new(20000, conduct_rank, NULL, &d.conducts))
 		return -1;
-	return verdicts_new(100000, d.key, &d.verdicts);
+	return verdicts_new(100000, d.key, &d.verdicts) || forget_new(&d);
 }
 
 static int unmake(void **state)
 {
 	(void)state;
+	forget_free(&d);
 	table_free(&d.records);
 	table_free(&d.conducts);
 	verdicts_free(&d.verdicts);
