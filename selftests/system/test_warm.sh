@@ -80,7 +80,10 @@ talk 192.0.2.7 $GATE4 'EHLO client.example.org' "MAIL FROM:<a$count@sender.examp
 	"RCPT TO:<user1@example.net>" ':if 250' DATA ':if 354' ':body -' QUIT >"$T/both" &
 client=$!
 check "a client is about to name its recipient" wait_for 5 test -e "$T/asks"
-kill -STOP "$gate_pid"; touch "$T/asleep"
+asleep() { ! cat /proc/"$gate_pid"/task/*/status | grep '^State:' | grep -qv 'stopped'; }
+kill -STOP "$gate_pid"
+check "the daemon sleeps" wait_for 5 asleep
+touch "$T/asleep"
 # Bytes that the daemon has not read.
 unread() { on gate ss -Htn state established 'sport = :25' | awk '$1 > 0 { n++ } END { exit !n }'; }
 check "and names it" wait_for 5 unread
