@@ -52,22 +52,33 @@ $2"
 }
 
 # ---- answers that come late, or not ----
-for way in ok "slow 0.15"; do
-	restart "$way" "$vouch
+# The first mail of a source hears it. A name server that stands still for longer than anybody waits says nothing
+# of that: then it is the first one of another life.
+at_first() { # lists reply source sender recipient
+	local lists=$1 reply=$2 i; shift 2
+	for i in 1 2 3; do
+		mail "$@" | tee "$T/heard" | grep -qE "$reply" && return
+		restart "$way" "$lists"
+	done
+	cat "$T/heard"
+	return 1
+}
+both="$vouch
 $friends"
+for way in ok "slow 0.15"; do
+	restart "$way" "$both"
 	for src in 192.0.2.7 2001:db8:77::7; do
-		like "$way: a list allows $src by name: to a trap" "$(mail $src u@x.example trap@example.net)" '^S: 250 2\.1\.5'
+		check "$way: a list allows $src by name: to a trap" at_first "$both" '^S: 250 2\.1\.5' $src u@x.example trap@example.net
 		refuse "$way: $src is not trapped" trapped $src
 	done
-	unlike "$way: a DNS list vouches: a mistyped domain" "$(mail 192.0.2.8 u@x.example typo@exmple.net)" '^S: (554 .*ticket|451 4\.7\.1)'
+	check "$way: a DNS list vouches: a mistyped domain" at_first "$both" '^S: 250 2\.1\.5' 192.0.2.8 u@x.example typo@exmple.net
 	refuse "$way: not trapped" trapped 192.0.2.8
 	for src in 203.0.113.9 2001:db8:66::66; do
-		like "$way: $src, of whom nobody knows: 554" "$(mail $src u@x.example trap@example.net)" '^S: 554 5\.7\.1 .*spam trap'
+		check "$way: $src, of whom nobody knows: 554" at_first "$both" '^S: 554 5\.7\.1 .*spam trap' $src u@x.example trap@example.net
 		check "$way: $src is trapped" trapped $src
 	done
 done
-restart dead "$vouch
-$friends"
+restart dead "$both"
 for src in 192.0.2.7 192.0.2.8 2001:db8:77::7 203.0.113.9; do
 	out=$(mail $src u@x.example trap@example.net typo@exmple.net user1@example.net)
 	is "dead DNS: $src: each recipient is deferred" "$(grep -c '^S: 451 4\.7\.1 ' <<<"$out")" 3
@@ -85,8 +96,7 @@ check "trapped" trapped 203.0.113.9
 denied='^S: 554 5\.7\.1 .*spam trap'
 hears() { mail "$1" u@x.example "$2" | tee "$T/heard" | grep -qE "$3"; } # source recipient reply
 for way in ok "slow 0.15"; do
-	restart "$way" "$vouch
-$friends"
+	restart "$way" "$both"
 	check "$way: the trap of one IPv6 address" wait_for 10 hears 2001:db8:66::66 trap@example.net "$denied"
 	check "$way: a neighbour of whom nobody knows: 554" wait_for 10 hears 2001:db8:66::69 user1@example.net "$denied"
 	for a in 67 68; do
