@@ -93,7 +93,7 @@ load() { # file how-many
 }
 pieces() { talk "$1" "$2" QUIT | sed -n 's/^T: pieces //p'; } # in which the banner came
 is "no load, no relief" "$(step)" none
-between "a stranger is stuttered for its whole time" "$(pieces $SRC $GATE4)" 20 60
+between "a stranger is stuttered for its whole time" "$(pieces $SRC $GATE4)" 11 60
 start_on client $PYTHON "$HERE/talk.py" 203.0.113.66 $GATE4 :eof >"$T/denied"; denied=$started
 wait_for 5 eval '[ "$(counter stuttering)" = 1 ]'
 load l1 20
@@ -130,7 +130,7 @@ check "the log says so" log_wait event=limit reason=relief verdict=leave
 like "a stranger is greeted again" "$(talk $SRC $GATE4 QUIT)" '^S: 221'
 rm "$T/l1"
 check "none: no relief" wait_for 5 step_is none
-between "a stranger is stuttered for its whole time again" "$(pieces $SRC $GATE4)" 20 60
+between "a stranger is stuttered for its whole time again" "$(pieces $SRC $GATE4)" 11 60
 is "each step was entered once" "$(gg status --json | grep -oE '"(shorter|unstuttered|refuse)": ?1\b' | wc -l)" 3
 is "all of the load was greeted" "$(sort -u "$T/load" | xargs)" "greeted=20 refused=0 greeted=8 refused=0 greeted=9 refused=0"
 gate_stop; is "SIGTERM: exit code 0" $? 0
