@@ -386,8 +386,10 @@ int cmd_doctor(struct cli *cli, int argc, char **argv)
 	check_attached(&d, cli);
 	for (int k = 0; config && k < config->interface_count; k++)
 		doctor_interface(&d, config->interfaces[k]);
-	if (config && config->mode == GG_MODE_GATEWAY)
+	if (config && config->mode == GG_MODE_GATEWAY) {
 		doctor_ways(&d);
+		doctor_firewall(&d);
+	}
 	all = config ? NULL : if_nameindex();
 	for (i = all; i && i->if_index; i++)
 		if (strcmp(i->if_name, "lo") != 0)

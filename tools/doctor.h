@@ -44,6 +44,9 @@ void doctor_interface(const struct doctor *d, const char *name);
 /* Gateway mode, of each protected address; and of one that is reached by the interface out. */
 void doctor_ways(const struct doctor *d);
 void doctor_way(const struct doctor *d, const struct endpoint *to, const char *out);
+/* Gateway mode: whether the input rules of nft let strangers in; and those of a listing of nft. */
+void doctor_firewall(const struct doctor *d);
+void doctor_rules(const struct doctor *d, const char *ruleset);
 /* Whether an interface is in interfaces. */
 bool doctor_names(const struct config *c, const char *interface);
 

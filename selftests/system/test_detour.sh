@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Gateway mode with the interface that leads to the mail server left out, at the start or by a route
-# that changes later: the log, status and doctor say so, and with what they say mail arrives.
+# that changes later, or with a firewall that knows of forward alone: the log, status and doctor say so,
+# and with what they say mail arrives.
 # shellcheck source=selftests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -16,7 +17,7 @@ gate_conf
 
 findings() { on gate "$BUILD/greygate" -c "$T/greygate.conf" --json doctor | $PYTHON -c 'import json, sys
 for f in map(json.loads, sys.stdin):
-    if f["check"] == "way": print(f["about"], f["level"], f[sys.argv[1]])' "$1"; }
+    if f["check"] == sys.argv[2]: print(f["about"], f["level"], f[sys.argv[1]])' "$1" "${2:-way}"; }
 problem() { gg status | grep -q "the way to .* leads by $1, which is not in interfaces"; }
 well() { gg status | grep -qE '^  problems +none$'; }
 told() { logged "+$at" event=kernel | grep -q "$1"; }
@@ -39,6 +40,37 @@ for src in 203.0.113.9 2001:db8:79::9; do
 	like "$src: a stranger's mail arrives" "$(talk $src $server 'EHLO client.example.org' 'MAIL FROM:<joe@sender.example>' \
 		'RCPT TO:<user1@example.net>' DATA ':body -' QUIT)" '^S: 250 2\.0\.0 stored'
 done
+
+mail_for() { case $1 in *:*) echo $MAIL6 ;; *) echo $MAIL4 ;; esac; }
+firewall() { # how every router keeps strangers from itself, and lets mail through
+	on gate nft -f - <<-END
+		table inet fw {
+			chain input {
+				type filter hook input priority 0; policy drop;
+				ct state established,related accept
+				meta l4proto { icmp, ipv6-icmp } accept
+				tcp dport 22 accept
+			}
+			chain forward {
+				type filter hook forward priority 0; policy drop;
+				ct state established,related accept
+				iifname g0 oifname g1 tcp dport 25 accept
+			}
+		}
+	END
+}
+is "doctor: without a firewall all is well" "$(findings level firewall)" " ok ok"
+check "a router's firewall" firewall
+for src in 203.0.113.9 2001:db8:79::9; do
+	unlike "$src: it drops the stranger" "$(TALK_TIMEOUT=1 talk $src "$(mail_for $src)" QUIT)" '^S: 220'
+done
+like "doctor fails for it" "$(findings what firewall)" '^ fail chain input of table inet fw drops strangers'
+check "doctor: the mend" on gate sh -c "$(findings mend firewall | sed 's/^ fail //')"
+is "mends it" "$(findings level firewall)" " ok ok"
+for src in 203.0.113.9 2001:db8:79::9; do
+	like "$src: the stranger is served" "$(talk $src "$(mail_for $src)" QUIT)" '^S: 220'
+done
+on gate nft delete table inet fw
 
 ip -n gate link add d0 type veth peer name d1 && ip -n gate link set d0 up && ip -n gate link set d1 up ||
 	bail "another interface"

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "tools/doctor_firewall.c"
+
+static struct {
+	enum doctor_level level;
+	char mend[300], what[200];
+} found[8];
+static int count;
+
+void doctor_say(const struct doctor *d, enum doctor_level level, const char *check,
+		const char *about, const char *mend, const char *format, ...)
+{
+	va_list ap;
+
+	(void)d;
+	assert_string_equal(check, "firewall");
+	assert_string_equal(about, "");
+	assert_true(count < 8);
+	va_start(ap, format);
+	assert_true(vsnprintf(found[count].what, sizeof(found[0].what), format, ap) < 200);
+	va_end(ap);
+	found[count].level = level;
+	snprintf(found[count++].mend, sizeof(found[0].mend), "%s", mend);
+}
+
+bool doctor_names(const struct config *c, const char *interface)
+{
+	(void)c;
+	return !strcmp(interface, "g0") || !strcmp(interface, "g1");
+}
+
+/* Whatever leads where here, the inner interface is g1. */
+int fastpath_way_out(const struct addr *to, char ret[IF_NAMESIZE])
+{
+	(void)to;
+	snprintf(ret, IF_NAMESIZE, "g1");
+	return 0;
+}
+
+static struct endpoint both[] = {{.addr.b = {[10] = 0xff, 0xff, 192, 0, 2, 25}, .port = 25},
+				 {.addr.b = {0x20, 1}, .port = 25}};
+
+static void read_rules(const char *family, const char *name, const char *policy, const char *rules,
+		       int protect_count)
+{
+	const struct config c = {
+		.mode = GG_MODE_GATEWAY,
+		.protect = both,
+		.protect_count = protect_count,
+		.interface_count = 2,
+	};
+	const struct doctor d = {.root = "", .config = &c};
+	char text[2000];
+
+	snprintf(text, sizeof(text),
+		 "table %s fw {\n\tset known {\n\t\ttype inet_service\n\t\telements = { 25 "
+		 "}\n\t}\n\n"
+		 "\tchain more {\n\t\ttcp dport 25 accept\n\t}\n\n"
+		 "\tchain less {\n\t\ttcp dport 25 return\n\t\taccept\n\t}\n\n"
+		 "\tchain round {\n\t\tjump round\n\t}\n\n"
+		 "\tchain %s {\n\t\ttype filter hook input priority filter; policy %s;\n%s\t}\n\n"
+		 "\tchain forward {\n\t\ttype filter hook forward priority filter; policy drop;\n"
+		 "\t\ttcp dport 25 accept\n\t}\n}\n"
+		 "table inet other {\n\tchain more {\n\t\taccept\n\t}\n}\n",
+		 family, name, policy, rules);
+	count = 0;
+	doctor_rules(&d, text);
+}
+
+#define STATE "\t\tct state established,related accept\n\t\tct state invalid drop\n"
+
+static void who_is_let_in(void **state)
+{
+	static const struct {
+		enum doctor_level level;
+		const char *policy, *rules;
+	} t[] = {
+		{DOCTOR_OK, "accept", ""},
+		{DOCTOR_FAIL, "drop", ""},
+		{DOCTOR_FAIL, "drop", STATE "\t\ttcp dport 22 accept\n\t\tiifname \"lo\" accept\n"},
+		{DOCTOR_OK, "drop", STATE "\t\tmeta mark 0x67726579 accept\n"},
+		{DOCTOR_FAIL, "drop", "\t\tmeta mark 0x67726578 accept\n"},
+		{DOCTOR_OK, "drop", "\t\ttcp dport 25 counter packets 7 bytes 420 accept\n"},
+		{DOCTOR_OK, "drop", "\t\ttcp dport { 22, 25 } ct state new accept\n"},
+		{DOCTOR_OK, "drop", "\t\ttcp dport { 20-30, 80 } accept comment \"drop\"\n"},
+		{DOCTOR_FAIL, "drop", "\t\ttcp dport { 22, 26-250 } accept\n"},
+		{DOCTOR_FAIL, "drop", "\t\ttcp dport 225 accept\n"},
+		/* Trusting the inside is not letting strangers in. */
+		{DOCTOR_FAIL, "drop", "\t\tiifname \"g1\" accept\n"},
+		{DOCTOR_OK, "drop", "\t\tiifname { \"g0\", \"x\" } meta l4proto tcp accept\n"},
+		{DOCTOR_WARN, "drop", "\t\tiifname \"g0\" oifname \"g1\" accept\n"},
+		{DOCTOR_OK, "drop", "\t\tiifname \"g0\" jump more\n"},
+		{DOCTOR_FAIL, "drop", "\t\tjump less\n"},
+		{DOCTOR_FAIL, "drop", "\t\tgoto less\n\t\taccept\n"},
+		{DOCTOR_FAIL, "drop", "\t\tjump round\n\t\tjump nowhere\n"},
+		{DOCTOR_FAIL, "accept", STATE "\t\tcounter packets 0 bytes 0 drop\n"},
+		{DOCTOR_FAIL, "accept", "\t\treject with icmpx admin-prohibited\n"},
+		{DOCTOR_OK, "accept", "\t\taccept\n\t\tdrop\n"},
+		{DOCTOR_OK, "accept", "\t\treturn\n\t\tdrop\n"},
+		{DOCTOR_FAIL, "drop", "\t\treturn\n\t\taccept\n"},
+		/* What can't be told may let them in. */
+		{DOCTOR_WARN, "drop", "\t\ttcp dport @known accept\n"},
+		{DOCTOR_WARN, "drop", "\t\ttcp dport vmap { 25 : accept }\n"},
+		{DOCTOR_WARN, "drop", "\t\ttcp dport != 22 accept\n"},
+		{DOCTOR_WARN, "drop", "\t\tiifname \"g*\" accept\n"},
+		{DOCTOR_WARN, "drop", "\t\tip saddr 192.0.2.0/24 accept\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		read_rules("inet", "input", t[i].policy, t[i].rules, 2);
+		assert_int_equal(count, 1);
+		if (found[0].level != t[i].level)
+			fail_msg("policy %s, %s: level %d, not %d: %s", t[i].policy, t[i].rules,
+				 found[0].level, t[i].level, found[0].what);
+		if (t[i].level != DOCTOR_OK)
+			assert_string_equal(
+				found[0].mend,
+				"nft insert rule inet fw input meta mark 0x67726579 accept");
+	}
+}
+
+static void families_and_ports(void **state)
+{
+	(void)state;
+	read_rules("ip6", "input", "drop", "", 1); /* IPv4 alone is protected */
+	assert_int_equal(found[0].level, DOCTOR_OK);
+	read_rules("ip6", "input", "drop", "", 2);
+	assert_int_equal(found[0].level, DOCTOR_FAIL);
+	read_rules("arp", "input", "drop", "", 2);
+	assert_int_equal(found[0].level, DOCTOR_OK);
+	read_rules("inet", "input", "drop", "\t\tmeta nfproto ipv4 tcp dport 25 accept\n", 1);
+	assert_int_equal(found[0].level, DOCTOR_OK);
+	read_rules("inet", "input", "drop", "\t\tmeta nfproto ipv4 tcp dport 25 accept\n", 2);
+	assert_int_equal(found[0].level, DOCTOR_FAIL);
+	both[0].port = 587;
+	read_rules("inet", "input", "drop", "\t\ttcp dport 25 accept\n", 2);
+	assert_int_equal(found[0].level, DOCTOR_FAIL);
+	both[0].port = 25;
+}
+
+static void chains_of_iptables(void **state)
+{
+	(void)state;
+	read_rules("ip", "INPUT", "drop", "", 2);
+	assert_string_equal(found[0].mend,
+			    "nft insert rule ip fw INPUT meta mark 0x67726579 accept");
+	mend_chain(&(struct chain){"ip", "filter", "INPUT", NULL}, found[0].mend,
+		   sizeof(found[0].mend));
+	assert_string_equal(found[0].mend, "iptables -I INPUT -m mark --mark 0x67726579 -j ACCEPT");
+	mend_chain(&(struct chain){"ip6", "filter", "INPUT", NULL}, found[0].mend,
+		   sizeof(found[0].mend));
+	assert_string_equal(found[0].mend,
+			    "ip6tables -I INPUT -m mark --mark 0x67726579 -j ACCEPT");
+}
+
+/* A listing that ends anywhere is read to there. */
+static void cut_short(void **state)
+{
+	static const char whole[] =
+		"table inet fw {\n\tchain input {\n\t\ttype filter hook input priority filter; "
+		"policy drop;\n\t\tiifname { \"g0\", \"g1\" } tcp dport { 22, 25 } counter packets "
+		"1 bytes 2 accept\n\t\tjump more\n\t}\n}\n";
+	const struct config c = {.protect = both, .protect_count = 2, .interface_count = 2};
+	const struct doctor d = {.root = "", .config = &c};
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(whole); n++) {
+		char *text = strndup(whole, n);
+
+		count = 0;
+		doctor_rules(&d, text);
+		assert_int_equal(count, 1);
+		free(text);
+	}
+	assert_int_equal(found[0].level, DOCTOR_OK);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_is_let_in),
+		cmocka_unit_test(families_and_ports),
+		cmocka_unit_test(chains_of_iptables),
+		cmocka_unit_test(cut_short),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
