@@ -41,14 +41,25 @@ long doctor_number(const struct doctor *d, const char *path);
 void doctor_machine(const struct doctor *d);
 void doctor_interface(const struct doctor *d, const char *name);
 
-/* Gateway mode, of each protected address; and of one that is reached by the interface out. */
+/* Gateway mode, of each protected address; of one that is reached by the interface out, and of one
+ * that the kernel knows no way to, -errno. */
 void doctor_ways(const struct doctor *d);
 void doctor_way(const struct doctor *d, const struct endpoint *to, const char *out);
+void doctor_no_way(const struct doctor *d, const struct endpoint *to, int code);
 /* Gateway mode: whether the input rules of nft let strangers in; and those of a listing of nft. */
 void doctor_firewall(const struct doctor *d);
 void doctor_rules(const struct doctor *d, const char *ruleset);
 /* Whether an interface is in interfaces. */
 bool doctor_names(const struct config *c, const char *interface);
+
+/* What puts `by` into interfaces, for a name there or NULL: a command when the configuration is
+ * written so that it does just that, words otherwise. */
+void doctor_mend_list(const struct doctor *d, const char *name, const char *by, char *ret,
+		      size_t size);
+/* For a name in interfaces that no interface has; false: none is left to take its place. */
+bool doctor_mend_missing(const struct doctor *d, const char *name, char *ret, size_t size);
+/* For an interface that interfaces doesn't name: in the place of a missing one, if there is one. */
+void doctor_mend_unnamed(const struct doctor *d, const char *name, char *ret, size_t size);
 
 /* What an interface's driver says of itself, and the findings from it. */
 struct nic {

@@ -222,20 +222,12 @@ bool doctor_names(const struct config *c, const char *interface)
 	return false;
 }
 
-/* In its place one that there is and that isn't named yet, if there is one. */
 static void check_missing(const struct doctor *d, const char *name)
 {
-	struct if_nameindex *all = d->config && d->config_file ? if_nameindex() : NULL, *i = all;
-	char mend[500] = "ip -brief link";
+	char mend[500];
 
-	while (i && i->if_index &&
-	       (doctor_names(d->config, i->if_name) || !strcmp(i->if_name, "lo")))
-		i++;
-	if (i && i->if_index)
-		snprintf(mend, sizeof(mend), "sed -i '/interfaces/s/\"%s\"/\"%s\"/' %.300s", name,
-			 i->if_name, d->config_file);
-	if (all)
-		if_freenameindex(all);
+	if (!d->config || !doctor_mend_missing(d, name, mend, sizeof(mend)))
+		snprintf(mend, sizeof(mend), "ip -brief link");
 	doctor_say(d, DOCTOR_FAIL, "link", name, mend,
 		   "there is no such interface; change interfaces");
 }

@@ -81,6 +81,10 @@ like "doctor fails for it" "$(findings what)" 'd0 fail leads to '
 ip -n gate -6 route del $MAIL6/128 dev d0
 check "and back: the log says so" wait_for 20 told 'the way to each protected address leads by interfaces'
 check "status is content" well
+ip -n gate -6 route del 2001:db8:2::/64 dev g1
+like "doctor: an address without a route fails" "$(findings what)" "^ fail no route to .$MAIL6.:25: Network is unreachable"
+check "doctor: the mend" on gate sh -c "$(findings mend | sed -n 's/^ fail //p')"
+is "mends it" "$(findings level)" "g1 ok ok"
 ip -n gate link set g1 down
 refuse "no way at all is nothing of the kind" problem 'g.'
 gate_stop

@@ -12,8 +12,10 @@
 #include <cmocka.h>
 
 #include "tools/doctor.c"
+#include "tools/doctor_mend.c"
 #include "tools/doctor_nic.c"
 #include "tools/doctor_veth.c"
+#include "tools/doctor_way.c"
 
 /* doctor.c's command is not run here. */
 int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options, int min,
@@ -279,6 +281,30 @@ static void an_interface_that_is_not_there(void **state)
 	assert_int_equal(count, 1);
 }
 
+static void an_address_without_a_way(void **state)
+{
+	char *one[] = {(char *)"g1", (char *)"g2"};
+	struct endpoint both[] = {{.addr.b = {[10] = 0xff, 0xff, 192, 0, 2, 25}, .port = 25},
+				  {.addr.b = {0x20, 1, [15] = 1}, .port = 25}};
+	struct config c = {.mode = GG_MODE_GATEWAY, .interfaces = one, .interface_count = 1};
+	struct doctor d = doctor(&c);
+
+	(void)state;
+	doctor_no_way(&d, &both[0], -ENETUNREACH);
+	said("way", DOCTOR_FAIL, "ip route add 192.0.2.25 dev g1");
+	assert_string_equal(found[0].what, "no route to 192.0.2.25:25: Network is unreachable");
+	d = doctor(&c);
+	doctor_no_way(&d, &both[1], -EHOSTUNREACH);
+	said("way", DOCTOR_FAIL, "ip -6 route add 2001::1 dev g1");
+	c.interface_count = 2; /* nobody knows which is the inner one */
+	d = doctor(&c);
+	doctor_no_way(&d, &both[1], -ENETUNREACH);
+	said("way", DOCTOR_FAIL, "ip -6 route add 2001::1 dev INTERFACE");
+	d = doctor(&c);
+	doctor_no_way(&d, &both[0], -ENODEV);
+	said("way", DOCTOR_FAIL, "ip route get 192.0.2.25");
+}
+
 static void drivers_are_in_order_and_once(void **state)
 {
 	(void)state;
@@ -324,6 +350,7 @@ int main(void)
 		cmocka_unit_test(interfaces),
 		cmocka_unit_test(the_other_end_of_a_pair),
 		cmocka_unit_test(an_interface_that_is_not_there),
+		cmocka_unit_test(an_address_without_a_way),
 		cmocka_unit_test(drivers_are_in_order_and_once),
 		cmocka_unit_test(the_machine_at_hand),
 	};

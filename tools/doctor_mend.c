@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What mends the list interfaces: a command where the list stands on one line, words where it
+ * doesn't. One mend fits the others: an interface that is missing from the list takes the place of
+ * a name that no interface has, whichever of the two is found first.
+ */
+#include <ctype.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../userspace/fastpath/fastpath.h"
+#include "doctor.h"
+
+#define KEY "interfaces"
+#define NAMES 64 /* more interfaces are not offered */
+
+/* ---- the configuration's text ---- */
+
+/* Behind the equal sign that sets the list; NULL: the line doesn't. */
+static const char *value_of(const char *line, bool *ret_first)
+{
+	const char *start = line + strspn(line, " \t"), *key = start, *p;
+
+	if (*start == '#' || !strncmp(start, "//", 2))
+		return NULL;
+	while ((key = strstr(key, KEY))) {
+		p = key + strlen(KEY);
+		p += strspn(p, " \t");
+		*ret_first = key == start && *p == '=';
+		if (*p == '=' || !strncmp(p, "+=", 2))
+			return p + 1 + (*p == '+');
+		key++;
+	}
+	return NULL;
+}
+
+/* {"eth0", "eth1"}, and nothing behind it but a comment. */
+static bool is_plain(const char *p)
+{
+	p += strspn(p, " \t");
+	if (*p++ != '{')
+		return false;
+	do {
+		p += strspn(p, " \t");
+		if (*p++ != '"')
+			return false;
+		p += strcspn(p, "\"}$\\\n");
+		if (*p++ != '"')
+			return false;
+		p += strspn(p, " \t");
+	} while (*p++ == ',');
+	if (p[-1] != '}')
+		return false;
+	p += strspn(p, " \t\r\n");
+	return !*p || *p == '#' || !strncmp(p, "//", 2);
+}
+
+struct setting_at {
+	int line;   /* where the list is set, the last time; 0: not found */
+	bool plain; /* set once, on one line, which holds the name to be replaced */
+};
+
+static struct setting_at find_setting(const char *file, const char *name)
+{
+	struct setting_at at = {.plain = true};
+	char line[1000], quoted[IF_NAMESIZE + 3];
+	FILE *f = file ? fopen(file, "re") : NULL;
+
+	snprintf(quoted, sizeof(quoted), "\"%s\"", name ? name : "");
+	for (int n = 1; f && fgets(line, sizeof(line), f); n++) {
+		bool first = false;
+		const char *value = value_of(line, &first);
+
+		if (!value)
+			continue;
+		at.plain = !at.line && first && is_plain(value) && (!name || strstr(value, quoted));
+		at.line = n;
+	}
+	if (f)
+		fclose(f);
+	return at;
+}
+
+/* One that a shell leaves as it is. */
+static bool is_simple(const char *file)
+{
+	while (isalnum((unsigned char)*file) || (*file && strchr("/._-+:@", *file)))
+		file++;
+	return !*file;
+}
+
+void doctor_mend_list(const struct doctor *d, const char *name, const char *by, char *ret,
+		      size_t size)
+{
+	const struct setting_at at = find_setting(d->config_file, name);
+	const char *file = d->config_file ? d->config_file : "the configuration";
+	char where[400];
+
+	if (at.line && at.plain && is_simple(file)) {
+		if (name)
+			snprintf(ret, size,
+				 "sed -i '/^[[:space:]]*" KEY "/s/\"%s\"/\"%s\"/' %.300s", name, by,
+				 file);
+		else
+			snprintf(ret, size, "sed -i '/^[[:space:]]*" KEY "/s/}/, \"%s\"}/' %.300s",
+				 by, file);
+		return;
+	}
+	if (at.line)
+		snprintf(where, sizeof(where), "line %d of %.300s", at.line, file);
+	else
+		snprintf(where, sizeof(where), "%.300s", file);
+	if (name)
+		snprintf(ret, size, "write \"%s\" for \"%s\" in " KEY ", %s", by, name, where);
+	else
+		snprintf(ret, size, "add \"%s\" inside the braces of " KEY ", %s", by, where);
+}
+
+/* ---- who takes whose place ---- */
+
+struct names {
+	char name[NAMES][IF_NAMESIZE];
+	int count;
+};
+
+static int place_in(const struct names *in, const char *name)
+{
+	for (int i = 0; i < in->count; i++)
+		if (!strcmp(in->name[i], name))
+			return i;
+	return -1;
+}
+
+static void append(struct names *to, const char *name)
+{
+	if (to->count < NAMES && place_in(to, name) < 0)
+		snprintf(to->name[to->count++], IF_NAMESIZE, "%s", name);
+}
+
+static void find_missing(const struct config *c, struct names *ret)
+{
+	ret->count = 0;
+	for (int i = 0; i < c->interface_count; i++)
+		if (!if_nametoindex(c->interfaces[i]))
+			append(ret, c->interfaces[i]);
+}
+
+/* Interfaces that are not in the list: those that lead to protected addresses before others. */
+static void find_others(const struct config *c, struct names *ret)
+{
+	struct if_nameindex *all = if_nameindex();
+	char out[IF_NAMESIZE];
+
+	ret->count = 0;
+	for (int i = 0; c->mode == GG_MODE_GATEWAY && i < c->protect_count; i++)
+		if (!fastpath_way_out(&c->protect[i].addr, out) && !doctor_names(c, out))
+			append(ret, out);
+	for (struct if_nameindex *i = all; i && i->if_index; i++)
+		if (strcmp(i->if_name, "lo") != 0 && !doctor_names(c, i->if_name))
+			append(ret, i->if_name);
+	if (all)
+		if_freenameindex(all);
+}
+
+bool doctor_mend_missing(const struct doctor *d, const char *name, char *ret, size_t size)
+{
+	struct names missing, others;
+	int nth;
+
+	find_missing(d->config, &missing);
+	find_others(d->config, &others);
+	nth = place_in(&missing, name);
+	if (nth < 0 || nth >= others.count)
+		return false;
+	doctor_mend_list(d, name, others.name[nth], ret, size);
+	return true;
+}
+
+void doctor_mend_unnamed(const struct doctor *d, const char *name, char *ret, size_t size)
+{
+	struct names missing, others;
+	int nth;
+
+	find_missing(d->config, &missing);
+	find_others(d->config, &others);
+	nth = place_in(&others, name);
+	doctor_mend_list(d, nth >= 0 && nth < missing.count ? missing.name[nth] : NULL, name, ret,
+			 size);
+}
