@@ -72,6 +72,9 @@ int args_prefix(struct control_reply *r, const json_t *args, struct prefix *ret)
 		snprintf(mend, sizeof(mend), "did you mean %s?", prefix_text(&p, near));
 		return control_fail(r, mend, "%.60s has bits set right of its length", text);
 	}
+	if (rc == -ERANGE)
+		return control_fail(r, "all of IPv4 is 0.0.0.0/0, all of IPv6 ::/0",
+				    "%.60s is a part of IPv6 that no sender is in", text);
 	if (rc)
 		return control_fail(r,
 				    "an address such as 192.0.2.7 or 2001:db8::1, or a prefix "

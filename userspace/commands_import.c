@@ -115,17 +115,15 @@ static int take_list(struct control_reply *r, struct daemon *d, const struct con
 	const struct fastpath_progress progress = {tell, r};
 	struct listing_imported got = {0};
 	json_t *s = control_summary(r);
+	char *copy;
 	int rc;
 
 	what->progress = &progress;
 	rc = listing_import(&d->lists, c, what, &got);
-	if (rc == -EINVAL || rc == -EBADMSG || (!rc && got.bad)) {
-		char *copy = strdup(what->errors);
-
-		if (copy)
-			complain(r, copy);
-		free(copy);
-	}
+	copy = strdup(what->errors);
+	if (copy)
+		complain(r, copy);
+	free(copy);
 	if (rc)
 		return failed(r, what, &got, rc);
 	json_object_set_new(s, "list", json_string(what->name));
@@ -168,9 +166,11 @@ int import_list(struct control_reply *r, json_t *args, void *daemon)
 	int rc;
 
 	if (!what.name || !config_list_name_ok(what.name))
-		return control_fail(r, "up to 31 letters, digits, dots, dashes and underscores",
-				    "\"%.60s\" is not a name of a list",
-				    what.name ? what.name : "");
+		return control_fail(
+			r,
+			"up to 31 letters, digits, dots, dashes and underscores, but not "
+			". or ..",
+			"\"%.60s\" is not a name of a list", what.name ? what.name : "");
 	if (json_is_true(json_object_get(args, "remove")))
 		return remove_list(r, d, c, what.name);
 	rc = take_words(r, args, &what);

@@ -67,6 +67,19 @@ like "the list's holds again" "$(rcpt 203.0.113.9)" '^554 5\.7\.1 see '
 check "another action" gg import blocked "$L/one" --action drop_new
 is "who is dropped gets no answer at all" "$(TALK_TIMEOUT=1.5 talk 203.0.113.7 $GATE4 QUIT)" 'T: connect <timeout>'
 
+# ---- all of IPv4, written as IPv6 ----
+printf '::1/128\n::ffff:0:0/96\nfe80::/10\n' >"$L/bogons"
+said=$(gg import bogons "$L/bogons" --verdict deny 2>&1)
+like "is no bad line of a list" "$said" '^bogons: 2 entries in force; added 2,'
+like "but left out, which is said" "$said" "^$L/bogons:2: \"::ffff:0:0/96\": no sender is in it: left out"
+like "an IPv4 sender is a stranger still" "$(rcpt 192.0.2.7)" '^451 '
+unlike "the kernel has nothing of it" "$(dump net4 | tr -d '\n ')" '"prefixlen":0,'
+for verb in deny allow forget; do
+	like "$verb refuses it" "$(gg $verb ::ffff:0:0/96 2>&1)" 'all of IPv4 is 0\.0\.0\.0/0'
+done
+check "away with the list" gg import bogons --remove
+refuse "a list can't be called .." gg import .. "$L/bogons" --verdict deny
+
 # ---- what is refused ----
 before=$(dump net4)
 printf '198.18.0.0/24\n300.1.2.3\n198.19.0.99/24\n198.19.1.0/24\n198.19.2.0/24\n' >"$L/bad"

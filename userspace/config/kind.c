@@ -291,8 +291,9 @@ static int read_prefix(const struct schema_key *k, const char *text, void *to, c
 	(void)k;
 	rc = prefix_parse(text, &p);
 	if (rc) {
-		*why = rc == -EDOM ? "has bits set right of its length"
-				   : "not an address or prefix";
+		*why = rc == -EDOM     ? "has bits set right of its length"
+		       : rc == -ERANGE ? "no sender is in it; all of IPv4 is 0.0.0.0/0"
+				       : "not an address or prefix";
 		return -EINVAL;
 	}
 	*(struct prefix *)to = p;

@@ -11,7 +11,9 @@ int list_title(const char *text, char ret[SCHEMA_TITLE])
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				      "0123456789._-";
 
-	if (!*text || strlen(text) > CONFIG_LIST_NAME || text[strspn(text, allowed)])
+	/* Names of files begin so: these two have another meaning there. */
+	if (!*text || strlen(text) > CONFIG_LIST_NAME || text[strspn(text, allowed)] ||
+	    !strcmp(text, ".") || !strcmp(text, ".."))
 		return -EINVAL;
 	snprintf(ret, SCHEMA_TITLE, "%s", text);
 	return 0;

@@ -349,7 +349,7 @@ const struct schema_list schema_lists[] = {
 { "dnslist", LIST(dnslists, dnslist_count), sizeof(struct config_dnslist), CONFIG_DNSLISTS,
   KEYS(dnslist_keys), title_zone, "a domain", "a name", "zen.example.org" },
 { "list", LIST(lists, list_count), sizeof(struct config_list), CONFIG_LISTS,
-  KEYS(list_keys), list_title, "a name of a list", "up to 31 letters, digits, dots, dashes and underscores", "senders" },
+  KEYS(list_keys), list_title, "a name of a list", "up to 31 letters, digits, dots, dashes and underscores, but not . or ..,", "senders" },
 { "domain", LIST(domains, domain_count), sizeof(struct config_level), CONFIG_LEVELS,
   KEYS(domain_keys), level_domain, "a domain", "a name, or with a dot before it all names below it,", "example.net" },
 { "mailbox", LIST(mailboxes, mailbox_count), sizeof(struct config_level), CONFIG_LEVELS,

@@ -198,6 +198,11 @@ bool prefix_holds(const struct prefix *p, const struct addr *a)
 	return addr_eq(&cut.addr, &p->addr);
 }
 
+bool prefix_is_all4(const struct prefix *p)
+{
+	return p->len == MAPPED_BITS && addr_is4(&p->addr);
+}
+
 /* Decimal without sign, blank or leading zero, at most max; *text moves behind it. */
 static int parse_number(const char **text, unsigned int max, unsigned int *ret)
 {
@@ -246,6 +251,9 @@ int prefix_parse(const char *text, struct prefix *ret)
 			len += MAPPED_BITS;
 	}
 	p = addr_mask(&a, (uint8_t)len);
+	/* Written so it is a part of IPv6 that no packet comes from, and never all of IPv4. */
+	if (!quad && prefix_is_all4(&p))
+		return -ERANGE;
 	if (!addr_eq(&p.addr, &a))
 		return -EDOM;
 	*ret = p;

@@ -55,8 +55,13 @@ struct prefix addr_mask(const struct addr *a, uint8_t len);
 /* An IPv4 address lies in IPv4 prefixes only: ::/0 is all of IPv6, 0.0.0.0/0 all of IPv4. */
 bool prefix_holds(const struct prefix *p, const struct addr *a);
 
+/* 0.0.0.0/0. */
+bool prefix_is_all4(const struct prefix *p);
+
 /* "ADDR" or "ADDR/LEN", LEN as people write it (24 for an IPv4 /24, 120 for ::ffff:192.0.2.0).
- * Bits right of LEN must be zero: -EDOM names that case, other errors are -EINVAL. */
+ * Bits right of LEN must be zero: -EDOM names that case. All of IPv4 is 0.0.0.0/0 only: -ERANGE
+ * names ::ffff:0:0/96, with which lists of bogons mean a part of IPv6 that nobody sends from (RFC
+ * 6890 2.2.3). Other errors are -EINVAL. */
 int prefix_parse(const char *text, struct prefix *ret);
 /* Prints "/LEN" only when it is not a single address. Returns buf. */
 const char *prefix_text(const struct prefix *p, char buf[PREFIX_TEXT]);

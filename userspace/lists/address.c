@@ -37,7 +37,9 @@ int address_loose(const char *text, struct prefix *ret)
 	const char *slash = strchrnul(text, '/');
 	size_t len = (size_t)(slash - text);
 	unsigned long bits = 128;
+	struct prefix p;
 	struct addr a;
+	bool quad;
 	char *end;
 
 	if (len >= sizeof(host))
@@ -46,9 +48,8 @@ int address_loose(const char *text, struct prefix *ret)
 	host[len] = 0;
 	if (addr_parse(host, &a))
 		return -EINVAL;
+	quad = !strchr(host, ':');
 	if (*slash) {
-		bool quad = !strchr(host, ':');
-
 		if (slash[1] < '0' || slash[1] > '9')
 			return -EINVAL;
 		bits = strtoul(slash + 1, &end, 10);
@@ -56,7 +57,10 @@ int address_loose(const char *text, struct prefix *ret)
 			return -EINVAL;
 		bits += quad ? MAPPED_BITS : 0;
 	}
-	*ret = addr_mask(&a, (uint8_t)bits);
+	p = addr_mask(&a, (uint8_t)bits);
+	if (!quad && prefix_is_all4(&p))
+		return -ERANGE;
+	*ret = p;
 	return 0;
 }
 
@@ -101,7 +105,8 @@ int address_around(const struct prefix *p, struct prefix ret[128])
 		struct addr a = p->addr;
 
 		a.b[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
-		ret[n++] = addr_mask(&a, (uint8_t)(bit + 1));
+		ret[n] = addr_mask(&a, (uint8_t)(bit + 1));
+		n += bit >= MAPPED_BITS || !prefix_is_all4(&ret[n]);
 	}
 	return n;
 }

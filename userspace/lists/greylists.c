@@ -15,24 +15,31 @@ static bool only_numbers(const char *text)
 	return text[strspn(text, "0123456789./")] == 0;
 }
 
-/* An address, a prefix, or at least `least` octets of one. 0: it was one and `ret` is set. */
+/* An address, a prefix, or at least `least` octets of one. 0: it was one and `ret` is set; else as
+ * address_loose. */
 static int read_address(const char *text, int least, struct prefix *ret)
 {
-	return address_loose(text, ret) && address_octets(text, ret) < least ? -EINVAL : 0;
+	int rc = address_loose(text, ret);
+
+	return rc == -EINVAL && address_octets(text, ret) >= least ? 0 : rc;
 }
 
 int line_postgrey_client(struct reading *r, char *text)
 {
 	char name[TEXT_NAME], *pattern;
 	struct prefix p;
+	int rc;
 
 	if (text[strcspn(text, " \t")])
 		return reading_bad(r, text, "a blank within it; " NAME_ALLOWED);
 	pattern = text_pattern(text);
 	if (pattern)
 		return reading_give_text(r, LIST_PATTERN, pattern);
-	if (!read_address(text, 2, &p))
+	rc = read_address(text, 2, &p);
+	if (!rc)
 		return reading_give_prefix(r, &p);
+	if (rc == -ERANGE)
+		return reading_idle(r, text);
 	if (only_numbers(text) || strchr(text, ':'))
 		return reading_bad(r, text, "not an address; " NAME_ALLOWED);
 	if (!text_name(text, name))
@@ -79,8 +86,11 @@ int line_postgrey_recipient(struct reading *r, char *text)
 int line_sqlgrey_ip(struct reading *r, char *text)
 {
 	struct prefix p;
+	int rc = read_address(text, 3, &p);
 
-	if (read_address(text, 3, &p))
+	if (rc == -ERANGE)
+		return reading_idle(r, text);
+	if (rc)
 		return reading_bad(r, text,
 				   "not an address; allowed is one, a prefix such as "
 				   "192.0.2.0/24, or 192.0.2");

@@ -25,8 +25,8 @@ struct reading {
 	list_sink_fn sink;
 	void *arg;
 	struct list_report *report;
-	uint32_t line, last_bad;
-	enum list_says says; /* of the entries of this line */
+	uint32_t line, last_bad; /* the last one with a complaint */
+	enum list_says says;     /* of the entries of this line */
 	const char *message;
 	bool refused; /* the file as a whole */
 	struct blocks blocks;
@@ -36,6 +36,9 @@ struct reading {
  * the reading goes on. */
 int reading_bad(struct reading *r, const char *text, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Reports what the line names as nobody's: all of IPv4, written as IPv6. Returns 0; the line is
+ * left out, but isn't bad. */
+int reading_idle(struct reading *r, const char *text);
 /* The same of the file as a whole. Returns -EINVAL. */
 int reading_refuse(struct reading *r, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -73,14 +76,14 @@ char *text_pattern(char *text);
 
 /* Octets of the beginning of an IPv4 address: "192.0.2" is 3, "192.0.2." too. 0: not one. */
 int address_octets(const char *text, struct prefix *ret);
-/* "ADDR" or "ADDR/LEN" whose bits right of LEN don't count. 0, -EINVAL. */
+/* "ADDR" or "ADDR/LEN" whose bits right of LEN don't count. 0, -EINVAL, -ERANGE as prefix_parse. */
 int address_loose(const char *text, struct prefix *ret);
 struct addr address_last(const struct prefix *p);
-/* The fewest prefixes that cover from..to, both included and of one family, from <= to. Returns
- * what `give` returned. */
+/* The fewest prefixes that cover from..to, both included and of one family, from <= to. One of
+ * IPv6 may have all IPv4-mapped ones in it: prefix_is_all4. Returns what `give` returned. */
 int address_range(struct addr from, const struct addr *to,
 		  int (*give)(struct reading *r, const struct prefix *p), struct reading *r);
-/* The prefixes of its family around p: how many, at most 128. */
+/* The prefixes of its family around p, without the IPv4-mapped ones: how many, at most 128. */
 int address_around(const struct prefix *p, struct prefix ret[128]);
 /* Whether the two have addresses in common: then the narrower one is it. */
 const struct prefix *address_common(const struct prefix *a, const struct prefix *b);

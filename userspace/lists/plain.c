@@ -7,6 +7,12 @@
 
 #define ALLOWED "allowed is an address, a prefix such as 192.0.2.0/24 or a range a-b"
 
+/* Of a range that is written as IPv6. */
+static int give_part6(struct reading *r, const struct prefix *p)
+{
+	return prefix_is_all4(p) ? reading_idle(r, "::ffff:0:0/96") : reading_give_prefix(r, p);
+}
+
 static int give_range(struct reading *r, const char *from, const char *to)
 {
 	struct addr a, b;
@@ -22,7 +28,7 @@ static int give_range(struct reading *r, const char *from, const char *to)
 				   "the range ends at %s, before it begins; give the "
 				   "lower address first",
 				   to);
-	return address_range(a, &b, reading_give_prefix, r);
+	return address_range(a, &b, strchr(from, ':') ? give_part6 : reading_give_prefix, r);
 }
 
 static int give_prefix(struct reading *r, const char *text)
@@ -34,6 +40,8 @@ static int give_prefix(struct reading *r, const char *text)
 	if (rc == -EDOM && !address_loose(text, &p))
 		return reading_bad(r, text, "has bits set right of its length; allowed is %s",
 				   prefix_text(&p, mend));
+	if (rc == -ERANGE)
+		return reading_idle(r, text);
 	if (rc)
 		return reading_bad(r, text, "not an address; " ALLOWED);
 	return reading_give_prefix(r, &p);

@@ -14,8 +14,8 @@
 
 #define PATTERN_ALLOWED "allowed is an address or a prefix such as 192.0.2.0/24, or one behind !"
 
-/* "ADDR/LEN", also within brackets. 0: good; else why it isn't. */
-static const char *read_pattern(char *text, struct prefix *ret)
+/* "ADDR/LEN", also within brackets. 0, or as prefix_parse. */
+static int read_pattern(char *text, struct prefix *ret)
 {
 	size_t len = strlen(text);
 	char *close;
@@ -24,30 +24,28 @@ static const char *read_pattern(char *text, struct prefix *ret)
 		memmove(close, close + 1, (size_t)(text + len - close));
 		memmove(text, text + 1, strlen(text));
 	}
-	switch (prefix_parse(text, ret)) {
-	case 0:
-		return NULL;
-	case -EDOM:
-		return "has bits set right of its length; " PATTERN_ALLOWED;
-	default:
-		return "not an address; " PATTERN_ALLOWED;
-	}
+	return prefix_parse(text, ret);
 }
 
 /* The pattern as prefixes: itself, or what lies around it. How many; 0 after a complaint. */
 static int read_patterns(struct reading *r, char *text, struct prefix ret[128])
 {
 	bool not = text[0] == '!';
-	const char *why;
 	struct prefix p;
+	int rc;
 
 	if (not )
 		text++;
-	why = read_pattern(text, &p);
-	if (why) {
-		reading_bad(r, text, "%s", why);
+	rc = read_pattern(text, &p);
+	if (rc == -ERANGE && !not )
+		reading_idle(r, text);
+	else if (rc == -ERANGE)
+		reading_bad(r, text, "no sender is in it; all of IPv6 is ::/0");
+	else if (rc)
+		reading_bad(r, text, "%s; " PATTERN_ALLOWED,
+			    rc == -EDOM ? "has bits set right of its length" : "not an address");
+	if (rc)
 		return 0;
-	}
 	if (not )
 		return address_around(&p, ret);
 	ret[0] = p;
@@ -231,11 +229,13 @@ static bool read_action(struct reading *r, char *word, char *rest)
 	return true;
 }
 
-/* The first groups of an IPv6 address: "2001:db8" is 32 bits. */
-static bool read_groups(const char *text, struct prefix *ret)
+/* The first groups of an IPv6 address: "2001:db8" is 32 bits. 0, or as
+ * address_loose. */
+static int read_groups(const char *text, struct prefix *ret)
 {
 	char whole[ADDR_TEXT];
 	struct addr a;
+	struct prefix first;
 	int groups = 1;
 
 	for (const char *p = text; *p; p++)
@@ -243,18 +243,24 @@ static bool read_groups(const char *text, struct prefix *ret)
 	if (groups > 7 || strstr(text, "::") ||
 	    snprintf(whole, sizeof(whole), "%s::", text) >= (int)sizeof(whole) ||
 	    addr_parse(whole, &a))
-		return false;
-	*ret = addr_mask(&a, (uint8_t)(16 * groups));
-	return true;
+		return -EINVAL;
+	first = addr_mask(&a, (uint8_t)(16 * groups));
+	if (prefix_is_all4(&first))
+		return -ERANGE;
+	*ret = first;
+	return 0;
 }
 
-static bool read_key(const char *key, struct prefix *ret)
+/* 0, or as address_loose. */
+static int read_key(const char *key, struct prefix *ret)
 {
-	size_t len = strlen(key);
+	int rc = address_loose(key, ret);
 
+	if (rc != -EINVAL)
+		return rc;
 	if (strchr(key, ':'))
-		return !address_loose(key, ret) || read_groups(key, ret);
-	return !address_loose(key, ret) || (key[len - 1] != '.' && address_octets(key, ret));
+		return read_groups(key, ret);
+	return key[strlen(key) - 1] != '.' && address_octets(key, ret) ? 0 : -EINVAL;
 }
 
 int line_access(struct reading *r, char *text)
@@ -263,13 +269,17 @@ int line_access(struct reading *r, char *text)
 	bool below = key[0] == '.';
 	char name[TEXT_NAME];
 	struct prefix p;
+	int rc;
 
 	if (!word)
 		return reading_bad(r, key, "no action behind it; " ACTION_ALLOWED);
 	if (!read_action(r, word, text + strspn(text, " \t")))
 		return 0;
-	if (read_key(key, &p))
+	rc = read_key(key, &p);
+	if (!rc)
 		return reading_give_prefix(r, &p);
+	if (rc == -ERANGE)
+		return reading_idle(r, key);
 	if (strchr(key, '@'))
 		return reading_bad(r, key,
 				   "a mail address; allowed are names and addresses of "

@@ -112,25 +112,38 @@ static void complain(struct reading *r, const char *words)
 	to->len += (size_t)n;
 }
 
-int reading_bad(struct reading *r, const char *text, const char *format, ...)
+/* One line is one complaint, whatever else it has: false, there was one. */
+static bool complain_of(struct reading *r, const char *text, const char *why)
 {
-	char why[160], words[240], shown[44];
+	char words[240], shown[44];
 	size_t len = 0;
-	va_list ap;
 
-	/* One line is one complaint, whatever else it has. */
 	if (r->last_bad == r->line)
-		return 0;
+		return false;
 	r->last_bad = r->line;
-	r->report->bad++;
 	for (; text[len] && len < sizeof(shown) - 1; len++)
 		shown[len] = (char)(text[len] < ' ' || text[len] > '~' ? '?' : text[len]);
 	shown[len] = 0;
+	snprintf(words, sizeof(words), "\"%s\": %s", shown, why);
+	complain(r, words);
+	return true;
+}
+
+int reading_bad(struct reading *r, const char *text, const char *format, ...)
+{
+	char why[160];
+	va_list ap;
+
 	va_start(ap, format);
 	vsnprintf(why, sizeof(why), format, ap);
 	va_end(ap);
-	snprintf(words, sizeof(words), "\"%s\": %s", shown, why);
-	complain(r, words);
+	r->report->bad += complain_of(r, text, why);
+	return 0;
+}
+
+int reading_idle(struct reading *r, const char *text)
+{
+	complain_of(r, text, "no sender is in it: left out; all of IPv4 is 0.0.0.0/0");
 	return 0;
 }
 

@@ -12,10 +12,11 @@
  * the first, and of both what one lookup answers.
  *
  * Errors: a line that can't be read is reported as "FILE:LINE: what, cause; what is allowed",
- * counted and left out, as Postfix, postgrey and sqlgrey do with theirs. The file as a whole is
- * refused (-EINVAL, nothing of it is to be used) when it is not what it is said to be: it has a NUL
- * byte, more bad lines than good entries, blocks that don't fit together, or nothing in it where
- * the format is a feed that is never empty.
+ * counted and left out, as Postfix, postgrey and sqlgrey do with theirs. So is ::ffff:0:0/96, which
+ * is no mistake but names no sender: it is reported and isn't counted as bad. The file as a whole
+ * is refused (-EINVAL, nothing of it is to be used) when it is not what it is said to be: it has a
+ * NUL byte, more bad lines than good entries, blocks that don't fit together, or nothing in it
+ * where the format is a feed that is never empty.
  */
 #ifndef LISTS_READER_H
 #define LISTS_READER_H

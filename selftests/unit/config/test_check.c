@@ -63,6 +63,9 @@ static const struct wrong wrongs[] = {
 	 {"F:3: check.helo_ours: \"yes\": unknown word; allowed is one of off, evidence, reject"}},
 	{GOOD "proxy_protocol_from = {\"10.1.0.1/24\"}",
 	 {"F:3: proxy_protocol_from: \"10.1.0.1/24\": has bits set right of its length"}},
+	{GOOD "proxy_protocol_from = {\"::ffff:0:0/96\"}",
+	 {"F:3: proxy_protocol_from: \"::ffff:0:0/96\": no sender is in it; all of IPv4 is "
+	  "0.0.0.0/0"}},
 	{GOOD "stuter { first = 1s }", {"F:3: stuter: unknown section, did you mean stutter;"}},
 	{GOOD "stutter { first = 2s }\nlimit { }\nstutter\n{ }",
 	 {"F:5: stutter: this section stands already on line 3"}},

@@ -79,6 +79,11 @@ static void lists_that_are_wrong(void **state)
 		{FILE_IN("verdict = deny file = \"x\""), "F:5: list.file: set already on line 4"},
 		{GOOD "list \"a b\" { file = \"/f\" verdict = deny }",
 		 "F:3: list: \"a b\": not a name of a list; allowed is up to 31 letters,"},
+		{GOOD "list \".\" { file = \"/f\" verdict = deny }",
+		 "F:3: list: \".\": not a name of a list; allowed is up to 31 letters, digits, "
+		 "dots, "
+		 "dashes and underscores, but not . or .., such as"},
+		{GOOD "list \"..\" { }", "F:3: list: \"..\": not a name of a list"},
 		{GOOD "list \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\" { }",
 		 "F:3: list: \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\": not a name of a list"},
 	};

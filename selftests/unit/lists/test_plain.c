@@ -30,6 +30,12 @@ static void lines_of_addresses(void **state)
 		{LIST_CIDR, "255.255.255.254-255.255.255.255", "1:255.255.255.254/31\n", NULL},
 		{LIST_CIDR, "::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "1:::/0\n", NULL},
 		{LIST_CIDR, "2001:db8::1-2001:db8::2", "1:2001:db8::1\n1:2001:db8::2\n", NULL},
+		/* What begins below the mapped addresses goes on behind them. */
+		{LIST_CIDR, "::fffe:8000:0-::1:0:0:0", "1:::fffe:8000:0/97\n1:::1:0:0:0\n",
+		 "f:1: \"::ffff:0:0/96\": no sender is in it"},
+		{LIST_CIDR, "::ffff:192.0.2.7\n::ffff:192.0.2.0/120\n::ffff:0:0/97\n",
+		 "1:192.0.2.7\n2:192.0.2.0/24\n3:0.0.0.0/1\n", NULL},
+		{LIST_CIDR, "::ffff:192.0.2.2-::ffff:192.0.2.3", "1:192.0.2.2/31\n", NULL},
 		{LIST_SPAMD, "192.0.2.1 - 192.0.2.2 some words\n192.0.2.4 more-words\n",
 		 "1:192.0.2.1\n1:192.0.2.2\n2:192.0.2.4\n", NULL},
 		{LIST_SPAMHAUS_DROP, "; Spamhaus DROP List\n1.10.16.0/20 ; SBL256894\n",
@@ -39,6 +45,49 @@ static void lines_of_addresses(void **state)
 
 	(void)state;
 	DUMP_CHECK(rows);
+}
+
+/* IPv6 text never means all of IPv4: the line is left out, which is said, and no mistake. */
+static void all_of_ipv4_in_ipv6_words(void **state)
+{
+	static const struct {
+		enum list_format format;
+		const char *line;
+	} rows[] = {
+		{LIST_CIDR, "::ffff:0:0/96"},
+		{LIST_CIDR, "::ffff:0.0.0.0/96"},
+		{LIST_CIDR, "::ffff:192.0.2.7/96"},
+		{LIST_CIDR, "::ffff:0:0-::ffff:ffff:ffff"},
+		{LIST_SPAMD, "::ffff:0:0/96 mapped"},
+		{LIST_SPAMHAUS_DROP, "::ffff:0:0/96 ; SBL1"},
+		{LIST_POSTGREY_CLIENTS, "::ffff:0:0/96"},
+		{LIST_SQLGREY_CLIENTS_IP, "::ffff:0:0/96"},
+		{LIST_POSTSCREEN_CIDR, "::ffff:0:0/96 reject"},
+		{LIST_POSTSCREEN_CIDR, "[::ffff:0:0]/96 permit"},
+		{LIST_ACCESS, "::ffff:0:0/96 REJECT"},
+		{LIST_ACCESS, "0:0:0:0:0:ffff REJECT"},
+	};
+	static struct dump d;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *good = rows[i].format == LIST_POSTSCREEN_CIDR ? "fe80::/10 reject"
+				   : rows[i].format == LIST_ACCESS        ? "fe80::/10 REJECT"
+									  : "fe80::/10";
+		char text[100];
+
+		snprintf(text, sizeof(text), "%s\n%s\n", good, rows[i].line);
+		if (dump(&d, rows[i].format, text, strlen(text)) || d.report.bad ||
+		    d.report.entries != 1 || strchr(d.text, '.'))
+			fail_msg("%s: \"%s\" is\n%s", list_format_text(rows[i].format),
+				 rows[i].line, d.text);
+		if (!strstr(d.errors,
+			    ": no sender is in it: left out; all of IPv4 is 0.0.0.0/0\n") ||
+		    strncmp(d.errors, "f:2: \"", 6) != 0)
+			fail_msg("\"%s\": \"%s\"", rows[i].line, d.errors);
+	}
+	/* A feed that has nothing else in it was fetched badly. */
+	assert_int_equal(dump(&d, LIST_SPAMHAUS_DROP, "::ffff:0:0/96\n", 14), -EINVAL);
 }
 
 static void bad_lines_of_addresses(void **state)
@@ -84,6 +133,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_of_addresses),
+		cmocka_unit_test(all_of_ipv4_in_ipv6_words),
 		cmocka_unit_test(bad_lines_of_addresses),
 	};
 

@@ -68,6 +68,10 @@ static void bad_tables_of_postscreen(void **state)
 		 "if ::/0\nif ::/0\nif ::/0\nif ::/0\nif ::/0\nif ::/0\nif ::/0\nif ::/0\nif "
 		 "::/0\n",
 		 "", "f:9: blocks within more than 7 others"},
+		{LIST_POSTSCREEN_CIDR, "!::ffff:0:0/96 permit\n", "",
+		 "f:1: \"::ffff:0:0/96\": no sender is in it; all of IPv6 is ::/0"},
+		{LIST_POSTSCREEN_CIDR, "if ::ffff:0:0/96\n192.0.2.1 permit\nendif\n", "",
+		 "f:1: \"::ffff:0:0/96\": no sender is in it"},
 	};
 	static struct dump d;
 
@@ -94,6 +98,20 @@ static void deepest_blocks(void **state)
 	dump(&d, LIST_POSTSCREEN_CIDR, text, strlen(text));
 	assert_null(strstr(d.text, "10:-"));
 	assert_non_null(strstr(d.text, "9:-2001:db8::\n"));
+}
+
+/* All around a network, and no IPv4: nothing else of IPv6 is missing. */
+static void around_the_mapped_addresses(void **state)
+{
+	static const char text[] = "!::fffe:0:0/96 permit\n";
+	static struct dump d;
+
+	(void)state;
+	assert_int_equal(dump(&d, LIST_POSTSCREEN_CIDR, text, strlen(text)), 0);
+	assert_int_equal(d.report.entries, 95);
+	assert_null(strchr(d.text, '.'));
+	assert_non_null(strstr(d.text, "1:+8000::/1\n"));
+	assert_non_null(strstr(d.text, "1:+::fffc:0:0/95\n"));
 }
 
 static void maps_of_access(void **state)
@@ -154,8 +172,11 @@ static void bad_maps_of_access(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tables_of_postscreen), cmocka_unit_test(bad_tables_of_postscreen),
-		cmocka_unit_test(deepest_blocks),       cmocka_unit_test(maps_of_access),
+		cmocka_unit_test(tables_of_postscreen),
+		cmocka_unit_test(bad_tables_of_postscreen),
+		cmocka_unit_test(around_the_mapped_addresses),
+		cmocka_unit_test(deepest_blocks),
+		cmocka_unit_test(maps_of_access),
 		cmocka_unit_test(bad_maps_of_access),
 	};
 
