@@ -120,25 +120,39 @@ static void answer(const struct in_force *one, const struct list_hit *hit,
 		snprintf(ret->message, sizeof(ret->message), "%s", message);
 }
 
+static void except(const struct listing_table *table, const struct question *q,
+		   bool ret[LISTING_MAX])
+{
+	struct list_hit hit;
+
+	for (int i = 0; i < table->count; i++) {
+		const struct in_force *one = &table->lists[i];
+
+		if (one->verdict == CONFIG_EXCEPT && q->ask(one->set, q, &hit))
+			ret[one->rank] = true;
+	}
+}
+
 /* The same of addresses as imports.h, which the kernel has it from. */
 static bool ask(struct listing *l, const struct question *q, struct listing_answer *ret)
 {
 	const struct listing_table *table;
 	const struct in_force *best = NULL;
+	bool out[LISTING_MAX] = {false}; /* by rank */
 	struct list_hit hit, best_hit;
 	unsigned side;
 
 	table = swap_enter(&l->table, &side);
+	if (table)
+		except(table, q, out);
 	for (int i = 0; table && i < table->count; i++) {
 		const struct in_force *one = &table->lists[i];
 		enum gg_verdict verdict;
 
-		if (!q->ask(one->set, q, &hit))
+		if (one->verdict == CONFIG_EXCEPT || out[one->rank] || !q->ask(one->set, q, &hit))
 			continue;
 		verdict = listing_verdict(one->conf, hit.says);
-		if (verdict == CONFIG_EXCEPT)
-			best = NULL; /* out of all lists before it */
-		if (!verdict || verdict == CONFIG_EXCEPT || (best && best_hit.width >= hit.width))
+		if (!verdict || (best && best_hit.width >= hit.width))
 			continue;
 		best = one;
 		best_hit = hit;

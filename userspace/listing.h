@@ -8,8 +8,8 @@
  * All of them are replaced at once: nobody sees some of the old and some of the new. What one list
  * says is the business of lists/; here they are brought together. Of several that name the same
  * client the narrowest entry counts, else the list that stands first; a list that excepts takes
- * clients out of the lists before it. Lists that were imported stand behind those of the
- * configuration, in the order in which they were first imported.
+ * clients out of the one before it, as a white list of spamd.conf(5) does. Lists that were imported
+ * stand behind those of the configuration, in the order in which they were first imported.
  *
  * listing.c answers; listing_load.c stages what is to be in force next and puts it there;
  * listing_read.c reads files; kept.c keeps the texts.
@@ -155,6 +155,7 @@ struct in_force {
 	const struct config_list *conf;
 	const struct list_set *set;
 	int number;
+	uint8_t rank; /* as of imports_make */
 	enum gg_verdict verdict;
 	enum gg_action action;
 };

@@ -155,6 +155,23 @@ static const struct list_set *set_of(const struct listing *l, const struct stage
 	return s->got.set ? s->got.set : l->lists[s->slot].set;
 }
 
+static bool is_exception(const struct stage *s)
+{
+	return config_list_verdict(s->conf) == CONFIG_EXCEPT;
+}
+
+/* As of imports_make: a list's place; of one that excepts that of the nearest before it which names
+ * clients and isn't such a one itself. */
+static uint8_t rank_of(const struct plan *p, int place)
+{
+	int at = place;
+
+	while (at >= 0 && (is_exception(&p->stages[at]) ||
+			   (at < place && list_of_recipients(p->stages[at].conf->format))))
+		at--;
+	return (uint8_t)(at < 0 ? place : at);
+}
+
 /* The addresses of all of them as one. */
 static int join(const struct listing *l, const struct plan *p, struct imports **ret)
 {
@@ -173,7 +190,7 @@ static int join(const struct listing *l, const struct plan *p, struct imports **
 		const struct list_set *set = set_of(l, s);
 		uint8_t number = (uint8_t)(s->slot + 1);
 
-		rank[number] = (uint8_t)i;
+		rank[number] = rank_of(p, i);
 		for (size_t k = 0; set && k < set->prefixes.count; k++) {
 			const struct list_prefix *from = &set->prefixes.list[k];
 			enum gg_verdict verdict = listing_verdict(s->conf, from->says);
@@ -231,7 +248,7 @@ static bool is_same(const struct listing_table *a, const struct listing_table *b
 		const struct in_force *x = &a->lists[i], *y = &b->lists[i];
 
 		if (x->set != y->set || x->number != y->number || x->action != y->action ||
-		    x->verdict != y->verdict)
+		    x->rank != y->rank || x->verdict != y->verdict)
 			return false;
 	}
 	return true;
@@ -275,6 +292,7 @@ int plan_commit(struct listing *l, struct plan *p, bool again,
 				(struct in_force){.conf = s->conf,
 						  .set = set,
 						  .number = s->slot + 1,
+						  .rank = rank_of(p, i),
 						  .verdict = config_list_verdict(s->conf),
 						  .action = s->conf->action};
 	}

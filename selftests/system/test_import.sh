@@ -59,7 +59,7 @@ like "whose verdict is kept" "$(rcpt 203.0.113.66)" '^554 5\.7\.1 ask your provi
 # ---- exceptions, precedence ----
 printf '203.0.113.66\n' >"$L/except"
 check "a list that excepts" gg import spare "$L/except" --format cidr --verdict except
-like "takes out of the lists before it" "$(rcpt 203.0.113.66)" '^451 '
+like "takes out of the list before it" "$(rcpt 203.0.113.66)" '^451 '
 check "the operator's word" gg allow 203.0.113.8/30 --reason friends
 like "goes before a list's for the same prefix" "$(rcpt 203.0.113.9)" '^250 '
 check "and when it is taken back" gg forget 203.0.113.8/30
@@ -182,7 +182,13 @@ is "nor does a restart" "$(state)" "$before"
 check "the exception goes" gg import spare --remove
 check "and comes anew" gg import spare "$L/both" --verdict except
 is "last" "$(order)" "feed late unrelated spare"
-for a in 203.0.113.66 2001:db8:66::66; do like "$a: and takes out of all" "$(rcpt $a)" '^451 '; done
+for a in 203.0.113.66 2001:db8:66::66; do like "$a: and takes out of the one before it" "$(rcpt $a)" '^554 5\.7\.1'; done
+check "which goes" gg import unrelated --remove
+is "so that it stands behind the other" "$(order)" "feed late spare"
+for a in 203.0.113.66 2001:db8:66::66; do
+	like "$a: and takes out of that" "$(rcpt $a)" '^451 '
+	unlike "$a: explain says so" "$(gg explain $a)" 'deny by list'
+done
 like "a prefix that is there twice counts once" "$(printf '192.0.2.0/24\n192.0.2.0/24\n192.0.2.0/25\n192.0.2.0/24\n' |
 	gg import odd - --verdict deny)" '^odd: 2 entries in force; added 2,'
 

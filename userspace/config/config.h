@@ -35,7 +35,7 @@ struct config_dnslist {
 /* list "NAME" { ... } */
 #define CONFIG_LISTS 64
 #define CONFIG_LIST_NAME 31
-/* A verdict of a list: whom it names is taken out of the lists before it. */
+/* A verdict of a list: whom it names is taken out of the list before it. */
 #define CONFIG_EXCEPT ((enum gg_verdict)3)
 struct config_list {
 	char *name; /* letters, digits, ".", "_", "-" */

@@ -33,7 +33,9 @@ static int by_place_and_rank(const void *left, const void *right, void *rank)
 	const uint8_t *of = rank;
 	int c = by_place(a, b);
 
-	return c ? c : of[a->list] - of[b->list];
+	if (!c)
+		c = of[a->list] - of[b->list];
+	return c ? c : a->says - b->says;
 }
 
 /* Lists come sorted more often than not. */
@@ -53,7 +55,7 @@ static void sort(struct import_item *items, size_t n, const uint8_t *rank)
 struct level {
 	const struct import_item *first; /* of those lists, by rank */
 	size_t count;
-	int below;                        /* lists before this one are excepted */
+	uint64_t out[GG_LISTS / 64];      /* ranks that are excepted, bits */
 	const struct import_item *answer; /* NULL: nothing is said */
 	uint32_t made;                    /* what stands for it; IMPORTS_PARENT_NONE */
 };
@@ -66,12 +68,22 @@ struct making {
 	uint32_t count;
 };
 
+static bool has(const uint64_t bits[GG_LISTS / 64], uint8_t n)
+{
+	return bits[n / 64] >> n % 64 & 1;
+}
+
+static void add(uint64_t bits[GG_LISTS / 64], uint8_t n)
+{
+	bits[n / 64] |= UINT64_C(1) << n % 64;
+}
+
 /* From the innermost prefix outwards, the first list that says something and is neither excepted
  * nor has said within that it says nothing. */
 static const struct import_item *answer(const struct making *m)
 {
 	uint64_t silent[GG_LISTS / 64] = {0};
-	int below = m->stack[m->depth].below;
+	const uint64_t *out = m->stack[m->depth].out;
 
 	for (int d = m->depth; d > 0; d--) {
 		const struct level *l = &m->stack[d];
@@ -79,12 +91,11 @@ static const struct import_item *answer(const struct making *m)
 		for (size_t i = 0; i < l->count; i++) {
 			const struct import_item *item = &l->first[i];
 
-			if (m->rank[item->list] < below ||
-			    silent[item->list / 64] >> item->list % 64 & 1)
+			if (has(out, m->rank[item->list]) || has(silent, item->list))
 				continue;
 			if (item->says == IMPORT_ALLOW || item->says == IMPORT_DENY)
 				return item;
-			silent[item->list / 64] |= UINT64_C(1) << item->list % 64;
+			add(silent, item->list);
 		}
 	}
 	return NULL;
@@ -96,10 +107,11 @@ static void enter(struct making *m, const struct import_item *first, size_t coun
 	struct level *l = &m->stack[++m->depth];
 	struct import_item *made;
 
-	*l = (struct level){.first = first, .count = count, .below = out->below, .made = out->made};
+	*l = (struct level){.first = first, .count = count, .made = out->made};
+	memcpy(l->out, out->out, sizeof(l->out));
 	for (size_t i = 0; i < count; i++)
-		if (first[i].says == IMPORT_EXCEPT && m->rank[first[i].list] > l->below)
-			l->below = m->rank[first[i].list];
+		if (first[i].says == IMPORT_EXCEPT)
+			add(l->out, m->rank[first[i].list]);
 	l->answer = answer(m);
 	if (l->answer == out->answer)
 		return; /* what holds around it holds here */

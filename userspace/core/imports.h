@@ -5,7 +5,7 @@
  *
  * Made once out of the entries of all lists, then read-only: any thread. The most specific entry
  * answers; of the same prefix that of the list that comes first. An exception takes addresses out
- * of the lists before it: there stands what is left to be said, by a wider prefix, or a hole:
+ * of one list: there stands what is left to be said, by another list or a wider prefix, or a hole:
  * GG_UNKNOWN, as if no list had named the address. 24 bytes a prefix. Pure.
  */
 #ifndef CORE_IMPORTS_H
@@ -22,7 +22,7 @@ enum import_says {
 	IMPORT_NEITHER = GG_UNKNOWN, /* this list says nothing of it */
 	IMPORT_ALLOW = GG_ALLOW,
 	IMPORT_DENY = GG_DENY,
-	IMPORT_EXCEPT, /* neither this list nor one before it says anything of it */
+	IMPORT_EXCEPT, /* no list of this one's rank says anything of it */
 };
 
 struct import_item {
@@ -42,7 +42,8 @@ struct imports {
 };
 
 /* items: n of them in any order, sorted in place, the caller's. rank: of each list number, which
- * place it has, from 0. -ENOMEM, -E2BIG (more than UINT32_MAX - 1). */
+ * place it has, from 0; a list that excepts has that of the list which it takes from. -ENOMEM,
+ * -E2BIG (more than UINT32_MAX - 1). */
 int imports_make(struct import_item *items, size_t n, const uint8_t rank[GG_LISTS],
 		 struct imports **ret);
 void imports_free(struct imports **in);

@@ -40,9 +40,12 @@ static inline bool lists_has(const struct lists *l, const struct import_item *it
 
 static inline void lists_random(struct lists *l, uint64_t *seed, size_t count)
 {
+	/* The last number comes first; two that only except take from the first and from the third.
+	 */
+	static const uint8_t rank[LISTS + 1] = {6, 5, 3, 3, 2, 0, 0};
+
 	l->count = 0;
-	for (int n = 0; n <= LISTS; n++)
-		l->rank[n] = (uint8_t)(LISTS - n); /* the last number comes first */
+	memcpy(l->rank, rank, sizeof(rank));
 	while (l->count < count) {
 		struct addr a = lists_addr(seed, random_below(seed, 2));
 		struct prefix p = addr_mask(&a, (uint8_t)(112 + random_below(seed, 17)));
@@ -51,6 +54,8 @@ static inline void lists_random(struct lists *l, uint64_t *seed, size_t count)
 					   .list = (uint8_t)(1 + random_below(seed, LISTS))};
 
 		item.says = random_below(seed, 3) ? IMPORT_DENY : random_below(seed, 4);
+		if (item.list == 2 || item.list == 5)
+			item.says = random_below(seed, 3) ? IMPORT_NEITHER : IMPORT_EXCEPT;
 		if (!random_below(seed, 200))
 			item.len = addr_is4(&p.addr) ? 96 : 0;
 		if (!random_below(seed, 200))
@@ -65,7 +70,7 @@ static inline void lists_random(struct lists *l, uint64_t *seed, size_t count)
 static inline const struct import_item *lists_say(const struct lists *l, const struct addr *a)
 {
 	const struct import_item *of[LISTS + 1] = {NULL}, *best = NULL;
-	int below = 0;
+	bool out[LISTS + 1] = {false}; /* by rank */
 
 	for (size_t i = 0; i < l->count; i++) {
 		const struct import_item *item = &l->items[i];
@@ -75,11 +80,11 @@ static inline const struct import_item *lists_say(const struct lists *l, const s
 			continue;
 		if (!of[item->list] || item->len > of[item->list]->len)
 			of[item->list] = item;
-		if (item->says == IMPORT_EXCEPT && l->rank[item->list] > below)
-			below = l->rank[item->list];
+		if (item->says == IMPORT_EXCEPT)
+			out[l->rank[item->list]] = true;
 	}
 	for (int n = 1; n <= LISTS; n++) {
-		if (!of[n] || l->rank[n] < below ||
+		if (!of[n] || out[l->rank[n]] ||
 		    (of[n]->says != IMPORT_ALLOW && of[n]->says != IMPORT_DENY))
 			continue;
 		if (!best || of[n]->len > best->len ||

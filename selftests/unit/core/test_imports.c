@@ -25,20 +25,21 @@ static struct import_item item(const char *text, uint8_t list, enum import_says 
 	return i;
 }
 
-static struct imports *make(const struct import_item *items, size_t n)
+static struct imports *make(const struct import_item *items, size_t n, const uint8_t *rank)
 {
 	struct import_item own[50];
 	struct imports *in = NULL;
 
 	assert_true(n <= 50);
 	memcpy(own, items, n * sizeof(*items));
-	assert_int_equal(imports_make(own, n, straight, &in), 0);
+	assert_int_equal(imports_make(own, n, rank, &in), 0);
 	return in;
 }
 
-#define MAKE(...)                                                                                  \
+#define RANKED(rank, ...)                                                                          \
 	make((const struct import_item[]){__VA_ARGS__},                                            \
-	     sizeof((const struct import_item[]){__VA_ARGS__}) / sizeof(struct import_item))
+	     sizeof((const struct import_item[]){__VA_ARGS__}) / sizeof(struct import_item), rank)
+#define MAKE(...) RANKED(straight, __VA_ARGS__)
 
 /* list 0: nothing, or a hole. */
 static void says(const struct imports *in, const char *text, uint8_t list, int len)
@@ -106,13 +107,14 @@ static void of_the_same_prefix_the_first_list_answers(void **state)
 	imports_free(&in);
 }
 
-static void an_exception_takes_out_of_the_lists_before_it(void **state)
+static void an_exception_takes_out_of_one_list(void **state)
 {
-	struct imports *in =
-		MAKE(item("10.0.0.0/8", 1, IMPORT_DENY), item("10.1.0.0/16", 2, IMPORT_EXCEPT),
-		     item("10.1.2.0/24", 1, IMPORT_DENY), item("10.1.3.0/24", 3, IMPORT_DENY),
-		     item("10.0.0.0/12", 3, IMPORT_ALLOW), item("10.64.0.0/10", 2, IMPORT_EXCEPT),
-		     item("203.0.113.0/24", 2, IMPORT_EXCEPT));
+	const uint8_t rank[GG_LISTS] = {[1] = 1, [2] = 1, [3] = 3};
+	struct imports *in = RANKED(
+		rank, item("10.0.0.0/8", 1, IMPORT_DENY), item("10.1.0.0/16", 2, IMPORT_EXCEPT),
+		item("10.1.2.0/24", 1, IMPORT_DENY), item("10.1.3.0/24", 3, IMPORT_DENY),
+		item("10.0.0.0/12", 3, IMPORT_ALLOW), item("10.64.0.0/10", 2, IMPORT_EXCEPT),
+		item("203.0.113.0/24", 2, IMPORT_EXCEPT));
 
 	(void)state;
 	says(in, "10.200.0.1", 1, 104);
@@ -125,6 +127,32 @@ static void an_exception_takes_out_of_the_lists_before_it(void **state)
 	/* What nobody lists needs no hole. */
 	says(in, "203.0.113.1", 0, 0);
 	assert_int_equal(in->count, 4);
+	imports_free(&in);
+}
+
+/* black1, black2, white, white of spamd.conf(5), and one more of each behind them. */
+static void no_list_but_the_one_is_excepted_from(void **state)
+{
+	const uint8_t rank[GG_LISTS] = {[1] = 0, [2] = 1, [3] = 1, [4] = 1, [5] = 4, [6] = 4};
+	struct imports *in = RANKED(
+		rank, item("192.0.2.50", 1, IMPORT_DENY), item("192.0.2.51", 1, IMPORT_DENY),
+		item("192.0.2.50", 2, IMPORT_DENY), item("192.0.2.52/31", 2, IMPORT_DENY),
+		item("192.0.2.48/29", 3, IMPORT_EXCEPT), item("2001:db8:1::/48", 1, IMPORT_ALLOW),
+		item("2001:db8::/32", 2, IMPORT_DENY), item("2001:db8::/33", 3, IMPORT_EXCEPT),
+		item("2001:db8:2::/48", 2, IMPORT_DENY),
+		item("2001:db8:c000::/48", 4, IMPORT_EXCEPT),
+		item("2001:db8:3::/48", 5, IMPORT_DENY), item("2001:db8:3::1", 6, IMPORT_EXCEPT));
+
+	(void)state;
+	says(in, "192.0.2.50", 1, 128);
+	says(in, "192.0.2.51", 1, 128);
+	says(in, "192.0.2.52", 0, 0);
+	says(in, "2001:db8:1::1", 1, 48);
+	says(in, "2001:db8:2::1", 0, 0);
+	says(in, "2001:db8:3::2", 5, 48);
+	says(in, "2001:db8:3::1", 0, 0);
+	says(in, "2001:db8:8000::1", 2, 32);
+	says(in, "2001:db8:c000::1", 0, 0);
 	imports_free(&in);
 }
 
@@ -280,7 +308,8 @@ int main(void)
 		cmocka_unit_test(no_list_says_nothing),
 		cmocka_unit_test(the_most_specific_prefix_answers),
 		cmocka_unit_test(of_the_same_prefix_the_first_list_answers),
-		cmocka_unit_test(an_exception_takes_out_of_the_lists_before_it),
+		cmocka_unit_test(an_exception_takes_out_of_one_list),
+		cmocka_unit_test(no_list_but_the_one_is_excepted_from),
 		cmocka_unit_test(a_list_may_except_from_itself_only),
 		cmocka_unit_test(families_keep_to_themselves),
 		cmocka_unit_test(exactly_this_prefix_is_found),

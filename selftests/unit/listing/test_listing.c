@@ -91,13 +91,22 @@ static const char *verdict(bool found, const struct listing_answer *a)
 	return text;
 }
 
+/* What is put into the kernel says the same. */
 static const char *address(const char *text)
 {
 	struct listing_answer a;
+	struct verdict_entry e;
 	struct addr addr;
+	bool found;
 
 	assert_int_equal(addr_parse(text, &addr), 0);
-	return verdict(listing_address(&scene->lists, &addr, &a), &a);
+	found = listing_address(&scene->lists, &addr, &a);
+	assert_int_equal(verdicts_find(scene->verdicts, &addr, 1, &e, NULL), found);
+	if (found) {
+		assert_int_equal(e.verdict, a.verdict);
+		assert_int_equal(e.list, a.number);
+	}
+	return verdict(found, &a);
 }
 
 static const char *client(const char *name)
@@ -155,6 +164,63 @@ static void exceptions(void **state)
 	assert_string_equal(address("192.0.2.1"), "allow a:3");
 	load(3);
 	assert_string_equal(address("10.1.2.3"), "deny c:1");
+}
+
+/* As ":black1:black2:white:white:" of spamd.conf(5). */
+static void an_exception_takes_out_of_the_list_before_it(void **state)
+{
+	(void)state;
+	scene->conf[1].verdict = GG_DENY;
+	scene->conf[2].verdict = scene->conf[3].verdict = CONFIG_EXCEPT;
+	write_file(0, "192.0.2.50\n192.0.2.51\n2001:db8::/48\n");
+	write_file(1, "192.0.2.52\n192.0.2.50\n192.0.2.54\n2001:db8:1::/48\n2001:db8::1\n");
+	write_file(2, "192.0.2.50\n192.0.2.52\n2001:db8::/33\n");
+	write_file(3, "192.0.2.54\n");
+	load(4);
+	assert_string_equal(address("192.0.2.50"), "deny a:1");
+	assert_string_equal(address("192.0.2.51"), "deny a:2");
+	assert_string_equal(address("192.0.2.52"), "none");
+	assert_string_equal(address("192.0.2.54"), "none");
+	assert_string_equal(address("2001:db8::1"), "deny a:3");
+	assert_string_equal(address("2001:db8:1::1"), "none");
+	/* The list before it names recipients and no client. */
+	scene->conf[1].format = LIST_POSTGREY_RECIPIENTS;
+	scene->conf[1].verdict = GG_ALLOW;
+	write_file(1, "box@\n");
+	load(4);
+	assert_string_equal(address("192.0.2.50"), "none");
+	assert_string_equal(address("192.0.2.51"), "deny a:2");
+	assert_string_equal(address("2001:db8::1"), "none");
+}
+
+/* It keeps its place although it couldn't be read: nothing is taken out of another. */
+static void an_exception_from_what_is_missing(void **state)
+{
+	(void)state;
+	scene->conf[2].verdict = CONFIG_EXCEPT;
+	write_file(0, "192.0.2.50\n");
+	write_file(2, "192.0.2.50\n");
+	load(3);
+	assert_string_equal(address("192.0.2.50"), "deny a:1");
+	scene->conf[0].verdict = CONFIG_EXCEPT;
+	load(3);
+	assert_string_equal(address("192.0.2.50"), "none");
+}
+
+static void exceptions_by_name(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		scene->conf[i].format = LIST_POSTGREY_CLIENTS;
+	scene->conf[0].verdict = scene->conf[1].verdict = GG_DENY;
+	scene->conf[2].verdict = CONFIG_EXCEPT;
+	write_file(0, "both.example\n");
+	write_file(1, "both.example\nmail.example\nother.example\n");
+	write_file(2, "both.example\nmail.example\n");
+	load(3);
+	assert_string_equal(client("both.example"), "deny a:1");
+	assert_string_equal(client("mail.example"), "none");
+	assert_string_equal(client("other.example"), "deny b:3");
 }
 
 static void names_of_several(void **state)
@@ -351,6 +417,14 @@ static void imported_lists_keep_their_order(void **state)
 	import("except", "10.0.0.1\n", (enum gg_verdict)CONFIG_EXCEPT);
 	for (int i = 0; i < 2; i++) {
 		assert_string_equal(in_order(), "feed other except ");
+		assert_string_equal(address("10.0.0.1"), "deny feed:1");
+		assert_string_equal(address("2001:db8::1"), "deny feed:2");
+		again();
+	}
+	/* What it takes from is the list before it, which is another one now. */
+	assert_int_equal(listing_remove(&scene->lists, &scene->config, "other"), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_string_equal(in_order(), "feed except ");
 		assert_string_equal(address("10.0.0.1"), "none");
 		assert_string_equal(address("2001:db8::1"), "deny feed:2");
 		again();
@@ -439,6 +513,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_named, begin, end),
 		cmocka_unit_test_setup_teardown(narrowest_of_all, begin, end),
 		cmocka_unit_test_setup_teardown(exceptions, begin, end),
+		cmocka_unit_test_setup_teardown(an_exception_takes_out_of_the_list_before_it, begin,
+						end),
+		cmocka_unit_test_setup_teardown(an_exception_from_what_is_missing, begin, end),
+		cmocka_unit_test_setup_teardown(exceptions_by_name, begin, end),
 		cmocka_unit_test_setup_teardown(names_of_several, begin, end),
 		cmocka_unit_test_setup_teardown(last_good_is_kept, begin, end),
 		cmocka_unit_test_setup_teardown(settings_of_a_kept_list, begin, end),
