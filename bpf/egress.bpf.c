@@ -40,7 +40,7 @@ struct {
 	__type(value, __u64);
 } named SEC(".maps");
 
-static __always_inline bool read_tuple(const struct plain *p, struct opening_key *ret)
+static __always_inline void read_tuple(const struct plain *p, struct opening_key *ret)
 {
 	const struct ipv6hdr *ip6 = p->ip;
 	const struct iphdr *ip4 = p->ip;
@@ -54,7 +54,6 @@ static __always_inline bool read_tuple(const struct plain *p, struct opening_key
 		__builtin_memcpy(ret->to, &ip6->daddr, 16);
 	}
 	ret->from_port = p->tcp->source;
-	return p->tcp->dest == bpf_htons(SMTP);
 }
 
 static __always_inline bool is_ours(const __u8 addr[16])
@@ -108,8 +107,11 @@ static __always_inline void watch(struct __sk_buff *skb, const struct gg_conf *s
 
 	data = (void *)(long)skb->data;
 	end = (void *)(long)skb->data_end;
-	if (!parse_plain(data, end, &p) || !read_tuple(&p, &t) || p.tcp->rst ||
-	    !from_within(skb, switches, &t) || is_ours(t.to))
+	/* The port first: nearly all that goes out are answers to those who have come in. */
+	if (!parse_plain(data, end, &p) || p.tcp->dest != bpf_htons(SMTP) || p.tcp->rst)
+		return;
+	read_tuple(&p, &t);
+	if (!from_within(skb, switches, &t) || is_ours(t.to))
 		return;
 	seq = bpf_ntohl(p.tcp->seq);
 	if (p.tcp->syn) {

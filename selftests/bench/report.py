@@ -337,9 +337,11 @@ def xdp(found, table):
         # What takes no time at all is no faster than that.
         table.note(f"bare XDP_DROP itself is {pps['xdp_drop'] / pps['nftables']:.1f} x nftables and "
                    f"{pps['xdp_drop'] / pps['xdp_filter']:.1f} x xdp-filter")
+        table.note(f"one look at a random line of as much memory as the index, then XDP_DROP: "
+                   f"{number(pps['look'] / 1e6, 2)}: {here['look']['ratio']:.2f}")
         beyond = {name: 1e9 / each - 1e9 / pps["xdp_drop"] for name, each in pps.items()}
         table.note(f"ns a frame beyond its {1e9 / pps['xdp_drop']:.0f}: greygate {beyond['greygate']:.0f}, "
-                   f"nftables {beyond['nftables']:.0f}, xdp-filter {beyond['xdp_filter']:.0f}, "
+                   f"one look {beyond['look']:.0f}, nftables {beyond['nftables']:.0f}, xdp-filter {beyond['xdp_filter']:.0f}, "
                    f"with -f ipv4 {beyond['xdp_filter_ipv4']:.0f}")
         table.note(f"sent through a veth pair by the CPU that drops: {number(pair['greygate']['pps'] / 1e6, 2)}, "
                    f"{pair['nftables']['ratio']:.2f} x nftables, {pair['xdp_filter']['ratio']:.2f} x xdp-filter, "

@@ -3,7 +3,9 @@
  * Row xdp: how many denied packets a second one CPU gets rid of.
  *
  * Veth pairs in a network namespace of this process's own, each with one way to drop at its far
- * end: bare XDP_DROP (the ceiling), greygate with a million host entries and 100 000 prefixes,
+ * end: bare XDP_DROP (the ceiling), the same after one look at as much memory as greygate's index
+ * takes (the ceiling of all who have to look), greygate with a million host entries and 100 000
+ * prefixes,
  * nftables sets of the same at netdev ingress (addresses in a hash, prefixes in an interval set
  * behind it), xdp-filter with as many of the addresses as it holds (10 000), as it comes and with
  * nothing but addresses to look at. Live frames from random ones of the addresses come by turns, a
@@ -26,6 +28,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <glob.h>
 #include <linux/if_link.h>
 #include <net/if.h>
 #include <sched.h>
@@ -158,6 +161,28 @@ static uint64_t greygate_count(void)
 	if (fastpath_stats(fastpath, stats))
 		die("fastpath_stats");
 	return stats[GG_STAT_drop_new];
+}
+
+/* ---- one look at as much memory ---- */
+
+/* The buckets in use stand in the first word of the index. */
+static void look_start(const char *interface)
+{
+	const uint32_t zero = 0;
+	uint64_t bucket[8];
+	glob_t found;
+	int map = -1;
+
+	if (!glob("/sys/fs/bpf/greygate/*/index4", 0, NULL, &found))
+		map = bpf_obj_get(found.gl_pathv[0]);
+	if (map < 0 || bpf_map_lookup_elem(map, &zero, bucket))
+		die("index4");
+	close(map);
+	globfree(&found);
+	ends->bss->lines_used = (uint32_t)bucket[0];
+	if (ends->bss->lines_used > bpf_map__max_entries(ends->maps.lines))
+		ends->bss->lines_used = bpf_map__max_entries(ends->maps.lines);
+	attach(interface, ends->progs.look);
 }
 
 /* ---- nftables ---- */
@@ -308,6 +333,7 @@ static struct row {
 	 .words = "greygate, drop_new",
 	 .start = greygate_start,
 	 .count = greygate_count},
+	{.name = "look", .words = "one look, XDP_DROP", .start = look_start, .count = drop_count},
 	{.name = "nftables",
 	 .words = "nftables set, netdev ingress",
 	 .start = nftables_start,
