@@ -126,40 +126,61 @@ static __always_inline __u32 index_four(const __u16 *keys, __u64 wanted)
 }
 
 struct index_lanes {
-	__u64 keys[3];  /* flags of those that are the address's */
-	__u64 bytes[3]; /* in the order of the flags */
+	__u64 keys;  /* flags of those that are the address's */
+	__u64 bytes; /* in the order of the flags */
 };
 
+static __always_inline struct index_lanes index_half(const struct gg_bucket *b, __u32 half,
+						     __u64 wanted)
+{
+	struct index_lanes l = {index_eight(b->key + half * GG_BUCKET_HALF, wanted),
+				INDEX_READ(__u64, b->slot + half * GG_BUCKET_HALF)};
+
+	return l;
+}
+
+static __always_inline struct index_lanes index_end(const struct gg_bucket *b, __u64 wanted)
+{
+	struct index_lanes l = {index_four(b->key + 2 * GG_BUCKET_HALF, wanted),
+				INDEX_READ(__u32, b->slot + 2 * GG_BUCKET_HALF)};
+
+	return l;
+}
+
 /* Whether the byte of the address is what is wanted, which has its rest in it and isn't 0. */
-static __always_inline bool index_is(const struct index_lanes *l, __u8 wanted, __u8 mask)
+static __always_inline bool index_is(struct index_lanes l, __u8 wanted, __u8 mask)
 {
 	const __u64 all = wanted * INDEX_EACH_BYTE, masks = mask * INDEX_EACH_BYTE;
-	__u64 found = 0;
-	int i;
 
-#pragma unroll
-	for (i = 0; i < 3; i++)
-		found |= l->keys[i] & index_zeros((l->bytes[i] & masks) ^ all, INDEX_BYTE_TOPS);
-	return found;
+	return l.keys & index_zeros((l.bytes & masks) ^ all, INDEX_BYTE_TOPS);
 }
 
 enum index_glance { INDEX_NO_GLANCE, INDEX_FLOODS, INDEX_ALLOWED };
+
+static __always_inline enum index_glance index_tells(struct index_lanes l, __u8 rest)
+{
+	if (index_is(l, INDEX_FLOOD | rest, 0xff))
+		return INDEX_FLOODS;
+	if (index_is(l, GG_MEANS_ALLOW | rest, GG_SLOT_MEANING | GG_SLOT_REST))
+		return INDEX_ALLOWED;
+	return INDEX_NO_GLANCE;
+}
 
 /*
  * What a glance at the bucket of an IPv4 address tells of what goes on and on, floods and open
  * connections: no call, and no clock unless an entry of the bucket ends. If nothing, ask closer.
  *
- * No branch asks where in the bucket the address stands. What is branched on turns out the same way
- * all through a flood, so the processor guesses it right and is at the next frames while memory
- * still brings this bucket: that wait is most of the cost.
+ * No branch asks where in its half of the bucket the address stands, and few addresses stand
+ * outside of theirs. So what is branched on turns out the same way all through a flood, the
+ * processor guesses it right and is at the next frames while memory still brings this bucket: that
+ * wait is most of the cost. What waits with it has to be little, for there is a limit to what may.
  */
 static __always_inline enum index_glance index_glance(__u32 addr)
 {
 	enum index_glance told = INDEX_NO_GLANCE;
 	const struct gg_bucket *b;
-	struct index_lanes l;
-	__u32 at = 0, state, hash;
-	__u64 geometry, keys;
+	__u32 at = 0, state, hash, half;
+	__u64 geometry, wanted;
 	const __u64 *head;
 	__u8 rest;
 
@@ -172,21 +193,17 @@ static __always_inline enum index_glance index_glance(__u32 addr)
 	b = bpf_map_lookup_elem(&index4, &at);
 	if (!b)
 		return told;
-	keys = gg_index_key(hash, geometry) * INDEX_EACH_KEY;
+	wanted = gg_index_key(hash, geometry) * INDEX_EACH_KEY;
 	rest = gg_index_rest(hash, geometry);
+	half = gg_index_half(wanted);
 	state = INDEX_READ(__u32, &b->state);
 	index_order();
-	l.keys[0] = index_eight(b->key, keys);
-	l.keys[1] = index_eight(b->key + 8, keys);
-	l.keys[2] = index_four(b->key + 16, keys);
-	l.bytes[0] = INDEX_READ(__u64, b->slot);
-	l.bytes[1] = INDEX_READ(__u64, b->slot + 8);
-	l.bytes[2] = INDEX_READ(__u32, b->slot + 16);
+	told = index_tells(index_half(b, half, wanted), rest);
+	if (!told)
+		told = index_tells(index_end(b, wanted), rest);
+	if (!told)
+		told = index_tells(index_half(b, !half, wanted), rest);
 	index_order();
-	if (index_is(&l, INDEX_FLOOD | rest, 0xff))
-		told = INDEX_FLOODS;
-	else if (index_is(&l, GG_MEANS_ALLOW | rest, GG_SLOT_MEANING | GG_SLOT_REST))
-		told = INDEX_ALLOWED;
 	if (state & GG_BUCKET_BUSY || INDEX_READ(__u32, &b->state) != state ||
 	    INDEX_READ(__u64, head) != geometry)
 		return INDEX_NO_GLANCE;

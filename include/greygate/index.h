@@ -27,6 +27,7 @@
 #include <greygate/types.h>
 
 #define GG_BUCKET_SLOTS 20
+#define GG_BUCKET_HALF 8 /* twice that, and the others */
 #define GG_EXACT_BUCKETS 16384
 
 struct gg_bucket {
@@ -93,6 +94,12 @@ static inline __u16 gg_index_key(__u32 hash, __u32 buckets)
 static inline __u8 gg_index_rest(__u32 hash, __u32 buckets)
 {
 	return (__u8)((__u64)hash * buckets >> 10) & GG_SLOT_REST;
+}
+
+/* In which half of its bucket an address stands as long as there is room in it. */
+static inline __u32 gg_index_half(__u16 key)
+{
+	return key & 1;
 }
 
 #define GG_INDEX_FIRST 0x9e3779b1u

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/bpf.h>
 #include <time.h>
@@ -329,6 +330,64 @@ static void no_two_addresses_have_the_same_place(void **state)
 	free(places);
 }
 
+/* The n-th address of those that a bucket looks for in its first half, from 9.0.0.0 on. */
+static uint32_t crowd(const struct gg_bucket *b, int n)
+{
+	const struct index *x = &fp->index[INDEX4];
+	uint32_t host = 9 << 24, hash, addr;
+
+	for (;;) {
+		addr = htonl(host++);
+		hash = gg_index_hash4(addr, x->hash_key);
+		if (&x->bucket[gg_index_bucket(hash, x->used)] == b &&
+		    !gg_index_half(gg_index_key(hash, x->used)) && !n--)
+			return addr;
+	}
+}
+
+static int taken(const struct gg_bucket *b, int from, int to)
+{
+	int n = 0;
+
+	for (; from < to; from++)
+		n += !!b->slot[gg_index_slot(from)];
+	return n;
+}
+
+/* Its half, the four of no half, the other half, and one that finds no place. */
+static void a_crowd_is_told_wherever_it_stands(void **state)
+{
+	const struct gg_bucket *b = bucket_of("198.51.100.1");
+	char text[GG_BUCKET_SLOTS + 1][INET_ADDRSTRLEN];
+	uint32_t addr;
+	int i;
+
+	(void)state;
+	while (taken(b, 0, GG_BUCKET_SLOTS))
+		b++;
+	for (i = 0; i <= GG_BUCKET_SLOTS; i++) {
+		addr = crowd(b, i);
+		inet_ntop(AF_INET, &addr, text[i], sizeof(text[i]));
+		room_put(fp, text[i], GG_DENY, GG_DROP_NEW, 0);
+		assert_int_equal(taken(b, 0, 8), i < 8 ? i + 1 : 8);
+		assert_int_equal(taken(b, 16, 20), i < 8 ? 0 : i < 12 ? i - 7 : 4);
+		assert_int_equal(taken(b, 8, 16), i < 12 ? 0 : i < 20 ? i - 11 : 8);
+	}
+	for (i = 0; i < GG_BUCKET_SLOTS; i++) {
+		flood_from(text[i]);
+		assert_int_equal(entry_of(text[i]).hits, GG_ASKED_DROPS);
+	}
+	flood_from(text[i]);
+	assert_int_equal(entry_of(text[i]).hits, 3 * GG_ASKED_DROPS);
+	addr = crowd(b, i + 1);
+	assert_int_equal(syn_from(inet_ntoa(*(struct in_addr *)&addr)), XDP_PASS);
+	while (i >= 0) {
+		forget(text[i]);
+		assert_int_equal(syn_from(text[i--]), XDP_PASS);
+	}
+	assert_int_equal(taken(b, 0, GG_BUCKET_SLOTS), 0);
+}
+
 /* A writer that dies in the middle leaves an odd turn: the truth is asked. */
 static void a_change_cut_short_contradicts_nothing(void **state)
 {
@@ -378,6 +437,7 @@ int main(void)
 		cmocka_unit_test(the_sweep_renews_ends),
 		cmocka_unit_test(the_address_of_zeros_is_one_like_others),
 		cmocka_unit_test(no_two_addresses_have_the_same_place),
+		cmocka_unit_test(a_crowd_is_told_wherever_it_stands),
 		cmocka_unit_test(a_change_cut_short_contradicts_nothing),
 		cmocka_unit_test(out_of_force_the_truth_is_asked),
 	};

@@ -122,13 +122,28 @@ static int slot_of(const struct index_edit *e)
 	return i;
 }
 
-static int free_slot(const struct gg_bucket *b)
+/* From i on, below end; end: there is none. */
+static int free_among(const struct gg_bucket *b, int i, int end)
 {
-	int i;
-
-	for (i = 0; i < SLOTS && b->slot[gg_index_slot(i)]; i++)
-		;
+	while (i < end && b->slot[gg_index_slot(i)])
+		i++;
 	return i;
+}
+
+/* Where the key is looked for first, else among those of no half, else in the other half. SLOTS:
+ * nowhere. */
+static int free_slot(const struct gg_bucket *b, uint16_t key)
+{
+	const int home = (int)gg_index_half(key) * GG_BUCKET_HALF, other = GG_BUCKET_HALF - home;
+	int i = free_among(b, home, home + GG_BUCKET_HALF);
+
+	if (i < home + GG_BUCKET_HALF)
+		return i;
+	i = free_among(b, 2 * GG_BUCKET_HALF, SLOTS);
+	if (i < SLOTS)
+		return i;
+	i = free_among(b, other, other + GG_BUCKET_HALF);
+	return i < other + GG_BUCKET_HALF ? i : SLOTS;
 }
 
 /* Whoever reads the bucket now is turned away, so only the byte's neighbours matter: they may be
@@ -195,7 +210,7 @@ void index_put(const struct index_edit *e, const struct gg_entry *entry, bool kn
 	meaning = exact ? meaning_of(entry) : GG_MEANS_ASK;
 	i = exact ? slot_of(e) : SLOTS;
 	if (i == SLOTS)
-		i = free_slot(b);
+		i = free_slot(b, e->key);
 	if (i == SLOTS) {
 		e->index->full += !(b->state & GG_BUCKET_FULL);
 		b->state |= GG_BUCKET_FULL;
