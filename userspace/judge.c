@@ -23,8 +23,13 @@ void judge_source(struct worker *w, struct session *s)
 {
 	struct verdict_entry e;
 	struct prefix p;
+	bool found = verdicts_find(w->daemon->verdicts, &s->src, w->wall, &e, &p);
 
-	if (!verdicts_find(w->daemon->verdicts, &s->src, w->wall, &e, &p)) {
+	/* That limit is for connections that come, and ends by itself: mail of one that is here
+	 * must not bounce for it. What stands behind it holds. */
+	if (found && e.origin == GG_BY_LIMIT)
+		found = verdicts_wider(w->daemon->verdicts, &p, w->wall, &e, &p);
+	if (!found) {
 		listed_source(w, s, -1);
 		return;
 	}
@@ -117,7 +122,6 @@ static void refuse(struct worker *w, struct session *s, const char *why, const c
 		[GG_BY_CORRESPONDENT] = "source address blocked here",
 		[GG_BY_TRAP] = "source address ran into a spam trap",
 		[GG_BY_IMPORT] = "source is on a block list",
-		[GG_BY_LIMIT] = "source address opened too many connections",
 	};
 	const struct listing_answer *listed = s->origin == GG_BY_IMPORT ? &w->listed : NULL;
 	const char *given = reasons_words(s->reason);

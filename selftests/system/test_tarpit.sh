@@ -71,9 +71,17 @@ limit_entry() { # source
 is_denied() { limit_entry "$1" >"$T/entry.${1%%[.:]*}" && has GG_DENY "$T/entry.${1%%[.:]*}"; }
 # The entry lives for seconds: it is looked at by somebody who has nothing else to do.
 offend() { # source
-	knock flood "$1" 40 13 >"$T/flood.${1%%[.:]*}" &
+	local flood open as=${1%%[.:]*}
+	talk "$1" "$(server_for "$1")" 'EHLO client.example.org' "MAIL FROM:<a@$mode.example>" \
+		":touch $T/here.$as" ":await $T/go.$as" 'RCPT TO:<user1@example.net>' QUIT >"$T/open.$as" &
+	open=$!
+	wait_for 5 test -e "$T/here.$as"
+	knock flood "$1" 40 13 >"$T/flood.$as" &
+	flood=$!
 	wait_for 20 is_denied "$1"
-	wait $!
+	touch "$T/go.$as"
+	wait $open $flood
+	rm -f "$T/here.$as" "$T/go.$as"
 }
 
 both() { # mode
@@ -93,6 +101,8 @@ both() { # mode
 	for src in 203.0.113.9 2001:db8:79::9; do
 		like "$mode, $src: when it goes on it is denied, and the entry says why" "$(cat "$T/entry.${src%%[.:]*}")" \
 			'"origin": "?GG_BY_LIMIT'
+		like "$mode, $src: the session from before goes on, and no mail of it bounces" \
+			"$(tr '\n' ' ' <"$T/open.${src%%[.:]*}")" 'S: 451 4\.7\.1 .*S: 221'
 		check "$mode, $src: with an event" wait_for 3 logged "+$at" event=limit "src=${limited[$src]}" reason=offender
 		read -r sent answered <"$T/flood.${src%%[.:]*}"
 		between "$mode, $src: $answered of $sent were answered" "$answered" 5 $((sent / 3))
