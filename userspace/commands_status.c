@@ -13,6 +13,7 @@
 #include "quota.h"
 #include "relay/greeting.h"
 #include "relief.h"
+#include "unheard.h"
 #include "verify.h"
 #include "worker.h"
 
@@ -346,6 +347,8 @@ static json_t *problems(struct daemon *d, const struct config *c)
 	json_decref(kernel_unpinned(d, array));
 	if (d->fastpath && detour_find(c, interface, detour))
 		json_array_append_new(array, json_sprintf("kernel: %s", detour));
+	if (unheard_why())
+		json_array_append_new(array, json_sprintf("kernel: %s", unheard_why()));
 	kernel_full(d, c, array);
 	if (table_count(d->records) > table_capacity(d->records) / 100 * 95)
 		json_array_append_new(array,

@@ -27,6 +27,7 @@
 #include "starter.h"
 #include "taken.h"
 #include "traps.h"
+#include "unheard.h"
 #include "verifier.h"
 #include "verify.h"
 #include "worker.h"
@@ -153,6 +154,7 @@ static void serve(struct process *p, const sigset_t *signals)
 			daemon_tick(&p->daemon);
 			guard_step(&p->guard, (uint64_t)now.tv_sec);
 			detour_step(&p->detour);
+			unheard_step(&p->daemon);
 			probe_step(&p->daemon, PROBE_A_TICK);
 			offers_keep(&p->daemon, atomic_load(&p->daemon.config));
 			notify("WATCHDOG=1");

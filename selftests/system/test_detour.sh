@@ -64,6 +64,16 @@ check "a router's firewall" firewall
 for src in 203.0.113.9 2001:db8:79::9; do
 	unlike "$src: it drops the stranger" "$(TALK_TIMEOUT=1 talk $src "$(mail_for $src)" QUIT)" '^S: 220'
 done
+start_on client $PYTHON -c 'import socket, sys, time
+keep = []
+for i in range(20):
+    keep.append(socket.socket()); keep[i].setblocking(False)
+    keep[i].bind(("203.0.113.9", 0)); keep[i].connect_ex((sys.argv[1], 25))
+time.sleep(120)' $MAIL4
+unheard() { gg status | tr -s ' \n' ' ' | grep -q "strangers that tc hands to the daemon do not reach it: a firewall"; }
+check "strangers knock, and status says that they are not heard" wait_for 60 unheard
+check "the log too" told 'strangers that tc hands to the daemon do not reach it'
+kill "$started"; wait "$started" 2>/dev/null
 like "doctor fails for it" "$(findings what firewall)" '^ fail chain input of table inet fw drops strangers'
 check "doctor: the mend" on gate sh -c "$(findings mend firewall | sed 's/^ fail //')"
 is "mends it" "$(findings level firewall)" " ok ok"
@@ -71,6 +81,8 @@ for src in 203.0.113.9 2001:db8:79::9; do
 	like "$src: the stranger is served" "$(talk $src "$(mail_for $src)" QUIT)" '^S: 220'
 done
 on gate nft delete table inet fw
+check "status is content" wait_for 30 well
+check "the log says that they are heard" told 'strangers reach the daemon again'
 
 ip -n gate link add d0 type veth peer name d1 && ip -n gate link set d0 up && ip -n gate link set d1 up ||
 	bail "another interface"
