@@ -34,6 +34,10 @@ bool cli_print_json(const json_t *row, void *arg)
 	(void)row, (void)arg;
 	return true;
 }
+void format_wrap(const char *text, int used, int indent)
+{
+	(void)text, (void)used, (void)indent;
+}
 const char *format_colour(char which)
 {
 	(void)which;
