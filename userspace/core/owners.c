@@ -51,7 +51,8 @@ static void note(struct owners *o, uint64_t owner, size_t region, unsigned sets)
 		_Atomic uint64_t *w = word_of(o, s, i, region / WORD);
 
 		for (unsigned set = 0; set < 2; set++) {
-			if (sets >> set & 1)
+			/* Most rows of who comes again have it: a line only read stays shared. */
+			if (sets >> set & 1 && !(atomic_load(&w[set]) & bit))
 				atomic_fetch_or(&w[set], bit);
 		}
 	}

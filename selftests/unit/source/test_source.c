@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "forget.h"
 #include "source.h"
 
 #define NOW 1700000000u
@@ -31,7 +32,8 @@ static int make(void **state)
 	config.trap.action = GG_REJECT;
 	atomic_store(&d.config, &config);
 	policy = daemon_policy(&d, &config);
-	if (table_new(100, NULL, NULL, &d.records) || table_new(100, NULL, NULL, &d.conducts))
+	if (table_new(100, NULL, NULL, &d.records) || table_new(100, NULL, NULL, &d.conducts) ||
+	    forget_new(&d))
 		return -1;
 	return verdicts_new(100, key, &d.verdicts);
 }
@@ -39,6 +41,7 @@ static int make(void **state)
 static int unmake(void **state)
 {
 	(void)state;
+	forget_free(&d);
 	table_free(&d.records);
 	table_free(&d.conducts);
 	verdicts_free(&d.verdicts);
