@@ -139,7 +139,7 @@ static __always_inline struct index_lanes index_half(const struct gg_bucket *b, 
 	return l;
 }
 
-static __always_inline struct index_lanes index_end(const struct gg_bucket *b, __u64 wanted)
+static __always_inline struct index_lanes index_last(const struct gg_bucket *b, __u64 wanted)
 {
 	struct index_lanes l = {index_four(b->key + 2 * GG_BUCKET_HALF, wanted),
 				INDEX_READ(__u32, b->slot + 2 * GG_BUCKET_HALF)};
@@ -200,7 +200,7 @@ static __always_inline enum index_glance index_glance(__u32 addr)
 	index_order();
 	told = index_tells(index_half(b, half, wanted), rest);
 	if (!told)
-		told = index_tells(index_end(b, wanted), rest);
+		told = index_tells(index_last(b, wanted), rest);
 	if (!told)
 		told = index_tells(index_half(b, !half, wanted), rest);
 	index_order();

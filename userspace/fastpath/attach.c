@@ -474,7 +474,11 @@ int attach_clear(const struct pins_ids *own, bool orphans, const int *keep, int 
 		LIBBPF_OPTS(bpf_xdp_attach_opts, opts);
 		int removed = 0;
 
-		if (holds(keep, keep_count, i->if_index) || look(i->if_index, own, &there))
+		if (holds(keep, keep_count, i->if_index))
+			continue;
+		/* The pins of a dispatcher that was taken off without libxdp keep its programs. */
+		libxdp_clean_references((int)i->if_index);
+		if (look(i->if_index, own, &there))
 			continue;
 		opts.old_prog_fd = there.fd;
 		if (there.dispatched)
