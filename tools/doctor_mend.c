@@ -138,9 +138,13 @@ static void append(struct names *to, const char *name)
 		snprintf(to->name[to->count++], IF_NAMESIZE, "%s", name);
 }
 
+/* The nth name that no interface has gives its place to the nth interface without one. */
+struct exchange {
+	struct names missing, others;
+};
+
 static void find_missing(const struct config *c, struct names *ret)
 {
-	ret->count = 0;
 	for (int i = 0; i < c->interface_count; i++)
 		if (!if_nametoindex(c->interfaces[i]))
 			append(ret, c->interfaces[i]);
@@ -152,7 +156,6 @@ static void find_others(const struct config *c, struct names *ret)
 	struct if_nameindex *all = if_nameindex();
 	char out[IF_NAMESIZE];
 
-	ret->count = 0;
 	for (int i = 0; c->mode == GG_MODE_GATEWAY && i < c->protect_count; i++)
 		if (!fastpath_way_out(&c->protect[i].addr, out) && !doctor_names(c, out))
 			append(ret, out);
@@ -163,28 +166,37 @@ static void find_others(const struct config *c, struct names *ret)
 		if_freenameindex(all);
 }
 
+static void find_exchange(const struct config *c, struct exchange *ret)
+{
+	ret->missing.count = ret->others.count = 0;
+	find_missing(c, &ret->missing);
+	find_others(c, &ret->others);
+}
+
+/* Which of `to` the name in `from` is exchanged with; NULL: none is left. */
+static const char *partner(const struct names *from, const char *name, const struct names *to)
+{
+	int nth = place_in(from, name);
+
+	return nth >= 0 && nth < to->count ? to->name[nth] : NULL;
+}
+
 bool doctor_mend_missing(const struct doctor *d, const char *name, char *ret, size_t size)
 {
-	struct names missing, others;
-	int nth;
+	struct exchange e;
+	const char *by;
 
-	find_missing(d->config, &missing);
-	find_others(d->config, &others);
-	nth = place_in(&missing, name);
-	if (nth < 0 || nth >= others.count)
-		return false;
-	doctor_mend_list(d, name, others.name[nth], ret, size);
-	return true;
+	find_exchange(d->config, &e);
+	by = partner(&e.missing, name, &e.others);
+	if (by)
+		doctor_mend_list(d, name, by, ret, size);
+	return by;
 }
 
 void doctor_mend_unnamed(const struct doctor *d, const char *name, char *ret, size_t size)
 {
-	struct names missing, others;
-	int nth;
+	struct exchange e;
 
-	find_missing(d->config, &missing);
-	find_others(d->config, &others);
-	nth = place_in(&others, name);
-	doctor_mend_list(d, nth >= 0 && nth < missing.count ? missing.name[nth] : NULL, name, ret,
-			 size);
+	find_exchange(d->config, &e);
+	doctor_mend_list(d, partner(&e.others, name, &e.missing), name, ret, size);
 }

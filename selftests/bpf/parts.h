@@ -46,4 +46,10 @@ static inline void mend(struct fastpath *fp, const struct fastpath_conf *conf)
 		fail_msg("fastpath_mend: %s", err);
 }
 
+static inline void mend_all(struct fastpath *fp, const struct fastpath_conf *conf)
+{
+	mend(fp, conf);
+	assert_int_equal(missing(fp), 0);
+}
+
 #endif

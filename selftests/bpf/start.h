@@ -26,6 +26,17 @@ static inline int start_room(void **state)
 		      "ip link set gg1 up");
 }
 
+/* The same on a machine that routes, with a second pair, gg2 and gg3. */
+static inline int start_routing_room(void **state)
+{
+	int rc = start_room(state);
+
+	return rc ? rc
+		  : system("ip link add gg2 type veth peer name gg3 && ip link set gg2 up && "
+			   "ip link set gg3 up && sysctl -qw net.ipv4.conf.all.forwarding=1 "
+			   "net.ipv6.conf.all.forwarding=1");
+}
+
 /* The number that a command prints. */
 static inline int number(const char *command)
 {
@@ -112,6 +123,18 @@ static inline struct gg_meta meta_pinned(void)
 	assert_int_equal(bpf_map_lookup_elem(fd, &zero, &m), 0);
 	close(fd);
 	return m;
+}
+
+/* As if whoever pinned it had died long ago. */
+static inline void forget_heartbeat(void)
+{
+	struct gg_meta m = meta_pinned();
+	uint32_t zero = 0;
+	int fd = bpf_obj_get(V1 "/meta");
+
+	m.heartbeat = 0;
+	assert_int_equal(bpf_map_update_elem(fd, &zero, &m, BPF_ANY), 0);
+	close(fd);
 }
 
 static inline void nothing_is_left(void)

@@ -103,16 +103,14 @@ static void what_others_do_to_the_dispatcher(void **state)
 	room_run(FILTER " load -f tcp gg0");
 	assert_true(fastpath_look(fp));
 	assert_int_equal(state_of(fp, FASTPATH_XDP, "gg0"), FASTPATH_OTHER);
-	mend(fp, &conf);
-	assert_int_equal(missing(fp), 0);
+	mend_all(fp, &conf);
 	assert_int_equal(inside("greygate_xdp"), 1);
 	/* Ours alone is taken out. */
 	room_run("xdp-loader unload gg0 --id $(xdp-loader status gg0 | "
 		 "sed -n 's/.*greygate_xdp *\\([0-9]*\\) .*/\\1/p')");
 	assert_int_equal(inside("greygate_xdp"), 0);
 	assert_true(fastpath_look(fp));
-	mend(fp, &conf);
-	assert_int_equal(missing(fp), 0);
+	mend_all(fp, &conf);
 	assert_int_equal(inside("greygate_xdp"), 1);
 	assert_int_equal(inside("xdpfilt"), 1);
 	assert_true(part(fp, FASTPATH_XDP, "gg0").dispatched);

@@ -242,16 +242,6 @@ static void without_forwarding_it_does_not_start(void **state)
 	in_force(0, 0, 0);
 }
 
-static int set_up(void **state)
-{
-	int rc = start_room(state);
-
-	return rc ? rc
-		  : system("ip link add gg2 type veth peer name gg3 && ip link set gg2 up && "
-			   "sysctl -qw net.ipv4.conf.all.forwarding=1 "
-			   "net.ipv6.conf.all.forwarding=1");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,5 +257,5 @@ int main(void)
 		cmocka_unit_test_teardown(without_forwarding_it_does_not_start, clean),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, NULL);
+	return cmocka_run_group_tests(tests, start_routing_room, NULL);
 }

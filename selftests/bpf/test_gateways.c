@@ -208,10 +208,8 @@ static void each_misses_its_own_alone(void **state)
 		    fastpath_look(other) != thefts[i].second || missing(other) != thefts[i].second)
 			fail_msg("%s: first misses %d, second %d", thefts[i].command,
 				 missing(first), missing(other));
-		mend(first, &a);
-		assert_int_equal(missing(first), 0);
-		mend(other, &b);
-		assert_int_equal(missing(other), 0);
+		mend_all(first, &a);
+		mend_all(other, &b);
 		EXPECT(all);
 		fastpath_look(first);
 		fastpath_look(other);
@@ -233,8 +231,7 @@ static void rules_that_nobody_needs_go(void **state)
 	assert_false(fastpath_look(first));
 	room_run("ip rule del pref 25 iif gg1");
 	assert_true(fastpath_look(first));
-	mend(first, &a);
-	assert_int_equal(missing(first), 0);
+	mend_all(first, &a);
 	other = room_open(&b);
 	EXPECT(all);
 	assert_int_equal(count("-4", "rule show", "26489") + count("-6", "rule show", "26489"), 8);
@@ -246,10 +243,7 @@ static void rules_that_nobody_needs_go(void **state)
 static void what_a_killed_one_leaves_goes_with_its_programs(void **state)
 {
 	const struct fastpath_conf a = gateway(), b = second();
-	struct gg_meta m;
 	struct fastpath *other;
-	uint32_t zero = 0;
-	int meta;
 
 	(void)state;
 	start_and_die(&a, NULL);
@@ -258,11 +252,7 @@ static void what_a_killed_one_leaves_goes_with_its_programs(void **state)
 	EXPECT(all);
 	/* Long dead, and its pins gone: a detach takes the programs of such, and not the second's,
 	 * whose next heartbeat is a long way off. */
-	m = meta_pinned();
-	m.heartbeat = 0;
-	meta = bpf_obj_get(V1 "/meta");
-	assert_int_equal(bpf_map_update_elem(meta, &zero, &m, BPF_ANY), 0);
-	close(meta);
+	forget_heartbeat();
 	other->meta.heartbeat = entries_now() + 1000;
 	assert_int_equal(switches_write_meta(other), 0);
 	room_run("rm -r " ROOM_BPFFS);
@@ -300,8 +290,7 @@ static void a_rule_lost_during_the_start_is_missed(void **state)
 	assert_int_equal(missing(first), 0);
 	assert_true(fastpath_look(first));
 	assert_int_equal(state_of(first, FASTPATH_POLICY, ""), FASTPATH_GONE);
-	mend(first, &a);
-	assert_int_equal(missing(first), 0);
+	mend_all(first, &a);
 	EXPECT(first_alone);
 	fastpath_close(&first);
 }
@@ -386,10 +375,8 @@ static void the_way_out_is_anothers_while_it_lives(void **state)
 static void the_filters_of_a_dead_one_are_taken_over(void **state)
 {
 	struct fastpath_conf a = gateway(), b;
-	struct gg_meta m;
 	struct fastpath *first, *other;
-	uint32_t zero = 0, in;
-	int meta;
+	uint32_t in;
 
 	(void)state;
 	a.xdp = FASTPATH_OFF;
@@ -405,11 +392,7 @@ static void the_filters_of_a_dead_one_are_taken_over(void **state)
 	fastpath_close(&other);
 	start_and_die(&a, NULL);
 	REFUSED(&b, -EADDRINUSE, "another greygated");
-	m = meta_pinned();
-	m.heartbeat = 0;
-	meta = bpf_obj_get(V1 "/meta");
-	assert_int_equal(bpf_map_update_elem(meta, &zero, &m, BPF_ANY), 0);
-	close(meta);
+	forget_heartbeat();
 	other = room_open(&b);
 	assert_int_equal(missing(other), 0);
 	fastpath_close(&other);
@@ -444,19 +427,8 @@ static void a_mender_leaves_what_another_has_put_there(void **state)
 	detach_from(SECOND_BPFFS);
 	assert_true(fastpath_look(first));
 	assert_false(part(first, FASTPATH_TC, "gg0").rival);
-	mend(first, &a);
-	assert_int_equal(missing(first), 0);
+	mend_all(first, &a);
 	fastpath_close(&first);
-}
-
-static int set_up(void **state)
-{
-	int rc = start_room(state);
-
-	return rc ? rc
-		  : system("ip link add gg2 type veth peer name gg3 && ip link set gg2 up && "
-			   "ip link set gg3 up && sysctl -qw net.ipv4.conf.all.forwarding=1 "
-			   "net.ipv6.conf.all.forwarding=1");
 }
 
 #define TEST(name) cmocka_unit_test_teardown(name, clean)
@@ -480,5 +452,5 @@ int main(void)
 		TEST(a_mender_leaves_what_another_has_put_there),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, NULL);
+	return cmocka_run_group_tests(tests, start_routing_room, NULL);
 }

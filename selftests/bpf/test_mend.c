@@ -19,14 +19,6 @@ static struct fastpath_conf observing(void)
 	return conf;
 }
 
-static int set_up(void **state)
-{
-	if (start_room(state))
-		return -1;
-	room_run("sysctl -qw net.ipv4.conf.all.forwarding=1 net.ipv6.conf.all.forwarding=1");
-	return 0;
-}
-
 /* gg0 or gg1 is deleted and made again. */
 static int renewed(void **state)
 {
@@ -151,8 +143,7 @@ static void an_interface_made_anew_gets_its_programs(void **state)
 		 "ip link set gg1 up");
 	assert_true(fastpath_look(fp));
 	assert_int_equal(state_of(fp, FASTPATH_TC, "gg0"), FASTPATH_GONE);
-	mend(fp, &conf);
-	assert_int_equal(missing(fp), 0);
+	mend_all(fp, &conf);
 	assert_int_not_equal(program_on("gg0"), 0);
 	port = if_nametoindex("gg0");
 	assert_int_equal(bpf_map_lookup_elem(fp->maps[MAP_PORTS], &port, &value), 0);
@@ -183,8 +174,7 @@ static void somebody_elses_program_stays(void **state)
 	detach_foreign("gg0", fd);
 	assert_true(fastpath_look(fp));
 	assert_int_equal(state_of(fp, FASTPATH_XDP, "gg0"), FASTPATH_GONE);
-	mend(fp, &conf);
-	assert_int_equal(missing(fp), 0);
+	mend_all(fp, &conf);
 	fastpath_close(&fp);
 }
 
@@ -207,8 +197,7 @@ static void somebody_elses_filter_stays(void **state)
 	assert_int_equal(missing(fp), 1); /* the way out is back beside it */
 	room_run("tc filter del dev gg0 ingress pref 25");
 	assert_true(fastpath_look(fp));
-	mend(fp, &conf);
-	assert_int_equal(missing(fp), 0);
+	mend_all(fp, &conf);
 	fastpath_close(&fp);
 	room_run("tc qdisc del dev gg0 clsact");
 }
@@ -228,8 +217,7 @@ static void programs_of_another_start_are_ours(void **state)
 	id = program_on("gg0");
 	assert_true(fastpath_look(fp));
 	assert_int_equal(state_of(fp, FASTPATH_XDP, "gg0"), FASTPATH_OTHER);
-	mend(fp, &conf);
-	assert_int_equal(missing(fp), 0);
+	mend_all(fp, &conf);
 	assert_int_equal(program_on("gg0"), id);
 	fastpath_close(&fp);
 }
@@ -319,5 +307,5 @@ int main(void)
 		cmocka_unit_test_teardown(without_pins_nothing_can_be_put_back, start_end_clean),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, NULL);
+	return cmocka_run_group_tests(tests, start_routing_room, NULL);
 }

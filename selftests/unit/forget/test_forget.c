@@ -7,52 +7,17 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <string.h>
 
-#include "core/owners.h"
-#include "forget.h"
-#include "source.h"
-#include "verdict.h"
-
-#define NOW 1700000000u
-
-static struct config config;
-static struct policy_conf policy;
-static struct daemon d;
+#include "../source/tables.h"
 
 static int make(void **state)
 {
 	(void)state;
-	memset(&d, 0, sizeof(d));
-	pthread_mutex_init(&d.verdict_lock, NULL);
-	d.counters[DAEMON_WORKERS] = &d.own;
-	memcpy(d.key, "0123456789abcde", sizeof(d.key));
 	config.trap.max = 1000 * 1000;
-	atomic_store(&d.config, &config);
-	policy = daemon_policy(&d, &config);
-	policy.window = policy.keep = 1000000;
-	if (table_new(20000, policy_rank, NULL, &d.records) ||
-	    table_new(20000, conduct_rank, NULL, &d.conducts))
+	if (tables_make(20000, 100000))
 		return -1;
-	return verdicts_new(100000, d.key, &d.verdicts) || forget_new(&d);
-}
-
-static int unmake(void **state)
-{
-	(void)state;
-	forget_free(&d);
-	table_free(&d.records);
-	table_free(&d.conducts);
-	verdicts_free(&d.verdicts);
+	policy.window = policy.keep = 1000000;
 	return 0;
-}
-
-static struct prefix prefix(const char *text)
-{
-	struct prefix p;
-
-	assert_int_equal(prefix_parse(text, &p), 0);
-	return p;
 }
 
 static size_t forget(const char *text)
@@ -60,14 +25,6 @@ static size_t forget(const char *text)
 	const struct prefix p = prefix(text);
 
 	return daemon_forget(&d, &p);
-}
-
-static void put(const char *text, enum gg_verdict verdict, enum gg_origin origin, uint8_t list)
-{
-	const struct verdict_entry e = {.verdict = verdict, .origin = origin, .list = list};
-	const struct prefix p = prefix(text);
-
-	assert_int_equal(daemon_verdict_put(&d, &p, &e, "test"), 0);
 }
 
 static bool have(const char *text)
@@ -142,12 +99,9 @@ static void an_address(void **state)
 /* Its records and its trap are those of the /64. */
 static void an_ipv6_address(void **state)
 {
-	struct verdict_entry e = {.verdict = GG_DENY, .origin = GG_BY_TRAP};
-	struct prefix network = prefix("2001:db8:1::/64");
-
 	(void)state;
 	put("2001:db8:1::7", GG_DENY, GG_BY_TRAP, 0);
-	assert_int_equal(daemon_verdict_put(&d, &network, &e, "test"), 0);
+	put("2001:db8:1::/64", GG_DENY, GG_BY_TRAP, 0);
 	put("2001:db8:1::8", GG_DENY, GG_BY_TRAP, 0);
 	grey("2001:db8:1::7", "a@sender.example");
 	grey("2001:db8:1::9", "b@sender.example");
@@ -236,10 +190,13 @@ static void what_stays(void **state)
 	struct record trap = {.tag = policy_trap_tag(&policy, "trap@example.net"),
 			      .state = RECORD_TRAP,
 			      .is4 = 1};
+	const struct verdict_entry set = {
+		.verdict = GG_ALLOW, .origin = GG_BY_OPERATOR, .list = VERDICT_OF_CONFIG};
+	const struct prefix p = prefix("192.0.2.7");
 
 	(void)state;
 	table_edit(d.records, trap.tag, daemon_edit_put, &trap, NULL);
-	put("192.0.2.7", GG_ALLOW, GG_BY_OPERATOR, VERDICT_OF_CONFIG);
+	assert_int_equal(daemon_verdict_put(&d, &p, &set, "test"), 0);
 	put("192.0.2.8", GG_ALLOW, GG_BY_OPERATOR, 0);
 	assert_int_equal(forget("0.0.0.0"), 0);
 	assert_int_equal(forget("0.0.0.0/0"), 1);

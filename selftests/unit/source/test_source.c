@@ -6,46 +6,18 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <string.h>
+#include "tables.h"
 
-#include "forget.h"
-#include "source.h"
-
-#define NOW 1700000000u
 #define LIFE 200u /* s */
 #define MAX 1000u
-
-static const uint8_t key[HASH_KEY] = "0123456789abcde";
-static struct config config;
-static struct policy_conf policy;
-static struct daemon d;
 
 static int make(void **state)
 {
 	(void)state;
-	memset(&d, 0, sizeof(d));
-	pthread_mutex_init(&d.verdict_lock, NULL);
-	d.counters[DAEMON_WORKERS] = &d.own;
-	memcpy(d.key, key, sizeof(d.key));
 	config.trap.life = LIFE * 1000;
 	config.trap.max = MAX * 1000;
 	config.trap.action = GG_REJECT;
-	atomic_store(&d.config, &config);
-	policy = daemon_policy(&d, &config);
-	if (table_new(100, NULL, NULL, &d.records) || table_new(100, NULL, NULL, &d.conducts) ||
-	    forget_new(&d))
-		return -1;
-	return verdicts_new(100, key, &d.verdicts);
-}
-
-static int unmake(void **state)
-{
-	(void)state;
-	forget_free(&d);
-	table_free(&d.records);
-	table_free(&d.conducts);
-	verdicts_free(&d.verdicts);
-	return 0;
+	return tables_make(100, 100);
 }
 
 static struct addr addr(const char *text)
@@ -54,14 +26,6 @@ static struct addr addr(const char *text)
 
 	assert_int_equal(addr_parse(text, &a), 0);
 	return a;
-}
-
-static struct prefix prefix(const char *text)
-{
-	struct prefix p;
-
-	assert_int_equal(prefix_parse(text, &p), 0);
-	return p;
 }
 
 /* why NULL: other mail. 0: nothing changed, else how long the entry in force lasts. s */
@@ -76,14 +40,6 @@ static uint32_t trap(const char *src, uint32_t now, const char *why)
 	assert_int_equal(e.action, GG_REJECT);
 	assert_int_equal(e.origin, GG_BY_TRAP);
 	return e.expires - now;
-}
-
-static void put(const char *text, enum gg_verdict verdict, enum gg_origin origin, uint32_t expires)
-{
-	const struct verdict_entry e = {.verdict = verdict, .origin = origin, .expires = expires};
-	const struct prefix p = prefix(text);
-
-	assert_int_equal(daemon_verdict_put(&d, &p, &e, "test"), 0);
 }
 
 /* The entry of exactly this prefix. */
