@@ -5,14 +5,13 @@
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <getopt.h>
 #include <linux/if_link.h>
 #include <net/if.h>
 #include <signal.h>
 
 #include "frame.h"
 #include "frames.skel.h"
-#include "source.h"
+#include "options.h"
 
 #define BATCH_FRAMES (1 << 18) /* a call; each costs milliseconds of waiting at its end */
 #define PROBE_FRAMES (1 << 14)
@@ -21,9 +20,9 @@ static struct {
 	struct sockaddr_in to;
 	uint8_t mac[ETH_ALEN];
 	double seconds;
-	unsigned long count;
-	int spread; /* bits that vary, the first ones of the host's part; 0: all of them */
-	bool data;  /* segments of a connection, not SYNs */
+	unsigned int count;
+	unsigned int spread; /* bits that vary, the first ones of the host's part; 0: all of them */
+	bool data;           /* segments of a connection, not SYNs */
 	int ifindex;
 } opt = {.mac = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, .seconds = 3};
 
@@ -178,51 +177,31 @@ static int usage(void)
 	return 2;
 }
 
+static bool read_mac(const char *text, void *to)
+{
+	uint8_t *m = to;
+
+	return sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", m, m + 1, m + 2, m + 3, m + 4,
+		      m + 5) == ETH_ALEN;
+}
+
+static bool read_bits(const char *text, void *to)
+{
+	const unsigned int *bits = to;
+
+	return read_number(text, to) && *bits >= 1 && *bits <= 24;
+}
+
 static bool options_read(int argc, char **argv)
 {
-	static const struct option known[] = {
-		{"to", 1, NULL, 't'},    {"network", 1, NULL, 'n'},
-		{"mac", 1, NULL, 'm'},   {"seconds", 1, NULL, 's'},
-		{"count", 1, NULL, 'c'}, {"spread", 1, NULL, 'p'},
-		{"data", 0, NULL, 'd'},  {0},
+	static const struct told known[] = {
+		{"to", read_target, &opt.to},       {"network", read_network, NULL},
+		{"mac", read_mac, opt.mac},         {"seconds", read_seconds, &opt.seconds},
+		{"count", read_number, &opt.count}, {"spread", read_bits, &opt.spread},
+		{"data", read_flag, &opt.data},
 	};
-	uint8_t *m = opt.mac;
-	int o;
 
-	while ((o = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		switch (o) {
-		case 't':
-			if (!source_target(optarg, &opt.to))
-				return false;
-			break;
-		case 'n':
-			if (!source_network(optarg))
-				return false;
-			break;
-		case 'm':
-			if (sscanf(optarg, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", m, m + 1, m + 2, m + 3,
-				   m + 4, m + 5) != 6)
-				return false;
-			break;
-		case 's':
-			opt.seconds = strtod(optarg, NULL);
-			break;
-		case 'c':
-			opt.count = strtoul(optarg, NULL, 10);
-			break;
-		case 'p':
-			opt.spread = atoi(optarg);
-			if (opt.spread < 1 || opt.spread > 24)
-				return false;
-			break;
-		case 'd':
-			opt.data = true;
-			break;
-		default:
-			return false;
-		}
-	}
-	return opt.seconds > 0;
+	return OPTIONS_TAKE(argc, argv, known) && opt.seconds > 0;
 }
 
 int main(int argc, char **argv)

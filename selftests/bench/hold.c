@@ -11,7 +11,6 @@
  * is what a session costs; what is there before is the server's own), and "done" after the measured
  * seconds.
  */
-#include <getopt.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
@@ -20,7 +19,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "source.h"
+#include "options.h"
 
 #define READERS 64
 #define PER_READER 15000
@@ -52,9 +51,8 @@ struct shared {
 
 static struct {
 	struct sockaddr_in target;
-	uint32_t sessions, rate, first_source;
+	unsigned int sessions, rate, first_source, pid;
 	double seconds;
-	int pid;
 } opt = {.rate = 5000, .seconds = 10};
 
 static struct shared *shared;
@@ -186,7 +184,7 @@ static struct memory memory_now(void)
 	struct memory m = {0};
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/status", opt.pid);
+	snprintf(path, sizeof(path), "/proc/%u/status", opt.pid);
 	m.server = opt.pid ? proc_kb(path, "VmRSS:") : 0;
 	m.slab = proc_kb("/proc/meminfo", "Slab:");
 	return m;
@@ -274,44 +272,17 @@ static int usage(void)
 
 static bool options_read(int argc, char **argv)
 {
-	static const struct option known[] = {
-		{"target", 1, NULL, 't'},
-		{"sessions", 1, NULL, 'n'},
-		{"rate", 1, NULL, 'r'},
-		{"seconds", 1, NULL, 's'},
-		{"first-source", 1, NULL, 'f'},
-		{"pid", 1, NULL, 'i'},
-		{0},
+	static const struct told known[] = {
+		{"target", read_target, &opt.target},
+		{"sessions", read_number, &opt.sessions},
+		{"rate", read_number, &opt.rate},
+		{"seconds", read_seconds, &opt.seconds},
+		{"first-source", read_number, &opt.first_source},
+		{"pid", read_number, &opt.pid},
 	};
-	bool target = false;
-	int o;
 
-	while ((o = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		switch (o) {
-		case 't':
-			target = source_target(optarg, &opt.target);
-			break;
-		case 'n':
-			opt.sessions = strtoul(optarg, NULL, 10);
-			break;
-		case 'r':
-			opt.rate = strtoul(optarg, NULL, 10);
-			break;
-		case 's':
-			opt.seconds = strtod(optarg, NULL);
-			break;
-		case 'f':
-			opt.first_source = strtoul(optarg, NULL, 10);
-			break;
-		case 'i':
-			opt.pid = atoi(optarg);
-			break;
-		default:
-			return false;
-		}
-	}
-	return target && optind == argc && opt.rate && opt.seconds > 0 && opt.sessions &&
-	       opt.sessions <= READERS * PER_READER;
+	return OPTIONS_TAKE(argc, argv, known) && opt.target.sin_port && optind == argc &&
+	       opt.rate && opt.seconds > 0 && opt.sessions && opt.sessions <= READERS * PER_READER;
 }
 
 int main(int argc, char **argv)

@@ -11,13 +11,12 @@
  * It shares the machine with what it measures, so it is built to cost little: one ring a thread,
  * sends and receives of many connections go to the kernel in one call.
  */
-#include <getopt.h>
 #include <liburing.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-#include "source.h"
+#include "options.h"
 #include "tally.h"
 
 #define IN_SIZE 1024
@@ -54,11 +53,11 @@ static struct {
 	struct sockaddr_in targets[TARGETS];
 	unsigned int target_count;
 	unsigned int connections, threads, per_source;
-	uint64_t slice; /* us that all try one server; 0: each has its own turns */
+	double slice; /* s that all try one server; 0: each has its own turns */
 	double warm_up, seconds;
-	uint32_t first_source;
+	unsigned int first_source;
 	int expect[STEPS];
-	int pid;
+	unsigned int pid;
 	enum step until; /* whose reply ends a session */
 } opt = {
 	.connections = 256,
@@ -135,7 +134,8 @@ static void conn_open(struct thread *t, struct conn *c)
 	c->step = BANNER;
 	c->used = 0;
 	c->start = clock_us();
-	c->to = (opt.slice ? c->start / opt.slice : c->to + 1) % opt.target_count;
+	c->to = (opt.slice > 0 ? (uint64_t)(c->start / (opt.slice * 1e6)) : c->to + 1) %
+		opt.target_count;
 	c->fd = source_connect(t->addr, &opt.targets[c->to]);
 	if (c->fd < 0) {
 		struct io_uring_sqe *sqe = sqe_get(t);
@@ -422,7 +422,23 @@ static int usage(void)
 	return 2;
 }
 
-static bool until_read(const char *word)
+static bool read_one_more(const char *text, void *to)
+{
+	(void)to;
+	return opt.target_count < TARGETS && source_target(text, &opt.targets[opt.target_count++]);
+}
+
+static bool read_code(const char *text, void *to)
+{
+	unsigned int code;
+
+	if (!read_number(text, &code) || code < 200 || code > 599)
+		return false;
+	*(int *)to = (int)code;
+	return true;
+}
+
+static bool read_step(const char *text, void *to)
 {
 	static const struct {
 		const char *word;
@@ -430,8 +446,8 @@ static bool until_read(const char *word)
 	} words[] = {{"banner", BANNER}, {"rcpt", RCPT}, {"quit", QUIT}};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (!strcmp(word, words[i].word)) {
-			opt.until = words[i].step;
+		if (!strcmp(text, words[i].word)) {
+			*(enum step *)to = words[i].step;
 			return true;
 		}
 	return false;
@@ -439,72 +455,24 @@ static bool until_read(const char *word)
 
 static bool options_read(int argc, char **argv)
 {
-	static const struct option known[] = {
-		{"target", 1, NULL, 't'},
-		{"connections", 1, NULL, 'c'},
-		{"threads", 1, NULL, 'n'},
-		{"seconds", 1, NULL, 's'},
-		{"warm-up", 1, NULL, 'w'},
-		{"expect", 1, NULL, 'e'},
-		{"per-source", 1, NULL, 'p'},
-		{"first-source", 1, NULL, 'f'},
-		{"pid", 1, NULL, 'i'},
-		{"until", 1, NULL, 'u'},
-		{"network", 1, NULL, 'N'},
-		{"slice", 1, NULL, 'S'},
-		{0},
+	static const struct told known[] = {
+		{"target", read_one_more, NULL},
+		{"connections", read_number, &opt.connections},
+		{"threads", read_number, &opt.threads},
+		{"seconds", read_seconds, &opt.seconds},
+		{"warm-up", read_seconds, &opt.warm_up},
+		{"expect", read_code, &opt.expect[RCPT]},
+		{"per-source", read_number, &opt.per_source},
+		{"first-source", read_number, &opt.first_source},
+		{"pid", read_number, &opt.pid},
+		{"until", read_step, &opt.until},
+		{"network", read_network, NULL},
+		{"slice", read_seconds, &opt.slice},
 	};
-	int o;
 
-	while ((o = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		switch (o) {
-		case 't':
-			if (opt.target_count == TARGETS ||
-			    !source_target(optarg, &opt.targets[opt.target_count++]))
-				return false;
-			break;
-		case 'c':
-			opt.connections = strtoul(optarg, NULL, 10);
-			break;
-		case 'n':
-			opt.threads = strtoul(optarg, NULL, 10);
-			break;
-		case 's':
-			opt.seconds = strtod(optarg, NULL);
-			break;
-		case 'w':
-			opt.warm_up = strtod(optarg, NULL);
-			break;
-		case 'e':
-			opt.expect[RCPT] = atoi(optarg);
-			break;
-		case 'p':
-			opt.per_source = strtoul(optarg, NULL, 10);
-			break;
-		case 'f':
-			opt.first_source = strtoul(optarg, NULL, 10);
-			break;
-		case 'i':
-			opt.pid = atoi(optarg);
-			break;
-		case 'u':
-			if (!until_read(optarg))
-				return false;
-			break;
-		case 'S':
-			opt.slice = (uint64_t)(strtod(optarg, NULL) * 1e6);
-			break;
-		case 'N':
-			if (!source_network(optarg))
-				return false;
-			break;
-		default:
-			return false;
-		}
-	}
-	return opt.target_count && optind == argc && opt.threads >= 1 && opt.threads <= THREADS &&
-	       opt.connections >= opt.threads && opt.connections <= 16000 && opt.per_source &&
-	       opt.seconds > 0 && opt.warm_up >= 0;
+	return OPTIONS_TAKE(argc, argv, known) && opt.target_count && optind == argc &&
+	       opt.threads >= 1 && opt.threads <= THREADS && opt.connections >= opt.threads &&
+	       opt.connections <= 16000 && opt.per_source && opt.seconds > 0;
 }
 
 int main(int argc, char **argv)

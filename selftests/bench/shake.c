@@ -4,12 +4,11 @@
  * the server is asked for TLS in SMTP first, which is part of what is measured. One blocking client
  * a thread. Prints one JSON object.
  */
-#include <getopt.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "source.h"
+#include "options.h"
 
 #define THREADS 64
 
@@ -18,7 +17,7 @@ static struct {
 	unsigned int threads;
 	double warm_up, seconds;
 	bool starttls;
-	int pid;
+	unsigned int pid;
 } opt = {.threads = 2, .warm_up = 0.5, .seconds = 3};
 
 static SSL_CTX *context;
@@ -126,32 +125,14 @@ static int measure(void)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"target", required_argument, NULL, 't'},
-		{"threads", required_argument, NULL, 'n'},
-		{"seconds", required_argument, NULL, 's'},
-		{"starttls", no_argument, NULL, 'm'},
-		{"pid", required_argument, NULL, 'p'},
-		{NULL, 0, NULL, 0},
+	static const struct told known[] = {
+		{"target", read_target, &opt.target},    {"threads", read_number, &opt.threads},
+		{"seconds", read_seconds, &opt.seconds}, {"starttls", read_flag, &opt.starttls},
+		{"pid", read_number, &opt.pid},
 	};
-	bool target = false;
-	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c == 't')
-			target = source_target(optarg, &opt.target);
-		else if (c == 'n')
-			opt.threads = (unsigned int)atoi(optarg);
-		else if (c == 's')
-			opt.seconds = atof(optarg);
-		else if (c == 'm')
-			opt.starttls = true;
-		else if (c == 'p')
-			opt.pid = atoi(optarg);
-		else
-			target = false;
-	}
-	if (!target || !opt.threads || opt.threads > THREADS) {
+	if (!OPTIONS_TAKE(argc, argv, known) || !opt.target.sin_port || !opt.threads ||
+	    opt.threads > THREADS || optind < argc) {
 		fprintf(stderr, "usage: shake --target ADDR:PORT [--threads N] [--seconds S] "
 				"[--starttls] [--pid PID]\n");
 		return 2;
