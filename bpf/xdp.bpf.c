@@ -228,15 +228,36 @@ static __always_inline enum gg_stat at_first_look(struct xdp_md *ctx)
 	struct plain p;
 
 	switches = plain_to_first(ctx, &p);
-	if (!switches || (!is_new(&p) && switches->mode == GG_MODE_GATEWAY))
+	if (!switches)
 		return GG_STAT_packets;
 	told = index_glance(((struct iphdr *)p.ip)->saddr);
 	if (told == INDEX_FLOODS && is_new(&p))
 		return GG_STAT_drop_new;
-	/* Elsewhere an entry is marked here when a connection opens, or its packets are sent on. */
-	if (told != INDEX_ALLOWED || (is_new(&p) && switches->mode != GG_MODE_HOST))
+	if (told != INDEX_ALLOWED)
 		return GG_STAT_packets;
-	return is_new(&p) ? GG_STAT_allow_syn : GG_STAT_not_new;
+	if (!is_new(&p))
+		return switches->mode == GG_MODE_GATEWAY ? GG_STAT_forwarded : GG_STAT_not_new;
+	/* Elsewhere an entry is marked here when a connection opens. */
+	return switches->mode == GG_MODE_HOST ? GG_STAT_allow_syn : GG_STAT_packets;
+}
+
+/* Gateway mode: a segment of an allowed source that opens nothing goes on to the mail server,
+ * unless the connection is the daemon's. A function of its own, as judge. */
+__noinline int send_on(struct xdp_md *ctx)
+{
+	const struct gg_conf *switches;
+	struct packet packet = {};
+	__u32 zero = 0;
+
+	switches = bpf_map_lookup_elem(&conf, &zero);
+	if (!switches || parse(ctx, &packet) != PARSE_TCP ||
+	    gate_holder(ctx, &packet) == HOLDER_CONNECTION) {
+		count(GG_STAT_local_flow);
+		return XDP_PASS;
+	}
+	count(GG_STAT_not_new);
+	return forward(ctx, switches->flags & GG_CONF_MAIN_ROUTES &&
+				    daemon_alive(switches, bpf_ktime_get_coarse_ns()));
 }
 
 SEC("xdp.frags")
@@ -251,6 +272,8 @@ int greygate_xdp(struct xdp_md *ctx)
 		count(GG_STAT_drop_new);
 		return XDP_DROP;
 	}
+	if (cause == GG_STAT_forwarded)
+		return send_on(ctx);
 	if (cause != GG_STAT_packets) {
 		count(cause);
 		return XDP_PASS;

@@ -5,8 +5,8 @@
 # stands in its place, so that a veth pair's way of taking XDP costs both the same. What that way costs, where a
 # network card would not, a third machine tells, which has no XDP at all. Connections from 254 allowed addresses,
 # as fast as they go (connections/s), to one machine after the other for some milliseconds; and two at a time (from
-# connect to banner), each to one after the other: what else the machine does is the same for all. The kernel is
-# asked what the programs take, too. JSON to $raw. run.sh calls it.
+# connect to banner), each to any of them: what else the machine does is the same for all. The kernel is asked what
+# the programs take, too. JSON to $raw. run.sh calls it.
 set -u
 . selftests/bench/servers.sh
 . selftests/bench/nets.sh

@@ -24,6 +24,7 @@
 #define STALLED_US 3000000
 #define THREADS 64
 #define TARGETS 8
+#define SLICES 1024
 
 enum step { BANNER, EHLO, MAIL, RCPT, QUIT, STEPS };
 enum phase { WARM_UP, MEASURE, STOP };
@@ -47,13 +48,14 @@ struct thread {
 	uint64_t random;
 	struct tally tally;
 	struct share shares[TARGETS];
+	uint32_t slices[SLICES]; /* sessions that began in each, from first_slice on */
 };
 
 static struct {
 	struct sockaddr_in targets[TARGETS];
 	unsigned int target_count;
 	unsigned int connections, threads, per_source;
-	double slice; /* s that all try one server; 0: each has its own turns */
+	double slice; /* s that all try one server; 0: each tries any */
 	double warm_up, seconds;
 	unsigned int first_source;
 	int expect[STEPS];
@@ -70,6 +72,8 @@ static struct {
 };
 
 static _Atomic int phase;
+static uint64_t slice;               /* opt.slice in us */
+static _Atomic uint64_t first_slice; /* a turn of the first target */
 
 static const char *const step_name[STEPS] = {"banner", "EHLO", "MAIL", "RCPT", "QUIT"};
 
@@ -134,8 +138,9 @@ static void conn_open(struct thread *t, struct conn *c)
 	c->step = BANNER;
 	c->used = 0;
 	c->start = clock_us();
-	c->to = (opt.slice > 0 ? (uint64_t)(c->start / (opt.slice * 1e6)) : c->to + 1) %
-		opt.target_count;
+	/* Not in turns: connections that wait for each other would keep in step for as long as they
+	 * go on, and what meets whom would be luck once and not each time. */
+	c->to = (slice ? c->start / slice : random_next(&t->random) >> 32) % opt.target_count;
 	c->fd = source_connect(t->addr, &opt.targets[c->to]);
 	if (c->fd < 0) {
 		struct io_uring_sqe *sqe = sqe_get(t);
@@ -233,6 +238,8 @@ static void session_done(struct thread *t, const struct conn *c)
 	t->tally.latency[cell]++;
 	t->shares[c->to].sessions[cell]++;
 	t->shares[c->to].sum[cell] += took;
+	if (slice && c->start / slice - first_slice < SLICES)
+		t->slices[c->start / slice - first_slice]++;
 	if (took > t->tally.longest)
 		t->tally.longest = took;
 }
@@ -360,6 +367,29 @@ static void print_targets(const struct thread *threads)
 	printf("], ");
 }
 
+/* Of each round, a turn of each target: the sessions that began in each turn. Without the last
+ * round: what began in it may not have ended. */
+static void print_rounds(const struct thread *threads, uint64_t end)
+{
+	uint64_t slices = end / slice > first_slice ? end / slice - first_slice : 0;
+
+	if (slices > SLICES)
+		slices = SLICES;
+	printf("\"rounds\": [");
+	for (uint64_t k = 0; k + 2 * opt.target_count <= slices; k += opt.target_count) {
+		printf("%s[", k ? ", " : "");
+		for (unsigned int to = 0; to < opt.target_count; to++) {
+			uint64_t n = 0;
+
+			for (unsigned int i = 0; i < opt.threads; i++)
+				n += threads[i].slices[k + to];
+			printf("%s%llu", to ? ", " : "", (unsigned long long)n);
+		}
+		printf("]");
+	}
+	printf("], ");
+}
+
 static int measure(struct thread *threads)
 {
 	static struct tally sum;
@@ -375,6 +405,9 @@ static int measure(struct thread *threads)
 	own = own_cpu();
 	server = process_cpu(opt.pid);
 	start = clock_us();
+	/* One round later: until then all threads have heard of it. */
+	if (slice)
+		first_slice = (start / slice / opt.target_count + 2) * opt.target_count;
 	phase = MEASURE;
 	sleep_s(opt.seconds);
 	took = (clock_us() - start) / 1e6;
@@ -387,6 +420,8 @@ static int measure(struct thread *threads)
 	}
 	printf("{");
 	print_targets(threads);
+	if (slice)
+		print_rounds(threads, start + (uint64_t)(took * 1e6));
 	printf("\"sessions_s\": %.1f, \"sessions\": %llu, \"seconds\": %.2f, \"connections\": %u, "
 	       "\"wrong\": %llu, \"failed\": %llu, \"stalled\": %llu, \"p50_us\": %llu, "
 	       "\"p99_us\": %llu, \"p999_us\": %llu, \"max_us\": %llu, \"cpu_client\": %.2f, "
@@ -417,8 +452,8 @@ static int usage(void)
 		"  --first-source  where in the network to begin (0)\n"
 		"  --pid           process whose CPU is reported as cpu_server, in cores\n"
 		"  --until         whose reply ends a session (quit)\n"
-		"  --slice         how long all try one of several servers (each connection one "
-		"after the other)\n");
+		"  --slice         how long all try one of several servers (0: each connection any)"
+		"\n");
 	return 2;
 }
 
@@ -481,6 +516,7 @@ int main(int argc, char **argv)
 
 	if (!options_read(argc, argv))
 		return usage();
+	slice = (uint64_t)(opt.slice * 1e6);
 	for (unsigned int i = 0; i < opt.target_count; i++)
 		if (source_probe(&opt.targets[i]))
 			return 1;
@@ -493,8 +529,6 @@ int main(int argc, char **argv)
 			fprintf(stderr, "loadgen: no memory for %u connections\n", t->count);
 			return 1;
 		}
-		for (unsigned int k = 0; k < t->count; k++)
-			t->conns[k].to = k;
 		t->source = opt.first_source + i;
 		t->random = clock_us() * 0x9e3779b97f4a7c15ULL + i + 1;
 	}
