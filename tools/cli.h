@@ -62,7 +62,6 @@ void cli_where(const char *where);
 /* On standard error; with --json also {"error":...,"mend":...} on standard output. */
 void cli_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_complain_mend(const char *error, const char *mend);
-void cli_json(struct cli *cli);
 
 /* The value of a key of the configuration: of -c, or of the default file where that can be read,
  * else the key's default. NULL after a complaint. Freed by the caller. */

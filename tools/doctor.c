@@ -36,7 +36,8 @@ void doctor_say(const struct doctor *d, enum doctor_level level, const char *che
 	d->see(&f, d->arg);
 }
 
-bool doctor_read(const struct doctor *d, const char *path, char *ret, size_t size)
+/* The first line of root/path; false when it can't be read. */
+static bool read_line(const struct doctor *d, const char *path, char *ret, size_t size)
 {
 	char full[300];
 	bool got;
@@ -58,7 +59,7 @@ long doctor_number(const struct doctor *d, const char *path)
 	char text[40], *end;
 	long n;
 
-	if (!doctor_read(d, path, text, sizeof(text)))
+	if (!read_line(d, path, text, sizeof(text)))
 		return -1;
 	errno = 0;
 	n = strtol(text, &end, 10);

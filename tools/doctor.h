@@ -33,8 +33,6 @@ struct doctor {
 void doctor_say(const struct doctor *d, enum doctor_level level, const char *check,
 		const char *about, const char *mend, const char *format, ...)
 	__attribute__((format(printf, 6, 7)));
-/* The first line of root/path; false when it can't be read. */
-bool doctor_read(const struct doctor *d, const char *path, char *ret, size_t size);
 /* The number in root/path; -1 when it can't be read. */
 long doctor_number(const struct doctor *d, const char *path);
 
@@ -72,9 +70,7 @@ struct nic {
 	int cpus;
 };
 void doctor_nic(const struct doctor *d, const char *name, const struct nic *nic);
-/* A command of ethtool(8) by its ioctl; fd: any socket. */
-bool doctor_ethtool(int fd, const char *name, void *command);
-/* Whether a feature is on and can be switched off. */
+/* Whether a feature is on and can be switched off; fd: any socket. */
 bool doctor_feature(int fd, const char *name, const char *feature);
 
 /* The other end of a veth pair. */

@@ -80,7 +80,7 @@ void doctor_nic(const struct doctor *d, const char *name, const struct nic *nic)
 
 /* ---- asking the driver ---- */
 
-bool doctor_ethtool(int fd, const char *name, void *command)
+static bool ask_driver(int fd, const char *name, void *command)
 {
 	struct ifreq r = {.ifr_data = command};
 
@@ -100,7 +100,7 @@ bool doctor_feature(int fd, const char *name, const char *feature)
 	bool on = false;
 	__u32 i;
 
-	if (!doctor_ethtool(fd, name, &set) || !set.info.sset_mask || set.count > 1024)
+	if (!ask_driver(fd, name, &set) || !set.info.sset_mask || set.count > 1024)
 		return false;
 	names = calloc(1, sizeof(*names) + (size_t)set.count * ETH_GSTRING_LEN);
 	flags = calloc(1, sizeof(*flags) + (set.count + 31) / 32 * sizeof(flags->features[0]));
@@ -111,7 +111,7 @@ bool doctor_feature(int fd, const char *name, const char *feature)
 		flags->cmd = ETHTOOL_GFEATURES;
 		flags->size = (set.count + 31) / 32;
 	}
-	if (names && flags && doctor_ethtool(fd, name, names) && doctor_ethtool(fd, name, flags))
+	if (names && flags && ask_driver(fd, name, names) && ask_driver(fd, name, flags))
 		for (i = 0; i < set.count; i++)
 			if (!strncmp((char *)names->data + (size_t)i * ETH_GSTRING_LEN, feature,
 				     ETH_GSTRING_LEN))
@@ -136,12 +136,12 @@ static bool read_nic(const char *name, struct nic *ret)
 	ret->up = !ioctl(fd, SIOCGIFFLAGS, &r) && r.ifr_flags & IFF_UP;
 	if (!ioctl(fd, SIOCGIFMTU, &r))
 		ret->mtu = r.ifr_mtu;
-	if (doctor_ethtool(fd, name, &driver))
+	if (ask_driver(fd, name, &driver))
 		snprintf(ret->driver, sizeof(ret->driver), "%s", driver.driver);
 	ret->lro = doctor_feature(fd, name, "rx-lro");
 	ret->gro_hw = doctor_feature(fd, name, "rx-gro-hw");
 	ret->rxvlan = doctor_feature(fd, name, "rx-vlan-hw-parse");
-	if (doctor_ethtool(fd, name, &channels)) {
+	if (ask_driver(fd, name, &channels)) {
 		ret->apart = !channels.max_combined;
 		ret->channels = (int)(ret->apart ? channels.rx_count : channels.combined_count);
 		ret->channels_max = (int)(ret->apart ? channels.max_rx : channels.max_combined);

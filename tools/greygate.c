@@ -66,7 +66,7 @@ static void usage_of(const char *name)
 
 static bool json_errors; /* a program reads: the complaint is an object on standard output too */
 
-void cli_json(struct cli *cli)
+static void use_json(struct cli *cli)
 {
 	cli->json = json_errors = true;
 }
@@ -134,7 +134,7 @@ int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *o
 		const struct cli_option *o = find_option(options, argv[i]);
 
 		if (!strcmp(argv[i], "--json")) {
-			cli_json(cli);
+			use_json(cli);
 		} else if (!strcmp(argv[i], "--help")) {
 			usage_of(argv[0]);
 			exit(CLI_DONE);
@@ -236,7 +236,7 @@ static int options(struct cli *cli, int argc, char **argv)
 		if (value && i + 1 < argc) {
 			*value = argv[++i];
 		} else if (!strcmp(argv[i], "--json")) {
-			cli_json(cli);
+			use_json(cli);
 		} else if (!strcmp(argv[i], "-h") || !strcmp(argv[i], "--help")) {
 			usage(stdout);
 			exit(CLI_DONE);

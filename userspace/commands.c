@@ -57,7 +57,8 @@ static bool mended_prefix(const char *text, struct prefix *ret)
 	return true;
 }
 
-int args_prefix(struct control_reply *r, const json_t *args, struct prefix *ret)
+/* args.prefix, or a control_fail. */
+static int args_prefix(struct control_reply *r, const json_t *args, struct prefix *ret)
 {
 	const char *text = control_text(args, "prefix");
 	char mend[PREFIX_TEXT + 32], near[PREFIX_TEXT];

@@ -57,7 +57,8 @@ static void set_time(json_t *row, const char *key, uint64_t t)
 	json_object_set_new(row, key, t ? json_integer((json_int_t)t) : json_null());
 }
 
-bool row_kernel(const struct daemon *d, const struct prefix *p, struct gg_entry *ret)
+/* What the kernel's map says of a prefix, times converted: true and *ret. */
+static bool kernel_entry(const struct daemon *d, const struct prefix *p, struct gg_entry *ret)
 {
 	struct timespec mono;
 	uint64_t shift;
@@ -109,7 +110,7 @@ json_t *row_verdict(const struct daemon *d, const struct prefix *p, const struct
 	if (config_balancer(atomic_load(&d->config), p)) {
 		json_object_set_new(row, "idle", json_string("balancer"));
 		json_object_set_new(row, "kernel", json_false());
-	} else if (row_kernel(d, p, &kernel)) {
+	} else if (kernel_entry(d, p, &kernel)) {
 		if (!added)
 			added = (uint32_t)kernel.added;
 		json_object_set_new(row, "kernel", json_true());

@@ -14,8 +14,6 @@
 
 /* Text of a client or an operator as a JSON string; bytes that are no UTF-8 become "?". */
 json_t *row_text(const char *text);
-/* What the kernel's map says of a prefix, times converted: true and *ret. */
-bool row_kernel(const struct daemon *d, const struct prefix *p, struct gg_entry *ret);
 /* What the kernel does with an address, by whatever entry, or NULL without a fast path. */
 json_t *row_found(const struct daemon *d, const struct addr *a, enum gg_verdict *ret,
 		  enum gg_action *ret_action);

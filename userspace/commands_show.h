@@ -34,7 +34,5 @@ int import_list(struct control_reply *r, json_t *args, void *daemon);
 void command_settle(struct control_reply *r, struct daemon *d);
 /* No control characters in it. */
 bool text_printable(const char *text);
-/* args.prefix, or a control_fail. */
-int args_prefix(struct control_reply *r, const json_t *args, struct prefix *ret);
 
 #endif

@@ -33,8 +33,9 @@ static bool source_in(const struct prefix *p, bool is4, const uint8_t net[8])
 	memcpy(a.b, net, 8);
 	if (p->len <= 64)
 		return prefix_holds(p, &a);
-	/* The record only knows the /64 of its source: an address in it takes the whole. */
-	return memcmp(p->addr.b, a.b, 8) == 0;
+	/* The record only knows the /64 of its source: an address in it takes the whole. IPv4 is in
+	 * none, although ::1 has the same first bits. */
+	return !addr_is4(&p->addr) && memcmp(p->addr.b, a.b, 8) == 0;
 }
 
 /* ---- whose is what ---- */

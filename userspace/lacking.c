@@ -104,8 +104,8 @@ static bool is_within(const struct prefix *p, const struct verdict_entry *e, voi
 {
 	struct within *w = arg;
 
-	w->found = w->found || (p->len > w->prefix->len && prefix_holds(w->prefix, &p->addr) &&
-				contradicts(w->entry, e) && is_lacking(w->daemon, p));
+	w->found = w->found || (p->len > w->prefix->len && contradicts(w->entry, e) &&
+				is_lacking(w->daemon, p));
 	return false;
 }
 
@@ -122,7 +122,7 @@ bool lacking_within(struct daemon *d, const struct prefix *p, const struct verdi
 		return false;
 	if (e->origin != GG_BY_OPERATOR)
 		return true;
-	verdicts_walk(d->verdicts, daemon_now(), is_within, &w);
+	verdicts_within(d->verdicts, p, daemon_now(), is_within, &w);
 	return w.found;
 }
 

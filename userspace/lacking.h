@@ -12,8 +12,8 @@
 int lacking_sync(struct daemon *d);
 /* The kernel has refused it. Under verdict_lock, but at a reload. */
 void lacking_note(struct daemon *d, const struct prefix *p, const struct verdict_entry *e);
-/* Whether the prefix must ask the daemon. Exactly for an operator's, and then it takes as long as
- * memory is large; for others yes where there is any doubt: lacking_step finds out. */
+/* Whether the prefix must ask the daemon. Exactly for an operator's, and then it takes as long as a
+ * verdicts_within; for others yes where there is any doubt: lacking_step finds out. */
 bool lacking_within(struct daemon *d, const struct prefix *p, const struct verdict_entry *e);
 /* After a fastpath_sync that found no room for all: operators' entries get theirs. */
 void lacking_make_whole(struct daemon *d);

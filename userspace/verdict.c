@@ -111,8 +111,9 @@ void verdict_balancers(struct daemon *d, const struct config *from, const struct
 
 /* ---- verdicts ---- */
 
-void verdict_say_demoted(struct daemon *d, const struct prefix *p, const struct verdict_entry *was,
-			 const char *reason)
+/* A source has lost its place; nothing is said of one that had none. */
+static void say_demoted(struct daemon *d, const struct prefix *p, const struct verdict_entry *was,
+			const char *reason)
 {
 	char text[PREFIX_TEXT];
 	struct log_line l;
@@ -153,8 +154,7 @@ int verdict_del(struct daemon *d, const struct prefix *p, const char *reason)
 	pthread_mutex_lock(&d->verdict_lock);
 	there = del_everywhere(d, p, &was);
 	pthread_mutex_unlock(&d->verdict_lock);
-	verdict_say_demoted(d, p, &was,
-			    was.expires && was.expires <= daemon_now() ? "idle" : reason);
+	say_demoted(d, p, &was, was.expires && was.expires <= daemon_now() ? "idle" : reason);
 	return there ? 0 : -ENOENT;
 }
 
@@ -177,7 +177,7 @@ static bool del_unless(struct daemon *d, const struct prefix *p,
 		del_everywhere(d, p, &was);
 	pthread_mutex_unlock(&d->verdict_lock);
 	if (goes)
-		verdict_say_demoted(d, p, &was, reason);
+		say_demoted(d, p, &was, reason);
 	return goes;
 }
 
@@ -300,7 +300,7 @@ static void say_put(struct daemon *d, const struct prefix *p, const struct verdi
 	else if (got->kernel && !(was_full && got->kernel == -ENOSPC))
 		complain(p, "kernel map:", got->kernel);
 	if (!got->memory && e->verdict == GG_DENY && !(got->kernel && must_be_whole(e)))
-		verdict_say_demoted(d, p, &got->was, demote_reason(e));
+		say_demoted(d, p, &got->was, demote_reason(e));
 }
 
 int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
@@ -321,7 +321,7 @@ int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct ve
 		pthread_mutex_unlock(&d->verdict_lock);
 		if (got.evicted) {
 			daemon_counted(d, COUNT_verdicts_evicted);
-			verdict_say_demoted(d, &got.gone, &got.gone_was, "room");
+			say_demoted(d, &got.gone, &got.gone_was, "room");
 		}
 		if (e->origin != GG_BY_OPERATOR || got.kernel != -ENOSPC ||
 		    i == VERDICT_ROOM_TRIES || !verdict_make_room(d, p))

@@ -15,9 +15,6 @@ void verdict_store(struct daemon *d, const struct prefix *p, const struct verdic
 void verdict_kernel_del(struct daemon *d, const struct prefix *p);
 /* What load balancers' addresses are to the kernel. from: NULL at start. */
 void verdict_balancers(struct daemon *d, const struct config *from, const struct config *to);
-/* A source has lost its place; nothing is said of one that had none. */
-void verdict_say_demoted(struct daemon *d, const struct prefix *p, const struct verdict_entry *was,
-			 const char *reason);
 /* Out of all three places. -ENOENT. */
 int verdict_del(struct daemon *d, const struct prefix *p, const char *reason);
 /* The same for an operator who wants nothing known of it; what is of the settings stays. False: it

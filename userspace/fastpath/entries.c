@@ -71,7 +71,8 @@ unsigned fastpath_full(const struct fastpath *fp)
 	return atomic_load_explicit(&fp->full, memory_order_relaxed);
 }
 
-void entries_room(struct fastpath *fp, enum map_id id, bool had)
+/* Notes whether the map had room for a new entry. */
+static void note_room(struct fastpath *fp, enum map_id id, bool had)
 {
 	if (had)
 		atomic_fetch_and_explicit(&fp->full, ~(1u << id), memory_order_relaxed);
@@ -193,7 +194,7 @@ int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdi
 	if (code == -E2BIG)
 		code = -ENOSPC;
 	if (code == -ENOSPC || (!code && !known))
-		entries_room(fp, id, !code);
+		note_room(fp, id, !code);
 	return code;
 }
 
@@ -227,7 +228,7 @@ static int delete_locked(struct fastpath *fp, const struct prefix *p, enum map_i
 
 	if (!code) {
 		index_del(&edit);
-		entries_room(fp, id, true);
+		note_room(fp, id, true);
 	}
 	index_end(&edit);
 	return code || !is_net(id) ? code : nets_changed(fp, p, -1);
@@ -348,7 +349,7 @@ static int bulk_write(struct fastpath *fp, enum map_id id, const void *keys,
 	if (bpf_map_update_batch(fp->maps[id], keys, entries, &n, NULL)) {
 		if (errno != E2BIG)
 			return -errno;
-		entries_room(fp, id, false);
+		note_room(fp, id, false);
 		return -ENOSPC;
 	}
 	pthread_mutex_lock(&fp->lock);

@@ -363,8 +363,6 @@ union entries_key {
 };
 /* The key of a prefix of any length in a trie; returns which map holds the daemon's own. */
 enum map_id entries_net_key(const struct prefix *p, union entries_key *ret);
-/* Notes whether the map had room for a new entry. */
-void entries_room(struct fastpath *fp, enum map_id id, bool had);
 /* What is put in the place of e to have the daemon asked. */
 struct verdict_entry entries_asking(const struct verdict_entry *e);
 /* The prefix that a key of a host or own map stands for. */

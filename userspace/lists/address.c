@@ -64,7 +64,7 @@ int address_loose(const char *text, struct prefix *ret)
 	return 0;
 }
 
-struct addr address_last(const struct prefix *p)
+static struct addr last_of(const struct prefix *p)
 {
 	struct addr a = p->addr;
 
@@ -81,11 +81,11 @@ int address_range(struct addr from, const struct addr *to,
 	for (;;) {
 		uint8_t len = addr_is4(&from) ? MAPPED_BITS : 0;
 		struct prefix p = addr_mask(&from, len);
-		struct addr last = address_last(&p);
+		struct addr last = last_of(&p);
 
 		while (!addr_eq(&p.addr, &from) || memcmp(&last, to, sizeof(last)) > 0) {
 			p = addr_mask(&from, ++len);
-			last = address_last(&p);
+			last = last_of(&p);
 		}
 		rc = give(r, &p);
 		if (rc || addr_eq(&last, to))

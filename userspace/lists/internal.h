@@ -78,7 +78,6 @@ char *text_pattern(char *text);
 int address_octets(const char *text, struct prefix *ret);
 /* "ADDR" or "ADDR/LEN" whose bits right of LEN don't count. 0, -EINVAL, -ERANGE as prefix_parse. */
 int address_loose(const char *text, struct prefix *ret);
-struct addr address_last(const struct prefix *p);
 /* The fewest prefixes that cover from..to, both included and of one family, from <= to. One of
  * IPv6 may have all IPv4-mapped ones in it: prefix_is_all4. Returns what `give` returned. */
 int address_range(struct addr from, const struct addr *to,

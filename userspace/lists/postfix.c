@@ -229,8 +229,7 @@ static bool read_action(struct reading *r, char *word, char *rest)
 	return true;
 }
 
-/* The first groups of an IPv6 address: "2001:db8" is 32 bits. 0, or as
- * address_loose. */
+/* The first groups of an IPv6 address: "2001:db8" is 32 bits. 0, or as address_loose. */
 static int read_groups(const char *text, struct prefix *ret)
 {
 	char whole[ADDR_TEXT];

@@ -18,8 +18,6 @@ struct turn {
 
 void machine_enter(struct smtp *s, enum smtp_state state);
 void machine_answer(struct turn *t, enum smtp_reply r, enum smtp_act act);
-/* Answers and ends the session. */
-void machine_hang_up(struct turn *t, enum smtp_reply r);
 
 /* What bytes are in SMTP_BODY, SMTP_DISCARD, SMTP_CHUNK and SMTP_CHUNK_DISCARD; returns how many
  * were taken. */

@@ -39,7 +39,8 @@ void machine_enter(struct smtp *s, enum smtp_state state)
 	s->state = state;
 }
 
-void machine_hang_up(struct turn *t, enum smtp_reply r)
+/* Answers and ends the session. */
+static void hang_up(struct turn *t, enum smtp_reply r)
 {
 	smtp_reply(t->out, t->c, r, NULL);
 	t->step->act = SMTP_HANGUP;
@@ -56,7 +57,7 @@ void machine_answer(struct turn *t, enum smtp_reply r, enum smtp_act act)
 		return;
 	t->s->errors++;
 	if (t->c->errors && t->s->errors >= t->c->errors)
-		machine_hang_up(t, REPLY_TOO_MANY_ERRORS);
+		hang_up(t, REPLY_TOO_MANY_ERRORS);
 }
 
 static void answer(struct turn *t, enum smtp_reply r)
@@ -79,7 +80,7 @@ static void unknown(struct turn *t)
 static void not_smtp(struct turn *t)
 {
 	if (t->c->only_smtp)
-		machine_hang_up(t, REPLY_NOT_SMTP);
+		hang_up(t, REPLY_NOT_SMTP);
 	else
 		answer(t, REPLY_UNKNOWN);
 }
@@ -243,7 +244,7 @@ static bool chunk_size(struct turn *t)
 	}
 	if (!command_chunk(&t->cmd, &s->chunk, &s->last)) {
 		/* Where the chunk ends nobody knows, and its bytes are no commands. */
-		machine_hang_up(t, REPLY_BAD_CHUNK);
+		hang_up(t, REPLY_BAD_CHUNK);
 		return false;
 	}
 	return true;
@@ -302,7 +303,7 @@ static void help(struct turn *t)
 
 static void quit(struct turn *t)
 {
-	machine_hang_up(t, REPLY_BYE);
+	hang_up(t, REPLY_BYE);
 }
 
 typedef void (*move_fn)(struct turn *t);
@@ -367,9 +368,9 @@ static size_t take_line(struct turn *t, const char *buf, size_t len)
 	if (hello)
 		t->step->verb = VERB_NOT_SMTP;
 	if (t->c->commands && ++s->commands > t->c->commands)
-		machine_hang_up(t, REPLY_TOO_MANY_COMMANDS);
+		hang_up(t, REPLY_TOO_MANY_COMMANDS);
 	else if (hello && t->c->only_smtp)
-		machine_hang_up(t, REPLY_NOT_SMTP);
+		hang_up(t, REPLY_NOT_SMTP);
 	else if (kind == LINE_WHOLE)
 		obey(t, buf, line - 2);
 	else

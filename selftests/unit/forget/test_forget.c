@@ -117,6 +117,26 @@ static void an_ipv6_address(void **state)
 	assert_true(has_conduct("2001:db8:2::7"));
 }
 
+/* In bytes ::1 has the beginning of all of IPv4. */
+static void the_families_are_apart(void **state)
+{
+	(void)state;
+	grey("::1", "a@sender.example");
+	grey("192.0.2.7", "a@sender.example");
+	forget("192.0.2.7");
+	assert_true(has_conduct("::1"));
+	forget("0.0.0.0/0");
+	assert_true(has_conduct("::1"));
+	assert_true(is_grey("::1", "a@sender.example"));
+	assert_false(has_conduct("192.0.2.7"));
+	grey("192.0.2.7", "a@sender.example");
+	forget("::1");
+	assert_false(has_conduct("::1"));
+	assert_true(is_grey("192.0.2.7", "a@sender.example"));
+	forget("::/0");
+	assert_true(has_conduct("192.0.2.7"));
+}
+
 /* A network that was learned goes with one of its addresses, and what counts towards it. */
 static void what_a_network_has_learned(void **state)
 {
@@ -210,6 +230,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(an_address, make, unmake),
 		cmocka_unit_test_setup_teardown(an_ipv6_address, make, unmake),
+		cmocka_unit_test_setup_teardown(the_families_are_apart, make, unmake),
 		cmocka_unit_test_setup_teardown(what_a_network_has_learned, make, unmake),
 		cmocka_unit_test_setup_teardown(a_prefix, make, unmake),
 		cmocka_unit_test_setup_teardown(what_stays, make, unmake),
