@@ -7,7 +7,8 @@
  * short write tears none. One mutex stands before the descriptor, for the threads without a ring.
  *
  * Limits: when the descriptor fails (EPIPE, ENOSPC) the stretch is lost and counted; when it stays
- * blocked at log_stop, what is left is given up after STOP_WAIT.
+ * blocked at log_stop, what is left is given up after STOP_WAIT. A line of which a part was written
+ * by then is lost with it, and its part ends there.
  */
 #include <errno.h>
 #include <limits.h>
@@ -20,6 +21,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,6 +56,7 @@ static struct {
 	uint64_t reported;
 	pthread_t thread;
 	pthread_mutex_t fd_lock;
+	bool torn; /* under fd_lock: the descriptor has the beginning of a line */
 	pthread_mutex_t start_lock;
 } out = {
 	.fd = STDERR_FILENO,
@@ -102,24 +105,19 @@ static ssize_t write_some(int fd, mode_t kind, const char *p, size_t n)
 	return write(fd, p, n);
 }
 
-/* Whole lines, n bytes, under fd_lock. Returns how many lines the descriptor did not take. */
-static uint64_t write_lines(const char *p, size_t n)
+/* How many bytes the descriptor took. */
+static size_t write_all(int fd, mode_t kind, const char *p, size_t n)
 {
-	int fd = atomic_load_explicit(&out.fd, memory_order_relaxed);
-	struct stat st;
-	uint64_t lost = 0;
+	size_t done = 0;
 
-	if (fstat(fd, &st))
-		st.st_mode = 0;
-	while (n) {
-		ssize_t done = -1;
+	while (done < n) {
+		ssize_t some;
 
-		if (S_ISFIFO(st.st_mode) && !wait_writable(fd))
+		if (S_ISFIFO(kind) && !wait_writable(fd))
 			break;
-		done = write_some(fd, st.st_mode, p, n);
-		if (done >= 0) {
-			p += done;
-			n -= (size_t)done;
+		some = write_some(fd, kind, p + done, n - done);
+		if (some >= 0) {
+			done += (size_t)some;
 		} else if (errno == EAGAIN) {
 			if (!wait_writable(fd))
 				break;
@@ -127,9 +125,38 @@ static uint64_t write_lines(const char *p, size_t n)
 			break;
 		}
 	}
-	for (; n; n--)
-		lost += *p++ == '\n';
+	return done;
+}
+
+/* Whole lines in so many pieces, under fd_lock. Returns how many lines the descriptor did not take:
+ * the one it was in the middle of is among them, and the next one must not become its end. */
+static uint64_t write_lines(const struct iovec *pieces, int count)
+{
+	int fd = atomic_load_explicit(&out.fd, memory_order_relaxed);
+	struct stat st;
+	uint64_t lost = 0;
+	bool stuck;
+
+	if (fstat(fd, &st))
+		st.st_mode = 0;
+	stuck = out.torn && !write_all(fd, st.st_mode, "\n", 1);
+	out.torn = stuck;
+	for (int i = 0; i < count; i++) {
+		const char *p = pieces[i].iov_base;
+		size_t n = pieces[i].iov_len, done = stuck ? 0 : write_all(fd, st.st_mode, p, n);
+
+		if (done)
+			out.torn = p[done - 1] != '\n';
+		stuck |= done < n;
+		for (; done < n; done++)
+			lost += p[done] == '\n';
+	}
 	return lost;
+}
+
+static uint64_t write_line(const char *p, size_t n)
+{
+	return write_lines(&(struct iovec){(void *)p, n}, 1);
 }
 
 /* ---- rings ---- */
@@ -181,6 +208,7 @@ static void sink_drain(struct sink *s)
 	size_t head = atomic_load_explicit(&s->head, memory_order_relaxed);
 	size_t n = atomic_load_explicit(&s->tail, memory_order_acquire) - head;
 	size_t at = head & (s->size - 1), first = s->size - at;
+	struct iovec pieces[2];
 	uint64_t lost;
 
 	atomic_store_explicit(&s->woken, false, memory_order_relaxed);
@@ -188,11 +216,11 @@ static void sink_drain(struct sink *s)
 		return;
 	if (first > n)
 		first = n;
-	/* The two halves of a line that wraps stay together under one hold of the descriptor. */
+	/* The two halves of a line that wraps stay together. */
+	pieces[0] = (struct iovec){s->ring + at, first};
+	pieces[1] = (struct iovec){s->ring, n - first};
 	pthread_mutex_lock(&out.fd_lock);
-	lost = write_lines(s->ring + at, first);
-	if (n > first)
-		lost += write_lines(s->ring, n - first);
+	lost = write_lines(pieces, 2);
 	pthread_mutex_unlock(&out.fd_lock);
 	atomic_store_explicit(&s->head, head + n, memory_order_release);
 	atomic_fetch_add_explicit(&out.dropped, lost, memory_order_relaxed);
@@ -213,7 +241,7 @@ static void report_lost(void)
 	log_int(&l, "lost", (int64_t)(dropped - out.reported));
 	log_close(&l);
 	pthread_mutex_lock(&out.fd_lock);
-	if (!write_lines(l.text, l.len))
+	if (!write_line(l.text, l.len))
 		out.reported = dropped;
 	pthread_mutex_unlock(&out.fd_lock);
 }
@@ -256,7 +284,10 @@ int log_start(int fd, enum log_format format)
 	if (wake < 0)
 		goto out;
 	atomic_store(&out.wake, wake);
+	pthread_mutex_lock(&out.fd_lock);
 	atomic_store(&out.fd, fd);
+	out.torn = false;
+	pthread_mutex_unlock(&out.fd_lock);
 	atomic_store(&out.stopping, false);
 	log_set_format(format);
 	/* Signals are for the main thread; a broken pipe is an error here, not a death. */
@@ -365,6 +396,6 @@ void log_out(const char *line, size_t n)
 		return;
 	}
 	pthread_mutex_lock(&out.fd_lock);
-	atomic_fetch_add_explicit(&out.dropped, write_lines(line, n), memory_order_relaxed);
+	atomic_fetch_add_explicit(&out.dropped, write_line(line, n), memory_order_relaxed);
 	pthread_mutex_unlock(&out.fd_lock);
 }

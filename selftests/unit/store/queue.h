@@ -25,7 +25,8 @@ static inline void queue_record(struct store_writer *w, int p, uint64_t tag, boo
 	store_writer_push(w, p);
 }
 
-/* Waits until n notices of producer p have come, in the order of their tags from `tag` on. */
+/* Waits until n notices of producer p have come, in the order of their tags from `tag` on. The
+ * writer signals them when they can be taken already: who took them earlier finds nothing then. */
 static inline void queue_await(struct store_writer *w, int p, uint64_t tag, int n, int err)
 {
 	struct pollfd pfd = {.fd = store_writer_fd(w, p), .events = POLLIN};
@@ -36,7 +37,6 @@ static inline void queue_await(struct store_writer *w, int p, uint64_t tag, int 
 
 		assert_int_equal(poll(&pfd, 1, 20000), 1);
 		have = store_notices(w, p, got, n < 16 ? n : 16);
-		assert_true(have > 0);
 		for (int i = 0; i < have; i++, tag++, n--) {
 			assert_int_equal(got[i].token, tag * 10);
 			assert_int_equal(got[i].err, err);

@@ -268,6 +268,7 @@ static void the_eventfd_stays_readable_while_notices_wait(void **state)
 		queue_record(w, 0, i, true);
 	while (atomic_load(&p.items) < 8)
 		sched_yield();
+	store_writer_pause(w); /* it has signalled what it had to */
 	for (int taken = 0; taken < 8;) {
 		assert_int_equal(poll(&pfd, 1, 20000), 1);
 		taken += store_notices(w, 0, got, 3);
