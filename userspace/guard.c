@@ -184,6 +184,20 @@ static void ask(struct guard *g, uint64_t now)
 	close(pair[1]);
 }
 
+/* The mender met one that went after the last look. */
+static void tell_missed(struct guard *g, const struct fastpath_part *restored)
+{
+	struct fastpath_part parts[FASTPATH_PARTS], lost = *restored;
+	int n = fastpath_parts(g->daemon->fastpath, parts);
+
+	lost.state = FASTPATH_GONE;
+	snprintf(lost.why, sizeof(lost.why), "taken away by somebody");
+	for (int i = 0; i < n; i++)
+		if (parts[i].kind == lost.kind && !strcmp(parts[i].interface, lost.interface) &&
+		    g->told[i].state == FASTPATH_STANDS)
+			tell(g, i, &lost);
+}
+
 static void take(struct guard *g, const struct handover_message *m)
 {
 	struct fastpath_part p;
@@ -191,6 +205,8 @@ static void take(struct guard *g, const struct handover_message *m)
 	if (m->length != sizeof(p))
 		return;
 	memcpy(&p, m->data, sizeof(p));
+	if (p.restored)
+		tell_missed(g, &p);
 	fastpath_mended(g->daemon->fastpath, &p, m->fd_count ? m->fds[0] : -1);
 }
 

@@ -45,6 +45,13 @@ static void a_start_that_nobody_touches_lacks_nothing(void **state)
 	assert_false(fastpath_look(fp));
 	assert_int_equal(missing(fp), 0);
 	assert_int_equal(program_on("gg0"), program);
+	assert_false(part(fp, FASTPATH_XDP, "gg0").restored);
+	/* What went since the last look comes back as well, and is known for it. */
+	room_run("ip link set dev gg0 xdp off");
+	mend(fp, &conf);
+	assert_true(part(fp, FASTPATH_XDP, "gg0").restored);
+	assert_false(part(fp, FASTPATH_XDP, "gg1").restored);
+	assert_int_not_equal(program_on("gg0"), 0);
 	fastpath_close(&fp);
 }
 
@@ -82,8 +89,10 @@ static void what_is_taken_away_comes_back(void **state)
 		p = part(fp, thefts[i].kind, thefts[i].interface);
 		assert_int_equal(p.state, FASTPATH_GONE);
 		assert_true(p.why[0]);
+		assert_false(p.restored);
 		assert_false(fastpath_look(fp)); /* no news */
 		mend(fp, &conf);
+		assert_true(part(fp, thefts[i].kind, thefts[i].interface).restored);
 		if (missing(fp) || fastpath_look(fp) || missing(fp))
 			fail_msg("%s: %d still missing", thefts[i].command, missing(fp));
 	}

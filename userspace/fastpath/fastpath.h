@@ -94,6 +94,7 @@ struct fastpath_part {
 	} ours, seen;
 	bool generic, dispatched; /* FASTPATH_XDP, by fastpath_mend */
 	bool rival;               /* FASTPATH_OTHER: another greygated's, by fastpath_mend */
+	bool restored;            /* FASTPATH_STANDS: it didn't until now, by fastpath_mend */
 	char why[256];            /* "" while it stands */
 };
 #define FASTPATH_PARTS (3 * FASTPATH_INTERFACES + 2)

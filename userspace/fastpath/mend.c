@@ -124,6 +124,7 @@ static void mend_part(struct mend *m, struct fastpath_part *p)
 			code = -ENOENT;
 			snprintf(p->why, sizeof(p->why), "put back, and gone again at once");
 		}
+		p->restored = !code;
 	}
 	if (!code) {
 		p->state = FASTPATH_STANDS;

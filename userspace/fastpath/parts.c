@@ -101,7 +101,7 @@ static void judge(struct fastpath_part *p)
 	const bool renewed = p->seen.ifindex != p->ours.ifindex;
 
 	p->why[0] = '\0';
-	p->rival = false;
+	p->rival = p->restored = false;
 	if (is_same(&p->seen, &p->ours)) {
 		p->state = FASTPATH_STANDS;
 	} else if (has_interface(p->kind) && !p->seen.ifindex) {

@@ -146,14 +146,21 @@ static void found(int i, enum fastpath_state to, uint32_t id, const char *why)
 	changed = true;
 }
 
-/* The mender says what one part is now, and ends. */
-static void mends(int i, enum fastpath_state to, const char *why)
+/* The mender says what one part is now. */
+static void says(int i, enum fastpath_state to, bool restored, const char *why)
 {
 	struct fastpath_part p = parts[i];
 
 	p.state = to;
+	p.restored = restored;
 	snprintf(p.why, sizeof(p.why), "%s", why);
 	assert_int_equal(handover_send(mender, HANDOVER_PART, &p, sizeof(p), NULL, 0), 0);
+}
+
+/* And ends. */
+static void mends(int i, enum fastpath_state to, const char *why)
+{
+	says(i, to, to == FASTPATH_STANDS && parts[i].state == FASTPATH_GONE, why);
 	assert_int_equal(handover_send(mender, HANDOVER_DONE, NULL, 0, NULL, 0), 0);
 	guard_hear(&guard, now);
 }
@@ -192,6 +199,33 @@ static void what_goes_and_comes_back_is_told_once_each(void **state)
 	assert_int_equal(told("policy", ""), 0);
 	assert_int_equal(counted[COUNT_kernel_lost], 1);
 	assert_int_equal(counted[COUNT_kernel_restored], 1);
+}
+
+static void what_goes_between_a_look_and_the_mender_is_told_as_well(void **state)
+{
+	(void)state;
+	found(0, FASTPATH_GONE, 0, "taken away by somebody");
+	seconds(2);
+	says(1, FASTPATH_STANDS, true, "");
+	mends(0, FASTPATH_STANDS, "");
+	seconds(10);
+	assert_int_equal(asked, 1);
+	for (int i = 0; i < 2; i++) {
+		const char *name = i ? "policy" : "XDP program";
+
+		assert_int_equal(told(name, "\"gone\""), 1);
+		assert_int_equal(told(name, "\"attached\""), 1);
+	}
+	assert_int_equal(told("policy", "taken away by somebody"), 1);
+	assert_int_equal(counted[COUNT_kernel_lost], 2);
+	assert_int_equal(counted[COUNT_kernel_restored], 2);
+	/* What stood is no news. */
+	found(0, FASTPATH_GONE, 0, "taken away by somebody");
+	seconds(2);
+	says(1, FASTPATH_STANDS, false, "");
+	mends(0, FASTPATH_STANDS, "");
+	assert_int_equal(told("policy", ""), 2);
+	assert_int_equal(counted[COUNT_kernel_lost], 3);
 }
 
 static void who_takes_it_again_and_again_is_not_fought(void **state)
@@ -415,6 +449,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_goes_and_comes_back_is_told_once_each),
+		TEST(what_goes_between_a_look_and_the_mender_is_told_as_well),
 		TEST(who_takes_it_again_and_again_is_not_fought),
 		TEST(a_strange_program_is_asked_about_first),
 		TEST(without_reattach_it_is_only_told),
