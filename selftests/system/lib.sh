@@ -4,7 +4,8 @@
 #
 # Sourcing it starts the script again inside a mount and a process namespace of its own: whatever it
 # mounts, names or starts there is gone when it ends, also when it is killed. $T is its directory
-# (a tmpfs), $T/bpf a bpffs that nobody else sees. See README.
+# (a tmpfs), $T/bpf a bpffs that nobody else sees, as is the one in the place where libxdp looks for its
+# own. See README.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 BUILD=$(realpath -m "${BUILD:-build}")
@@ -32,7 +33,7 @@ fi
 
 T=$GG_PRIVATE
 mount -t tmpfs -o mode=755 greygate-test "$T" && mount -t tmpfs greygate-netns /run/netns &&
-	mkdir "$T/bpf" && mount -t bpf greygate-bpf "$T/bpf" || {
+	mkdir "$T/bpf" && mount -t bpf greygate-bpf "$T/bpf" && mount -t bpf greygate-libxdp /sys/fs/bpf || {
 	echo "not ok 1 - private mounts in $T"
 	exit 1
 }

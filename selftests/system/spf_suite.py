@@ -4,7 +4,8 @@
 
 spf_suite.py GREYGATE SUITE.json ADDRESS PORT TIMEOUT
 
-TIMEOUT is for scenarios in which somebody does not answer; where all do, they have as long as they need.
+TIMEOUT is for scenarios in which somebody does not answer; where all do, they have as long as they need, and so
+has a case that comes out wrong, for the name server may have been late.
 Expects scenario N on PORT + N (see dnsd.py). Prints what failed and one line "PASSED of CASES".
 """
 import json
@@ -19,20 +20,18 @@ with open(suite, encoding="utf-8") as f:
     scenarios = json.load(f)["scenarios"]
 
 
-def config(folder, n, zone):
-    silent = any(["TIMEOUT"] in rows for rows in zone.values())
-    path = os.path.join(folder, f"{n}.conf")
+def config(folder, n, patience):
+    path = os.path.join(folder, f"{n}.{patience}.conf")
     with open(path, "w", encoding="utf-8") as out:
         out.write('listen = {"127.0.0.1:2525"}\nbackend = {"127.0.0.1:10025"}\n'
                   f'dns {{ servers = {{"{address}:{int(port) + n}"}} '
-                  f'timeout = {timeout if silent else "30s"} }}\n')
+                  f'timeout = {patience} }}\n')
     return path
 
 
-def run(job):
-    conf, test = job
+def wrong(conf, test):
     got = subprocess.run([greygate, "-c", conf, "--json", "spf", test["host"], test["helo"],
-                          test["mailfrom"]], capture_output=True, text=True, timeout=60, check=False)
+                          test["mailfrom"]], capture_output=True, text=True, timeout=200, check=False)
     if got.returncode:
         return f"{test['name']}: {got.stderr}"
     answer = json.loads(got.stdout)
@@ -44,11 +43,24 @@ def run(job):
     return None
 
 
+def run(job):
+    confs, test = job
+    for conf in confs:
+        said = wrong(conf, test)
+        if not said:
+            break
+    return said
+
+
+def patience(zone):
+    return (timeout, "20s") if any(["TIMEOUT"] in rows for rows in zone.values()) else ("30s",)
+
+
 with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(8) as pool:
-    jobs = [(conf, test) for n, s in enumerate(scenarios) for conf in [config(folder, n, s["zone"])]
-            for test in s["tests"]]
-    wrong = [w for w in pool.map(run, jobs) if w]
-for w in wrong:
+    jobs = [(confs, test) for n, s in enumerate(scenarios)
+            for confs in [[config(folder, n, p) for p in patience(s["zone"])]] for test in s["tests"]]
+    failed = [w for w in pool.map(run, jobs) if w]
+for w in failed:
     print(w)
-print(f"{len(jobs) - len(wrong)} of {len(jobs)}")
-sys.exit(bool(wrong))
+print(f"{len(jobs) - len(failed)} of {len(jobs)}")
+sys.exit(bool(failed))

@@ -194,7 +194,7 @@ room() { # hosts
 	check "start with limit hosts = $1" gate_start
 }
 room 1k
-like "the log says that not all have room" "$(cat "$T/gate.log")" 'no room for [0-9]+ entries of operators'
+check "the log says that not all have room" wait_for 5 has 'no room for [0-9]+ entries of operators' "$T/gate.log"
 like "status does" "$(gg status)" 'kernel: [0-9]+ entries of operators have no room'
 for v in 4 6; do
 	for i in 1 128 250; do
@@ -206,7 +206,7 @@ for v in 4 6; do
 	like "IPv$v: all of it but these" "$(gg explain ${other[$v]})" 'kernel +in the map'
 done
 
-like "memory was made larger" "$(cat "$T/gate.log")" 'more than limit hosts and nets leave room for'
+check "memory was made larger" wait_for 5 has 'more than limit hosts and nets leave room for' "$T/gate.log"
 is "so that none of operators' words was lost" "$(gg list deny | grep -cE '^(198\.18|2001:db8:a):?')" 2500
 
 # ---- nor where all the room is not enough for them ----

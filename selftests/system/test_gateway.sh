@@ -94,6 +94,7 @@ for src in $SOURCES; do
 	like "$src: the second sender promotes" "$out" "$STORED"
 	unlike "$src: the entry is there" "$out" '<never>|<no pin'
 done
+postfix_said mx
 like "Postfix saw the client itself" "$(cat "$T/mx/maillog")" 'client=unknown\[192\.0\.2\.7\]'
 like "Postfix saw the client itself, IPv6" "$(cat "$T/mx/maillog")" 'client=unknown\[2001:db8:1::7\]'
 ours=$(sed -nE 's/.*: ([0-9A-F]+): client=.*\[(10\.9\.0\.1|fd09::1)\].*/\1/p' "$T/mx/maillog" | xargs | tr ' ' '|')

@@ -40,6 +40,7 @@ between "lookup_daemon counted strangers" "$(($(counter lookup_daemon) - ${befor
 before=$(counter lookup_mta)
 scene_known
 between "lookup_mta counted them" "$(($(counter lookup_mta) - ${before:-0}))" 2 20
+postfix_said mx
 like "Postfix saw the client itself" "$(cat "$T/mx/maillog")" 'client=unknown\[192\.0\.2\.7\]'
 
 # ---- samples of theirs meet the daemon, which lets them through ----

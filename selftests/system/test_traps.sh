@@ -116,14 +116,17 @@ between "the end stands" "$(lasts $B)" 300 400
 gg allow $A >/dev/null
 refuse "allow ADDRESS undoes its trap" net_trapped $N
 release $A $B
-trap_conf="$traps  low_priority_pause = 1s"; trap_conf=${trap_conf/life = 200s/life = 6s}
-trap_conf=${trap_conf/action = reject/action = drop_new}
+trap_conf="$traps  low_priority_pause = 1s"; trap_conf=${trap_conf/action = reject/action = drop_new}
 gate_renew
 gg allow $C >/dev/null
 mail $A bait7@example.net >/dev/null
 check "trap.action drop_new: the network is denied in the kernel" net_trapped $N
 like "an allowed address in it is served" "$(mail $C)" '^S: 220'
 like "the next one has no answer" "$(TALK_TIMEOUT=1 mail $B)" '^T: connect <timeout>'
+release $A
+trap_conf=${trap_conf/life = 200s/life = 2s}
+gate_renew
+like "a trap of two seconds" "$(mail $A bait7@example.net)" '^S: 554'
 served() { TALK_TIMEOUT=1 mail $B | grep -q '^S: 220'; }
 check "until its time is over" wait_for 20 served
 release $A $C

@@ -145,7 +145,7 @@ wait_for 5 listens $MAIL4 29
 to "\"$MAIL4:29\"" "proxy = v2" || bail "greygated starts"
 S=0d0a0d0a000d0a515549540a
 check "the health check sends a header without a client" wait_for 5 has "^${S}20000000 EHLO gate" "$T/headers"
-SOURCE_PORT=40123 attempt 192.0.2.7 $GATE4 a@sender.example user1@example.net >/dev/null
+attempt 192.0.2.7 $GATE4 a@sender.example user1@example.net >/dev/null
 check "byte for byte: IPv4" wait_for 3 has "^${S}2111000cc0000207c0000219[0-9a-f]{4}0019 EHLO client\.example\.org$" "$T/headers"
 attempt 2001:db8:1::7 $GATE6 a@sender.example user1@example.net >/dev/null
 check "byte for byte: IPv6" wait_for 3 has \
