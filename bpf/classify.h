@@ -16,8 +16,9 @@
 
 enum gg_kind {
 	GG_KIND_NEW,      /* SYN without ACK */
-	GG_KIND_OTHER,    /* any other TCP segment */
-	GG_KIND_FRAGMENT, /* piece of a TCP segment: its ports can't be trusted to be there */
+	GG_KIND_OTHER,    /* any other TCP segment, or the piece of one that has its header */
+	GG_KIND_PIECE,    /* of a TCP segment, a later piece: whose it is, the first one says */
+	GG_KIND_FRAGMENT, /* a SYN in pieces, or a piece that hides the header or lies about it */
 };
 
 /* What limit.h says of a new connection. */
@@ -66,7 +67,7 @@ struct gg_decision {
 static inline bool gg_is_for_tarpit(const struct gg_facts *f)
 {
 	return f->pit && f->verdict == GG_DENY && f->action == GG_TARPIT &&
-	       f->kind != GG_KIND_FRAGMENT;
+	       (f->kind == GG_KIND_NEW || f->kind == GG_KIND_OTHER);
 }
 
 /* Whether the new connection counts towards limits: allowed sources are exempt, and so are load
@@ -110,8 +111,8 @@ static inline struct gg_decision gg_classify(const struct gg_facts *f)
 	if (f->verdict == GG_DENY && f->action == GG_DROP_ALL)
 		return gg_decide(GG_TO_NOBODY, GG_STAT_drop_all);
 
-	/* Nobody could judge the later pieces of a segment, and SMTP has no need of them: TCP
-	 * respects the path MTU. Whoever fragments TCP wants to get past a filter. */
+	/* Paths that clear DF fragment what is large. A SYN is not: whoever fragments it, or a
+	 * header (RFC 1858), wants to get past a filter. */
 	if (f->kind == GG_KIND_FRAGMENT)
 		return gg_decide(GG_TO_NOBODY, GG_STAT_drop_fragment);
 
@@ -124,7 +125,7 @@ static inline struct gg_decision gg_classify(const struct gg_facts *f)
 
 	/* Open connections live on whatever the lists say; a stray segment earns its RST from the
 	 * stack. */
-	if (f->kind == GG_KIND_OTHER) {
+	if (f->kind == GG_KIND_OTHER || f->kind == GG_KIND_PIECE) {
 		if (gg_is_for_tarpit(f) && !f->connected)
 			return gg_decide(GG_TO_TARPIT, GG_STAT_tarpit_held);
 		return gg_decide(GG_TO_MTA, GG_STAT_not_new);

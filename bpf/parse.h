@@ -23,6 +23,7 @@
 #define PARSE_VLAN_TAGS 2
 #define PARSE_EXTENSIONS 6
 #define PARSE_FRAGMENT 0x3fff /* of IPv4's frag_off: more fragments, offset */
+#define PARSE_OFFSET 0x1fff   /* in units of eight bytes */
 
 enum parse_result {
 	PARSE_TCP,   /* packet is filled in */
@@ -32,15 +33,17 @@ enum parse_result {
 };
 
 /* Addresses are IPv4-mapped for IPv4, so that one vip key serves both families. `to` ends in port 0
- * for a fragment: that is the key of its address's marker. */
+ * for a piece without the TCP header: that is the key of its address's marker. */
 struct packet {
 	struct gg_vip_key to;
 	__u8 from[16];
 	__be16 from_port;
 	bool is4;
 	__u16 l3; /* where the IP header begins */
-	__u16 l4; /* where the TCP header begins; 0 for a fragment */
+	__u16 l4; /* where the TCP header begins; 0 for a piece without */
 	enum gg_kind kind;
+	bool piece; /* of a segment, the first one or a later one */
+	__u32 id;   /* of the segment that it is a piece of */
 };
 
 struct vlan_tag {
@@ -74,6 +77,16 @@ static __always_inline enum parse_result parse_tcp(void *data, void *pos, void *
 	ret->to.port = bpf_ntohs(tcp->dest);
 	ret->from_port = tcp->source;
 	ret->kind = tcp->syn && !tcp->ack ? GG_KIND_NEW : GG_KIND_OTHER;
+	if (ret->piece && ret->kind == GG_KIND_NEW)
+		ret->kind = GG_KIND_FRAGMENT;
+	return PARSE_TCP;
+}
+
+/* A piece without the header, or whose header isn't whole. offset: bytes. What lies within a header
+ * writes over the one that was judged (RFC 3128). */
+static __always_inline enum parse_result parse_piece(__u32 offset, struct packet *ret)
+{
+	ret->kind = offset < sizeof(struct tcphdr) ? GG_KIND_FRAGMENT : GG_KIND_PIECE;
 	return PARSE_TCP;
 }
 
@@ -81,7 +94,7 @@ static __always_inline enum parse_result parse_ip4(void *data, void *pos, void *
 						   struct packet *ret)
 {
 	struct iphdr *ip;
-	__u32 header, total;
+	__u32 header, total, offset;
 
 	if (!PARSE_TAKE(ip, pos, end, sizeof(*ip)))
 		return PARSE_SHORT;
@@ -97,8 +110,11 @@ static __always_inline enum parse_result parse_ip4(void *data, void *pos, void *
 	__builtin_memcpy(ret->from + 12, &ip->saddr, 4);
 	__builtin_memcpy(ret->to.addr + 12, &ip->daddr, 4);
 	if (ip->frag_off & bpf_htons(PARSE_FRAGMENT)) {
-		ret->kind = GG_KIND_FRAGMENT;
-		return PARSE_TCP;
+		ret->piece = true;
+		ret->id = ip->id;
+		offset = (bpf_ntohs(ip->frag_off) & PARSE_OFFSET) * 8;
+		if (offset || total < header + sizeof(struct tcphdr))
+			return parse_piece(offset, ret);
 	}
 	if (total < header + sizeof(struct tcphdr))
 		return PARSE_SHORT;
@@ -111,7 +127,7 @@ static __always_inline enum parse_result parse_ip6(void *data, void *pos, void *
 	struct fragment_header *piece;
 	struct extension *ext;
 	struct ipv6hdr *ip;
-	bool fragment = false;
+	__u32 offset = 0;
 	__u8 next;
 	int i;
 
@@ -126,10 +142,11 @@ static __always_inline enum parse_result parse_ip6(void *data, void *pos, void *
 
 	for (i = 0; i <= PARSE_EXTENSIONS; i++) {
 		if (next == IPPROTO_TCP) {
-			if (!fragment)
-				return parse_tcp(data, pos, end, ret);
-			ret->kind = GG_KIND_FRAGMENT;
-			return PARSE_TCP;
+			if (ret->piece &&
+			    (offset || pos - (void *)(ip + 1) + sizeof(struct tcphdr) >
+					       bpf_ntohs(ip->payload_len)))
+				return parse_piece(offset, ret);
+			return parse_tcp(data, pos, end, ret);
 		}
 		switch (next) {
 		case IPPROTO_HOPOPTS:
@@ -152,9 +169,11 @@ static __always_inline enum parse_result parse_ip6(void *data, void *pos, void *
 				return PARSE_SHORT;
 			/* Offset 0 and no more to come (RFC 6946): whole after all. */
 			if (piece->offset & bpf_htons(0xfff9))
-				fragment = true;
+				ret->piece = true;
+			ret->id = piece->id;
+			offset = bpf_ntohs(piece->offset) & 0xfff8;
 			/* What follows in a later piece is payload; only the protocol is known. */
-			if (piece->offset & bpf_htons(0xfff8) && piece->next != IPPROTO_TCP)
+			if (offset && piece->next != IPPROTO_TCP)
 				return PARSE_OTHER;
 			next = piece->next;
 			pos += sizeof(*piece);

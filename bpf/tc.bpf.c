@@ -17,6 +17,11 @@
 
 #define HEADERS 256 /* bytes that the parser wants to see of all but odd packets */
 #define MOST_HEADERS 16384
+#define VLAN_NUMBER 0xfff /* of a tag */
+
+/* As long as pieces wait for each other (RFC 8200 4.5); then their number may be another segment's.
+ */
+#define PIECES_SECONDS 60
 
 /* linux/icmp.h and linux/icmpv6.h ask for headers of the C library. */
 #define ICMP_HEADER 8 /* in both families */
@@ -26,11 +31,67 @@
 #define ICMPV6_DEST_UNREACH 1 /* to 4: packet too big, time exceeded, parameter problem */
 #define ICMPV6_PARAMPROB 4
 
+struct piece_key {
+	__u8 from[16], to[16];
+	__u32 id;
+};
+
+/* Segments in pieces whose first one was the daemon's: when it came, ns. The later ones have no
+ * ports to tell them by; one that comes before the first is the mail server's, where it finds no
+ * others, and the segment is sent again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 12);
+	__type(key, struct piece_key);
+	__type(value, __u64);
+} pieces SEC(".maps");
+
+static __always_inline struct piece_key piece_of(const struct packet *p)
+{
+	struct piece_key key = {.id = p->id};
+
+	__builtin_memcpy(key.from, p->from, 16);
+	__builtin_memcpy(key.to, p->to.addr, 16);
+	return key;
+}
+
+/* A first piece is the daemon's: so are those that follow it. Functions of their own, as parse. */
+__attribute__((noinline)) int note_piece(const struct packet *p)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+	struct piece_key key;
+
+	if (!p)
+		return 0;
+	key = piece_of(p);
+	return bpf_map_update_elem(&pieces, &key, &now, BPF_ANY);
+}
+
+__attribute__((noinline)) int follows_piece(const struct packet *p)
+{
+	const __u64 *noted;
+	struct piece_key key;
+
+	if (!p)
+		return false;
+	key = piece_of(p);
+	noted = bpf_map_lookup_elem(&pieces, &key);
+	return noted && bpf_ktime_get_coarse_ns() < *noted + PIECES_SECONDS * NSEC;
+}
+
 static __always_inline int to_daemon(struct __sk_buff *skb, enum gg_stat cause)
 {
 	count(cause);
 	skb->mark = GG_MARK;
 	return TC_ACT_UNSPEC;
+}
+
+/* A packet of one of its connections. */
+static __always_inline int flow_to_daemon(struct __sk_buff *skb, const struct packet *p)
+{
+	if (p->piece && p->kind != GG_KIND_PIECE)
+		note_piece(p);
+	return to_daemon(skb, GG_STAT_tc_flow);
 }
 
 static __always_inline int when_down(const struct gg_conf *switches)
@@ -57,9 +118,12 @@ static __always_inline int judge(struct __sk_buff *skb, const struct gg_conf *sw
 		facts.sampled = p->kind == GG_KIND_NEW &&
 				is_sampled(switches, entry, p->from, p->from_port, p->to.port);
 	}
-	if (gg_asks_sockets(&facts))
+	if (p->kind == GG_KIND_PIECE)
+		facts.connected = follows_piece(p);
+	else if (gg_asks_sockets(&facts))
 		holder = gate_holder(skb, p);
-	facts.connected = holder == HOLDER_CONNECTION;
+	if (holder == HOLDER_CONNECTION)
+		facts.connected = true;
 	decision = gg_classify(&facts);
 
 	fresh = p->kind == GG_KIND_NEW && !facts.connected;
@@ -75,7 +139,7 @@ static __always_inline int judge(struct __sk_buff *skb, const struct gg_conf *sw
 	if (fresh)
 		count_connection(&p->to);
 	if (facts.connected)
-		return to_daemon(skb, GG_STAT_tc_flow);
+		return flow_to_daemon(skb, p);
 	if (decision.route == GG_TO_DAEMON && holder == HOLDER_LISTENER &&
 	    daemon_alive(switches, now))
 		return to_daemon(skb, GG_STAT_tc_daemon);
@@ -162,6 +226,19 @@ static __always_inline int icmp6(struct __sk_buff *skb, const struct gg_conf *sw
 	return icmp_of(skb, switches, &quoted);
 }
 
+/* What is for no protected endpoint may come from one, and be for one of the daemon's sockets. */
+static __always_inline int answer(struct __sk_buff *skb, const struct gg_conf *switches,
+				  const struct packet *p)
+{
+	const struct gg_vip_key from = gate_source(p);
+
+	if (p->kind == GG_KIND_FRAGMENT || !is_protected(switches, &from))
+		return TC_ACT_UNSPEC;
+	if (p->kind == GG_KIND_PIECE ? !follows_piece(p) : !is_connected(skb, p))
+		return TC_ACT_UNSPEC;
+	return flow_to_daemon(skb, p);
+}
+
 /* As much of the packet as there is, up to `size`, and what it is. */
 static __always_inline int look(struct __sk_buff *skb, __u32 size, struct packet *ret)
 {
@@ -178,12 +255,12 @@ int greygate_tc(struct __sk_buff *skb)
 	const struct gg_conf *switches;
 	struct packet packet = {};
 	int found;
-	struct gg_vip_key from;
 	__u32 zero = 0;
 
 	switches = bpf_map_lookup_elem(&conf, &zero);
-	/* A tagged frame is judged on its VLAN's own interface. */
-	if (!switches || skb->vlan_present)
+	/* A tagged frame is judged on its VLAN's own interface. VLAN 0 is none, only a priority
+	 * (IEEE 802.1Q 6.9.3). */
+	if (!switches || (skb->vlan_present && skb->vlan_tci & VLAN_NUMBER))
 		return TC_ACT_UNSPEC;
 	found = look(skb, HEADERS, &packet);
 	if (found == PARSE_SHORT && skb->len > HEADERS) {
@@ -204,11 +281,7 @@ int greygate_tc(struct __sk_buff *skb)
 	}
 	if (is_protected(switches, &packet.to))
 		return judge(skb, switches, &packet);
-	from = gate_source(&packet);
-	if (packet.kind != GG_KIND_FRAGMENT && is_protected(switches, &from) &&
-	    is_connected(skb, &packet))
-		return to_daemon(skb, GG_STAT_tc_flow);
-	return TC_ACT_UNSPEC;
+	return answer(skb, switches, &packet);
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -40,7 +40,7 @@ __attribute__((noinline)) int answer(struct xdp_md *ctx, const struct packet *p)
 	__u32 zero = 0;
 
 	switches = bpf_map_lookup_elem(&conf, &zero);
-	if (!switches || !p || p->kind == GG_KIND_FRAGMENT)
+	if (!switches || !p || p->piece)
 		goto other;
 	from = gate_source(p);
 	if (!is_protected(switches, &from))
@@ -160,9 +160,10 @@ __noinline int judge(struct xdp_md *ctx, const struct packet *parsed)
 	facts.self = !gateway && same_address(p->from, p->to.addr);
 	if (gg_asks_limit(&facts))
 		facts.limit = limit_new(switches, p, now);
-	if (facts.action == GG_TARPIT)
+	if (facts.action == GG_TARPIT && !p->piece)
 		facts.pit = tarpit_takes(ctx, switches, p, &pit);
-	if (gg_asks_sockets(&facts))
+	/* Of a later piece of a segment tc knows whose it is. */
+	if (p->kind != GG_KIND_PIECE && gg_asks_sockets(&facts))
 		facts.connected =
 			gateway ? gate_holder(ctx, p) == HOLDER_CONNECTION : is_connected(ctx, p);
 	answered = decide(&facts);
@@ -172,7 +173,7 @@ __noinline int judge(struct xdp_md *ctx, const struct packet *parsed)
 	dropped = decision.route == GG_TO_NOBODY;
 	if (dropped)
 		action = XDP_DROP;
-	else if (gateway && decision.route == GG_TO_MTA &&
+	else if (gateway && decision.route == GG_TO_MTA && !p->piece &&
 		 !(decision.cause == GG_STAT_allow_syn &&
 		   is_nth(switches, p->from, p->from_port, p->to.port)))
 		/* of every Nth tc knows whether the daemon gets it */

@@ -179,7 +179,7 @@ enum gg_sock {
 	X(not_ours, "passed: not TCP to a protected endpoint")                                     \
 	X(short_packet, "passed: cut off before the headers end")                                  \
 	X(deep_headers, "passed: more VLAN tags or extension headers than the parser follows")     \
-	X(not_new, "passed: no new connection (not a SYN, or SYN and ACK)")                        \
+	X(not_new, "passed: no new connection (not a SYN, or SYN and ACK, or a later fragment)")   \
 	X(established, "passed: SYN of a source with drop_new or tarpit, on a local connection")   \
 	X(unknown_syn, "passed: new connection of an unknown source")                              \
 	X(allow_syn, "passed: new connection of an allowed source")                                \
@@ -191,7 +191,7 @@ enum gg_sock {
 	X(drop_all, "dropped: any packet of a source with action drop_all")                        \
 	X(flood_budget, "dropped: new connection beyond limit new_per_cpu")                        \
 	X(flood_source, "dropped: new connection beyond limit new_per_source")                     \
-	X(drop_fragment, "dropped: TCP fragment to a protected address")                           \
+	X(drop_fragment, "dropped: TCP fragment that opens a connection, or hides its header")     \
 	X(local_flow, "gateway, passed: packet of a connection of the daemon")                     \
 	X(forwarded, "gateway: sent on by XDP")                                                    \
 	X(forward_stack, "gateway: left to the kernel to send on")                                 \

@@ -92,7 +92,7 @@ static inline void frame_ip4(struct frame *f, const struct frame_spec *s)
 	f->needed = f->len;
 	frame_fill(f, 1, 4u * s->options);
 	frame_tcp(f, s);
-	if (!s->fragment)
+	if (!(s->fragment & 0x1fff))
 		f->needed = f->len;
 	f->b[begin + 2] = (f->len - begin) >> 8;
 	f->b[begin + 3] = f->len - begin;
@@ -136,7 +136,7 @@ static inline void frame_ip6(struct frame *f, const struct frame_spec *s)
 		}
 	}
 	frame_tcp(f, s);
-	if (!s->fragment)
+	if (!(s->fragment & 0x1fff))
 		f->needed = f->len;
 	f->b[length_at] = (f->len - length_at - 36) >> 8;
 	f->b[length_at + 1] = f->len - length_at - 36;

@@ -12,6 +12,8 @@
 
 #define SYN4(source) .from = (source), .to = VIP4, .to_port = 25, .flags = TCP_SYN
 #define SYN6(source) .from = (source), .to = VIP6, .to_port = 25, .flags = TCP_SYN
+#define ACK4(source) .from = (source), .to = VIP4, .to_port = 25, .flags = TCP_ACK
+#define ACK6(source) .from = (source), .to = VIP6, .to_port = 25, .flags = TCP_ACK
 
 static const struct {
 	const char *name;
@@ -235,36 +237,68 @@ static const struct {
 	 XDP_DROP,
 	 GG_STAT_drop_new},
 
-	/* Fragments: TCP to a protected address, whatever the source. */
-	{"first fragment 4",
+	/* Fragments: a SYN is not fragmented, and its header not at all. */
+	{"first fragment 4, SYN",
 	 {SYN4("198.51.100.99"), .fragment = FRAGMENT_MORE},
 	 XDP_DROP,
 	 GG_STAT_drop_fragment},
+	{"first fragment 4, SYN, allow",
+	 {SYN4("198.51.100.6"), .fragment = FRAGMENT_MORE},
+	 XDP_DROP,
+	 GG_STAT_drop_fragment},
+	{"first fragment 4",
+	 {ACK4("198.51.100.99"), .fragment = FRAGMENT_MORE},
+	 XDP_PASS,
+	 GG_STAT_not_new},
+	{"first fragment 4, drop_new",
+	 {ACK4("198.51.100.1"), .fragment = FRAGMENT_MORE},
+	 XDP_PASS,
+	 GG_STAT_not_new},
 	{"middle fragment 4",
 	 {SYN4("198.51.100.99"), .fragment = FRAGMENT_MORE | 64},
+	 XDP_PASS,
+	 GG_STAT_not_new},
+	{"fragment 4 over the ports",
+	 {ACK4("198.51.100.99"), .fragment = 1},
 	 XDP_DROP,
 	 GG_STAT_drop_fragment},
-	{"last fragment 4",
-	 {SYN4("198.51.100.99"), .fragment = 1},
+	{"fragment 4 over the end of the header",
+	 {ACK4("198.51.100.99"), .fragment = FRAGMENT_MORE | 2},
 	 XDP_DROP,
 	 GG_STAT_drop_fragment},
+	{"fragment 4 behind the header",
+	 {ACK4("198.51.100.99"), .fragment = 3},
+	 XDP_PASS,
+	 GG_STAT_not_new},
 	{"highest offset 4",
 	 {SYN4("198.51.100.99"), .fragment = 0x1fff},
-	 XDP_DROP,
-	 GG_STAT_drop_fragment},
+	 XDP_PASS,
+	 GG_STAT_not_new},
 	{"fragment of an allowed source",
 	 {SYN4("198.51.100.6"), .fragment = 8},
-	 XDP_DROP,
-	 GG_STAT_drop_fragment},
+	 XDP_PASS,
+	 GG_STAT_not_new},
 	{"fragment, options",
 	 {SYN4("198.51.100.99"), .options = 4, .fragment = 8},
-	 XDP_DROP,
-	 GG_STAT_drop_fragment},
+	 XDP_PASS,
+	 GG_STAT_not_new},
 	{"fragment, drop_all", {SYN4("198.51.100.2"), .fragment = 8}, XDP_DROP, GG_STAT_drop_all},
-	{"fragment to any port",
-	 {.from = "198.51.100.99", .to = VIP4, .to_port = 26, .fragment = FRAGMENT_MORE},
+	{"first fragment, drop_all",
+	 {ACK4("198.51.100.2"), .fragment = FRAGMENT_MORE},
 	 XDP_DROP,
-	 GG_STAT_drop_fragment},
+	 GG_STAT_drop_all},
+	{"first fragment to another port",
+	 {.from = "198.51.100.99",
+	  .to = VIP4,
+	  .to_port = 26,
+	  .flags = TCP_SYN,
+	  .fragment = FRAGMENT_MORE},
+	 XDP_PASS,
+	 GG_STAT_not_ours},
+	{"fragment over the ports, to another address",
+	 {.from = "198.51.100.99", .to = "192.0.2.26", .to_port = 25, .fragment = 1},
+	 XDP_PASS,
+	 GG_STAT_not_ours},
 	{"fragment to another address",
 	 {.from = "198.51.100.2", .to = "192.0.2.26", .to_port = 25, .fragment = 8},
 	 XDP_PASS,
@@ -273,18 +307,30 @@ static const struct {
 	 {SYN4("198.51.100.2"), .protocol = 17, .fragment = 8},
 	 XDP_PASS,
 	 GG_STAT_not_ours},
-	{"first fragment 6",
+	{"first fragment 6, SYN",
 	 {SYN6("2001:db8:1::99"), .headers = {44}, .fragment = FRAGMENT_MORE},
 	 XDP_DROP,
 	 GG_STAT_drop_fragment},
+	{"first fragment 6",
+	 {ACK6("2001:db8:1::99"), .headers = {44}, .fragment = FRAGMENT_MORE},
+	 XDP_PASS,
+	 GG_STAT_not_new},
+	{"first fragment 6, TCP behind options, ACK",
+	 {ACK6("2001:db8:1::99"), .headers = {44, 60}, .fragment = FRAGMENT_MORE},
+	 XDP_PASS,
+	 GG_STAT_not_new},
+	{"fragment 6 behind the header",
+	 {SYN6("2001:db8:1::99"), .headers = {44}, .fragment = 3},
+	 XDP_PASS,
+	 GG_STAT_not_new},
 	{"last fragment 6",
 	 {SYN6("2001:db8:1::99"), .headers = {44}, .fragment = 1},
 	 XDP_DROP,
 	 GG_STAT_drop_fragment},
 	{"highest offset 6",
 	 {SYN6("2001:db8:1::99"), .headers = {44}, .fragment = 0x1fff},
-	 XDP_DROP,
-	 GG_STAT_drop_fragment},
+	 XDP_PASS,
+	 GG_STAT_not_new},
 	{"atomic fragment 6",
 	 {SYN6("2001:db8:1::99"), .headers = {44}},
 	 XDP_PASS,
@@ -299,8 +345,8 @@ static const struct {
 	 GG_STAT_drop_fragment},
 	{"fragment 6 behind headers",
 	 {SYN6("2001:db8:1::99"), .headers = {FRAME_HBH, 60, 44}, .fragment = 8},
-	 XDP_DROP,
-	 GG_STAT_drop_fragment},
+	 XDP_PASS,
+	 GG_STAT_not_new},
 	{"fragment 6, drop_all",
 	 {SYN6("2001:db8:1::2"), .headers = {44}, .fragment = 8},
 	 XDP_DROP,
@@ -487,6 +533,38 @@ static void endpoints_are_judged_as_long_as_they_are_protected(void **state)
 	}
 }
 
+/* The first piece of a segment says how many bytes of it there are. */
+static void a_header_in_pieces_is_dropped(void **state)
+{
+	const struct frame_spec specs[] = {
+		{ACK4("198.51.100.99"), .fragment = FRAGMENT_MORE},
+		{ACK4("198.51.100.6"), .options = 3, .fragment = FRAGMENT_MORE},
+		{ACK6("2001:db8:1::99"), .headers = {44}, .fragment = FRAGMENT_MORE},
+		{ACK6("2001:db8:1::6"), .headers = {60, 44, 60}, .fragment = FRAGMENT_MORE},
+	};
+
+	(void)state;
+	lists_renew();
+	for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++)
+		for (uint32_t bytes = 0; bytes <= 20; bytes++) {
+			bool six = strchr(specs[i].from, ':');
+			struct frame f;
+			uint8_t *length;
+
+			frame_build(&f, &specs[i]);
+			length = f.b + 14 + (six ? 4 : 2);
+			f.len -= 20 - bytes;
+			length[0] = (f.len - 14 - (six ? 40 : 0)) >> 8;
+			length[1] = f.len - 14 - (six ? 40 : 0);
+			judge("header in pieces", f.b, f.len, bytes < 20 ? XDP_DROP : XDP_PASS,
+			      bytes < 20 ? GG_STAT_drop_fragment : GG_STAT_not_new);
+			/* As long as what is sent on must be. */
+			judge("header in pieces, padded", f.b, f.len + 60,
+			      bytes < 20 ? XDP_DROP : XDP_PASS,
+			      bytes < 20 ? GG_STAT_drop_fragment : GG_STAT_not_new);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -495,6 +573,7 @@ int main(void)
 		cmocka_unit_test(a_frame_that_is_not_ours_passes_cut_at_any_byte),
 		cmocka_unit_test(lengths_that_contradict_each_other_pass),
 		cmocka_unit_test(padding_after_the_packet_changes_nothing),
+		cmocka_unit_test(a_header_in_pieces_is_dropped),
 		cmocka_unit_test(random_bytes_never_hurt),
 		cmocka_unit_test(endpoints_are_judged_as_long_as_they_are_protected),
 	};

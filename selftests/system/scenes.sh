@@ -44,6 +44,29 @@ scene_known() {
 }
 scene_met() { logged event=connect src="$1" | grep -c .; } # how often the daemon has met it
 
+# Frames that no usual client sends: segments in fragments, and VLAN 0, which is none.
+scene_frames() {
+	local src how mac
+	mac=$(mac_of gate g0)
+	ip -n gate route add 2001:db8:c9::/64 dev g0
+	for src in 203.0.113.201 2001:db8:c9::1; do # which nobody has
+		ip -n gate neigh replace $src lladdr "$(mac_of client c0)" dev g0 nud permanent
+		for how in "" pieces tag=8100:0000 "tag=88a8:6000 pieces" "tag=8100:0000 tag=8100:e000"; do
+			like "$src, ${how:-plain}: a stranger meets the daemon" "$(frames $src $how)" \
+				'^220.gate\.example\.net.* 250.gate\.example\.net'
+		done
+		gg allow $src >/dev/null
+		for how in "" pieces tag=8100:0000 "tag=88a8:6000 pieces"; do
+			like "$src, ${how:-plain}: an allowed source meets Postfix" "$(frames $src $how)" \
+				'^220 mx\.example\.net.* 250.mx\.example\.net'
+		done
+		gg forget $src >/dev/null
+	done
+}
+mac_of() { ip -n "$1" -br link show "$2" | awk '{ print $3 }'; } # namespace interface
+# source how...: banner and answer to EHLO; $mac is the gate's
+frames() { on client $PYTHON "$HERE/frames.py" c0 "$mac" "$1" "$(server_for "$1")" "${@:2}" 2>&1 | xargs; }
+
 # Allowed, and then denied, while a session is open: it ends where it began.
 scene_open_sessions() {
 	local src dst out job

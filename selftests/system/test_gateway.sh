@@ -82,6 +82,7 @@ inner() { sleep 0.2; cat "$T/inner.txt"; }
 # ---- strangers meet the daemon, and become known ----
 scene_strangers
 unlike "no stranger reached the mail server" "$(inner)" ' (192\.0\.2\.[78]|203\.0\.113\.7)\.[0-9]+ > '
+scene_frames
 sleep 1.1
 for src in $SOURCES; do
 	dst=$(server_for "$src")

@@ -38,6 +38,7 @@ between "lookup_daemon counted strangers" "$(($(counter lookup_daemon) - ${befor
 
 # ---- promoted sources meet Postfix itself ----
 before=$(counter lookup_mta)
+scene_frames
 scene_known
 between "lookup_mta counted them" "$(($(counter lookup_mta) - ${before:-0}))" 2 20
 postfix_said mx
