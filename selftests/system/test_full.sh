@@ -126,6 +126,13 @@ is "which is counted" "$(counter kernel_full)" $((full + 1))
 like "status says it" "$(gg status)" "nets of IPv6 are full"
 like "but the daemon denies it" "$(gg explain $near)" '^2001:db8:77::/64: deny'
 like "explain: without the kernel" "$(gg explain $near)" 'leaves the client to the daemon'
+for does in "deny --action drop_new" allow; do
+	# shellcheck disable=SC2086
+	gg import wide - --verdict $does <<<2001:db8:77::/48 >/dev/null
+	like "a list that comes to name a wider prefix with $does is obeyed" "$(gg explain $near)" \
+		"kernel +not in the map: it goes by 2001:db8:77::/48, ${does/ --/ with }"
+done
+check "the list goes" gg import wide --remove
 check "an operator's prefix makes room" gg forget 2a00:1::/32
 check "and the network is denied in the kernel" wait_for 10 net_is 2001:db8:77::/64 GG_BY_TRAP
 unlike "explain: by the kernel, too" "$(gg explain $near)" 'leaves the client to the daemon'
