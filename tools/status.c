@@ -140,15 +140,26 @@ static void print_verify(const json_t *verify)
 		       format_safe(json_string_value(one), 0, safe, sizeof(safe)));
 }
 
+static void print_listed(const char *name, const json_t *one)
+{
+	const char *from = row_str(one, "takes_from");
+	char text[250];
+
+	if (json_object_get(one, "takes_from") && !*from)
+		from = "none, as no list stands before it";
+	snprintf(text, sizeof(text), "%s: %s, %" PRIu64 " entries, %" PRIu64 " hits%s%s%s",
+		 row_str(one, "name"), row_str(one, "format"), row_num(one, "entries"),
+		 row_num(one, "hits"), *from ? "; takes from " : "", from,
+		 row_num(one, "failed") ? "; not read, see problems" : "");
+	print_text(name, '0', text);
+}
+
 static void print_lists(const json_t *lists)
 {
 	json_t *one;
 	size_t i;
 
-	json_array_foreach(lists, i, one) printf(
-		"  %-10s%s: %s, %" PRIu64 " entries, %" PRIu64 " hits%s\n", i ? "" : "lists",
-		row_str(one, "name"), row_str(one, "format"), row_num(one, "entries"),
-		row_num(one, "hits"), row_num(one, "failed") ? "; not read, see problems" : "");
+	json_array_foreach(lists, i, one) print_listed(i ? "" : "lists", one);
 }
 
 static void print_problems(const json_t *problems)

@@ -28,6 +28,9 @@ static json_t *list_row(const struct daemon *d, const struct config *c, int slot
 	json_object_set_new(row, "file", one->file ? row_text(one->file) : json_null());
 	json_object_set_new(row, "format", json_string(list_format_text(format_of(c, one))));
 	json_object_set_new(row, "verdict", json_string(verdict));
+	if (one->verdict == CONFIG_EXCEPT)
+		json_object_set_new(row, "takes_from",
+				    one->from[0] ? json_string(one->from) : json_null());
 	json_object_set_new(row, "entries", json_integer((json_int_t)one->entries));
 	json_object_set_new(row, "bad", json_integer((json_int_t)one->bad));
 	json_object_set_new(row, "hits",

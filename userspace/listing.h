@@ -42,9 +42,10 @@ struct listed {
 	char name[CONFIG_LIST_NAME + 1]; /* "": free */
 	char *file;
 	enum list_format format;
-	enum gg_verdict verdict; /* or CONFIG_EXCEPT */
-	uint32_t order;          /* of imported lists: the smaller stands first */
-	struct list_set *set;    /* NULL: nothing could be read so far */
+	enum gg_verdict verdict;         /* or CONFIG_EXCEPT */
+	char from[CONFIG_LIST_NAME + 1]; /* then the list that it takes from; "": none */
+	uint32_t order;                  /* of imported lists: the smaller stands first */
+	struct list_set *set;            /* NULL: nothing could be read so far */
 	uint32_t entries, bad;
 	uint32_t read;   /* s, CLOCK_REALTIME: when `set` was; 0: never */
 	uint32_t failed; /* s: when it could not be read since then; 0: it could */

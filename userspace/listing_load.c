@@ -210,9 +210,12 @@ static int join(const struct listing *l, const struct plan *p, struct imports **
 }
 
 /* Under l->lock. */
-static void install(struct listing *l, struct stage *s)
+static void install(struct listing *l, struct plan *p, int place)
 {
+	struct stage *s = &p->stages[place];
 	struct listed *one = &l->lists[s->slot];
+	const uint8_t rank = rank_of(p, place);
+	const char *from = rank == place ? "" : l->lists[p->stages[rank].slot].name;
 	char *file = s->conf->file ? strdup(s->conf->file) : NULL;
 
 	if (file || !s->conf->file) {
@@ -220,6 +223,7 @@ static void install(struct listing *l, struct stage *s)
 		one->file = file;
 	}
 	one->verdict = config_list_verdict(s->conf);
+	snprintf(one->from, sizeof(one->from), "%s", from);
 	if (!s->got.set)
 		return;
 	list_set_free(&one->set);
@@ -309,7 +313,7 @@ int plan_commit(struct listing *l, struct plan *p, bool again,
 	for (int i = 0; i < p->count; i++) {
 		struct stage *s = &p->stages[i];
 
-		install(l, s);
+		install(l, p, i);
 		if (s->own) {
 			own_free(l->lists[s->slot].own);
 			l->lists[s->slot].own = s->own;

@@ -60,6 +60,8 @@ like "whose verdict is kept" "$(rcpt 203.0.113.66)" '^554 5\.7\.1 ask your provi
 printf '203.0.113.66\n' >"$L/except"
 check "a list that excepts" gg import spare "$L/except" --format cidr --verdict except
 like "takes out of the list before it" "$(rcpt 203.0.113.66)" '^451 '
+is "--json names that" "$(list_row spare takes_from)" blocked
+like "status too" "$(gg status)" ' spare: cidr, 1 entries, 0 hits; takes from blocked$'
 check "the operator's word" gg allow 203.0.113.8/30 --reason friends
 like "goes before a list's for the same prefix" "$(rcpt 203.0.113.9)" '^250 '
 check "and when it is taken back" gg forget 203.0.113.8/30

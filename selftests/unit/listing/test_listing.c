@@ -166,6 +166,14 @@ static void exceptions(void **state)
 	assert_string_equal(address("10.1.2.3"), "deny c:1");
 }
 
+static void taken_from(const char *a, const char *b, const char *c, const char *d)
+{
+	const char *const want[LISTS] = {a, b, c, d};
+
+	for (int i = 0; i < LISTS; i++)
+		assert_string_equal(scene->lists.lists[i].from, want[i]);
+}
+
 /* As ":black1:black2:white:white:" of spamd.conf(5). */
 static void an_exception_takes_out_of_the_list_before_it(void **state)
 {
@@ -183,6 +191,7 @@ static void an_exception_takes_out_of_the_list_before_it(void **state)
 	assert_string_equal(address("192.0.2.54"), "none");
 	assert_string_equal(address("2001:db8::1"), "deny a:3");
 	assert_string_equal(address("2001:db8:1::1"), "none");
+	taken_from("", "", "b", "b");
 	/* The list before it names recipients and no client. */
 	scene->conf[1].format = LIST_POSTGREY_RECIPIENTS;
 	scene->conf[1].verdict = GG_ALLOW;
@@ -191,6 +200,7 @@ static void an_exception_takes_out_of_the_list_before_it(void **state)
 	assert_string_equal(address("192.0.2.50"), "none");
 	assert_string_equal(address("192.0.2.51"), "deny a:2");
 	assert_string_equal(address("2001:db8::1"), "none");
+	taken_from("", "", "a", "a");
 }
 
 /* It keeps its place although it couldn't be read: nothing is taken out of another. */
@@ -202,9 +212,17 @@ static void an_exception_from_what_is_missing(void **state)
 	write_file(2, "192.0.2.50\n");
 	load(3);
 	assert_string_equal(address("192.0.2.50"), "deny a:1");
+	taken_from("", "", "b", "");
 	scene->conf[0].verdict = CONFIG_EXCEPT;
 	load(3);
 	assert_string_equal(address("192.0.2.50"), "none");
+	taken_from("", "", "b", "");
+	/* Nothing stands before them. */
+	scene->conf[0].verdict = GG_DENY;
+	scene->config.lists = scene->conf + 1;
+	scene->conf[1].verdict = CONFIG_EXCEPT;
+	load(2);
+	taken_from("", "", "", "");
 }
 
 static void exceptions_by_name(void **state)

@@ -115,6 +115,20 @@ static const char *const problems[] = {
 
 #define PROBLEMS (sizeof(problems) / sizeof(problems[0]))
 
+/* As long as a name may be. */
+#define BLOCKED "blocked-by-somebody-else-on-26-1"
+#define EXCEPTED "let-through-in-spite-of-that-26"
+
+static json_t *lists(void)
+{
+	return json_pack("[{s:s, s:s, s:I, s:I}, {s:s, s:s, s:I, s:I, s:s}, {s:s, s:s, s:n}]",
+			 "name", BLOCKED, "format", "spamhaus-drop", "entries",
+			 (json_int_t)4294967295, "hits", (json_int_t)4294967295, "name", EXCEPTED,
+			 "format", "postgrey-recipients", "entries", (json_int_t)4294967295,
+			 "failed", (json_int_t)1, "takes_from", BLOCKED, "name", "first", "format",
+			 "cidr", "takes_from");
+}
+
 static int set_up(void **state)
 {
 	json_t *list = json_array(), *backends = json_array();
@@ -124,8 +138,8 @@ static int set_up(void **state)
 		json_array_append_new(list, json_string(problems[i]));
 	for (int i = 0; i < 4; i++)
 		json_array_append_new(backends, json_string(BACKEND));
-	answer = json_pack("{s:o, s:o, s:{s:b, s:s}}", "problems", list, "backend", backends,
-			   "kernel", "loaded", 0, "why",
+	answer = json_pack("{s:o, s:o, s:o, s:{s:b, s:s}}", "problems", list, "backend", backends,
+			   "lists", lists(), "kernel", "loaded", 0, "why",
 			   "interface " INTERFACE ": XDP program not accepted (native): Operation "
 			   "not supported; set xdp = off, or xdp = generic where mode is not "
 			   "gateway");
@@ -172,6 +186,20 @@ static void nothing_is_lost_of_what_is_said(void **state)
 	}
 }
 
+static void whose_clients_a_list_takes_out(void **state)
+{
+	char *text = shown("");
+
+	(void)state;
+	join(text);
+	assert_non_null(strstr(text, "lists " BLOCKED ": spamhaus-drop, 4294967295 entries, "
+				     "4294967295 hits " EXCEPTED ": "));
+	assert_non_null(strstr(text, "0 hits; takes from " BLOCKED "; not read, see problems"));
+	assert_non_null(strstr(text, "first: cidr, 0 entries, 0 hits; takes from none, as no list "
+				     "stands before it"));
+	free(text);
+}
+
 /* One problem, one line, for who looks for one. */
 static void as_wide_as_is_asked_for(void **state)
 {
@@ -197,6 +225,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_line_is_wider_than_80),
 		cmocka_unit_test(nothing_is_lost_of_what_is_said),
+		cmocka_unit_test(whose_clients_a_list_takes_out),
 		cmocka_unit_test(as_wide_as_is_asked_for),
 	};
 
