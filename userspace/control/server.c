@@ -340,7 +340,7 @@ static void *serve(void *control)
 			take_client(c, s);
 		} else if (p[3].revents) {
 			set_crowded(c, true);
-		} else if (!patience_left(c)) {
+		} else if (!p[2].revents && !patience_left(c)) {
 			for (int i = 0; i < CONTROL_QUEUE && take_client(c, NULL); i++)
 				;
 			set_crowded(c, false);

@@ -15,7 +15,7 @@
 #include "notices.h"
 
 #define WORKERS 3
-#define ROUNDS 20000
+#define ROUNDS 4000
 #define PATIENCE 60000 /* ms, of one notice */
 
 static struct notices *n;

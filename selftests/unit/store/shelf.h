@@ -29,7 +29,9 @@ static uint8_t shelf_key[16];
 static inline int shelf_setup(void **state)
 {
 	(void)state;
-	snprintf(shelf, sizeof(shelf), "/tmp/greygate-store-XXXXXX");
+	/* In memory: a disk that others use makes each commit wait. */
+	snprintf(shelf, sizeof(shelf), "%s/greygate-store-XXXXXX",
+		 access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
 	return mkdtemp(shelf) ? 0 : -1;
 }
 
