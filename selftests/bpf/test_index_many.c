@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The hot index with many entries: the same answers as host4 and host6 over millions of changes,
+ * The hot index with many entries: the same answers as host4 and host6 over a million changes,
  * sizes and full buckets, while packets flow.
  */
 #include <setjmp.h>
@@ -21,7 +21,7 @@
 #define VIP6 "2001:db8::25"
 #define MANY 65536
 #define MOST 1250000 /* more than index4 has room for in its smallest size */
-#define CHANGES 2000000
+#define CHANGES 1200000
 #define STABLE 4096 /* addresses above the others: even ones are always denied, odd ones never */
 
 static struct fastpath *many;
@@ -70,14 +70,18 @@ static uint32_t packet_from(bool is4, uint32_t n)
 	return opts.retval;
 }
 
-/* The packets that flow: what doesn't change must never be judged otherwise. */
+/* The packets that flow: what doesn't change must never be judged otherwise. They leave time for
+ * the changes where there are few processors. */
 static void *send_packets(void *arg)
 {
+	const struct timespec pause = {.tv_nsec = 1000000};
 	uint64_t seed = 4711;
 	uint32_t n;
 
 	(void)arg;
-	while (!atomic_load(&stop)) {
+	for (uint32_t i = 0; !atomic_load(&stop); i++) {
+		if (i % 256 == 0)
+			nanosleep(&pause, NULL);
 		n = hosts + random_below(&seed, STABLE);
 		if (packet_from(random_below(&seed, 4), n) != (n & 1 ? XDP_PASS : XDP_DROP))
 			atomic_fetch_add(&wrong, 1);
@@ -172,7 +176,7 @@ static void note_sizes(int which)
 		sizes.fullest = x->full;
 }
 
-static void it_agrees_with_the_truth_over_millions_of_changes(void **state)
+static void it_agrees_with_the_truth_over_a_million_changes(void **state)
 {
 	uint64_t seed = 12345;
 	pthread_t sender;
@@ -244,7 +248,7 @@ static void it_grows_beyond_a_million(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(it_agrees_with_the_truth_over_millions_of_changes),
+		cmocka_unit_test(it_agrees_with_the_truth_over_a_million_changes),
 		cmocka_unit_test(it_grows_beyond_a_million),
 	};
 

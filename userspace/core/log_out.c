@@ -129,7 +129,8 @@ static size_t write_all(int fd, mode_t kind, const char *p, size_t n)
 }
 
 /* Whole lines in so many pieces, under fd_lock. Returns how many lines the descriptor did not take:
- * the one it was in the middle of is among them, and the next one must not become its end. */
+ * the one it was in the middle of is among them unless only its end is to come, and the next one
+ * must not become its end. */
 static uint64_t write_lines(const struct iovec *pieces, int count)
 {
 	int fd = atomic_load_explicit(&out.fd, memory_order_relaxed);
@@ -147,7 +148,10 @@ static uint64_t write_lines(const struct iovec *pieces, int count)
 
 		if (done)
 			out.torn = p[done - 1] != '\n';
-		stuck |= done < n;
+		if (done < n && !stuck) {
+			stuck = true;
+			done += out.torn && p[done] == '\n';
+		}
 		for (; done < n; done++)
 			lost += p[done] == '\n';
 	}
