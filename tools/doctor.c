@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -168,11 +169,16 @@ static void check_bpffs(const struct doctor *d)
 		snprintf(mend, sizeof(mend), "mkdir -p %s && mount -t bpf bpf %s", dir, dir);
 	else
 		snprintf(mend, sizeof(mend), "mount -t bpf bpf %s", dir);
-	if (!statfs(dir, &fs) && fs.f_type == BPF_FS_MAGIC)
-		doctor_say(d, DOCTOR_OK, "bpffs", "", "", "%s is a BPF file system", dir);
-	else
+	if (statfs(dir, &fs) || fs.f_type != BPF_FS_MAGIC) {
 		doctor_say(d, DOCTOR_FAIL, "bpffs", "", mend,
 			   "%s is no BPF file system: nothing can be pinned", dir);
+	} else if (fs.f_flags & ST_RDONLY) {
+		snprintf(mend, sizeof(mend), "mount -o remount,rw %s", dir);
+		doctor_say(d, DOCTOR_FAIL, "bpffs", "", mend,
+			   "%s is mounted read-only: nothing can be pinned", dir);
+	} else {
+		doctor_say(d, DOCTOR_OK, "bpffs", "", "", "%s is a BPF file system", dir);
+	}
 }
 
 static void check_uring(const struct doctor *d)

@@ -54,6 +54,8 @@ struct handover_hello {
 	int32_t pid, workers, mode;
 	char version[32];
 	char state_dir[PATH_MAX], bpffs[PATH_MAX], control[PATH_MAX];
+	int32_t protect_count; /* mode gateway: what would be protected */
+	struct endpoint protect[CONFIG_GATEWAY_ENDPOINTS];
 };
 
 /* Which of the descriptors of REST are there, in this order. */

@@ -14,10 +14,13 @@
 #define PATIENCE 40   /* tries of a port in use, 50 ms apart */
 #define BACKLOG 65535 /* the kernel takes the smaller of this and net.core.somaxconn */
 
-static const char *bind_mend(int err)
+static const char *bind_mend(int err, bool transparent)
 {
 	switch (err) {
 	case EADDRINUSE:
+		if (transparent)
+			return "stop the program that listens there (ss -ltnp shows it), another "
+			       "greygated maybe, or change protect";
 		return "stop the program that listens there (ss -ltnp shows it) or change listen";
 	case EACCES:
 		return "start as root or give the service CAP_NET_BIND_SERVICE";
@@ -151,7 +154,8 @@ int listeners_open(const struct config *c, int workers, struct listeners *held,
 			rc = open_group(ret, i, workers, c->mode == GG_MODE_GATEWAY);
 		if (rc < 0) {
 			snprintf(err, err_size, "listen %s: %s; %s",
-				 endpoint_text(&ret->at[i], text), strerror(-rc), bind_mend(-rc));
+				 endpoint_text(&ret->at[i], text), strerror(-rc),
+				 bind_mend(-rc, c->mode == GG_MODE_GATEWAY));
 			listeners_close(ret);
 			return rc;
 		}

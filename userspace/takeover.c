@@ -161,6 +161,8 @@ int takeover_begin(struct takeover *t, struct daemon *d, char *err, size_t err_s
 	snprintf(h.state_dir, sizeof(h.state_dir), "%s", c->state_dir);
 	snprintf(h.bpffs, sizeof(h.bpffs), "%s", c->bpffs);
 	snprintf(h.control, sizeof(h.control), "%s", c->control);
+	for (int i = 0; i < c->protect_count && h.protect_count < CONFIG_GATEWAY_ENDPOINTS; i++)
+		h.protect[h.protect_count++] = c->protect[i];
 	rc = handover_send(t->channel, HANDOVER_HELLO, &h, sizeof(h), NULL, 0);
 	if (rc)
 		snprintf(err, err_size, "upgrade: the daemon at work: %s", strerror(-rc));
@@ -188,10 +190,13 @@ int takeover_ready(struct takeover *t, char *err, size_t err_size)
 	if (rc == -EPIPE)
 		rc = 0;
 	t->serving = !rc;
+	if (!t->serving)
+		return rc;
 	/* Of what is left nobody here wants to know. */
-	if (t->serving)
-		listeners_close(&t->listeners);
-	return rc;
+	listeners_close(&t->listeners);
+	if (t->daemon->store)
+		store_lock_sign(t->daemon->store);
+	return 0;
 }
 
 /* ---- what the predecessor's sessions still change ---- */

@@ -195,6 +195,23 @@ void upgrade_begin(struct upgrade *u)
 		say(u, "begun", NULL);
 }
 
+static bool protects(const struct handover_hello *h, const struct endpoint *e)
+{
+	for (int i = 0; i < h->protect_count && i < CONFIG_GATEWAY_ENDPOINTS; i++)
+		if (h->protect[i].port == e->port && addr_eq(&h->protect[i].addr, &e->addr))
+			return true;
+	return false;
+}
+
+/* Gateway mode: what is protected no longer. Packets of the sessions there would be forwarded. */
+static const struct endpoint *let_go(const struct config *c, const struct handover_hello *h)
+{
+	for (int i = 0; c->mode == GG_MODE_GATEWAY && i < c->protect_count; i++)
+		if (!protects(h, &c->protect[i]))
+			return &c->protect[i];
+	return NULL;
+}
+
 /* Why this successor can't take over from us; false: it can. */
 static bool is_unfit(const struct daemon *d, const struct handover_hello *h, char *why, size_t size)
 {
@@ -210,6 +227,9 @@ static bool is_unfit(const struct daemon *d, const struct handover_hello *h, cha
 		{"control", strcmp(h->control, c->control) != 0},
 	};
 
+	const struct endpoint *gone;
+	char text[ENDPOINT_TEXT];
+
 	if (h->protocol != HANDOVER_PROTOCOL || h->item_size != sizeof(struct store_item)) {
 		snprintf(why, size,
 			 "version %.31s takes nothing over from " GREYGATE_VERSION
@@ -224,7 +244,13 @@ static bool is_unfit(const struct daemon *d, const struct handover_hello *h, cha
 				 fixed[i].key);
 			return true;
 		}
-	return false;
+	gone = let_go(c, h);
+	if (gone)
+		snprintf(why, size,
+			 "protect: %s can't be taken out by an upgrade, which would break the "
+			 "sessions there; restart greygated for that",
+			 endpoint_text(gone, text));
+	return gone != NULL;
 }
 
 static int give_all(struct upgrade *u)

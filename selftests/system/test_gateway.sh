@@ -297,6 +297,9 @@ is "leaves none that isn't there" "$(mend_of "$T/nope.conf" link nope9)" ""
 sed "s|^bpffs = .*|bpffs = \"$T/nobpf/in/greygate\"|" "$T/greygate.conf" >"$T/nobpf.conf"
 check "doctor: the mend for a missing bpf file system" sh -c "$(mend_of "$T/nobpf.conf" bpffs '')"
 is "makes one where the settings want it" "$(mend_of "$T/nobpf.conf" bpffs '')" ""
+mount -o remount,ro "$T/nobpf/in"
+check "doctor: the mend for one that can't be written to" sh -c "$(mend_of "$T/nobpf.conf" bpffs '')"
+is "has it writable" "$(mend_of "$T/nobpf.conf" bpffs '')$(mkdir "$T/nobpf/in/x" 2>&1)" ""
 umount "$T/nobpf/in"
 
 # ---- the daemon is gone ----

@@ -39,6 +39,8 @@ like "explain names the list and its line" "$(gg explain 203.0.113.9)" 'feed'
 
 # ---- import ----
 printf '203.0.113.64/28\n203.0.113.7 ; me\n# no more\n2001:db8:78::/48\n' >"$L/one"
+like "words that no reply can have are refused" "$(gg import blocked "$L/one" --verdict deny --message 'für alle' 2>&1)" \
+	'not in printable ASCII'
 like "import says what it changed" "$(gg import blocked "$L/one" --format cidr --verdict deny --message 'ask your provider')" \
 	'^blocked: 3 entries in force; added 3, removed 0, unchanged 0$'
 like "an imported address is refused with the list's message" "$(rcpt 203.0.113.7)" '^554 5\.7\.1 ask your provider'

@@ -115,6 +115,18 @@ everything() { # mode server its-IPv6-address mail-server
 	done
 	check "$name: reload works" gg reload
 }
+# A new process that does not get ready.
+refused() { # name what-the-log-says
+	local at; at=$(log_size)
+	kill -USR2 "$gate_pid"
+	check "$1: refused" wait_for 20 logged "+$at" event=upgrade verdict=refused
+	like "$1: says why" "$(logged "+$at" event=upgrade verdict=refused)" "$2"
+	is "$1: the old one goes on" "$(pid_now)" "$gate_pid"
+	like "$1: and serves" "$(talk $SRC ${to:-$GATE4} "$HELLO" QUIT)" '^S: 221 '
+	at=$((at % 200 + 1))
+	gg deny 198.18.0.$at >/dev/null
+	check "$1: and decides in the kernel" map_is 198.18.0.$at GG_DENY
+}
 stopped() { # mode
 	check "$1: it stops" end
 	check "$1: no process is left" wait_for 5 no_processes
@@ -135,23 +147,18 @@ postfix_new mx mail || bail "Postfix as the mail server"
 
 mode=gateway interfaces='"g0", "g1"' listen='' backend='' protect="\"$MAIL4:25\", \"[$MAIL6]:25\""
 everything gateway $MAIL4 $MAIL6 mx
+cp "$T/greygate.conf" "$T/good.conf"
+sed "s/^protect = .*/protect = {\"$MAIL4:25\"}/" "$T/good.conf" >"$T/greygate.conf"
+to=$MAIL4 refused "an endpoint less" "protect: .$MAIL6.:25 can.t be taken out by an upgrade"
+cp "$T/good.conf" "$T/greygate.conf"
+like "who comes second is told who was first" "$(on gate "$T/greygated" -c "$T/greygate.conf" -f 2>&1)" \
+	"in use by process $(pid_now): "
 stopped gateway
 unset listen backend protect
 mode=relay interfaces='"g0"'
 everything relay $GATE4 $GATE6 mx
 
 # ---- a new process that does not get ready ----
-refused() { # name what-the-log-says
-	local at; at=$(log_size)
-	kill -USR2 "$gate_pid"
-	check "$1: refused" wait_for 20 logged "+$at" event=upgrade verdict=refused
-	like "$1: says why" "$(logged "+$at" event=upgrade verdict=refused)" "$2"
-	is "$1: the old one goes on" "$(pid_now)" "$gate_pid"
-	like "$1: and serves" "$(talk $SRC $GATE4 "$HELLO" QUIT)" '^S: 221 '
-	at=$((at % 200 + 1))
-	gg deny 192.0.2.$at >/dev/null
-	check "$1: and decides in the kernel" map_is 192.0.2.$at GG_DENY
-}
 cp "$T/greygate.conf" "$T/good.conf"
 echo 'nonsense = 1' >>"$T/greygate.conf"
 refused "a broken configuration" 'greygate\.conf:[0-9]+: nonsense'

@@ -4,8 +4,6 @@
 
 #include "schema.h"
 
-#define GATEWAY_ENDPOINTS 16 /* a listener of every worker each */
-
 struct check {
 	const struct config *config;
 	const int *lines;
@@ -162,10 +160,10 @@ static void check_mode(const struct check *c)
 		complain(c->to, line_of(c, "upstream", "proxy"), "upstream.proxy",
 			 "has no effect in mode gateway, where the mail server sees the client's "
 			 "own address; take it away");
-	if (f->mode == GG_MODE_GATEWAY && f->protect_count > GATEWAY_ENDPOINTS)
+	if (f->mode == GG_MODE_GATEWAY && f->protect_count > CONFIG_GATEWAY_ENDPOINTS)
 		complain(c->to, line_of(c, "", "protect"), "protect",
 			 "%d endpoints; mode gateway guards at most %d", f->protect_count,
-			 GATEWAY_ENDPOINTS);
+			 CONFIG_GATEWAY_ENDPOINTS);
 	no_wildcard(c, "backend", f->backend, f->backend_count);
 	no_wildcard(c, "protect", f->protect, f->protect_count);
 	apart(c, "listen", f->listen, f->listen_count, "in protect as", f->protect,

@@ -46,8 +46,9 @@ struct config_list {
 	char *message;           /* NULL: none */
 };
 #define CONFIG_BACKENDS 16
-#define CONFIG_WAITING 1024 /* most of upstream.verify_waiting */
-#define CONFIG_TARGETS 256  /* the longer list of mail servers: backend or protect */
+#define CONFIG_WAITING 1024         /* most of upstream.verify_waiting */
+#define CONFIG_GATEWAY_ENDPOINTS 16 /* mode gateway: a listener of every worker each */
+#define CONFIG_TARGETS 256          /* the longer list of mail servers: backend or protect */
 
 enum config_check { CHECK_OFF, CHECK_EVIDENCE, CHECK_REJECT };
 

@@ -205,6 +205,8 @@ static bool settle(struct bpf_map *const map[MAP_COUNT], const struct old_maps *
 	return all;
 }
 
+#define DESCRIPTORS_MEND "raise the daemon's descriptor limit (LimitNOFILE, ulimit -n)"
+
 static int create(struct xdp_bpf *skel, struct bpf_map *const map[MAP_COUNT],
 		  const struct old_maps *old, const bool fits[], int maps[MAP_COUNT], char *err,
 		  size_t err_size)
@@ -213,17 +215,19 @@ static int create(struct xdp_bpf *skel, struct bpf_map *const map[MAP_COUNT],
 
 	bpf_program__set_autoload(skel->progs.greygate_xdp, false);
 	for (i = 0; i < MAP_COUNT; i++) {
-		if (fits[i] && bpf_map__reuse_fd(map[i], old->fds[i]))
-			return words_fail(err, err_size, -EINVAL,
-					  "map %s: cannot be taken over: %s", map_names[i],
-					  words_reason(EINVAL));
+		if (!fits[i])
+			continue;
+		code = bpf_map__reuse_fd(map[i], old->fds[i]);
+		if (code)
+			return words_fail(err, err_size, code, "map %s: cannot be taken over: %s%s",
+					  map_names[i], words_reason(code),
+					  code == -EMFILE ? "; " DESCRIPTORS_MEND : "");
 	}
 	code = xdp_bpf__load(skel);
 	if (code)
 		return words_fail(
 			err, err_size, code, "maps: cannot be created: %s; %s", words_reason(code),
-			code == -EMFILE ? "raise the daemon's descriptor limit (LimitNOFILE, "
-					  "ulimit -n)"
+			code == -EMFILE ? DESCRIPTORS_MEND
 					: "lower limit hosts and nets if memory is short");
 	for (i = 0; i < MAP_COUNT; i++) {
 		maps[i] = fcntl(bpf_map__fd(map[i]), F_DUPFD_CLOEXEC, 3);

@@ -88,8 +88,9 @@ static int make_dir(const char *bpffs, char *err, size_t err_size)
 			"bpf bpf /sys/fs/bpf) and let bpffs name a directory in it, or one where "
 			"it is (greygate doctor says how)",
 			bpffs);
-	return words_fail(err, err_size, made, "bpffs %s: the directory cannot be made: %s", bpffs,
-			  strerror(-made));
+	return words_fail(err, err_size, made, "bpffs %s: the directory cannot be made: %s%s",
+			  bpffs, strerror(-made),
+			  made == -EROFS ? "; make it writable (mount -o remount,rw)" : "");
 }
 
 int pins_lock(const char *bpffs, bool create, int *ret_fd, char *err, size_t err_size)

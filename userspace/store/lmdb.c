@@ -416,6 +416,16 @@ static bool on_network(const char *dir)
 	return false;
 }
 
+/* Only for the message of who comes second: a full disk does not matter. */
+void store_lock_sign(const struct store *s)
+{
+	char pid[16];
+	ssize_t n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+
+	if (ftruncate(s->lock_fd, 0) || pwrite(s->lock_fd, pid, (size_t)n, 0) != n)
+		errno = 0;
+}
+
 static int lock_dir(struct store *s, char *err, size_t err_size)
 {
 	char path[PATH_MAX], pid[16] = "?";
@@ -448,10 +458,7 @@ static int lock_dir(struct store *s, char *err, size_t err_size)
 			s->dir, pid);
 		return -EBUSY;
 	}
-	/* Only for that message: a full disk does not matter. */
-	n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-	if (ftruncate(s->lock_fd, 0) || pwrite(s->lock_fd, pid, (size_t)n, 0) != n)
-		errno = 0;
+	store_lock_sign(s);
 	return 0;
 }
 
