@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "../userspace/config/config.h"
+#include "../userspace/fastpath/fastpath.h"
 
 enum doctor_level { DOCTOR_OK, DOCTOR_WARN, DOCTOR_FAIL };
 
@@ -39,11 +40,9 @@ long doctor_number(const struct doctor *d, const char *path);
 void doctor_machine(const struct doctor *d);
 void doctor_interface(const struct doctor *d, const char *name);
 
-/* Gateway mode, of each protected address; of one that is reached by the interface out, and of one
- * that the kernel knows no way to, -errno. */
+/* Gateway mode, of each protected address; and of one of these ways. */
 void doctor_ways(const struct doctor *d);
-void doctor_way(const struct doctor *d, const struct endpoint *to, const char *out);
-void doctor_no_way(const struct doctor *d, const struct endpoint *to, int code);
+void doctor_way(const struct doctor *d, const struct fastpath_way *w);
 /* Gateway mode: whether the input rules of nft let strangers in; and those of a listing of nft. */
 void doctor_firewall(const struct doctor *d);
 void doctor_rules(const struct doctor *d, const char *ruleset);

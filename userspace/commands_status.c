@@ -301,11 +301,15 @@ static void backends_full(struct daemon *d, const struct config *c, json_t *arra
 						    endpoint_text(&c->backend[i], text)));
 }
 
+static void add_kernel(const char *text, void *array)
+{
+	json_array_append_new(array, json_sprintf("kernel: %s", text));
+}
+
 /* What an operator should know before anything else. */
 static json_t *problems(struct daemon *d, const struct config *c)
 {
 	json_t *array = json_array();
-	char interface[IF_NAMESIZE], detour[DETOUR_TEXT];
 	struct store_stats s;
 
 	if (d->store_why[0])
@@ -337,7 +341,7 @@ static json_t *problems(struct daemon *d, const struct config *c)
 		json_array_append_new(array, json_sprintf("correspondents are not observed: %s",
 							  fastpath_observe_why(d->fastpath)));
 	if (!d->fastpath && (c->interface_count || c->mode != GG_MODE_RELAY))
-		json_array_append_new(array, json_sprintf("kernel: %s", d->fastpath_why));
+		add_kernel(d->fastpath_why, array);
 	json_decref(kernel_missing(d, c, array));
 	if (atomic_load(&d->helpless))
 		json_array_append_new(
@@ -345,10 +349,10 @@ static json_t *problems(struct daemon *d, const struct config *c)
 			json_string("kernel: greygate-start is gone: what is taken away is not put "
 				    "back, an upgrade is refused; " RESTART));
 	json_decref(kernel_unpinned(d, array));
-	if (d->fastpath && detour_find(c, interface, detour))
-		json_array_append_new(array, json_sprintf("kernel: %s", detour));
+	if (d->fastpath)
+		detour_find(c, add_kernel, array);
 	if (unheard_why())
-		json_array_append_new(array, json_sprintf("kernel: %s", unheard_why()));
+		add_kernel(unheard_why(), array);
 	kernel_full(d, c, array);
 	if (table_count(d->records) > table_capacity(d->records) / 100 * 95)
 		json_array_append_new(array,

@@ -8,33 +8,39 @@
 
 #define LOOK_EVERY 10 /* s: a route for each protected address is asked for */
 
-static bool has_programs(const struct config *c, const char *interface)
+static void describe(const struct fastpath_way *w, char ret[DETOUR_TEXT])
 {
-	for (int i = 0; i < c->interface_count; i++)
-		if (!strcmp(c->interfaces[i], interface))
-			return true;
-	return false;
+	char text[ENDPOINT_TEXT], what[FASTPATH_NO_WAY], mend[FASTPATH_NO_WAY];
+
+	if (w->code) {
+		fastpath_no_way(w, what, mend);
+		snprintf(ret, DETOUR_TEXT, "%s; %s", what, mend);
+		return;
+	}
+	snprintf(ret, DETOUR_TEXT,
+		 "the way to %s leads by %s, which is not in interfaces: what the mail server "
+		 "answers goes past the daemon, and no stranger's mail arrives; add \"%s\" to "
+		 "interfaces and restart",
+		 endpoint_text(w->to, text), w->out, w->out);
 }
 
-bool detour_find(const struct config *c, char ret_interface[IF_NAMESIZE], char ret[DETOUR_TEXT])
+int detour_find(const struct config *c, void (*see)(const char *text, void *arg), void *arg)
 {
-	char text[ENDPOINT_TEXT], out[IF_NAMESIZE];
+	struct fastpath_way ways[CONFIG_TARGETS];
+	char text[DETOUR_TEXT];
+	int found = 0, n;
 
 	if (c->mode != GG_MODE_GATEWAY)
-		return false;
-	for (int i = 0; i < c->protect_count; i++) {
-		/* No way at all is seen by whoever wants to connect. */
-		if (fastpath_way_out(&c->protect[i].addr, out) || has_programs(c, out))
+		return 0;
+	n = fastpath_ways(c->protect, c->protect_count, c->interfaces, c->interface_count, ways);
+	for (int i = 0; i < n; i++) {
+		if (ways[i].named)
 			continue;
-		memcpy(ret_interface, out, sizeof(out));
-		snprintf(ret, DETOUR_TEXT,
-			 "the way to %s leads by %s, which is not in interfaces: what the mail "
-			 "server answers goes past the daemon, and no stranger's mail arrives; "
-			 "add \"%s\" to interfaces and restart",
-			 endpoint_text(&c->protect[i], text), out, out);
-		return true;
+		describe(&ways[i], text);
+		see(text, arg);
+		found++;
 	}
-	return false;
+	return found;
 }
 
 void detour_begin(struct detour *t, struct daemon *d)
@@ -42,18 +48,32 @@ void detour_begin(struct detour *t, struct daemon *d)
 	*t = (struct detour){.daemon = d};
 }
 
+static void keep_first(const char *text, void *first)
+{
+	if (!*(char *)first)
+		snprintf(first, DETOUR_TEXT, "%s", text);
+}
+
 void detour_step(struct detour *t)
 {
 	static unsigned ticks;
-	char text[DETOUR_TEXT], interface[IF_NAMESIZE] = "";
+	char first[DETOUR_TEXT] = "";
+	int found;
 
 	if (!t->daemon->fastpath || ticks++ % LOOK_EVERY)
 		return;
-	if (detour_find(atomic_load(&t->daemon->config), interface, text)) {
-		if (strcmp(interface, t->told) != 0)
-			log_message(LOG_KERNEL, "%s", text);
-	} else if (t->told[0]) {
+	found = detour_find(atomic_load(&t->daemon->config), keep_first, first);
+	if (found == t->told && !strcmp(first, t->first))
+		return;
+	if (found > 1)
+		log_message(LOG_KERNEL,
+			    "%d ways to protected addresses are not as they should be, see "
+			    "greygate status; the first: %s",
+			    found, first);
+	else if (found)
+		log_message(LOG_KERNEL, "%s", first);
+	else
 		log_message(LOG_KERNEL, "the way to each protected address leads by interfaces");
-	}
-	memcpy(t->told, interface, sizeof(interface));
+	t->told = found;
+	memcpy(t->first, first, sizeof(first));
 }

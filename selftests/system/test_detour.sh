@@ -95,9 +95,13 @@ check "and back: the log says so" wait_for 20 told 'the way to each protected ad
 check "status is content" well
 ip -n gate -6 route del 2001:db8:2::/64 dev g1
 like "doctor: an address without a route fails" "$(findings what)" "^ fail no route to .$MAIL6.:25: Network is unreachable"
+like "status has the same, and its mend" "$(COLUMNS=200 gg status)" \
+	"no route to .$MAIL6.:25: Network is unreachable; $(findings mend | sed -n 's/^ fail //p')$"
 check "doctor: the mend" on gate sh -c "$(findings mend | sed -n 's/^ fail //p')"
 is "mends it" "$(findings level)" "g1 ok ok"
+unlike "status tells no more of it" "$(gg status)" 'kernel: no route to '
 ip -n gate link set g1 down
+like "without the interface status tells of both addresses" "$(gg status | grep -c 'kernel: no route to ')" '^2$'
 refuse "no way at all is nothing of the kind" problem 'g.'
 gate_stop
 is "it stops" $? 0

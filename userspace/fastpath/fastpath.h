@@ -214,6 +214,21 @@ int fastpath_tidy(struct fastpath *fp);
  * now. -ENODEV: it is ours; -ENETUNREACH and what else the kernel says: there is no way. Any
  * thread, any process. */
 int fastpath_way_out(const struct addr *to, char ret[IF_NAMESIZE]);
+/* How a protected address is reached. */
+struct fastpath_way {
+	const struct endpoint *to;
+	int code;              /* 0, or why it is not: as of fastpath_way_out */
+	bool named;            /* by one of the interfaces that were given */
+	char out[IF_NAMESIZE]; /* by which; where it is not: by which it should be, "": not known */
+};
+/* The ways to all of these: each interface once, with the first address beyond it, and each address
+ * that is not reached. Returns how many, at most n. Any thread, any process. */
+int fastpath_ways(const struct endpoint *to, int n, char *const *interfaces, int interface_count,
+		  struct fastpath_way *ret);
+/* Of an address that is not reached, for people: what it means, and the command that mends it. */
+#define FASTPATH_NO_WAY 160
+void fastpath_no_way(const struct fastpath_way *w, char ret[FASTPATH_NO_WAY],
+		     char ret_mend[FASTPATH_NO_WAY]);
 
 /* Replaces the protected endpoints (vip): additions and removals one by one. */
 int fastpath_vips(struct fastpath *fp, const struct endpoint *vips, int n);

@@ -331,37 +331,3 @@ int route_clear(const struct fastpath_conf *keep)
 	close(fd);
 	return cleared;
 }
-
-/* ---- ways to others ---- */
-
-static void see_way(const struct nlmsghdr *h, void *arg)
-{
-	const struct rtmsg *route = NLMSG_DATA(h);
-	const uint32_t *out = netlink_find(h, sizeof(*route), RTA_OIF, sizeof(*out));
-
-	if (out && route->rtm_type == RTN_UNICAST)
-		*(uint32_t *)arg = *out;
-}
-
-int fastpath_way_out(const struct addr *to, char ret[IF_NAMESIZE])
-{
-	const bool is4 = addr_is4(to);
-	const struct rtmsg header = {.rtm_family = is4 ? AF_INET : AF_INET6,
-				     .rtm_dst_len = is4 ? 32 : 128};
-	char name[IF_NAMESIZE];
-	struct netlink_message m;
-	int fd = netlink_open(), code;
-	uint32_t out = 0;
-
-	if (fd < 0)
-		return fd;
-	netlink_begin(&m, RTM_GETROUTE, 0, &header, sizeof(header));
-	netlink_put(&m, RTA_DST, to->b + (is4 ? 12 : 0), is4 ? 4 : 16);
-	code = netlink_get(fd, &m, see_way, &out);
-	close(fd);
-	if (!code && (!out || !if_indextoname(out, name)))
-		code = -ENODEV;
-	if (!code)
-		memcpy(ret, name, sizeof(name));
-	return code;
-}

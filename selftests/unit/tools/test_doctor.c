@@ -287,26 +287,35 @@ static void an_interface_that_is_not_there(void **state)
 
 static void an_address_without_a_way(void **state)
 {
-	char *one[] = {(char *)"g1", (char *)"g2"};
-	struct endpoint both[] = {{.addr.b = {[10] = 0xff, 0xff, 192, 0, 2, 25}, .port = 25},
-				  {.addr.b = {0x20, 1, [15] = 1}, .port = 25}};
-	struct config c = {.mode = GG_MODE_GATEWAY, .interfaces = one, .interface_count = 1};
-	struct doctor d = doctor(&c);
+	const struct endpoint v4 = {.addr.b = {[10] = 0xff, 0xff, 192, 0, 2, 25}, .port = 25},
+			      v6 = {.addr.b = {0x20, 1, [15] = 1}, .port = 25};
+	const struct {
+		struct fastpath_way way;
+		const char *what, *mend;
+	} t[] = {
+		{{&v4, -ENETUNREACH, false, "g1"},
+		 "no route to 192.0.2.25:25: Network is unreachable",
+		 "ip route add 192.0.2.25 dev g1"},
+		{{&v6, -EHOSTUNREACH, false, "g1"},
+		 "no route to [2001::1]:25: No route to host",
+		 "ip -6 route add 2001::1 dev g1"},
+		/* Nobody knows which is the inner one. */
+		{{&v6, -ENETUNREACH, false, ""},
+		 "no route to [2001::1]:25: Network is unreachable",
+		 "ip -6 route add 2001::1 dev INTERFACE"},
+		{{&v4, -ENODEV, false, "g1"},
+		 "no interface leads to 192.0.2.25:25: is it an address of this machine?",
+		 "ip route get 192.0.2.25"},
+	};
 
 	(void)state;
-	doctor_no_way(&d, &both[0], -ENETUNREACH);
-	said("way", DOCTOR_FAIL, "ip route add 192.0.2.25 dev g1");
-	assert_string_equal(found[0].what, "no route to 192.0.2.25:25: Network is unreachable");
-	d = doctor(&c);
-	doctor_no_way(&d, &both[1], -EHOSTUNREACH);
-	said("way", DOCTOR_FAIL, "ip -6 route add 2001::1 dev g1");
-	c.interface_count = 2; /* nobody knows which is the inner one */
-	d = doctor(&c);
-	doctor_no_way(&d, &both[1], -ENETUNREACH);
-	said("way", DOCTOR_FAIL, "ip -6 route add 2001::1 dev INTERFACE");
-	d = doctor(&c);
-	doctor_no_way(&d, &both[0], -ENODEV);
-	said("way", DOCTOR_FAIL, "ip route get 192.0.2.25");
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct doctor d = doctor(NULL);
+
+		doctor_way(&d, &t[i].way);
+		said("way", DOCTOR_FAIL, t[i].mend);
+		assert_string_equal(found[0].what, t[i].what);
+	}
 }
 
 static void drivers_are_in_order_and_once(void **state)
