@@ -5,6 +5,8 @@
  */
 #include "journal.h"
 
+#define GRACE 1000 /* ms: for a reply that is on its way when session_time is over */
+
 static void say_goodbye(struct worker *w, uint32_t n, enum smtp_reply r, enum counter which,
 			const char *reason)
 {
@@ -56,6 +58,10 @@ void session_timeout(struct worker *w, uint32_t n)
 		return;
 	if (is_with_others(w, s)) {
 		worker_timer(w, n, w->now + 1000);
+		return;
+	}
+	if (w->now >= until && s->sending && w->now < until + GRACE) {
+		worker_timer(w, n, w->now + 10);
 		return;
 	}
 	if (w->now >= until) {
