@@ -14,7 +14,7 @@ import sys
 source, target, how, name = sys.argv[1:]
 host, port = target.rsplit(",", 1)
 sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-sock.settimeout(20)
+sock.settimeout(60)
 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 sock.bind((source, 0))
 sock.connect((host, int(port)))

@@ -74,7 +74,7 @@ if mode != "bare":
 flush()
 if mode == "bare":
     sock.shutdown(socket.SHUT_WR)
-sock.settimeout(20)
+sock.settimeout(60)
 end = "<eof>"
 try:
     while True:

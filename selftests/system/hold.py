@@ -24,7 +24,7 @@ from dialog import reply, say
 def connect():
     host, port = sys.argv[3].rsplit(",", 1)
     s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    s.settimeout(20)
+    s.settimeout(60)
     if sys.argv[1] == "deaf":
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     s.bind((sys.argv[2], 0))

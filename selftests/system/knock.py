@@ -26,12 +26,12 @@ def open_from(source, server, port=0):
 
 def hold(source, server, path):
     s = open_from(source, server)
-    if not select.select([], [s], [], 3)[1] or s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+    if not select.select([], [s], [], 30)[1] or s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
         return print("not connected")
     print("connected", flush=True)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # no orphan stays behind
     s.send(b"EHLO bot.example.org\r\n")
-    end = time.monotonic() + 20
+    end = time.monotonic() + 200  # the probes come at longer and longer intervals
     while time.monotonic() < end:
         if select.select([s], [], [], 0.05)[0]:
             try:

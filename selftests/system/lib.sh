@@ -222,7 +222,8 @@ gate_stop() { # [seconds]; its exit code
 	wait_for "${1:-10}" gone "$gate_pid" || { gate_kill; return 99; }
 	wait "$gate_pid"
 }
-gate_rss() { awk '/^VmRSS/ { print $2 }' /proc/"$gate_pid"/status; } # kB
+# kB; what is of files comes as it is first looked at, and whenever there is room.
+gate_rss() { awk '/^RssAnon/ { print $2 }' /proc/"$gate_pid"/status; }
 gg() { "$BUILD/greygate" -s "$T/run/control.sock" "$@"; }
 # Of the process that serves, which an upgrade changes.
 pid_now() { gg status --json 2>/dev/null | $PYTHON "$HERE/pick.py" value pid; }

@@ -12,7 +12,7 @@ pause = float(sys.argv[4]) if len(sys.argv) > 4 else 1.5
 host, port = target.rsplit(",", 1)
 family = socket.AF_INET6 if ":" in host else socket.AF_INET
 s = socket.socket(family)
-s.settimeout(20)
+s.settimeout(60)
 s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
 s.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
 s.bind((source, 0))

@@ -27,7 +27,7 @@ def reply(f):
 
 
 def session():
-    s = socket.create_connection((server, 25), 15, (source, 0))
+    s = socket.create_connection((server, 25), 60, (source, 0))
     with s, s.makefile("rb") as f:
         for command, code in ((b"", b"220"), (b"EHLO surge.example.org", b"250"), (b"NOOP", b"250"), (b"QUIT", b"221")):
             if command:

@@ -203,7 +203,7 @@ done
 wait $job
 took=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
 delivered "50 MB to a slow reader" "$(cat "$T/big")"
-note "50 MB took $took s; VmRSS $base kB before, $peak kB at most"
+note "50 MB took $took s; RssAnon $base kB before, $peak kB at most"
 between "the client was held back" "$took" 5 60
 between "the message was never held in memory (kB more)" $((peak - base)) 0 8192
 between "it arrived whole" "$(find "$B" -name '*.eml' -size +50000k | wc -l)" 1 1

@@ -30,8 +30,16 @@ MB=$((78 * 13443))
 jobs=()
 big() { # name source server [step...]
 	local name=$1; shift
-	talk "$1" "$2" "${HELLO[@]}" "${@:3}" QUIT >"$T/$name" 2>&1 &
+	until_taken "$T/$name" "$1" "$2" "${HELLO[@]}" ':if 250' "${@:3}" QUIT &
 	jobs+=($!)
+}
+# With a second for each answer, a busy machine's mail server may be too late at first.
+until_taken() { # file talk's arguments...
+	local i
+	for i in 1 2 3 4 5 6; do
+		talk "${@:2}" >"$1" 2>&1
+		grep -q '^S: 451 4\.4\.' <(sed '1,/^C: RCPT/d' "$1" | head -n 1) || return
+	done
 }
 arriving() { [ "$(find "$B" -name '*.part' -size +0 | wc -l)" = "$1" ]; }
 
@@ -48,8 +56,9 @@ big tls4 $SRC4 $GATE4 DATA ':fill 8' :dot
 big tls6 $SRC6 $GATE6 DATA ':fill 8' :dot
 big tls5 $SRC4 $GATE4 DATA ':fill 8' :dot
 check "three in TLS" wait_for 20 arriving 6
+failed=$(counter backend_failed)
 sleep 13
-is "for 13 s they are read, and none was given up" "$(counter backend_failed)" 0
+is "for 13 s they are read, and none was given up" "$(counter backend_failed)" "$failed"
 is "nor its client: state_time and session_time are its own" \
 	"$(counter limit_state_time) $(counter limit_session_time)" "0 0"
 check "none is through yet" arriving 6
@@ -59,7 +68,7 @@ for name in plain4 plain6 tls4 tls6 tls5 chunks; do
 	like "8 MB, $name: delivered" "$(tail -n 4 "$T/$name")" '^S: 250 2\.0\.0 stored as'
 done
 is "each of them whole" "$(find "$B" -name '*.eml' -size +$((8 * MB - 1))c -size -$((8 * MB + 4))c | wc -l)" 6
-is "three of them went in TLS" "$(grep -c ' STARTTLS$' "$B/log")" 3
+between "three of them went in TLS" "$(grep -c ' STARTTLS$' "$B/log")" 3 9
 
 # ---- one that stops ----
 behave stop
@@ -68,7 +77,7 @@ out=$(talk $SRC4 $GATE4 "${HELLO[@]}" DATA ':fill 8' :dot QUIT)
 like "it stops reading: 451" "$out" '^S: 451 4\.4\.2'
 between "after the time for it (s)" "$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')" 5.5 60
 check "the log says why" log_wait event=relay verdict=defer reason=timeout
-is "it counts" "$(counter backend_failed)" 1
+is "it counts" "$(counter backend_failed)" $((failed + 1))
 behave
 like "the retry is delivered" "$(talk $SRC4 $GATE4 "${HELLO[@]}" DATA ':fill 1' :dot QUIT)" '^S: 250 2\.0\.0 stored as'
 none_left() { [ "$(counter sessions)" = 0 ] && [ "$(counter backend_open)" = 0 ]; }
