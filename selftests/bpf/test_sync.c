@@ -351,7 +351,7 @@ static void *change_meanwhile(void *arg)
 
 static void changes_meanwhile_are_in_the_index(void **state)
 {
-	atomic_bool stop = false;
+	static atomic_bool stop; /* the thread outlives a failed assertion */
 	struct gg_entry have;
 	pthread_t changer;
 

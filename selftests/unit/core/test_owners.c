@@ -202,7 +202,7 @@ static bool see_seven(const struct cell *c, void *arg)
 
 static void while_others_write_and_renew(void **state)
 {
-	struct crowd c = {0};
+	static struct crowd c; /* the threads outlive a failed assertion */
 	pthread_t threads[3];
 
 	(void)state;

@@ -11,7 +11,7 @@
 
 #include "selftests/unit/store/shelf.h"
 
-/* Counts what it gets. */
+/* Counts what it gets. Static, as the writer outlives a failed assertion. */
 struct tally {
 	const struct store_ops *ops;
 	_Atomic size_t items;
@@ -74,7 +74,7 @@ static uint64_t notice(struct store_writer *w, int ms, int *ret_err)
 
 static void what_is_queued_in_a_pause_waits(void **state)
 {
-	struct tally a;
+	static struct tally a;
 	struct store_writer *w;
 	int err = 0;
 
@@ -96,7 +96,7 @@ static void what_is_queued_in_a_pause_waits(void **state)
 
 static void it_goes_on_with_another_store(void **state)
 {
-	struct tally a, b;
+	static struct tally a, b;
 	struct store_writer *w;
 	int err = 0;
 
@@ -123,7 +123,7 @@ static void it_goes_on_with_another_store(void **state)
 
 static void a_stop_ends_a_pause(void **state)
 {
-	struct tally a;
+	static struct tally a;
 	struct store_writer *w;
 
 	(void)state;

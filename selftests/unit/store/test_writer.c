@@ -15,6 +15,7 @@
 #include "selftests/unit/random.h"
 #include "selftests/unit/store/queue.h"
 
+/* Of each test its own, and static: the writer outlives a failed assertion. */
 struct puppet {
 	const struct store_ops *ops;
 	_Atomic int fail;       /* so many groups fail */
@@ -114,7 +115,7 @@ static void impossible_writers_are_refused(void **state)
 static void slots_come_empty(void **state)
 {
 	struct store_item zero, *item;
-	struct puppet p;
+	static struct puppet p;
 	struct store_writer *w = start(&p, 1, 4);
 
 	(void)state;
@@ -135,7 +136,7 @@ static void slots_come_empty(void **state)
 
 static void notices_come_in_order(void **state)
 {
-	struct puppet p;
+	static struct puppet p;
 	struct store_writer *w = start(&p, 3, 64);
 
 	(void)state;
@@ -153,7 +154,7 @@ static void notices_come_in_order(void **state)
 static void only_those_who_ask_are_told(void **state)
 {
 	struct store_notice got[4];
-	struct puppet p;
+	static struct puppet p;
 	struct store_writer *w = start(&p, 2, 64);
 
 	(void)state;
@@ -170,7 +171,7 @@ static void only_those_who_ask_are_told(void **state)
 /* Items without a notice are written too, with nobody waking anybody. */
 static void silent_items_are_written_by_themselves(void **state)
 {
-	struct puppet p;
+	static struct puppet p;
 	struct store_writer *w = start(&p, 1, 64);
 
 	(void)state;
@@ -182,7 +183,7 @@ static void silent_items_are_written_by_themselves(void **state)
 
 static void groups_have_a_size(void **state)
 {
-	struct puppet p;
+	static struct puppet p;
 	struct store_writer *w = start(&p, 2, 16384);
 
 	(void)state;
@@ -200,7 +201,7 @@ static void groups_have_a_size(void **state)
 static void a_full_queue_is_counted(void **state)
 {
 	struct store_stats st;
-	struct puppet p;
+	static struct puppet p;
 	struct store_writer *w = start(&p, 2, 16);
 
 	(void)state;
@@ -227,7 +228,7 @@ static void a_full_queue_is_counted(void **state)
 /* Who does not fetch its notices is held up, alone. */
 static void unfetched_notices_hold_up_their_producer(void **state)
 {
-	struct puppet p;
+	static struct puppet p;
 	struct store_writer *w = start(&p, 2, 8);
 	uint64_t pushed = 0;
 
@@ -258,7 +259,7 @@ static void the_eventfd_stays_readable_while_notices_wait(void **state)
 {
 	struct pollfd pfd = {.events = POLLIN};
 	struct store_notice got[8];
-	struct puppet p;
+	static struct puppet p;
 	struct store_writer *w = start(&p, 1, 64);
 
 	(void)state;
@@ -280,7 +281,7 @@ static void the_eventfd_stays_readable_while_notices_wait(void **state)
 static void a_failed_group_is_tried_again(void **state)
 {
 	struct store_stats st;
-	struct puppet p;
+	static struct puppet p;
 	struct store_writer *w = start(&p, 1, 64);
 
 	(void)state;
@@ -317,7 +318,7 @@ static void await_well(struct store_writer *w)
 static void what_fails_is_kept_and_written_in_its_order(void **state)
 {
 	struct store_stats st;
-	struct puppet p;
+	static struct puppet p;
 	struct store_writer *w = start(&p, 1, 64);
 
 	(void)state;
@@ -353,7 +354,7 @@ static bool see_tag(const struct store_item *item, void *arg)
 static void what_waits_can_be_seen(void **state)
 {
 	uint64_t seen = 0, traps = 0;
-	struct puppet p;
+	static struct puppet p;
 	struct store_writer *w = start(&p, 1, 64);
 
 	(void)state;
@@ -374,7 +375,7 @@ static void what_waits_can_be_seen(void **state)
 static void an_unfit_item_is_left_out(void **state)
 {
 	struct store_stats st;
-	struct puppet p;
+	static struct puppet p;
 	struct store_writer *w = start(&p, 1, 64);
 
 	(void)state;
@@ -397,7 +398,7 @@ static void an_unfit_item_is_left_out(void **state)
 
 static void the_stop_writes_what_could_not_be_written(void **state)
 {
-	struct puppet p;
+	static struct puppet p;
 	struct store_writer *w = start(&p, 1, 4096);
 
 	(void)state;
@@ -413,7 +414,7 @@ static void the_stop_writes_what_could_not_be_written(void **state)
 
 static void stopping_writes_what_waits(void **state)
 {
-	struct puppet p;
+	static struct puppet p;
 	struct store_writer *w = start(&p, 3, 4096);
 
 	(void)state;
@@ -426,7 +427,7 @@ static void stopping_writes_what_waits(void **state)
 
 static void stopping_does_not_wait_for_a_broken_store(void **state)
 {
-	struct puppet p;
+	static struct puppet p;
 	struct store_writer *w = start(&p, 1, 4096);
 
 	(void)state;
@@ -441,7 +442,7 @@ static void stopping_does_not_wait_for_a_broken_store(void **state)
 /* However much there is to expire, groups go on between its steps. */
 static void expiry_starves_nobody(void **state)
 {
-	struct puppet p;
+	static struct puppet p;
 	struct store_writer *w = start(&p, 1, 64);
 
 	(void)state;

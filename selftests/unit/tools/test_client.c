@@ -12,6 +12,7 @@
 
 #include "tools/client.c"
 
+static char dir[] = "/tmp/greygate-client.XXXXXX";
 static char path[100];
 static char complaint[300];
 
@@ -161,7 +162,9 @@ static int set_up(void **state)
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
 
 	(void)state;
-	snprintf(path, sizeof(path), "/tmp/greygate-client-%d", (int)getpid());
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s/sock", dir);
 	memcpy(name.sun_path, path, strlen(path) + 1);
 	server.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	return server.fd < 0 || bind(server.fd, (struct sockaddr *)&name, sizeof(name)) ||
@@ -172,7 +175,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	close(server.fd);
-	return unlink(path);
+	return unlink(path) || rmdir(dir);
 }
 
 int main(void)
