@@ -165,18 +165,22 @@ gate_stop; is "SIGTERM: exit code 0" $? 0
 
 # ---- stutter inside TLS ----
 extra="tls { $certs }"
-# A busy machine sends its bytes at longer intervals, and the whole has to fit in.
-for held_for in 16s 60s; do
-	stutter="first = 0s  interval = 10ms  deny_limit = $held_for"
-	gate_renew || bail "greygated starts again"
-	gg deny 203.0.113.66 --action stutter >/dev/null
-	out=$(talk 203.0.113.66 $GATE4 "$HELLO" :reads STARTTLS :tls :reads NOOP :reads "$HELLO" "$FROM" "$TO" QUIT :eof)
-	[ "$(sed -n 's/^T: reads //p' <<<"$out" | tail -n 1)" -lt 8 ] || break
-done
-is "a denied client gets every answer" "$(codes <<<"$out")" "220 250 220 250 250 250 554 221"
+stutter="first = 0s  interval = 10ms  deny_limit = 4s"
+gate_conf
+gate_start || bail "greygated starts again"
+gg deny 203.0.113.66 --action stutter >/dev/null
+talk 203.0.113.66 $GATE4 ":touch $T/greeted" ":await $T/more" "$HELLO" :reads STARTTLS :tls :reads NOOP :reads "$HELLO" \
+	"$FROM" "$TO" QUIT :eof >"$T/denied" &
+denied=$!
+check "a denied client has its banner" wait_for 15 test -e "$T/greeted"
+# Half the limit has gone by, however long the banner took; what is left has to be enough on a busy machine.
+stutter="first = 0s  interval = 10ms  deny_limit = 400s"
+check "reload: it is held for longer" gate_renew
+touch "$T/more"; wait $denied
+is "it gets every answer" "$(codes <"$T/denied")" "220 250 220 250 250 250 554 221"
 between "in the clear a byte at a time, inside TLS a record for each" \
-	"$(sed -n 's/^T: reads //p' <<<"$out" | tail -n 1)" 8 "$(printf '250 2.0.0 Ok\r\n' | wc -c)"
-between "for as long as it is to be held" "$(stamp end <<<"$out")" 10000 120000
+	"$(sed -n 's/^T: reads //p' "$T/denied" | tail -n 1)" 8 "$(printf '250 2.0.0 Ok\r\n' | wc -c)"
+between "each of them in its time" "$(stamp end <"$T/denied")" 5000 300000
 gate_stop; is "SIGTERM: exit code 0" $? 0
 
 # ---- a crowd that shakes hands holds up nobody else ----
