@@ -121,6 +121,17 @@ static __always_inline enum parse_result parse_ip4(void *data, void *pos, void *
 	return parse_tcp(data, pos + header, end, ret);
 }
 
+/* Whether the packet has so many bytes at pos. The first piece of a segment has all headers, or its
+ * receiver is to discard it (RFC 7112); one that does not may make a SYN of it. */
+static __always_inline bool parse_within(const struct ipv6hdr *ip, void *pos, __u32 size)
+{
+	__u64 read = pos - (void *)ip;
+
+	/* Not to be taken apart: the verifier lets no pointer be subtracted from a number. */
+	__asm__ volatile("" : "+r"(read));
+	return read + size <= sizeof(*ip) + bpf_ntohs(ip->payload_len);
+}
+
 static __always_inline enum parse_result parse_ip6(void *data, void *pos, void *end,
 						   struct packet *ret)
 {
@@ -142,9 +153,7 @@ static __always_inline enum parse_result parse_ip6(void *data, void *pos, void *
 
 	for (i = 0; i <= PARSE_EXTENSIONS; i++) {
 		if (next == IPPROTO_TCP) {
-			if (ret->piece &&
-			    (offset || pos - (void *)(ip + 1) + sizeof(struct tcphdr) >
-					       bpf_ntohs(ip->payload_len)))
+			if (ret->piece && (offset || !parse_within(ip, pos, sizeof(struct tcphdr))))
 				return parse_piece(offset, ret);
 			return parse_tcp(data, pos, end, ret);
 		}
@@ -154,17 +163,20 @@ static __always_inline enum parse_result parse_ip6(void *data, void *pos, void *
 		case IPPROTO_DSTOPTS:
 		case IPPROTO_MH:
 			if (!PARSE_TAKE(ext, pos, end, sizeof(*ext)))
-				return PARSE_SHORT;
+				goto cut;
 			next = ext->next;
 			pos += (ext->len + 1) * 8;
 			break;
 		case IPPROTO_AH:
 			if (!PARSE_TAKE(ext, pos, end, sizeof(*ext)))
-				return PARSE_SHORT;
+				goto cut;
 			next = ext->next;
 			pos += (ext->len + 2) * 4;
 			break;
 		case IPPROTO_FRAGMENT:
+			/* Nobody takes a piece to pieces again. */
+			if (ret->piece)
+				return parse_piece(0, ret);
 			if (!PARSE_TAKE(piece, pos, end, sizeof(*piece)))
 				return PARSE_SHORT;
 			/* Offset 0 and no more to come (RFC 6946): whole after all. */
@@ -179,10 +191,15 @@ static __always_inline enum parse_result parse_ip6(void *data, void *pos, void *
 			pos += sizeof(*piece);
 			break;
 		default:
+			if (ret->piece && !parse_within(ip, pos, 1))
+				return parse_piece(0, ret);
 			return PARSE_OTHER;
 		}
 	}
 	return PARSE_DEEP;
+cut:
+	return ret->piece && !parse_within(ip, pos, sizeof(*ext)) ? parse_piece(0, ret)
+								  : PARSE_SHORT;
 }
 
 /* *ret must be zeroed; it is meaningful only after PARSE_TCP. After PARSE_DEEP, `to` is the marker

@@ -31,52 +31,74 @@
 #define ICMPV6_DEST_UNREACH 1 /* to 4: packet too big, time exceeded, parameter problem */
 #define ICMPV6_PARAMPROB 4
 
+/* A segment in pieces; with `pair`, all that one address sends to another. */
 struct piece_key {
 	__u8 from[16], to[16];
-	__u32 id;
+	__u32 id, pair;
 };
 
-/* Segments in pieces whose first one was the daemon's: when it came, ns. The later ones have no
- * ports to tell them by; one that comes before the first is the mail server's, where it finds no
- * others, and the segment is sent again. */
+struct piece {
+	__u64 noted;   /* ns */
+	__u64 daemons; /* false: the mail server's */
+};
+
+/* Whose segments in pieces are. The later pieces have no ports to tell it by. On some ways they
+ * come before the first one: then they are whose such segments have been before. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1 << 12);
 	__type(key, struct piece_key);
-	__type(value, __u64);
+	__type(value, struct piece);
 } pieces SEC(".maps");
 
-static __always_inline struct piece_key piece_of(const struct packet *p)
+static __always_inline void read_piece(const struct packet *p, struct piece_key *ret)
 {
-	struct piece_key key = {.id = p->id};
-
-	__builtin_memcpy(key.from, p->from, 16);
-	__builtin_memcpy(key.to, p->to.addr, 16);
-	return key;
+	ret->id = p->id;
+	__builtin_memcpy(ret->from, p->from, 16);
+	__builtin_memcpy(ret->to, p->to.addr, 16);
 }
 
-/* A first piece is the daemon's: so are those that follow it. Functions of their own, as parse. */
-__attribute__((noinline)) int note_piece(const struct packet *p)
+static __always_inline const struct piece *find_piece(const struct piece_key *key, __u64 now)
 {
-	__u64 now = bpf_ktime_get_coarse_ns();
-	struct piece_key key;
+	const struct piece *piece = bpf_map_lookup_elem(&pieces, key);
+
+	return piece && now < piece->noted + PIECES_SECONDS * NSEC ? piece : NULL;
+}
+
+/* Whose the first piece is. What never sends any to the daemon needs no note. Functions of their
+ * own, as parse. */
+__attribute__((noinline)) int note_piece(const struct packet *p, __u32 daemons)
+{
+	struct piece piece = {bpf_ktime_get_coarse_ns(), daemons};
+	struct piece_key key = {}, pair = {.pair = true};
 
 	if (!p)
 		return 0;
-	key = piece_of(p);
-	return bpf_map_update_elem(&pieces, &key, &now, BPF_ANY);
+	read_piece(p, &key);
+	read_piece(p, &pair);
+	pair.id = 0;
+	if (!daemons && !find_piece(&pair, piece.noted))
+		return 0;
+	bpf_map_update_elem(&pieces, &pair, &piece, BPF_ANY);
+	return bpf_map_update_elem(&pieces, &key, &piece, BPF_ANY);
 }
 
+/* Whether a later piece is the daemon's. */
 __attribute__((noinline)) int follows_piece(const struct packet *p)
 {
-	const __u64 *noted;
-	struct piece_key key;
+	struct piece_key key = {}, pair = {.pair = true};
+	__u64 now = bpf_ktime_get_coarse_ns();
+	const struct piece *first;
 
 	if (!p)
 		return false;
-	key = piece_of(p);
-	noted = bpf_map_lookup_elem(&pieces, &key);
-	return noted && bpf_ktime_get_coarse_ns() < *noted + PIECES_SECONDS * NSEC;
+	read_piece(p, &key);
+	read_piece(p, &pair);
+	pair.id = 0;
+	first = find_piece(&key, now);
+	if (!first)
+		first = find_piece(&pair, now);
+	return first && first->daemons;
 }
 
 static __always_inline int to_daemon(struct __sk_buff *skb, enum gg_stat cause)
@@ -84,14 +106,6 @@ static __always_inline int to_daemon(struct __sk_buff *skb, enum gg_stat cause)
 	count(cause);
 	skb->mark = GG_MARK;
 	return TC_ACT_UNSPEC;
-}
-
-/* A packet of one of its connections. */
-static __always_inline int flow_to_daemon(struct __sk_buff *skb, const struct packet *p)
-{
-	if (p->piece && p->kind != GG_KIND_PIECE)
-		note_piece(p);
-	return to_daemon(skb, GG_STAT_tc_flow);
 }
 
 static __always_inline int when_down(const struct gg_conf *switches)
@@ -139,7 +153,7 @@ static __always_inline int judge(struct __sk_buff *skb, const struct gg_conf *sw
 	if (fresh)
 		count_connection(&p->to);
 	if (facts.connected)
-		return flow_to_daemon(skb, p);
+		return to_daemon(skb, GG_STAT_tc_flow);
 	if (decision.route == GG_TO_DAEMON && holder == HOLDER_LISTENER &&
 	    daemon_alive(switches, now))
 		return to_daemon(skb, GG_STAT_tc_daemon);
@@ -236,7 +250,7 @@ static __always_inline int answer(struct __sk_buff *skb, const struct gg_conf *s
 		return TC_ACT_UNSPEC;
 	if (p->kind == GG_KIND_PIECE ? !follows_piece(p) : !is_connected(skb, p))
 		return TC_ACT_UNSPEC;
-	return flow_to_daemon(skb, p);
+	return to_daemon(skb, GG_STAT_tc_flow);
 }
 
 /* As much of the packet as there is, up to `size`, and what it is. */
@@ -249,12 +263,27 @@ static __always_inline int look(struct __sk_buff *skb, __u32 size, struct packet
 	return parse(skb, ret);
 }
 
+/* Whether more tags than are followed are all of VLAN 0, of which the stack takes off any number.
+ */
+static __always_inline bool is_untagged(struct __sk_buff *skb)
+{
+	__be16 tag;
+
+	for (int i = 0; i <= PARSE_VLAN_TAGS; i++) {
+		if (bpf_skb_load_bytes(skb, ETH_HLEN + i * sizeof(struct vlan_tag), &tag,
+				       sizeof(tag)) ||
+		    tag & bpf_htons(VLAN_NUMBER))
+			return false;
+	}
+	return true;
+}
+
 SEC("tc")
 int greygate_tc(struct __sk_buff *skb)
 {
 	const struct gg_conf *switches;
 	struct packet packet = {};
-	int found;
+	int found, action;
 	__u32 zero = 0;
 
 	switches = bpf_map_lookup_elem(&conf, &zero);
@@ -268,7 +297,8 @@ int greygate_tc(struct __sk_buff *skb)
 		found = look(skb, MOST_HEADERS, &packet);
 	}
 	/* What nobody here can judge nobody behind is to answer. */
-	if (found == PARSE_DEEP && is_protected(switches, &packet.to)) {
+	if (found == PARSE_DEEP &&
+	    (is_protected(switches, &packet.to) || (!packet.l3 && is_untagged(skb)))) {
 		count(GG_STAT_tc_drop);
 		return TC_ACT_SHOT;
 	}
@@ -279,9 +309,11 @@ int greygate_tc(struct __sk_buff *skb)
 			return icmp6(skb, switches);
 		return TC_ACT_UNSPEC;
 	}
-	if (is_protected(switches, &packet.to))
-		return judge(skb, switches, &packet);
-	return answer(skb, switches, &packet);
+	action = is_protected(switches, &packet.to) ? judge(skb, switches, &packet)
+						    : answer(skb, switches, &packet);
+	if (packet.piece && packet.kind == GG_KIND_OTHER)
+		note_piece(&packet, skb->mark == GG_MARK);
+	return action;
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -21,6 +21,7 @@ struct frame_spec {
 	uint16_t from_port, to_port;
 	uint8_t flags;
 	uint16_t tags[4];  /* VLAN tag protocols, outermost first; 0 ends */
+	bool priority;     /* the tags are of VLAN 0 */
 	uint8_t options;   /* words of IPv4 options */
 	uint16_t fragment; /* FRAGMENT_MORE | offset; for IPv6 there must be a 44 among the headers
 			    */
@@ -102,6 +103,7 @@ static inline void frame_ip6(struct frame *f, const struct frame_spec *s)
 {
 	uint8_t last = s->protocol ? s->protocol : 6, kind, addr[16];
 	uint32_t length_at;
+	bool nested = false;
 	int i, n = 0;
 
 	while (s->headers[n])
@@ -118,8 +120,11 @@ static inline void frame_ip6(struct frame *f, const struct frame_spec *s)
 	frame_bytes(f, addr, 16);
 	for (i = 0; i < n; i++) {
 		kind = s->headers[i];
-		/* A fragment header is read whole, of others the type and length. */
-		f->needed = f->len + (kind == 44 ? 8 : 2);
+		/* A fragment header is read whole, of others the type and length; behind it nothing
+		 * is, if another one follows. */
+		nested = nested || (kind == 44 && i && s->headers[i - 1] == 44);
+		if (!nested)
+			f->needed = f->len + (kind == 44 ? 8 : 2);
 		frame_u8(f, i + 1 < n ? (s->headers[i + 1] == FRAME_HBH ? 0 : s->headers[i + 1])
 				      : last);
 		if (kind == 44) {
@@ -136,7 +141,7 @@ static inline void frame_ip6(struct frame *f, const struct frame_spec *s)
 		}
 	}
 	frame_tcp(f, s);
-	if (!(s->fragment & 0x1fff))
+	if (!(s->fragment & 0x1fff) && !nested)
 		f->needed = f->len;
 	f->b[length_at] = (f->len - length_at - 36) >> 8;
 	f->b[length_at + 1] = f->len - length_at - 36;
@@ -150,7 +155,7 @@ static inline void frame_build(struct frame *f, const struct frame_spec *s)
 	frame_bytes(f, "\x02\0\0\0\0\x01\x02\0\0\0\0\x02", 12);
 	for (i = 0; i < 4 && s->tags[i]; i++) {
 		frame_u16(f, s->tags[i]);
-		frame_u16(f, 100 + i);
+		frame_u16(f, s->priority ? i << 13 : 100 + i);
 	}
 	frame_u16(f, s->ethertype ? s->ethertype : six ? 0x86dd : 0x0800);
 	if (six)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A client that makes its frames itself, for what no usual kernel sends.
 
-frames.py INTERFACE MAC SOURCE SERVER [pieces] [tag=TPID:TCI]
+frames.py INTERFACE MAC SOURCE SERVER [pieces|reversed] [tag=TPID:TCI]
 
 Greets SERVER from SOURCE, which nobody on this machine has, by way of MAC; prints the banner and the first
-line of the answer to EHLO. pieces: EHLO comes in two fragments. tag: all frames have this VLAN tag.
+line of the answer to EHLO. pieces: EHLO comes in two fragments; reversed: the later one first. tag: all frames
+have this VLAN tag.
 """
 import random
 import select
@@ -50,16 +51,16 @@ class Client:
         kind = b"\x86\xdd" if self.six else b"\x08\0"
         self.socket.send(self.ethernet + kind + header + payload)
 
-    def send(self, flags, data=b"", pieces=False):
+    def send(self, flags, data=b"", how=()):
         segment = struct.pack("!HHIIBBHHH", self.port, 25, self.next, self.heard, 5 << 4, flags, 64240, 0, 0) + data
         pseudo = self.source + self.server + struct.pack("!HH", TCP, len(segment))
         segment = segment[:16] + struct.pack("!H", checksum(pseudo + segment)) + segment[18:]
-        if pieces:
-            number = random.getrandbits(32)
-            self.packet(segment[:PIECE], (0, True), number)
-            self.packet(segment[PIECE:], (PIECE, False), number)
-        else:
-            self.packet(segment)
+        number = random.getrandbits(32)
+        pieces = [(segment[:PIECE], (0, True), number), (segment[PIECE:], (PIECE, False), number)]
+        if "pieces" not in how and "reversed" not in how:
+            pieces = [(segment,)]
+        for piece in reversed(pieces) if "reversed" in how else pieces:
+            self.packet(*piece)
 
     def receive(self, until):
         """What the server says next, b"" for no more than a SYN or an ACK; None: nothing came."""
@@ -111,7 +112,7 @@ def main():
     print(client.line(lambda: client.send(ACK)))
 
     def hello():
-        client.send(ACK, b"EHLO client.example.org\r\n", "pieces" in how)
+        client.send(ACK, b"EHLO client.example.org\r\n", how)
     hello()
     print(client.line(hello))
     client.next += 25

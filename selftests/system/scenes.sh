@@ -51,12 +51,12 @@ scene_frames() {
 	ip -n gate route add 2001:db8:c9::/64 dev g0
 	for src in 203.0.113.201 2001:db8:c9::1; do # which nobody has
 		ip -n gate neigh replace $src lladdr "$(mac_of client c0)" dev g0 nud permanent
-		for how in "" pieces tag=8100:0000 "tag=88a8:6000 pieces" "tag=8100:0000 tag=8100:e000"; do
+		for how in "" pieces reversed tag=8100:0000 "tag=88a8:6000 pieces" "tag=8100:0000 tag=8100:e000"; do
 			like "$src, ${how:-plain}: a stranger meets the daemon" "$(frames $src $how)" \
 				'^220.gate\.example\.net.* 250.gate\.example\.net'
 		done
 		gg allow $src >/dev/null
-		for how in "" pieces tag=8100:0000 "tag=88a8:6000 pieces"; do
+		for how in "" pieces reversed tag=8100:0000 "tag=88a8:6000 pieces"; do
 			like "$src, ${how:-plain}: an allowed source meets Postfix" "$(frames $src $how)" \
 				'^220 mx\.example\.net.* 250.mx\.example\.net'
 		done
