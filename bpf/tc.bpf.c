@@ -51,9 +51,8 @@ struct {
 	__type(value, struct piece);
 } pieces SEC(".maps");
 
-static __always_inline void read_piece(const struct packet *p, struct piece_key *ret)
+static __always_inline void read_pair(const struct packet *p, struct piece_key *ret)
 {
-	ret->id = p->id;
 	__builtin_memcpy(ret->from, p->from, 16);
 	__builtin_memcpy(ret->to, p->to.addr, 16);
 }
@@ -74,9 +73,9 @@ __attribute__((noinline)) int note_piece(const struct packet *p, __u32 daemons)
 
 	if (!p)
 		return 0;
-	read_piece(p, &key);
-	read_piece(p, &pair);
-	pair.id = 0;
+	read_pair(p, &pair);
+	read_pair(p, &key);
+	key.id = p->id;
 	if (!daemons && !find_piece(&pair, piece.noted))
 		return 0;
 	bpf_map_update_elem(&pieces, &pair, &piece, BPF_ANY);
@@ -92,9 +91,9 @@ __attribute__((noinline)) int follows_piece(const struct packet *p)
 
 	if (!p)
 		return false;
-	read_piece(p, &key);
-	read_piece(p, &pair);
-	pair.id = 0;
+	read_pair(p, &pair);
+	read_pair(p, &key);
+	key.id = p->id;
 	first = find_piece(&key, now);
 	if (!first)
 		first = find_piece(&pair, now);

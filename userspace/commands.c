@@ -20,15 +20,6 @@ bool text_printable(const char *text)
 	return true;
 }
 
-bool text_ascii(const char *text)
-{
-	for (; *text; text++) {
-		if (*text < ' ' || *text > '~')
-			return false;
-	}
-	return true;
-}
-
 void command_settle(struct control_reply *r, struct daemon *d)
 {
 	const int err = -daemon_settle(d);

@@ -52,7 +52,8 @@ static int take_words(struct control_reply *r, const json_t *args, struct listin
 	if (action && !what->action)
 		return control_fail(r, "one of reject, stutter, tarpit, drop_new, drop_all",
 				    "\"%.60s\" is not an action", action);
-	if (what->message && (strlen(what->message) > LIST_MESSAGE || !text_ascii(what->message)))
+	if (what->message &&
+	    (strlen(what->message) > LIST_MESSAGE || !config_sentence_ok(what->message)))
 		return control_fail(r, "one line of printable ASCII, at most 200 bytes",
 				    "the message is too long or not in printable ASCII");
 	return 0;

@@ -34,7 +34,5 @@ int import_list(struct control_reply *r, json_t *args, void *daemon);
 void command_settle(struct control_reply *r, struct daemon *d);
 /* No control characters in it. */
 bool text_printable(const char *text);
-/* Printable and ASCII, as what goes to clients in a reply has to be (RFC 5321 4.2). */
-bool text_ascii(const char *text);
 
 #endif

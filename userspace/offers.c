@@ -63,8 +63,7 @@ static void publish(struct daemon *d, const struct config *c)
 static struct offer *find(struct daemon *d, const struct endpoint *peer)
 {
 	for (int i = 0; i < d->offer_count; i++)
-		if (addr_eq(&d->offers[i].peer.addr, &peer->addr) &&
-		    d->offers[i].peer.port == peer->port)
+		if (endpoint_eq(&d->offers[i].peer, peer))
 			return &d->offers[i];
 	return NULL;
 }

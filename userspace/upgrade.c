@@ -198,7 +198,7 @@ void upgrade_begin(struct upgrade *u)
 static bool protects(const struct handover_hello *h, const struct endpoint *e)
 {
 	for (int i = 0; i < h->protect_count && i < CONFIG_GATEWAY_ENDPOINTS; i++)
-		if (h->protect[i].port == e->port && addr_eq(&h->protect[i].addr, &e->addr))
+		if (endpoint_eq(&h->protect[i], e))
 			return true;
 	return false;
 }
@@ -226,7 +226,6 @@ static bool is_unfit(const struct daemon *d, const struct handover_hello *h, cha
 		{"bpffs", strcmp(h->bpffs, c->bpffs) != 0},
 		{"control", strcmp(h->control, c->control) != 0},
 	};
-
 	const struct endpoint *gone;
 	char text[ENDPOINT_TEXT];
 

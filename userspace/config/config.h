@@ -244,6 +244,8 @@ const char *config_mode_text(enum gg_mode m);
 enum gg_verdict config_verdict(const char *text);
 /* Whether a list may be called so. */
 bool config_list_name_ok(const char *text);
+/* Printable and ASCII, as what goes to clients in a reply has to be (RFC 5321 4.2). */
+bool config_sentence_ok(const char *text);
 /* "drop_new" and the like; GG_NO_ACTION for an unknown word. */
 enum gg_action config_action(const char *text);
 /* user@domain or @domain in the grammar of RCPT, or a pattern of them (policy.h): what can be a

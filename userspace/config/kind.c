@@ -57,6 +57,15 @@ static int read_text(const struct schema_key *k, const char *text, void *to, con
 }
 
 /* As it is to stand in a reply. */
+bool config_sentence_ok(const char *text)
+{
+	for (; *text; text++) {
+		if (*text < ' ' || *text > '~')
+			return false;
+	}
+	return true;
+}
+
 static int read_sentence(const struct schema_key *k, const char *text, void *to, const char **why)
 {
 	size_t len = strlen(text);
@@ -65,11 +74,9 @@ static int read_sentence(const struct schema_key *k, const char *text, void *to,
 		*why = len ? "too long" : "empty";
 		return -EINVAL;
 	}
-	for (const char *p = text; *p; p++) {
-		if (*p < ' ' || *p > '~') {
-			*why = "has a character that may not stand in a reply";
-			return -EINVAL;
-		}
+	if (!config_sentence_ok(text)) {
+		*why = "has a character that may not stand in a reply";
+		return -EINVAL;
 	}
 	return keep(text, to);
 }

@@ -301,6 +301,11 @@ int endpoint_parse(const char *text, struct endpoint *ret)
 	return 0;
 }
 
+bool endpoint_eq(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->port == b->port && addr_eq(&a->addr, &b->addr);
+}
+
 const char *endpoint_text(const struct endpoint *e, char buf[ENDPOINT_TEXT])
 {
 	bool quad = addr_is4(&e->addr);

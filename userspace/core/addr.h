@@ -68,6 +68,7 @@ const char *prefix_text(const struct prefix *p, char buf[PREFIX_TEXT]);
 
 /* "192.0.2.1:25" or "[2001:db8::1]:25"; port 1..65535. 0 or -EINVAL. */
 int endpoint_parse(const char *text, struct endpoint *ret);
+bool endpoint_eq(const struct endpoint *a, const struct endpoint *b);
 const char *endpoint_text(const struct endpoint *e, char buf[ENDPOINT_TEXT]);
 
 #endif

@@ -392,15 +392,23 @@ static void endpoints_need_brackets_around_ipv6_only(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct endpoint e = {.port = 7};
+		struct endpoint e = {.port = 7}, same;
 		char buf[ENDPOINT_TEXT];
 		int rc = endpoint_parse(rows[i].in, &e);
 
 		if (rc != rows[i].rc)
 			fail_msg("\"%s\": %d", rows[i].in, rc);
 		assert_int_equal(e.port, rc ? 7 : rows[i].port);
-		if (!rc)
-			assert_string_equal(endpoint_text(&e, buf), rows[i].out);
+		if (rc)
+			continue;
+		assert_string_equal(endpoint_text(&e, buf), rows[i].out);
+		assert_int_equal(endpoint_parse(buf, &same), 0);
+		assert_true(endpoint_eq(&e, &same));
+		same.port ^= 1;
+		assert_false(endpoint_eq(&e, &same));
+		same.port ^= 1;
+		same.addr.b[15] ^= 1;
+		assert_false(endpoint_eq(&e, &same));
 	}
 }
 
