@@ -1,44 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The egress program: every configured interface, on the way out, host and gateway mode.
+ * The egress program: every configured interface, on the way out, gateway mode.
  *
- * Watches whom the protected side writes to: a connection to port 25 of another machine that it
- * opened itself and that was answered. It says so once a minute a host, in the events ring; what
- * becomes of the packet is never its business.
+ * Watches whom the protected side writes to (correspondents.h); what becomes of the packet is never
+ * its business.
  *
  * Nobody outside can make it say anything. The SYN has to come from within, and so has the segment
  * that acknowledges the answer: the first one with the sequence number behind that SYN, which the
  * machine sends only when the host's answer knew that number.
  */
-#include "lists.h"
-#include "parse.h"
+#include "correspondents.h"
 
 #include <linux/pkt_cls.h>
-
-#define SMTP 25
-#define QUIET 60 /* s until a host is named again */
-
-struct opening_key {
-	__u8 from[16], to[16];
-	__be16 from_port;
-	__u16 zero;
-};
-
-/* Connections being opened: the number of the SYN. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1 << 14);
-	__type(key, struct opening_key);
-	__type(value, __u32);
-} opening SEC(".maps");
-
-/* When a host was last named, s of CLOCK_MONOTONIC. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1 << 14);
-	__type(key, struct gg_vip_key);
-	__type(value, __u64);
-} named SEC(".maps");
 
 static __always_inline void read_tuple(const struct plain *p, struct opening_key *ret)
 {
@@ -56,49 +29,15 @@ static __always_inline void read_tuple(const struct plain *p, struct opening_key
 	ret->from_port = p->tcp->source;
 }
 
-static __always_inline bool is_ours(const __u8 addr[16])
+/* By the mail server, and through here; what claims its address and goes back where it came from
+ * lies. */
+static __always_inline bool from_within(const struct __sk_buff *skb, const struct opening_key *t)
 {
-	struct gg_vip_key any_port = {};
-
-	__builtin_memcpy(any_port.addr, addr, 16);
-	return bpf_map_lookup_elem(&vip, &any_port) != NULL;
+	return is_protected_address(t->from) && skb->ingress_ifindex &&
+	       skb->ingress_ifindex != skb->ifindex;
 }
 
-/* host mode: sent by this machine. gateway mode: by the mail server, and through here; what claims
- * its address and goes back where it came from lies. */
-static __always_inline bool from_within(const struct __sk_buff *skb, const struct gg_conf *switches,
-					const struct opening_key *t)
-{
-	if (switches->mode == GG_MODE_HOST)
-		return !skb->ingress_ifindex;
-	return is_ours(t->from) && skb->ingress_ifindex && skb->ingress_ifindex != skb->ifindex;
-}
-
-static __always_inline void name(const struct opening_key *t)
-{
-	__u64 now = bpf_ktime_get_coarse_ns() / NSEC, *last;
-	struct gg_vip_key host = {};
-	struct gg_event *e;
-
-	__builtin_memcpy(host.addr, t->to, 16);
-	last = bpf_map_lookup_elem(&named, &host);
-	if (last && now < *last + QUIET)
-		return;
-	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
-	if (!e) {
-		count(GG_STAT_event_lost);
-		return;
-	}
-	__builtin_memset(e, 0, sizeof(*e));
-	e->kind = GG_EVENT_CORRESPONDENT;
-	e->time = now;
-	__builtin_memcpy(e->addr, t->to, 16);
-	bpf_ringbuf_submit(e, 0);
-	bpf_map_update_elem(&named, &host, &now, BPF_ANY);
-	count(GG_STAT_egress_named);
-}
-
-static __always_inline void watch(struct __sk_buff *skb, const struct gg_conf *switches)
+static __always_inline void watch(struct __sk_buff *skb)
 {
 	struct opening_key t = {};
 	void *data, *end;
@@ -111,7 +50,7 @@ static __always_inline void watch(struct __sk_buff *skb, const struct gg_conf *s
 	if (!parse_plain(data, end, &p) || p.tcp->dest != bpf_htons(SMTP) || p.tcp->rst)
 		return;
 	read_tuple(&p, &t);
-	if (!from_within(skb, switches, &t) || is_ours(t.to))
+	if (!from_within(skb, &t) || is_protected_address(t.to))
 		return;
 	seq = bpf_ntohl(p.tcp->seq);
 	if (p.tcp->syn) {
@@ -122,8 +61,7 @@ static __always_inline void watch(struct __sk_buff *skb, const struct gg_conf *s
 	number = bpf_map_lookup_elem(&opening, &t);
 	if (!number || !p.tcp->ack || seq != *number + 1)
 		return;
-	bpf_map_delete_elem(&opening, &t);
-	name(&t);
+	name_correspondent(&t);
 }
 
 SEC("tc")
@@ -133,8 +71,8 @@ int greygate_egress(struct __sk_buff *skb)
 	__u32 zero = 0;
 
 	switches = bpf_map_lookup_elem(&conf, &zero);
-	if (switches && switches->mode != GG_MODE_RELAY)
-		watch(skb, switches);
+	if (switches && switches->mode == GG_MODE_GATEWAY)
+		watch(skb);
 	return TC_ACT_UNSPEC;
 }
 

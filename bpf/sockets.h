@@ -12,7 +12,10 @@
 
 #include <stdbool.h>
 
-#define TCP_LISTEN 10 /* net/tcp_states.h */
+/* net/tcp_states.h */
+#define TCP_ESTABLISHED 1
+#define TCP_SYN_SENT 2
+#define TCP_LISTEN 10
 
 enum holder {
 	HOLDER_NONE,
@@ -50,19 +53,17 @@ static __always_inline bool bound_to(const struct bpf_sock *sk, const struct tup
 	return t->is4 ? four == to[3] : a == to[0] && b == to[1] && c == to[2] && d == to[3];
 }
 
-/* ack: NULL, or what to look at when there is only a listener. */
-static __always_inline enum holder holder_of(void *ctx, const struct tuple *t,
-					     const struct ack *ack)
+/* The socket, to be released, or NULL. */
+static __always_inline struct bpf_sock *socket_of(void *ctx, const struct tuple *t)
 {
 	struct bpf_sock_tuple tuple = {};
-	enum holder holder = HOLDER_NONE;
 	struct bpf_sock *sk;
 	__u32 zero = 0, size;
 	__u32 *busy;
 
 	busy = bpf_map_lookup_elem(&asking, &zero);
 	if (!busy)
-		return HOLDER_NONE;
+		return NULL;
 	if (t->is4) {
 		__builtin_memcpy(&tuple.ipv4.saddr, t->from + 12, 4);
 		__builtin_memcpy(&tuple.ipv4.daddr, t->to + 12, 4);
@@ -79,6 +80,29 @@ static __always_inline enum holder holder_of(void *ctx, const struct tuple *t,
 	*busy = 1;
 	sk = bpf_skc_lookup_tcp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 	*busy = 0;
+	return sk;
+}
+
+/* net/tcp_states.h; 0: no socket. */
+static __always_inline __u32 socket_state(void *ctx, const struct tuple *t)
+{
+	struct bpf_sock *sk = socket_of(ctx, t);
+	__u32 state;
+
+	if (!sk)
+		return 0;
+	state = sk->state;
+	bpf_sk_release(sk);
+	return state;
+}
+
+/* ack: NULL, or what to look at when there is only a listener. */
+static __always_inline enum holder holder_of(void *ctx, const struct tuple *t,
+					     const struct ack *ack)
+{
+	struct bpf_sock *sk = socket_of(ctx, t);
+	enum holder holder = HOLDER_NONE;
+
 	if (!sk)
 		return HOLDER_NONE;
 	if (sk->state != TCP_LISTEN)

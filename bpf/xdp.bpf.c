@@ -11,6 +11,7 @@
  */
 #define GATE_CONTEXT struct xdp_md
 
+#include "answers.h"
 #include "forward.h"
 #include "gate.h"
 #include "heartbeat.h"
@@ -148,6 +149,8 @@ __noinline int judge(struct xdp_md *ctx, const struct packet *parsed)
 	if (!switches || !is_protected(switches, &p->to)) {
 		if (switches && switches->mode == GG_MODE_GATEWAY)
 			return answer(ctx, p);
+		if (switches && switches->flags & GG_CONF_OBSERVE)
+			watch_answers(ctx, p);
 		count(GG_STAT_not_ours);
 		return XDP_PASS;
 	}

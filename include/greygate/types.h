@@ -130,6 +130,8 @@ struct gg_vip {
 /* No policy rule on this machine but the usual ones and ours: the main table alone says the way of
  * what isn't for this machine itself. */
 #define GG_CONF_MAIN_ROUTES (1u << 1)
+/* XDP watches whom this machine writes to. */
+#define GG_CONF_OBSERVE (1u << 2)
 
 /* Value of conf[0]: switches the programs read at run time. */
 struct gg_conf {
@@ -205,7 +207,7 @@ enum gg_sock {
 	X(lookup_daemon, "socket lookup: given to the daemon")                                     \
 	X(lookup_drop, "socket lookup: refused")                                                   \
 	X(lookup_down, "socket lookup: daemon gone, when_down decided")                            \
-	X(egress_named, "way out: host that the protected side writes to, told to the daemon")     \
+	X(egress_named, "host that the protected side writes to, told to the daemon")              \
 	X(event_lost, "edge events that found the ring full")
 
 enum gg_stat {

@@ -348,30 +348,6 @@ static void the_filters_of_another_stay_while_it_lives(void **state)
 	fastpath_close(&first);
 }
 
-/* Who watches the way out alone is no more thrown off it. */
-static void the_way_out_is_anothers_while_it_lives(void **state)
-{
-	struct fastpath_conf a = on("gg0", GG_MODE_HOST), b;
-	struct fastpath *first, *other;
-	uint32_t out;
-
-	(void)state;
-	a.xdp = FASTPATH_OFF;
-	a.observe = true;
-	b = rival(&a);
-	first = room_open(&a);
-	out = filter_on_side("gg0", true);
-	other = room_open(&b);
-	assert_non_null(strstr(fastpath_observe_why(other), "gg0: another greygated"));
-	assert_int_equal(filter_on_side("gg0", true), out);
-	fastpath_close(&first);
-	fastpath_close(&other);
-	other = room_open(&b);
-	assert_null(fastpath_observe_why(other));
-	assert_int_not_equal(filter_on_side("gg0", true), out);
-	fastpath_close(&other);
-}
-
 static void the_filters_of_a_dead_one_are_taken_over(void **state)
 {
 	struct fastpath_conf a = gateway(), b;
@@ -447,7 +423,6 @@ int main(void)
 		TEST(rules_without_programs_go_at_the_next_start),
 		TEST(a_rule_lost_during_the_start_is_missed),
 		TEST(the_filters_of_another_stay_while_it_lives),
-		TEST(the_way_out_is_anothers_while_it_lives),
 		TEST(the_filters_of_a_dead_one_are_taken_over),
 		TEST(a_mender_leaves_what_another_has_put_there),
 	};

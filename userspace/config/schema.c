@@ -185,7 +185,7 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
   .manual = "What happens to a trapped source." },
 
 { "correspondent", "observe", KIND_FLAG, 0, AT(correspondent.observe), .def = "yes", .words = yes_no,
-  .manual = "host and gateway mode: a tc program on the way out of interfaces sees which hosts the protected machine opens connections to on port 25; those are correspondents." },
+  .manual = "host and gateway mode: the hosts that the protected machine opens connections to on port 25 are correspondents once they have answered. In host mode XDP sees it, on interfaces; in gateway mode a tc program on their way out." },
 { "correspondent", "life", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(correspondent.life), .def = "36d", .min = SECOND, .max = 3650 * DAY,
   .manual = "How long somebody our users wrote to is let through at once; each use begins it anew." },
 { "correspondent", "domains", KIND_NUMBER, 0, AT(correspondent.domains), .def = "100k", .min = 1000, .max = 100000000,

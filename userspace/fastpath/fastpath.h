@@ -50,7 +50,8 @@ struct fastpath_conf {
 	/* New connections a second, by XDP, of each source that isn't allowed, and through each
 	 * CPU; 0: unlimited. */
 	uint32_t new_per_source, new_per_cpu;
-	/* host and gateway mode: the events ring gets whom the protected side writes to. */
+	/* host and gateway mode: the events ring gets whom the protected side writes to. In
+	 * host mode XDP sees it, in gateway mode a program on the way out. */
 	bool observe;
 	/* host and gateway mode: every Nth new connection of a learned source is given to the
 	 * daemon; 0: none. */
@@ -122,7 +123,7 @@ int fastpath_detach(const char *bpffs, void (*report)(const char *line, void *ar
 		    char *err, size_t err_size);
 
 int fastpath_attachments(const struct fastpath *fp, const struct fastpath_attachment **ret);
-/* Why the way out is not watched although it was to be; NULL: it is. */
+/* gateway mode: why the way out is not watched although it was to be; NULL: it is. */
 const char *fastpath_observe_why(const struct fastpath *fp);
 bool fastpath_reused(const struct fastpath *fp); /* pins of an earlier start were taken over */
 /* "v2", "v0, v3": pins of other schemas, or of this one but not to be read, whose programs this

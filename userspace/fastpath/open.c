@@ -66,7 +66,8 @@ static int build(struct fastpath *fp, struct start *s, char *err, size_t err_siz
 	snprintf(fp->meta.build, sizeof(fp->meta.build), "%s", GREYGATE_VERSION);
 	fp->switches = (struct gg_conf){
 		.mode = s->conf->mode,
-		.flags = s->conf->open_when_down ? GG_CONF_OPEN_WHEN_DOWN : 0,
+		.flags = (s->conf->open_when_down ? GG_CONF_OPEN_WHEN_DOWN : 0) |
+			 (s->conf->observe && s->conf->mode == GG_MODE_HOST ? GG_CONF_OBSERVE : 0),
 		.heartbeat_limit = s->conf->heartbeat_limit,
 		.sample = s->conf->sample,
 	};
@@ -130,7 +131,7 @@ static int attach_gateway(struct fastpath *fp, struct start *s, char *err, size_
  */
 static void watch_out(struct fastpath *fp, struct start *s)
 {
-	if (!s->conf->observe || s->conf->mode == GG_MODE_RELAY)
+	if (!s->conf->observe || s->conf->mode != GG_MODE_GATEWAY)
 		return;
 	if (filter_watch(s->conf, fp->maps, &s->own, &s->egress, fp->observe_why,
 			 sizeof(fp->observe_why)))

@@ -25,7 +25,8 @@ static bool has_kind(const struct fastpath_conf *conf, enum fastpath_kind kind)
 	case FASTPATH_XDP:
 		return conf->xdp != FASTPATH_OFF;
 	case FASTPATH_TC_OUT:
-		return conf->observe && conf->mode != GG_MODE_RELAY;
+		/* In host mode XDP sees what is to be seen. */
+		return conf->observe && conf->mode == GG_MODE_GATEWAY;
 	default:
 		return conf->mode == GG_MODE_HOST;
 	}
