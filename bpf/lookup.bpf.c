@@ -9,6 +9,7 @@
 #include "heartbeat.h"
 #include "lists.h"
 #include "maps.h"
+#include "protected.h"
 
 #include <bpf/bpf_endian.h>
 #include <linux/in.h>
@@ -86,7 +87,6 @@ int greygate_lookup(struct bpf_sk_lookup *ctx)
 	struct gg_vip_key local __attribute__((aligned(8))) = {};
 	struct gg_facts facts = {.kind = GG_KIND_NEW};
 	const struct gg_conf *switches;
-	struct gg_vip *endpoint;
 	struct gg_entry *entry;
 	enum gg_route route;
 	__u32 zero = 0;
@@ -95,9 +95,8 @@ int greygate_lookup(struct bpf_sk_lookup *ctx)
 	if (ctx->protocol != IPPROTO_TCP || is_asking())
 		return SK_PASS;
 	read_addresses(ctx, &local, remote);
-	endpoint = bpf_map_lookup_elem(&vip, &local);
 	switches = bpf_map_lookup_elem(&conf, &zero);
-	if (!endpoint || !switches)
+	if (!switches || !is_protected(switches, &local))
 		return SK_PASS;
 
 	now = bpf_ktime_get_coarse_ns();
@@ -118,10 +117,8 @@ int greygate_lookup(struct bpf_sk_lookup *ctx)
 		count(GG_STAT_lookup_drop);
 		return SK_DROP;
 	case GG_TO_DAEMON:
-		endpoint->connections++;
 		return give_to_daemon(ctx, switches, facts.sampled, now);
 	default:
-		endpoint->connections++;
 		count(GG_STAT_lookup_mta);
 		return SK_PASS;
 	}

@@ -34,12 +34,4 @@ static __always_inline bool is_protected(const struct gg_conf *switches,
 	return bpf_map_lookup_elem(&vip, to) != NULL;
 }
 
-static __always_inline void count_connection(const struct gg_vip_key *to)
-{
-	struct gg_vip *endpoint = bpf_map_lookup_elem(&vip, to);
-
-	if (endpoint)
-		endpoint->connections++;
-}
-
 #endif

@@ -149,8 +149,6 @@ static __always_inline int judge(struct __sk_buff *skb, const struct gg_conf *sw
 		count(GG_STAT_tc_drop);
 		return TC_ACT_SHOT;
 	}
-	if (fresh)
-		count_connection(&p->to);
 	if (facts.connected)
 		return to_daemon(skb, GG_STAT_tc_flow);
 	if (decision.route == GG_TO_DAEMON && holder == HOLDER_LISTENER &&

@@ -192,8 +192,6 @@ __noinline int judge(struct xdp_md *ctx, const struct packet *parsed)
 		     now);
 	if (decision.route == GG_TO_TARPIT)
 		return tarpit_answer(ctx, p, &pit);
-	if (!dropped && decided)
-		count_connection(&p->to);
 	return action;
 }
 

@@ -117,7 +117,7 @@ struct gg_vip_key {
 };
 
 struct gg_vip {
-	__u64 connections; /* new connections to it that were not dropped; racy */
+	__u64 unused; /* that it is there is all that is asked */
 };
 
 /* Numbers of imported lists are below; 0 is none. */

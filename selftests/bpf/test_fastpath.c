@@ -173,7 +173,7 @@ static void endpoints_come_and_go_with_their_markers(void **state)
 	const struct endpoint second[] = {room_endpoint("192.0.2.25:587"),
 					  room_endpoint("192.0.2.26:25")};
 	struct gg_vip_key key = {.port = 587};
-	struct gg_vip value = {.connections = 42};
+	struct gg_vip value = {.unused = 42};
 
 	(void)state;
 	memcpy(key.addr, first[1].addr.b, 16);
@@ -196,9 +196,9 @@ static void endpoints_come_and_go_with_their_markers(void **state)
 	assert_true(is_protected("192.0.2.26", 0));
 	assert_false(is_protected("2001:db8::25", 25));
 	assert_false(is_protected("2001:db8::25", 0));
-	/* What stayed was never away: its figure says so. */
+	/* What stayed was never away: its value says so. */
 	assert_int_equal(bpf_map_lookup_elem(fp->maps[MAP_VIP], &key, &value), 0);
-	assert_int_equal(value.connections, 42);
+	assert_int_equal(value.unused, 42);
 
 	assert_int_equal(switches().first.port, 587);
 

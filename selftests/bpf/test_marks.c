@@ -166,29 +166,6 @@ static void a_full_ring_is_counted_and_drops_go_on(void **state)
 	assert_int_equal(seen_count + after[GG_STAT_event_lost] - before[GG_STAT_event_lost], i);
 }
 
-static uint64_t connections_of(const char *endpoint)
-{
-	const struct endpoint e = room_endpoint(endpoint);
-	struct gg_vip_key key = {.port = e.port};
-	struct gg_vip value;
-
-	memcpy(key.addr, e.addr.b, 16);
-	assert_int_equal(bpf_map_lookup_elem(fp->maps[MAP_VIP], &key, &value), 0);
-	return value.connections;
-}
-
-static void an_endpoint_counts_the_connections_that_pass(void **state)
-{
-	uint64_t before = connections_of(VIP4 ":25");
-
-	(void)state;
-	run_case("198.51.100.99", TCP_SYN, XDP_PASS);
-	run_case("198.51.100.6", TCP_SYN, XDP_PASS);
-	run_case("198.51.100.1", TCP_SYN, XDP_DROP);
-	run_case("198.51.100.99", TCP_ACK, XDP_PASS);
-	assert_int_equal(connections_of(VIP4 ":25") - before, 2);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,7 +175,6 @@ int main(void)
 		cmocka_unit_test(in_host_mode_what_passes_is_marked_elsewhere),
 		cmocka_unit_test(the_first_drop_of_an_entry_is_reported_once),
 		cmocka_unit_test(a_full_ring_is_counted_and_drops_go_on),
-		cmocka_unit_test(an_endpoint_counts_the_connections_that_pass),
 	};
 
 	return cmocka_run_group_tests(tests, lists_set_up, lists_tear_down);
