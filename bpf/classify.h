@@ -40,7 +40,8 @@ struct gg_facts {
 	bool pit;            /* the tarpit would take the segment: the caller can answer it */
 	bool sampled;        /* of an allowed source: the daemon shall have a look */
 	bool self;           /* from an address to the same address: this host talks to itself */
-	bool gateway; /* the mail server is behind this host: what is local is the daemon's */
+	bool gateway;       /* the mail server is behind this host: what is local is the daemon's */
+	bool openings_only; /* no entry concerns more than what opens a connection */
 };
 
 enum gg_route {
@@ -63,6 +64,12 @@ struct gg_decision {
  * SYNs that such a source sends are within the first ones. What goes on after that is a flood, and
  * the lookup would be a third of its cost. GG_ASKED_DROPS: a SYN and its six retransmissions.
  */
+
+/* Whether an entry can change the decision; else looking one up is wasted. */
+static inline bool gg_asks_lists(const struct gg_facts *f)
+{
+	return f->kind == GG_KIND_NEW || f->gateway || !f->openings_only;
+}
 
 static inline bool gg_is_for_tarpit(const struct gg_facts *f)
 {

@@ -157,8 +157,10 @@ __noinline int judge(struct xdp_md *ctx, const struct packet *parsed)
 
 	gateway = switches->mode == GG_MODE_GATEWAY;
 	facts.gateway = gateway;
+	facts.openings_only = switches->flags & GG_CONF_OPENINGS_ONLY;
 	now = bpf_ktime_get_coarse_ns();
-	look_up(switches, p, now, &source, &facts);
+	if (gg_asks_lists(&facts))
+		look_up(switches, p, now, &source, &facts);
 	/* On a gate the address is the mail server's: whoever sends from it to it lies. */
 	facts.self = !gateway && same_address(p->from, p->to.addr);
 	if (gg_asks_limit(&facts))
@@ -221,24 +223,30 @@ static __always_inline bool is_new(const struct plain *p)
 	return p->tcp->syn && !p->tcp->ack;
 }
 
-/* What judge would say with more effort of a flood, and of an allowed source's connection: the
- * cause, or GG_STAT_packets for what is not as plain. */
+/* What judge would say with more effort of a flood, of an allowed source's connection, and of what
+ * no entry concerns: the cause, or GG_STAT_packets for what is not as plain. */
 static __always_inline enum gg_stat at_first_look(struct xdp_md *ctx)
 {
 	const struct gg_conf *switches;
+	struct gg_facts facts = {};
 	enum index_glance told;
 	struct plain p;
 
 	switches = plain_to_first(ctx, &p);
 	if (!switches)
 		return GG_STAT_packets;
+	facts.kind = is_new(&p) ? GG_KIND_NEW : GG_KIND_OTHER;
+	facts.gateway = switches->mode == GG_MODE_GATEWAY;
+	facts.openings_only = switches->flags & GG_CONF_OPENINGS_ONLY;
+	if (!gg_asks_lists(&facts))
+		return GG_STAT_not_new;
 	told = index_glance(((struct iphdr *)p.ip)->saddr);
-	if (told == INDEX_FLOODS && is_new(&p))
+	if (told == INDEX_FLOODS && facts.kind == GG_KIND_NEW)
 		return GG_STAT_drop_new;
 	if (told != INDEX_ALLOWED)
 		return GG_STAT_packets;
-	if (!is_new(&p))
-		return switches->mode == GG_MODE_GATEWAY ? GG_STAT_forwarded : GG_STAT_not_new;
+	if (facts.kind != GG_KIND_NEW)
+		return facts.gateway ? GG_STAT_forwarded : GG_STAT_not_new;
 	/* Elsewhere an entry is marked here when a connection opens. */
 	return switches->mode == GG_MODE_HOST ? GG_STAT_allow_syn : GG_STAT_packets;
 }

@@ -37,6 +37,12 @@ enum gg_action {
 	GG_DROP_ALL = 5, /* every packet is dropped: the one deliberate exception */
 };
 
+/* Whether an entry concerns segments of open connections, too. */
+static inline int gg_concerns_segments(enum gg_verdict verdict, enum gg_action action)
+{
+	return verdict == GG_DENY && (action == GG_TARPIT || action == GG_DROP_ALL);
+}
+
 enum gg_origin {
 	GG_BY_NOBODY = 0,
 	GG_BY_OPERATOR = 1,
@@ -132,6 +138,10 @@ struct gg_vip {
 #define GG_CONF_MAIN_ROUTES (1u << 1)
 /* XDP watches whom this machine writes to. */
 #define GG_CONF_OBSERVE (1u << 2)
+/* No entry has been put that concerns more than what opens a connection (gg_concerns_segments): a
+ * segment of an open one need not be looked up. Set where the maps are made, and gone with the
+ * first such entry for as long as they last. */
+#define GG_CONF_OPENINGS_ONLY (1u << 3)
 
 /* Value of conf[0]: switches the programs read at run time. */
 struct gg_conf {

@@ -28,6 +28,7 @@ static struct fastpath *fp;
 static struct xdp_bpf *xdp;
 static struct lookup_bpf *lookup;
 static uint64_t seed = 25;
+static bool openings_only; /* no entry concerns more */
 
 /* What the lists hold, searched the slow way. */
 static struct rule {
@@ -78,6 +79,7 @@ static struct addr target(bool is4, uint8_t number)
 static void change_lists(void)
 {
 	static const uint8_t lengths[] = {128, 128, 128, 127, 126, 124, 122, 120, 119, 112};
+	static const enum gg_action of_openings[] = {GG_REJECT, GG_STUTTER, GG_DROP_NEW};
 	struct verdict_entry e = {.origin = GG_BY_OPERATOR};
 	struct addr a = random_addr(random_below(&seed, 2));
 	struct prefix p = addr_mask(&a, lengths[random_below(&seed, sizeof(lengths))]);
@@ -97,7 +99,10 @@ static void change_lists(void)
 	r = &rules[have];
 	r->prefix = p;
 	r->verdict = random_below(&seed, 3) ? GG_DENY : GG_ALLOW;
-	r->action = r->verdict == GG_DENY ? 1 + random_below(&seed, 5) : GG_NO_ACTION;
+	r->action = openings_only ? of_openings[random_below(&seed, 3)]
+				  : (enum gg_action)(1 + random_below(&seed, 5));
+	if (r->verdict != GG_DENY)
+		r->action = GG_NO_ACTION;
 	r->expired = !random_below(&seed, 5);
 	if (have == rule_count)
 		rule_count++;
@@ -213,19 +218,18 @@ static enum gg_route run_lookup(const struct packet_case *c)
 	return ctx.cookie ? GG_TO_DAEMON : GG_TO_MTA;
 }
 
-static void three_judges_agree(void **state)
+static void agree(int packets, int met[4])
 {
 	struct gg_decision want;
 	static const uint32_t actions[] = {[GG_TO_MTA] = XDP_PASS,
 					   [GG_TO_DAEMON] = XDP_PASS,
 					   [GG_TO_NOBODY] = XDP_DROP,
 					   [GG_TO_TARPIT] = XDP_TX};
-	int i, met[4] = {};
 	uint32_t action;
 	bool ours;
+	int i;
 
-	(void)state;
-	for (i = 0; i < PACKETS; i++) {
+	for (i = 0; i < packets; i++) {
 		struct packet_case c = random_case();
 		char from[ADDR_TEXT];
 
@@ -246,6 +250,31 @@ static void three_judges_agree(void **state)
 			fail_msg("packet %d from %s: socket lookup says %d, classify.h %d", i,
 				 addr_text(&c.from, from), run_lookup(&c), want.route);
 	}
+}
+
+static void they_agree_where_nothing_concerns_segments(void **state)
+{
+	int met[4] = {};
+
+	(void)state;
+	openings_only = true;
+	for (int i = 0; i < ENTRIES; i++)
+		change_lists();
+	agree(PACKETS / 4, met);
+	openings_only = false;
+	assert_true(fp->switches.flags & GG_CONF_OPENINGS_ONLY);
+	assert_int_equal(met[GG_TO_TARPIT], 0);
+	assert_true(met[GG_TO_NOBODY] > PACKETS / 100);
+}
+
+static void three_judges_agree(void **state)
+{
+	int i, met[4] = {};
+
+	(void)state;
+	for (i = 0; i < ENTRIES; i++)
+		change_lists();
+	agree(PACKETS, met);
 	/* Each answer was given often enough to mean something. */
 	for (i = 0; i < 4; i++)
 		assert_true(met[i] > PACKETS / 100);
@@ -264,7 +293,6 @@ static int set_up(void **state)
 {
 	struct fastpath_conf conf = room_conf(GG_MODE_HOST);
 	struct endpoint vips[2];
-	int i;
 
 	if (room_enter(state))
 		return -1;
@@ -277,8 +305,6 @@ static int set_up(void **state)
 	lookup = program_lookup(fp);
 	assert_int_equal(fastpath_listener(fp, GG_SOCK_DAEMON4, listener(AF_INET)), 0);
 	assert_int_equal(fastpath_listener(fp, GG_SOCK_DAEMON6, listener(AF_INET6)), 0);
-	for (i = 0; i < ENTRIES; i++)
-		change_lists();
 	return 0;
 }
 
@@ -341,6 +367,15 @@ static void classify_holds_its_rules_for_all_facts(void **state)
 		g = f;
 		g.limit = !g.limit;
 		assert_int_equal(gg_asks_limit(&f), d.route != gg_classify(&g).route);
+		/* Nor are the lists asked where they have no say. */
+		g = f;
+		g.openings_only = true;
+		if (!gg_concerns_segments(f.verdict, f.action) && !gg_asks_lists(&g)) {
+			g.verdict = GG_UNKNOWN;
+			g.action = GG_NO_ACTION;
+			assert_int_equal(d.cause, gg_classify(&g).cause);
+		}
+		assert_true(gg_asks_lists(&f));
 		asks = gg_asks_sockets(&f);
 		f.connected = !f.connected;
 		assert_int_equal(asks, d.cause != gg_classify(&f).cause);
@@ -351,6 +386,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(classify_holds_its_rules_for_all_facts),
+		cmocka_unit_test(they_agree_where_nothing_concerns_segments),
 		cmocka_unit_test(three_judges_agree),
 	};
 

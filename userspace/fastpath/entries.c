@@ -179,8 +179,10 @@ int fastpath_put(struct fastpath *fp, const struct prefix *p, const struct verdi
 		entry.last_seen = old.last_seen;
 		entry.added = old.added;
 	}
+	code = switches_expect(fp, entry.verdict, entry.action);
 	edit = index_begin(fp, id, &key);
-	code = bpf_map_update_elem(fp->maps[id], &key, &entry, BPF_ANY) ? -errno : 0;
+	if (!code && bpf_map_update_elem(fp->maps[id], &key, &entry, BPF_ANY))
+		code = -errno;
 	if (!code)
 		index_put(&edit, &entry, known);
 	index_end(&edit);
@@ -337,15 +339,30 @@ struct entries_bulk {
 	struct gg_entry entries4[BULK], entries6[BULK];
 };
 
+static int expect_each(struct fastpath *fp, const struct gg_entry *entries, __u32 n)
+{
+	int code = 0;
+
+	pthread_mutex_lock(&fp->lock);
+	for (__u32 i = 0; i < n && !code; i++)
+		code = switches_expect(fp, entries[i].verdict, entries[i].action);
+	pthread_mutex_unlock(&fp->lock);
+	return code;
+}
+
 /* A batch ends at the first entry that doesn't fit, and then none of the rest does. */
 static int bulk_write(struct fastpath *fp, enum map_id id, const void *keys,
 		      const struct gg_entry *entries, uint32_t *count)
 {
 	__u32 n = *count;
+	int code;
 
 	*count = 0;
 	if (!n)
 		return 0;
+	code = expect_each(fp, entries, n);
+	if (code)
+		return code;
 	if (bpf_map_update_batch(fp->maps[id], keys, entries, &n, NULL)) {
 		if (errno != E2BIG)
 			return -errno;

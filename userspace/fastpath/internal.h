@@ -394,6 +394,11 @@ int nets_tidy(struct fastpath *fp, size_t most);
 
 /* Writes fp->switches to conf. With fp->lock held, or before others know fp. */
 int switches_write(struct fastpath *fp);
+/* An entry that says this is about to be put, in whatever map: the programs look it up from now on.
+ * Under fp->lock. -errno: they don't, and it must not be put. */
+int switches_expect(struct fastpath *fp, enum gg_verdict verdict, enum gg_action action);
+/* Writes them after somebody else has put entries. Under fp->lock. */
+int switches_again(struct fastpath *fp);
 /* Fills in the limits, without writing them. */
 void switches_limits(struct gg_conf *c, uint32_t per_source, uint32_t per_cpu);
 int switches_write_meta(struct fastpath *fp);

@@ -354,6 +354,8 @@ int fastpath_import(struct fastpath *fp, const struct imports *in, const struct 
 	n->state = NETS_FILLING;
 	n->changed_count = 0;
 	n->failed = 0;
+	for (int list = 0; in && list < GG_LISTS && !code; list++)
+		code = switches_expect(fp, GG_DENY, in->action[list]);
 	pthread_mutex_unlock(&fp->lock);
 	for (int f = 0; f < FAMILIES && !code; f++) {
 		n->used[f] = true;

@@ -74,6 +74,8 @@ static int build(struct fastpath *fp, struct start *s, char *err, size_t err_siz
 	code = take_tarpit_key(fp, s, taken.reused);
 	if (code)
 		return words_fail(err, err_size, code, "random numbers: %s", strerror(-code));
+	/* Whoever made the maps before this was known has put what he liked. */
+	fp->switches.flags |= (taken.reused ? s->before.flags : ~0u) & GG_CONF_OPENINGS_ONLY;
 	switches_limits(&fp->switches, s->conf->new_per_source, s->conf->new_per_cpu);
 	s->building = !taken.reused;
 	if (!s->building)
@@ -359,7 +361,7 @@ void fastpath_again(struct fastpath *fp)
 	pthread_mutex_lock(&fp->lock);
 	nets_again(fp);
 	index_off(fp);
-	switches_write(fp);
+	switches_again(fp);
 	switches_write_meta(fp);
 	pthread_mutex_unlock(&fp->lock);
 }

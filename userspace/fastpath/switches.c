@@ -36,6 +36,25 @@ void switches_limits(struct gg_conf *c, uint32_t per_source, uint32_t per_cpu)
 	c->source_burst = (uint64_t)LIMIT_BURST * 1000000000;
 }
 
+int switches_expect(struct fastpath *fp, enum gg_verdict verdict, enum gg_action action)
+{
+	if (!(fp->switches.flags & GG_CONF_OPENINGS_ONLY) || !gg_concerns_segments(verdict, action))
+		return 0;
+	fp->switches.flags &= ~GG_CONF_OPENINGS_ONLY;
+	return switches_write(fp);
+}
+
+int switches_again(struct fastpath *fp)
+{
+	struct gg_conf now;
+	__u32 zero = 0;
+
+	if (bpf_map_lookup_elem(fp->maps[MAP_CONF], &zero, &now))
+		return -errno;
+	fp->switches.flags &= now.flags | ~GG_CONF_OPENINGS_ONLY;
+	return switches_write(fp);
+}
+
 static struct gg_vip_key vip_key(const struct endpoint *e, bool marker)
 {
 	struct gg_vip_key key = {.port = marker ? 0 : e->port};
