@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,7 @@ static void say_read(const struct listed *one, const char *reason)
 	log_end(&line);
 }
 
-static void say_failed(const char *name, const char *file, const char *why, bool kept)
+void plan_say_failed(const char *name, const char *file, const char *why, bool kept)
 {
 	struct log_line line;
 
@@ -66,6 +67,19 @@ static void say_failed(const char *name, const char *file, const char *why, bool
 	log_str(&line, "file", file);
 	log_str(&line, "message", why);
 	log_end(&line);
+}
+
+void plan_failed(struct listing *l, const struct stage *s, const char *format, ...)
+{
+	struct listed *one = &l->lists[s->slot];
+	va_list args;
+
+	va_start(args, format);
+	pthread_mutex_lock(&l->lock);
+	one->failed = wall();
+	vsnprintf(one->why, sizeof(one->why), format, args);
+	pthread_mutex_unlock(&l->lock);
+	va_end(args);
 }
 
 /* ---- slots ---- */
@@ -239,6 +253,7 @@ static void install(struct listing *l, struct plan *p, int place)
 		one->why[0] = 0;
 	}
 	s->got.set = NULL;
+	s->fresh = true;
 }
 
 /* Whether addresses mean the same by both, and the kernel is told of the same ones. */
@@ -364,8 +379,7 @@ static void keep(struct listing *l, struct stage *s)
 			    strerror(-rc));
 }
 
-/* The text of a list as it was last good. 0 or -errno. */
-static int take_kept(struct listing *l, struct stage *s, const struct kept *k)
+int plan_take_kept(struct listing *l, struct stage *s, const struct kept *k)
 {
 	struct listed *one = &l->lists[s->slot];
 	char errors[2 * LIST_ERROR];
@@ -433,21 +447,18 @@ static void stage(struct listing *l, struct stage *s)
 	    (one->imported || one->format == s->conf->format))
 		return;
 	has_kept = !one->set && l->kept >= 0 && !kept_read(l->kept, one->name, false, &k);
-	if (has_kept && k.imported && kept_same(&stamp, &k.stamp) && !take_kept(l, s, &k))
+	if (has_kept && k.imported && kept_same(&stamp, &k.stamp) && !plan_take_kept(l, s, &k))
 		return;
 	if (!take_file(l, s, one->set ? one->entries : has_kept ? k.entries : 0))
 		return;
-	pthread_mutex_lock(&l->lock);
-	one->failed = wall();
-	snprintf(one->why, sizeof(one->why), "%s", s->got.why);
-	pthread_mutex_unlock(&l->lock);
+	plan_failed(l, s, "%s", s->got.why);
 	s->failed = true;
 	free(s->text);
 	s->text = NULL;
 	/* A section that now names another file or format wants another text, not an old one. */
 	if (has_kept && k.format == s->conf->format)
-		take_kept(l, s, &k);
-	say_failed(one->name, s->conf->file, one->why, one->set || s->got.set);
+		plan_take_kept(l, s, &k);
+	plan_say_failed(one->name, s->conf->file, one->why, one->set || s->got.set);
 }
 
 /* ---- starts and reloads ---- */
@@ -497,15 +508,11 @@ static void stage_imported(struct listing *l, struct stage *s)
 		return;
 	rc = l->kept < 0 ? -ENOENT : kept_read(l->kept, one->name, false, &k);
 	if (!rc)
-		rc = take_kept(l, s, &k);
+		rc = plan_take_kept(l, s, &k);
 	if (!rc)
 		return;
-	pthread_mutex_lock(&l->lock);
-	one->failed = wall();
-	snprintf(one->why, sizeof(one->why), "what was imported cannot be read again: %s",
-		 strerror(-rc));
-	pthread_mutex_unlock(&l->lock);
-	say_failed(one->name, "", one->why, false);
+	plan_failed(l, s, "what was imported cannot be read again: %s", strerror(-rc));
+	plan_say_failed(one->name, "", one->why, false);
 }
 
 /* Lists that nothing names any more. After a commit: nobody asks them. */
@@ -543,7 +550,6 @@ void plan_finish(struct listing *l, struct plan *p)
 void plan_load(struct listing *l, const struct config *c)
 {
 	static struct plan p; /* under l->loading */
-	bool fresh[LISTING_MAX] = {false};
 	int rc;
 
 	if (l->kept >= 0 && !l->restored)
@@ -555,9 +561,8 @@ void plan_load(struct listing *l, const struct config *c)
 			stage(l, &p.stages[i]);
 		else
 			stage_imported(l, &p.stages[i]);
-		fresh[i] = p.stages[i].got.set;
 	}
-	rc = plan_commit(l, &p, false, NULL);
+	rc = plan_fit(l, &p);
 	if (rc) {
 		pthread_mutex_lock(&l->lock);
 		snprintf(l->why, sizeof(l->why), "lists: %s%s; they stay as they were",
@@ -565,12 +570,12 @@ void plan_load(struct listing *l, const struct config *c)
 		pthread_mutex_unlock(&l->lock);
 		log_message(LOG_ERROR, "%s", l->why);
 		plan_free(&p);
+		return;
 	}
 	for (int i = 0; i < p.count; i++)
-		if (fresh[i])
+		if (p.stages[i].fresh)
 			say_read(&l->lists[p.stages[i].slot], "read");
-	if (!rc)
-		plan_finish(l, &p);
+	plan_finish(l, &p);
 }
 
 void listing_load(struct listing *l, const struct config *c)

@@ -15,6 +15,7 @@ struct stage {
 	uint32_t read; /* s; 0: now */
 	bool imported;
 	bool failed; /* got is what was kept of it */
+	bool fresh;  /* got is in force */
 	char *text;  /* to be kept; NULL: is kept already */
 	size_t len;
 };
@@ -31,6 +32,8 @@ int plan_current(struct listing *l, const struct config *c, struct plan *ret);
  * was. */
 int plan_commit(struct listing *l, struct plan *p, bool again,
 		const struct fastpath_progress *progress);
+/* As plan_commit; at a start, where there is no room for all, of what there is room for. */
+int plan_fit(struct listing *l, struct plan *p);
 /* After a commit: keeps the texts, forgets what isn't planned, frees. */
 void plan_finish(struct listing *l, struct plan *p);
 void plan_free(struct plan *p);
@@ -38,6 +41,13 @@ void plan_free(struct plan *p);
 struct kept plan_kept(const struct listing *l, const struct stage *s);
 /* Settings for a list that no section names; NULL: no memory. */
 struct config_list *plan_own(const struct kept *k);
+
+/* The text of a list as it was last good becomes what is staged. 0 or -errno. */
+int plan_take_kept(struct listing *l, struct stage *s, const struct kept *k);
+/* Its status says why it is not as its file has it; the log, too. */
+__attribute__((format(printf, 3, 4))) void plan_failed(struct listing *l, const struct stage *s,
+						       const char *format, ...);
+void plan_say_failed(const char *name, const char *file, const char *why, bool kept);
 
 /* listing_load under l->loading. */
 void plan_load(struct listing *l, const struct config *c);
