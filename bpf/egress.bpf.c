@@ -13,6 +13,9 @@
 
 #include <linux/pkt_cls.h>
 
+#define AF_INET 2 /* linux/socket.h */
+#define AF_INET6 10
+
 static __always_inline void read_tuple(const struct plain *p, struct opening_key *ret)
 {
 	const struct ipv6hdr *ip6 = p->ip;
@@ -37,6 +40,29 @@ static __always_inline bool from_within(const struct __sk_buff *skb, const struc
 	       skb->ingress_ifindex != skb->ifindex;
 }
 
+/* Its address is reached by the interface it came in by. What comes by another one, from a machine
+ * that is next to that, claims the address. */
+static __always_inline bool came_the_right_way(struct __sk_buff *skb, const struct plain *p)
+{
+	struct bpf_fib_lookup back = {.l4_protocol = IPPROTO_TCP, .ifindex = skb->ifindex};
+	const struct ipv6hdr *ip6 = p->ip;
+	const struct iphdr *ip4 = p->ip;
+	long code;
+
+	if (p->is4) {
+		back.family = AF_INET;
+		back.ipv4_src = ip4->daddr;
+		back.ipv4_dst = ip4->saddr;
+	} else {
+		back.family = AF_INET6;
+		__builtin_memcpy(back.ipv6_src, &ip6->daddr, 16);
+		__builtin_memcpy(back.ipv6_dst, &ip6->saddr, 16);
+	}
+	code = bpf_fib_lookup(skb, &back, sizeof(back), 0);
+	return (code == BPF_FIB_LKUP_RET_SUCCESS || code == BPF_FIB_LKUP_RET_NO_NEIGH) &&
+	       back.ifindex == skb->ingress_ifindex;
+}
+
 static __always_inline void watch(struct __sk_buff *skb)
 {
 	struct opening_key t = {};
@@ -54,7 +80,7 @@ static __always_inline void watch(struct __sk_buff *skb)
 		return;
 	seq = bpf_ntohl(p.tcp->seq);
 	if (p.tcp->syn) {
-		if (!p.tcp->ack)
+		if (!p.tcp->ack && came_the_right_way(skb, &p))
 			bpf_map_update_elem(&opening, &t, &seq, BPF_ANY);
 		return;
 	}

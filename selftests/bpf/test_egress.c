@@ -120,7 +120,12 @@ static int enter(void **state)
 	if (room_enter(state))
 		return -1;
 	room_run("ip link add eg0 type veth peer name out0 && ip link add eg1 type veth peer name "
-		 "in0 && for i in eg0 eg1 out0 in0; do ip link set $i up; done && "
+		 "in0 && ip link add eg2 type veth peer name other0 && "
+		 "for i in eg0 eg1 eg2 out0 in0 other0; do ip link set $i up; done && "
+		 "ip addr add 192.0.2.1/24 dev eg1 && ip addr add 2001:db8::1/64 dev eg1 nodad && "
+		 "ip addr add 198.51.100.1/24 dev eg0 && ip addr add 203.0.113.1/24 dev eg2 && "
+		 "ip addr add 2001:db8:9::1/64 dev eg0 nodad && "
+		 "ip addr add 2001:db8:8::1/64 dev eg2 nodad && "
 		 "sysctl -qw net.ipv4.conf.all.forwarding=1 net.ipv6.conf.all.forwarding=1");
 	return 0;
 }
@@ -196,6 +201,9 @@ static void a_gateway_believes_the_inside_only(void **state)
 		{VIP6, "2001:db8:9::30", "eg1", 1},
 		/* comes from outside and goes back there: forged */
 		{VIP4, "198.51.100.31", "eg0", 0},
+		/* comes by a way that doesn't lead to the mail server */
+		{VIP4, "198.51.100.34", "eg2", 0},
+		{VIP6, "2001:db8:9::34", "eg2", 0},
 		/* the gate's own, in whatever name; others behind it; strangers */
 		{VIP4, "198.51.100.32", "", 0},
 		{"192.0.2.26", "198.51.100.33", "eg1", 0},
