@@ -139,7 +139,30 @@ $(BUILD)/selftests/unit/policy/test_domain $(SAN)/selftests/unit/policy/test_dom
 
 # ---- tests ----
 
-tests: all $(UNIT) $(BPFTEST)
+tests: all $(UNIT) $(BPFTEST) $(BUILD)/selftests/greygated-next $(BUILD)/selftests/bpf/heir
+
+# The daemon, and a start of its kernel half, of a version whose maps have another layout, by its number.
+NEXT     := $(BUILD)/next
+NEXT_OBJ := $(patsubst userspace/fastpath/%.c,$(NEXT)/%.o,$(wildcard userspace/fastpath/*.c))
+
+$(NEXT)/include/greygate/types.h: include/greygate/types.h
+	@mkdir -p $(@D)
+	$(Q)sed 's/^#define GG_SCHEMA 1$$/#define GG_SCHEMA 2/' $< > $@ && grep -q 'GG_SCHEMA 2' $@
+
+$(NEXT)/%.o: userspace/fastpath/%.c $(NEXT)/include/greygate/types.h | $(MADE)
+	@echo '  NEXT $<'
+	$(Q)$(CC) -I$(NEXT)/include $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/selftests/greygated-next: $(BUILD)/userspace/main.o $(NEXT_OBJ) $(BUILD)/libgreygate.a
+	@mkdir -p $(@D)
+	@echo '  LD   $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/selftests/bpf/heir: selftests/bpf/heir.c $(NEXT_OBJ) $(BUILD)/libgreygate.a
+	@mkdir -p $(@D)
+	@echo '  CC   $<'
+	$(Q)$(CC) -I$(NEXT)/include $(ALL_CFLAGS) -Iuserspace -I. $(LDFLAGS) -o $@ $< $(NEXT_OBJ) $(BUILD)/libgreygate.a \
+		$(LIBS) -lcmocka
 
 $(BUILD)/selftests/unit/%: selftests/unit/%.c $(BUILD)/libgreygate.a
 	@mkdir -p $(@D)

@@ -271,8 +271,15 @@ void guard_step(struct guard *g, uint64_t now)
 	if (g->starter >= 0 && !atomic_load(&d->draining) && starter_gone(g->starter))
 		lose_starter(g);
 	/* A successor puts all of it back by itself. */
+	g->lent = g->lent || d->lent;
 	if (!d->fastpath || d->lent)
 		return;
+	/* It did not come: what could not be put back after it is news. */
+	if (g->lent) {
+		g->lent = false;
+		note_asked(g);
+		tell_news(g);
+	}
 	guard_hear(g, now);
 	if (g->channel >= 0 || ++g->ticks % LOOK_EVERY)
 		return;

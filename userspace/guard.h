@@ -24,6 +24,7 @@ struct guard {
 		uint32_t id;
 		char why[sizeof(((struct fastpath_part *)0)->why)];
 	} told[FASTPATH_PARTS];
+	bool lent;                      /* at the last step, the maps were a successor's */
 	char failure[300];              /* of the mender, told last; "": there was none since */
 	uint32_t asked[FASTPATH_PARTS]; /* the strange program that the mender was asked about */
 };

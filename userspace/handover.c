@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 union control {
-	char room[CMSG_SPACE(sizeof(int) * WORKER_LISTENERS)];
+	char room[CMSG_SPACE(sizeof(int) * HANDOVER_FDS)];
 	struct cmsghdr align;
 };
 

@@ -15,7 +15,8 @@
  *
  * From HELLO to GO the predecessor writes neither store nor kernel maps: its changes wait in its
  * queue. FAILED from either side, or the end of the successor, ends the attempt: the predecessor
- * goes on as before. The end of the predecessor without FAILED is a GO: then nobody else is there.
+ *has it ended, puts its own back into the kernel (retreat.h) and goes on as before. The end of the
+ * predecessor without FAILED is a GO: then nobody else is there.
  */
 #ifndef GREYGATE_HANDOVER_H
 #define GREYGATE_HANDOVER_H
@@ -32,6 +33,7 @@
 #define HANDOVER_PROTOCOL 1
 #define HANDOVER_ITEMS_MAX 64 /* in one message */
 #define HANDOVER_TEXT 4096
+#define HANDOVER_FDS 32 /* with one message */
 
 enum handover_kind {
 	HANDOVER_START = 1, /* to the starter: one descriptor */
@@ -47,6 +49,8 @@ enum handover_kind {
 	HANDOVER_SESSIONS, /* uint32_t */
 	HANDOVER_MEND,     /* to the starter: two descriptors */
 	HANDOVER_PART,     /* of a mender: struct fastpath_part, at most one descriptor */
+	HANDOVER_RETREAT,  /* to the starter: one descriptor, or 2 + FASTPATH_HELD */
+	HANDOVER_ENDED,    /* of a mender: struct handover_ended */
 };
 
 struct handover_hello {
@@ -58,6 +62,13 @@ struct handover_hello {
 	struct endpoint protect[CONFIG_GATEWAY_ENDPOINTS];
 };
 
+/* A successor that did not end by itself. */
+struct handover_ended {
+	int32_t pid;
+	int32_t signal; /* the last that it was sent */
+	int32_t code;   /* -errno: it could not be sent, or the process is there all the same */
+};
+
 /* Which of the descriptors of REST are there, in this order. */
 struct handover_rest {
 	int32_t has_control, has_store, has_pins;
@@ -66,12 +77,14 @@ struct handover_rest {
 struct handover_message {
 	uint32_t kind; /* enum handover_kind */
 	uint32_t length;
-	int fds[WORKER_LISTENERS]; /* the receiver's */
+	int fds[HANDOVER_FDS]; /* the receiver's */
 	int fd_count;
 	char data[HANDOVER_ITEMS_MAX * sizeof(struct store_item)];
 };
 _Static_assert(sizeof(struct handover_hello) < sizeof(((struct handover_message *)0)->data),
 	       "HELLO fits a message");
+_Static_assert(HANDOVER_FDS >= WORKER_LISTENERS && HANDOVER_FDS >= 2 + FASTPATH_HELD,
+	       "WORKER and RETREAT fit a message");
 
 /* Blocks. -errno; -EPIPE: the other side is gone. fds stay the caller's. */
 int handover_send(int fd, enum handover_kind kind, const void *data, size_t length, const int *fds,

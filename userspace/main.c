@@ -132,8 +132,9 @@ static bool take_signal(struct process *p, int signals)
 /* Until a signal says stop, or a successor serves. */
 static void serve(struct process *p, const sigset_t *signals)
 {
-	struct pollfd fds[3] = {
+	struct pollfd fds[4] = {
 		{.fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK), .events = POLLIN},
+		{.events = POLLIN},
 		{.events = POLLIN},
 		{.events = POLLIN}};
 	struct timespec next, now;
@@ -147,7 +148,8 @@ static void serve(struct process *p, const sigset_t *signals)
 		ms = (next.tv_sec - now.tv_sec) * 1000 + (next.tv_nsec - now.tv_nsec) / 1000000;
 		fds[1].fd = p->upgrade.channel;
 		fds[2].fd = p->guard.channel;
-		poll(fds, 3, ms > 0 ? (int)ms : 0);
+		fds[3].fd = p->upgrade.retreat.channel;
+		poll(fds, 4, ms > 0 ? (int)ms : 0);
 		guard_hear(&p->guard, (uint64_t)now.tv_sec);
 		over = take_signal(p, fds[0].fd) || upgrade_step(&p->upgrade);
 		if (ms <= 0 && !over) {
@@ -373,7 +375,8 @@ int main(int argc, char **argv)
 	memset(p->listeners.fd, -1, sizeof(p->listeners.fd));
 	p->rollback.fd = -1;
 	p->daemon.holding = p->takeover.channel >= 0;
-	p->upgrade = (struct upgrade){.daemon = &p->daemon, .starter = -1, .channel = -1};
+	p->upgrade = (struct upgrade){
+		.daemon = &p->daemon, .starter = -1, .channel = -1, .retreat.channel = -1};
 	option = run(p, argv, foreground);
 	unload_settings(p);
 	return option;

@@ -101,6 +101,16 @@ static int make_tables(struct process *p, const struct config *c)
 	return rc;
 }
 
+/* A stranger's next connection is a daemon's either way, that before or this one. */
+static void listen_at_once(const struct process *p, struct fastpath_conf *ret)
+{
+	for (int slot = 0; slot < GG_SOCK_MAX; slot++) {
+		const int fd = listeners_of(&p->listeners, slot == GG_SOCK_DAEMON4);
+
+		ret->listeners[slot] = fd > 0 ? fd : 0;
+	}
+}
+
 static int open_fastpath(struct process *p, const struct config *c)
 {
 	static struct endpoint vips[VIPS_MAX];
@@ -117,6 +127,8 @@ static int open_fastpath(struct process *p, const struct config *c)
 	}
 	kernel_conf(c, vips, &conf);
 	conf.held_lock = p->takeover.pins_lock;
+	if (c->mode == GG_MODE_HOST && p->takeover.channel >= 0)
+		listen_at_once(p, &conf);
 	p->takeover.pins_lock = 0;
 	rc = fastpath_open(&conf, &d->fastpath, p->err, sizeof(p->err));
 	if (rc)

@@ -64,7 +64,8 @@ static int take_worker(struct takeover *t, int worker, struct handover_message *
 {
 	struct listeners *l = &t->listeners;
 
-	if (m->fd_count < 1 || (worker && m->fd_count != l->count))
+	if (m->fd_count < 1 || m->fd_count > WORKER_LISTENERS ||
+	    (worker && m->fd_count != l->count))
 		return -EPROTO;
 	l->count = m->fd_count;
 	for (int i = 0; i < m->fd_count; i++) {

@@ -138,7 +138,7 @@ static void take_back(struct daemon *d)
 		store_writer_resume(d->writer, d->store);
 	if (!d->fastpath)
 		return;
-	/* The successor may have got as far as the kernel; its programs are as good as ours. */
+	/* The successor may have got as far as the kernel. */
 	fastpath_again(d->fastpath);
 	rc = lacking_sync(d);
 	lacking_make_whole(d);
@@ -150,19 +150,33 @@ static void take_back(struct daemon *d)
 
 /* ---- the attempt ---- */
 
-static void give_up(struct upgrade *u, const char *why)
+static void go_on(struct upgrade *u)
 {
 	struct daemon *d = u->daemon;
 
-	close(u->channel);
-	u->channel = -1;
 	if (d->lent)
 		take_back(d);
-	u->met = false;
 	listing_take_back(&d->lists);
 	daemon_counted(d, COUNT_upgrades_refused);
-	say(u, "refused", why);
+	say(u, "refused", u->why);
 	u->successor = 0;
+}
+
+static void quit(struct upgrade *u, const char *why)
+{
+	/* Who hears nothing takes the end of the channel for a GO. */
+	handover_fail(u->channel, why);
+	close(u->channel);
+	u->channel = -1;
+	u->met = false;
+	snprintf(u->why, sizeof(u->why), "%s", why);
+}
+
+static void give_up(struct upgrade *u, const char *why)
+{
+	quit(u, why);
+	if (!retreat_begin(&u->retreat, u->daemon, u->starter))
+		go_on(u);
 }
 
 void upgrade_begin(struct upgrade *u)
@@ -170,7 +184,7 @@ void upgrade_begin(struct upgrade *u)
 	const struct timeval patience = {.tv_sec = HEIR_PATIENCE};
 	int pair[2], rc;
 
-	if (u->channel >= 0) {
+	if (u->channel >= 0 || u->retreat.channel >= 0) {
 		say(u, "refused", "an upgrade is under way");
 		return;
 	}
@@ -189,10 +203,12 @@ void upgrade_begin(struct upgrade *u)
 	close(pair[1]);
 	u->channel = pair[0];
 	u->until = now_ms() + PATIENCE;
-	if (rc)
-		give_up(u, "the process that could start another one is gone; restart");
-	else
+	if (!rc) {
 		say(u, "begun", NULL);
+		return;
+	}
+	quit(u, "the process that could start another one is gone; restart");
+	go_on(u);
 }
 
 static bool protects(const struct handover_hello *h, const struct endpoint *e)
@@ -288,7 +304,6 @@ static void give_when_still(struct upgrade *u)
 		u->still = now_ms() + LOAD_PATIENCE;
 		say(u, "waits", "lists or kernel programs are being loaded");
 	} else if (now_ms() >= u->still) {
-		handover_fail(u->channel, busy);
 		give_up(u, busy);
 	}
 }
@@ -307,7 +322,6 @@ static void meet(struct upgrade *u, const struct handover_message *m)
 	h.bpffs[PATH_MAX - 1] = h.control[PATH_MAX - 1] = '\0';
 	u->successor = h.pid;
 	if (is_unfit(u->daemon, &h, why, sizeof(why))) {
-		handover_fail(u->channel, why);
 		give_up(u, why);
 		return;
 	}
@@ -323,7 +337,6 @@ static bool part(struct upgrade *u)
 
 	if (rc) {
 		free(h);
-		handover_fail(u->channel, strerror(-rc));
 		give_up(u, strerror(-rc));
 		return false;
 	}
@@ -343,6 +356,8 @@ bool upgrade_step(struct upgrade *u)
 	bool parted = false;
 	int rc;
 
+	if (u->retreat.channel >= 0 && retreat_step(&u->retreat))
+		go_on(u);
 	if (u->met && !u->daemon->lent)
 		give_when_still(u);
 	if (u->channel < 0)
@@ -350,7 +365,6 @@ bool upgrade_step(struct upgrade *u)
 	if (poll(&p, 1, 0) <= 0) {
 		if (now_ms() < u->until)
 			return false;
-		handover_fail(u->channel, "too late");
 		give_up(u, "the new program did not get ready within a minute");
 		return false;
 	}
@@ -375,10 +389,17 @@ bool upgrade_step(struct upgrade *u)
 
 void upgrade_cancel(struct upgrade *u)
 {
-	if (u->channel < 0 || u->heir)
+	if (u->heir)
 		return;
-	handover_fail(u->channel, "the daemon is being stopped");
-	give_up(u, "the daemon is being stopped");
+	if (u->channel >= 0)
+		give_up(u, "the daemon is being stopped");
+	while (u->retreat.channel >= 0) {
+		struct pollfd p = {.fd = u->retreat.channel, .events = POLLIN};
+
+		poll(&p, 1, 1000);
+		if (retreat_step(&u->retreat))
+			go_on(u);
+	}
 }
 
 void upgrade_tell(struct upgrade *u, uint32_t sessions)

@@ -56,6 +56,9 @@ struct fastpath_conf {
 	/* host and gateway mode: every Nth new connection of a learned source is given to the
 	 * daemon; 0: none. */
 	uint32_t sample;
+	/* host mode, after a predecessor: the daemon's sockets, which new maps have before they are
+	 * in force; 0: none. They stay the caller's. */
+	int listeners[GG_SOCK_MAX];
 	int held_lock; /* descriptor of bpffs, locked by a predecessor that changes nothing any
 			* more, which becomes the fast path's; 0: none */
 };
@@ -144,6 +147,18 @@ int fastpath_parts(struct fastpath *fp, struct fastpath_part ret[FASTPATH_PARTS]
 int fastpath_mend(const struct fastpath_conf *conf,
 		  void (*see)(const struct fastpath_part *part, int link, void *arg), void *arg,
 		  char *err, size_t err_size);
+/* What fastpath_restore needs of the daemon: descriptors that stay its own. */
+#define FASTPATH_HELD 24
+void fastpath_held(struct fastpath *fp, int ret[FASTPATH_HELD]);
+/* What a successor has put into the kernel that did not stay, or was killed on the way, gives way
+ * to a start with these settings: programs over the maps held, whatever is pinned now, and their
+ * pins; what the maps hold is the daemon's to put right (fastpath_again). For the same process as
+ * fastpath_mend, when the successor is gone; see, and -errno, as there. *ret_pins: for
+ * fastpath_restored. */
+int fastpath_restore(const struct fastpath_conf *conf, const int held[FASTPATH_HELD],
+		     void (*see)(const struct fastpath_part *part, int link, void *arg), void *arg,
+		     int *ret_pins, char *err, size_t err_size);
+void fastpath_restored(struct fastpath *fp, int pins);
 /* A map whose pin is gone, so that fastpath_mend can't find it, until a start makes it anew; NULL:
  * none. Needs no rights; any thread. */
 const char *fastpath_unpinned(const struct fastpath *fp);

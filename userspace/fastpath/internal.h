@@ -44,6 +44,8 @@ enum map_id {
 	MAP_COUNT
 };
 
+_Static_assert(MAP_COUNT == FASTPATH_HELD, "all maps are held");
+
 /* Pin and object name of each map. */
 extern const char *const map_names[MAP_COUNT];
 
@@ -165,6 +167,10 @@ struct pins_ids {
 	int count;
 };
 void pins_own(const char *bpffs, struct pins_ids *ret);
+/* Adds those of open maps, pinned or not. */
+void pins_add(struct pins_ids *to, const int maps[MAP_COUNT]);
+/* Whether these maps, and no others, are pinned in dir. */
+bool pins_are(const char *dir, const int maps[MAP_COUNT]);
 
 /* ---- parts.c ---- */
 
@@ -303,9 +309,31 @@ void lookup_undo(struct lookup *l);
 int lookup_open(const char *dir);
 /* Id of the program that a link runs; 0: it was detached. Needs no rights. -errno. */
 int lookup_id(int link_fd, uint32_t *ret);
+/* Whether that is one of ours. */
+bool lookup_ours(int link_fd, const struct pins_ids *own);
 void lookup_close(struct lookup *l);
 /* Ends the link pinned in dir; true if there was one. */
 bool lookup_detach(const char *dir);
+
+/* ---- mend.c ---- */
+
+/* Putting back, part by part. */
+struct mend {
+	const struct fastpath_conf *conf;
+	char dir[PINS_PATH];     /* where the pins are */
+	char pin_dir[PINS_PATH]; /* where a link is pinned: there, or where the pins are built */
+	struct pins_ids own;     /* whose programs may be replaced */
+	struct pins_ids mine;    /* whose programs stand: those over the maps */
+	struct route_need route;
+	int maps[MAP_COUNT];
+	int link; /* of the socket lookup program */
+	bool made_link;
+	bool alone; /* no other start's program may be left beside ours in a dispatcher */
+};
+/* With conf, maps and dir filled in: the rest. */
+void mend_begin(struct mend *m);
+/* Looks at it, puts it back where it isn't there, and says how it is then. */
+void mend_part(struct mend *m, struct fastpath_part *p);
 
 /* ---- walk.c ---- */
 

@@ -82,6 +82,22 @@ int lookup_id(int link_fd, uint32_t *ret)
 	return 0;
 }
 
+bool lookup_ours(int link_fd, const struct pins_ids *own)
+{
+	uint32_t id;
+	bool ours;
+	int fd;
+
+	if (lookup_id(link_fd, &id) || !id)
+		return false;
+	fd = bpf_prog_get_fd_by_id(id);
+	if (fd < 0)
+		return false;
+	ours = attach_owner(fd, own) == OWNER_US;
+	close(fd);
+	return ours;
+}
+
 static int create_link(int prog_fd)
 {
 	int netns = open(OWN_NETNS, O_RDONLY | O_CLOEXEC), link;

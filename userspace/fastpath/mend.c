@@ -2,7 +2,7 @@
 /*
  * Puts back what somebody has taken away of a start whose daemon still runs: the programs over the
  * maps that are pinned, which stay as they are. Nothing that stands is touched, be it ours or
- * another's.
+ * another's; what a successor has left that did not stay, over other maps, is exchanged.
  */
 #include "internal.h"
 
@@ -12,16 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-struct mend {
-	const struct fastpath_conf *conf;
-	char dir[PINS_PATH];
-	struct pins_ids own;
-	struct route_need route;
-	int maps[MAP_COUNT];
-	int link; /* of the socket lookup program */
-	bool made_link;
-};
 
 /* The same settings for one interface alone. */
 static struct fastpath_conf only(const struct fastpath_conf *conf, const struct fastpath_part *p)
@@ -69,10 +59,12 @@ static int put_xdp(struct mend *m, struct fastpath_part *p)
 static int put_lookup(struct mend *m, struct fastpath_part *p)
 {
 	struct lookup l;
-	int code = lookup_attach(m->maps, m->dir, m->dir, &l, p->why, sizeof(p->why));
+	int code = lookup_attach(m->maps, m->dir, m->pin_dir, &l, p->why, sizeof(p->why));
 
 	if (code)
 		return code;
+	if (m->link >= 0)
+		close(m->link);
 	m->link = l.link_fd;
 	m->made_link = true;
 	l.link_fd = -1;
@@ -85,7 +77,7 @@ static int (*const put[FASTPATH_KINDS])(struct mend *m, struct fastpath_part *p)
 	[FASTPATH_TC_OUT] = put_filter, [FASTPATH_LOOKUP] = put_lookup,
 };
 
-/* Of what is there, whether it is ours. */
+/* Of what is there, whether it is one over these maps. */
 static bool is_ours(const struct mend *m, struct fastpath_part *p)
 {
 	struct attach a = {};
@@ -93,19 +85,21 @@ static bool is_ours(const struct mend *m, struct fastpath_part *p)
 
 	switch (p->kind) {
 	case FASTPATH_XDP:
-		ours = attach_stands((int)p->seen.ifindex, &m->own, &a);
+		ours = attach_stands((int)p->seen.ifindex, &m->mine, &a) &&
+		       !(m->alone && a.dispatched);
 		p->generic = a.flags & XDP_FLAGS_SKB_MODE;
 		p->dispatched = a.dispatched;
 		return ours;
 	case FASTPATH_POLICY:
-	case FASTPATH_LOOKUP:
 		return true;
+	case FASTPATH_LOOKUP:
+		return lookup_ours(m->link, &m->mine) && !strcmp(m->dir, m->pin_dir);
 	default:
-		return filter_ours((int)p->seen.ifindex, p->kind == FASTPATH_TC_OUT, &m->own);
+		return filter_ours((int)p->seen.ifindex, p->kind == FASTPATH_TC_OUT, &m->mine);
 	}
 }
 
-static void mend_part(struct mend *m, struct fastpath_part *p)
+void mend_part(struct mend *m, struct fastpath_part *p)
 {
 	int code = parts_see(p, &m->route, m->link, &p->seen);
 
@@ -137,12 +131,22 @@ static void mend_part(struct mend *m, struct fastpath_part *p)
 		snprintf(p->why, sizeof(p->why), "cannot be asked for: %s", strerror(-code));
 }
 
+void mend_begin(struct mend *m)
+{
+	m->link = -1;
+	memcpy(m->pin_dir, m->dir, sizeof(m->dir));
+	pins_own(m->conf->bpffs, &m->own);
+	pins_add(&m->own, m->maps);
+	pins_add(&m->mine, m->maps);
+	route_need(m->conf, &m->route);
+}
+
 int fastpath_mend(const struct fastpath_conf *conf,
 		  void (*see)(const struct fastpath_part *part, int link, void *arg), void *arg,
 		  char *err, size_t err_size)
 {
 	struct fastpath_part parts[FASTPATH_PARTS];
-	struct mend m = {.conf = conf, .link = -1};
+	struct mend m = {.conf = conf};
 	int code, i, n;
 
 	words_mute();
@@ -153,8 +157,7 @@ int fastpath_mend(const struct fastpath_conf *conf,
 		code = maps_open(m.dir, m.maps, err, err_size);
 	if (code)
 		return code;
-	pins_own(conf->bpffs, &m.own);
-	route_need(conf, &m.route);
+	mend_begin(&m);
 	if (conf->mode == GG_MODE_HOST)
 		m.link = lookup_open(m.dir);
 	n = parts_of(conf, parts);

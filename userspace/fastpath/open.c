@@ -89,7 +89,7 @@ static int build(struct fastpath *fp, struct start *s, char *err, size_t err_siz
  * until then they belong to the programs of the earlier start. */
 static int fill(struct fastpath *fp, const struct start *s, char *err, size_t err_size)
 {
-	int code;
+	int code, slot;
 
 	code = nets_count(fp, s->building ? NULL : &s->before);
 	if (!code)
@@ -100,6 +100,9 @@ static int fill(struct fastpath *fp, const struct start *s, char *err, size_t er
 		code = switches_ports(fp->maps[MAP_PORTS], s->conf);
 	if (!code)
 		code = fastpath_vips(fp, s->conf->vips, s->conf->vip_count);
+	for (slot = 0; slot < GG_SOCK_MAX && !code; slot++)
+		if (s->conf->listeners[slot])
+			code = fastpath_listener(fp, slot, s->conf->listeners[slot]);
 	if (code)
 		return words_fail(err, err_size, code,
 				  "maps: cannot be filled: %s (%d protected endpoints)",

@@ -214,11 +214,19 @@ int fastpath_give(struct fastpath *fp, uid_t uid, gid_t gid)
 	return fchown(fp->pins_fd, uid, gid) ? -errno : 0;
 }
 
-static uint32_t id_of(const char *dir, enum map_id map)
+/* 0: it is none. */
+static uint32_t id_of(int map_fd)
 {
 	struct bpf_map_info info = {};
 	__u32 size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(map_fd, &info, &size) ? 0 : info.id;
+}
+
+static uint32_t id_pinned(const char *dir, enum map_id map)
+{
 	char path[PINS_PATH];
+	uint32_t id;
 	int fd;
 
 	if (pins_path(path, dir, map_names[map]))
@@ -226,15 +234,37 @@ static uint32_t id_of(const char *dir, enum map_id map)
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return 0;
-	if (bpf_obj_get_info_by_fd(fd, &info, &size))
-		info.id = 0;
+	id = id_of(fd);
 	close(fd);
-	return info.id;
+	return id;
+}
+
+bool pins_are(const char *dir, const int maps[MAP_COUNT])
+{
+	for (int i = 0; i < MAP_COUNT; i++) {
+		const uint32_t id = id_of(maps[i]);
+
+		if (!id || id_pinned(dir, i) != id)
+			return false;
+	}
+	return true;
+}
+
+/* Every program of ours uses these. */
+static const enum map_id telling[] = {MAP_CONF, MAP_META};
+
+void pins_add(struct pins_ids *to, const int maps[MAP_COUNT])
+{
+	for (size_t i = 0; i < sizeof(telling) / sizeof(telling[0]); i++) {
+		const uint32_t id = id_of(maps[telling[i]]);
+
+		if (id && to->count < PINS_IDS)
+			to->ids[to->count++] = id;
+	}
 }
 
 void pins_own(const char *bpffs, struct pins_ids *ret)
 {
-	static const enum map_id telling[] = {MAP_CONF, MAP_META};
 	char dir[PINS_PATH];
 	struct dirent *entry;
 	uint32_t id;
@@ -249,7 +279,7 @@ void pins_own(const char *bpffs, struct pins_ids *ret)
 		if (entry->d_name[0] != 'v' || pins_path(dir, bpffs, entry->d_name))
 			continue;
 		for (i = 0; i < 2; i++) {
-			id = id_of(dir, telling[i]);
+			id = id_pinned(dir, telling[i]);
 			if (id && ret->count < PINS_IDS)
 				ret->ids[ret->count++] = id;
 		}
