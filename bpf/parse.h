@@ -22,6 +22,7 @@
 
 #define PARSE_VLAN_TAGS 2
 #define PARSE_EXTENSIONS 6
+#define VLAN_NUMBER 0xfff     /* of a tag */
 #define PARSE_FRAGMENT 0x3fff /* of IPv4's frag_off: more fragments, offset */
 #define PARSE_OFFSET 0x1fff   /* in units of eight bytes */
 

@@ -17,7 +17,6 @@
 
 #define HEADERS 256 /* bytes that the parser wants to see of all but odd packets */
 #define MOST_HEADERS 16384
-#define VLAN_NUMBER 0xfff /* of a tag */
 
 /* As long as pieces wait for each other (RFC 8200 4.5); then their number may be another segment's.
  */

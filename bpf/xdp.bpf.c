@@ -270,6 +270,35 @@ __noinline int send_on(struct xdp_md *ctx)
 				    daemon_alive(switches, bpf_ktime_get_coarse_ns()));
 }
 
+/* Whether more tags than are followed are all of VLAN 0, of which the stack takes off any number.
+ */
+static __always_inline bool is_untagged(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	const struct vlan_tag *tag = data + sizeof(struct ethhdr);
+
+	return (void *)(tag + PARSE_VLAN_TAGS + 1) <= end &&
+	       !((tag[0].tci | tag[1].tci | tag[2].tci) & bpf_htons(VLAN_NUMBER));
+}
+_Static_assert(PARSE_VLAN_TAGS == 2, "is_untagged looks at one more");
+
+/* Tags and headers that nobody needs hide what follows them from lists and limits. On a gate tc has
+ * the last word on it. A function of its own, as judge. */
+__noinline int judge_hidden(struct xdp_md *ctx, const struct packet *p)
+{
+	const struct gg_conf *switches;
+	__u32 zero = 0;
+
+	switches = bpf_map_lookup_elem(&conf, &zero);
+	if (switches && p && switches->mode != GG_MODE_GATEWAY &&
+	    (p->l3 ? is_protected(switches, &p->to) : is_untagged(ctx))) {
+		count(GG_STAT_drop_fragment);
+		return XDP_DROP;
+	}
+	count(GG_STAT_deep_headers);
+	return XDP_PASS;
+}
+
 SEC("xdp.frags")
 int greygate_xdp(struct xdp_md *ctx)
 {
@@ -298,8 +327,7 @@ int greygate_xdp(struct xdp_md *ctx)
 		count(GG_STAT_short_packet);
 		return XDP_PASS;
 	case PARSE_DEEP:
-		count(GG_STAT_deep_headers);
-		return XDP_PASS;
+		return judge_hidden(ctx, &packet);
 	}
 	return XDP_PASS;
 }

@@ -203,7 +203,8 @@ enum gg_sock {
 	X(drop_all, "dropped: any packet of a source with action drop_all")                        \
 	X(flood_budget, "dropped: new connection beyond limit new_per_cpu")                        \
 	X(flood_source, "dropped: new connection beyond limit new_per_source")                     \
-	X(drop_fragment, "dropped: TCP fragment that opens a connection, or hides its header")     \
+	X(drop_fragment,                                                                           \
+	  "dropped: TCP fragment that opens a connection, or what hides its header")               \
 	X(local_flow, "gateway, passed: packet of a connection of the daemon")                     \
 	X(forwarded, "gateway: sent on by XDP")                                                    \
 	X(forward_stack, "gateway: left to the kernel to send on")                                 \
