@@ -190,6 +190,9 @@ static void restore(struct fastpath *fp, const struct fastpath_conf *conf)
 	close(pins);
 }
 
+/* A start with dispatchers makes many more changes, most of them libxdp's. */
+#define FEWER 40
+
 /* At each of its changes, or every so many of them; at last at none. */
 static void killed_anywhere(const struct fastpath_conf *conf, enum version version, uint32_t hosts,
 			    int every)
@@ -200,6 +203,8 @@ static void killed_anywhere(const struct fastpath_conf *conf, enum version versi
 	int n;
 
 	stands(fp, conf, -1);
+	if (is_dispatcher(program_on("gg0")))
+		every *= FEWER;
 	for (n = 0; killed; n += every) {
 		killed = start_and_die_at(n, version, conf, hosts, lock);
 		restore(fp, conf);

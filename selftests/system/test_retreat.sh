@@ -68,8 +68,7 @@ attached() { # pins
 }
 declare -A expected=(
 	[gateway]="tc g0 clsact/egress ours,tc g0 clsact/ingress ours,tc g1 clsact/egress ours,tc g1 clsact/ingress ours,xdp g0 ours,xdp g1 ours"
-	[host]="sk_lookup ours,tc g0 clsact/egress ours,xdp g0 ours"
-	[relay]="xdp g0 ours"
+	[host]="sk_lookup ours,xdp g0 ours"
 )
 attached_now() { attached "$1" | sort | paste -sd,; }
 all_pins() { (cd "$T/bpf/greygate" && ls -d v*) | xargs; }
@@ -124,18 +123,28 @@ went_back() { # name what-the-log-says
 n=0
 # Sessions that are there all the while, and clients that come without end.
 crowd_begin() { # server
-	rm -f "$T/stop" "$T/in" "$T/go"
+	local src
+	rm -f "$T/stop" "$T"/in.* "$T/go"
 	on client $PYTHON "$HERE/surge.py" 203.0.113.8 "$1" 3 "$T/stop" >"$T/surge" &
 	surge=$!
-	talk 203.0.113.7 "$1" 'EHLO client.example.org' ":touch $T/in" ":await $T/go" NOOP QUIT >"$T/open" &
-	open=$!
-	wait_for 10 test -e "$T/in"
+	open=
+	for src in 203.0.113.7 $KNOWN; do # a stranger's with the daemon, the others' with Postfix
+		talk $src "$(server_for $src)" 'EHLO client.example.org' ":touch $T/in.$src" ":await $T/go" \
+			NOOP QUIT >"$T/open.$src" &
+		open="$open $!"
+		wait_for 10 test -e "$T/in.$src"
+	done
 }
 crowd_end() { # name
+	local src
 	touch "$T/stop" "$T/go"
+	# shellcheck disable=SC2086
 	wait $surge $open
 	like "$1: the crowd saw nothing of it" "$(cat "$T/surge")" '^whole=[1-9][0-9]* broken=0 $'
-	like "$1: the open session lived on" "$(cat "$T/open")" '^S: 221 '
+	for src in 203.0.113.7 $KNOWN; do
+		like "$1, $src: the open session lived on" "$(cat "$T/open.$src")" '^S: 221 '
+	done
+	for src in $KNOWN; do like "$1, $src: with Postfix" "$(cat "$T/open.$src")" "$POSTFIX"; done
 }
 killed() { # name: the new process, where it hangs
 	at=$(log_size)

@@ -35,20 +35,25 @@ static int build_pins(struct mend *m, const char *built, char *err, size_t err_s
 	return 0;
 }
 
-/* What the successor has attached where these settings have nothing. */
-static void clear_rest(const struct mend *m)
+static void keep(struct filters *f, const struct fastpath_part *p, enum fastpath_kind kind)
 {
-	const struct fastpath_conf *conf = m->conf;
-	const bool gateway = conf->mode == GG_MODE_GATEWAY;
-	const bool out = conf->observe && conf->mode != GG_MODE_RELAY;
-	struct filters keep = {};
+	if (p->kind == kind)
+		f->ifindex[f->count++] = (int)if_nametoindex(p->interface);
+}
 
-	for (int i = 0; i < conf->interface_count; i++)
-		keep.ifindex[keep.count++] = (int)if_nametoindex(conf->interfaces[i]);
-	attach_clear(&m->own, false, keep.ifindex, conf->xdp == FASTPATH_OFF ? 0 : keep.count, NULL,
-		     NULL);
-	filter_clear(&m->own, false, gateway ? &keep : NULL, out ? &keep : NULL, NULL, NULL);
-	route_clear(gateway ? conf : NULL);
+/* What the successor has attached where these settings have nothing. */
+static void clear_rest(const struct mend *m, const struct fastpath_part *parts, int n)
+{
+	struct filters xdp = {}, in = {}, out = {};
+
+	for (int i = 0; i < n; i++) {
+		keep(&xdp, &parts[i], FASTPATH_XDP);
+		keep(&in, &parts[i], FASTPATH_TC);
+		keep(&out, &parts[i], FASTPATH_TC_OUT);
+	}
+	attach_clear(&m->own, false, xdp.ifindex, xdp.count, NULL, NULL);
+	filter_clear(&m->own, false, &in, &out, NULL, NULL);
+	route_clear(m->conf->mode == GG_MODE_GATEWAY ? m->conf : NULL);
 }
 
 /* The maps' pins come into force, and those of others go: unless a program of theirs could not be
@@ -93,7 +98,7 @@ int fastpath_restore(const struct fastpath_conf *conf, const int held[FASTPATH_H
 	n = parts_of(conf, parts);
 	for (i = 0; i < n && parts[i].kind != FASTPATH_LOOKUP; i++)
 		mend_part(&m, &parts[i]);
-	clear_rest(&m);
+	clear_rest(&m, parts, n);
 	code = build_pins(&m, built, err, err_size);
 	if (conf->mode == GG_MODE_HOST)
 		m.link = lookup_open(m.dir);
