@@ -43,18 +43,19 @@ static __always_inline bool is_protected_address(const __u8 addr[16])
 	return bpf_map_lookup_elem(&vip, &any_port) != NULL;
 }
 
-/* The connection was answered: it opens no more. */
+/* The connection was answered: it opens no more, once that is told. */
 static __always_inline void name_correspondent(const struct opening_key *t)
 {
 	__u64 now = bpf_ktime_get_coarse_ns() / NSEC, *last;
 	struct gg_vip_key host = {};
 	struct gg_event *e;
 
-	bpf_map_delete_elem(&opening, t);
 	__builtin_memcpy(host.addr, t->to, 16);
 	last = bpf_map_lookup_elem(&named, &host);
-	if (last && now < *last + QUIET)
+	if (last && now < *last + QUIET) {
+		bpf_map_delete_elem(&opening, t);
 		return;
+	}
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
 		count(GG_STAT_event_lost);
@@ -65,6 +66,7 @@ static __always_inline void name_correspondent(const struct opening_key *t)
 	e->time = now;
 	__builtin_memcpy(e->addr, t->to, 16);
 	bpf_ringbuf_submit(e, 0);
+	bpf_map_delete_elem(&opening, t);
 	bpf_map_update_elem(&named, &host, &now, BPF_ANY);
 	count(GG_STAT_egress_named);
 }

@@ -18,15 +18,17 @@
 
 /* Over its limit for so long, a source is reported as lasting. */
 #define LIMIT_LASTING (10 * NSEC)
+#define LIMIT_AGAIN NSEC /* until one that could not be reported is reported again */
 
-static __always_inline void report_limit(enum gg_event_kind kind, const __u8 *addr, __u64 dropped,
+/* False: there was no room for it. */
+static __always_inline bool report_limit(enum gg_event_kind kind, const __u8 *addr, __u64 dropped,
 					 __u64 now)
 {
 	struct gg_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 
 	if (!event) {
 		count(GG_STAT_event_lost);
-		return;
+		return false;
 	}
 	event->kind = kind;
 	event->action = GG_NO_ACTION;
@@ -34,6 +36,7 @@ static __always_inline void report_limit(enum gg_event_kind kind, const __u8 *ad
 	event->dropped = dropped;
 	__builtin_memcpy(event->addr, addr, 16);
 	bpf_ringbuf_submit(event, 0);
+	return true;
 }
 
 /* Whether the CPU has a new connection left in this window. */
@@ -85,8 +88,10 @@ static __always_inline bool limit_bucket(const struct gg_conf *switches, struct 
 		r->since = now;
 		report_limit(GG_EVENT_LIMIT_BEGIN, source, 0, now);
 	} else if (!r->lasting && now - r->since > LIMIT_LASTING) {
-		r->lasting = 1;
-		report_limit(GG_EVENT_LIMIT_LASTING, source, r->over, now);
+		/* The daemon makes an entry of it: what found no room is said again. */
+		r->lasting = report_limit(GG_EVENT_LIMIT_LASTING, source, r->over, now);
+		if (!r->lasting)
+			r->since = now - LIMIT_LASTING + LIMIT_AGAIN;
 	}
 	r->over++;
 	return false;

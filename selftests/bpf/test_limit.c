@@ -206,6 +206,49 @@ static void edges_are_reported_once(void **state)
 	assert_int_equal(rate_of(MAP_RATE4, &key).lasting, 0);
 }
 
+/* With first drops of others. */
+static void fill_ring(void)
+{
+	const struct prefix p = room_prefix("198.51.100.1");
+	const uint64_t lost = counted(GG_STAT_event_lost);
+
+	while (counted(GG_STAT_event_lost) == lost) {
+		fastpath_del(fp, &p);
+		room_put(fp, "198.51.100.1", GG_DENY, GG_DROP_NEW, 0);
+		assert_int_equal(syn_from("198.51.100.1"), XDP_DROP);
+	}
+}
+
+/* The daemon denies who is reported: nobody may be forgotten because many came at once. */
+static void an_offender_that_finds_no_room_is_reported_later(void **state)
+{
+	const struct gg_key4 key = {{198, 51, 100, 99}};
+	uint64_t lost;
+	struct gg_rate r;
+
+	(void)state;
+	assert_int_equal(syn_from("198.51.100.99"), XDP_PASS);
+	fill_late(MAP_RATE4, &key);
+	assert_int_equal(syn_from("198.51.100.99"), XDP_DROP);
+	fill_ring();
+	lost = counted(GG_STAT_event_lost);
+	for (int i = 0; i < 2; i++) {
+		r = rate_of(MAP_RATE4, &key);
+		r.since -= 11000000000;
+		assert_int_equal(bpf_map_update_elem(fp->maps[MAP_RATE4], &key, &r, BPF_EXIST), 0);
+		assert_int_equal(syn_from("198.51.100.99"), XDP_DROP);
+		if (i)
+			continue;
+		assert_int_equal(counted(GG_STAT_event_lost), lost + 1);
+		assert_int_equal(rate_of(MAP_RATE4, &key).lasting, 0);
+		/* Not with each segment. */
+		assert_true(rate_of(MAP_RATE4, &key).since > r.since);
+		fastpath_events(fp, see, NULL);
+	}
+	only_event(GG_EVENT_LIMIT_LASTING, "198.51.100.99");
+	assert_int_equal(rate_of(MAP_RATE4, &key).lasting, 1);
+}
+
 static void the_budget_comes_before_the_sources(void **state)
 {
 	const struct gg_key4 late = {{192, 0, 3, 250}};
@@ -260,6 +303,7 @@ int main(void)
 		cmocka_unit_test_setup(load_balancers_are_exempt, fresh),
 		cmocka_unit_test_setup(a_source_of_ipv6_is_its_64, fresh),
 		cmocka_unit_test_setup(edges_are_reported_once, fresh),
+		cmocka_unit_test_setup(an_offender_that_finds_no_room_is_reported_later, fresh),
 		cmocka_unit_test_setup(the_budget_comes_before_the_sources, fresh),
 		cmocka_unit_test_setup(zero_means_unlimited, fresh),
 	};
