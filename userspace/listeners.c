@@ -81,6 +81,15 @@ static int probe_free(const struct endpoint *e, bool transparent)
 	return err;
 }
 
+/* At a port that the kernel chooses. */
+static struct endpoint loopback(const char *address)
+{
+	struct endpoint e = {.port = 0};
+
+	addr_parse(address, &e.addr);
+	return e;
+}
+
 static void plan(const struct config *c, struct listeners *l)
 {
 	bool need4 = false, need6 = false;
@@ -96,9 +105,9 @@ static void plan(const struct config *c, struct listeners *l)
 	for (int i = 0; i < l->count; i++)
 		*(addr_is4(&l->at[i].addr) ? &need4 : &need6) = false;
 	if (need4 && l->count < WORKER_LISTENERS)
-		endpoint_parse("127.0.0.1:0", &l->at[l->count++]);
+		l->at[l->count++] = loopback("127.0.0.1");
 	if (need6 && l->count < WORKER_LISTENERS)
-		endpoint_parse("[::1]:0", &l->at[l->count++]);
+		l->at[l->count++] = loopback("::1");
 }
 
 static bool same_place(const struct endpoint *wanted, const struct endpoint *have)

@@ -126,3 +126,16 @@ check "detach works without a daemon" on gate "$BUILD/greygate" -c "$T/greygate.
 like "detached: everyone meets Postfix" "$(hello 203.0.113.8)" "$POSTFIX"
 unlike "detached: no program is left on the interface" "$(ip -n gate link show g0)" 'xdp'
 is "detached: no pin is left" "$(pins)" 0
+
+# ---- a family that listen has no address of ----
+when_down=closed
+for listen in '"[::1]:10025"' '"127.0.0.1:10025"'; do
+	gate_conf
+	check "listen = $listen: greygated starts" gate_start
+	for src in 203.0.113.8 2001:db8:79::9; do
+		like "listen = $listen: $src meets the daemon" "$(hello $src)" "$DAEMON"
+	done
+	is "listen = $listen: nothing of it listens to others" \
+		"$(on gate ss -Hltnp | grep greygated | grep -vcE ' (127\.0\.0\.1|\[::1\]):')" 0
+	gate_stop; is "listen = $listen: SIGTERM: exit code 0" $? 0
+done
