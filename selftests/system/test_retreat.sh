@@ -25,9 +25,10 @@ ONE=$T/bpf/greygate/v1 TWO=$T/bpf/greygate/v2
 
 # What stands there and is started the next time.
 becomes() { cp "$1" "$T/greygated.new" && mv "$T/greygated.new" "$T/greygated"; }
+# As the service is, without the right to signal processes of other users.
 start() { # program
 	becomes "$1"
-	start_on gate "$T/greygated" -c "$T/greygate.conf" -f >"$T/gate.out" 2>>"$T/gate.log"
+	start_on gate setpriv --bounding-set -kill "$T/greygated" -c "$T/greygate.conf" -f >"$T/gate.out" 2>>"$T/gate.log"
 	gate_pid=$started
 	wait_for 20 gate_up && ! gone "$gate_pid"
 }
