@@ -85,10 +85,11 @@ struct {
 	__type(value, struct gg_bucket);
 } index4 SEC(".maps"), index6 SEC(".maps");
 
-/* Protected endpoints. */
+/* Protected endpoints. Memory is paid as it fills. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 2 * GG_ENDPOINTS);
 	__type(key, struct gg_vip_key);
 	__type(value, struct gg_vip);
 } vip SEC(".maps");

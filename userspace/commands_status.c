@@ -214,6 +214,10 @@ static json_t *verification(struct daemon *d, const struct config *c)
 static void kernel_full(struct daemon *d, const struct config *c, json_t *array)
 {
 	const unsigned full = d->fastpath ? fastpath_full(d->fastpath) : 0;
+	const int unguarded = d->fastpath ? fastpath_unguarded(d->fastpath) : 0;
+
+	if (unguarded)
+		json_array_append_new(array, json_sprintf("kernel: " DAEMON_UNGUARDED, unguarded));
 
 	if (d->fastpath && atomic_load(&d->unplaced))
 		json_array_append_new(

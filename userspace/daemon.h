@@ -246,6 +246,11 @@ void daemon_apply(struct daemon *d, const struct config *from, const struct conf
 /* What is protected, by the settings and this machine's addresses, is that in the kernel from now
  * on; not while its maps are lent. What fails is logged, and tried again. Under config_lock. */
 void daemon_endpoints(struct daemon *d);
+/* Of fastpath_unguarded, %d, for the log and status. */
+#define DAEMON_UNGUARDED                                                                           \
+	"%d protected endpoints have no room in the kernel's map and are not guarded by it: the "  \
+	"daemon decides there alone; name in listen the addresses that are used instead of "       \
+	"0.0.0.0 and [::]"
 /* Once a second from the main thread: heartbeat, last_seen, expired entries, addresses. */
 void daemon_tick(struct daemon *d);
 

@@ -4,6 +4,7 @@
  * read back which entries they used, let go of what is over, follow this machine's addresses.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
@@ -168,18 +169,25 @@ static void on_event(const struct gg_event *e, void *arg)
 
 void daemon_endpoints(struct daemon *d)
 {
-	static struct endpoint now[VIPS_MAX]; /* under config_lock */
+	struct endpoint *now = NULL;
+	int before, after, n;
 	bool lent;
-	int err;
 
 	pthread_mutex_lock(&d->verdict_lock);
 	lent = d->lent;
 	pthread_mutex_unlock(&d->verdict_lock);
 	if (!d->fastpath || lent)
 		return;
-	err = fastpath_vips(d->fastpath, now, listeners_vips(atomic_load(&d->config), now));
-	if (err < 0)
-		log_message(LOG_ERROR, "protected addresses: %s", strerror(-err));
+	before = fastpath_unguarded(d->fastpath);
+	n = listeners_vips(atomic_load(&d->config), &now);
+	if (n >= 0)
+		n = fastpath_vips(d->fastpath, now, n);
+	free(now);
+	if (n < 0)
+		log_message(LOG_ERROR, "protected addresses: %s", strerror(-n));
+	after = fastpath_unguarded(d->fastpath);
+	if (after && after != before)
+		log_message(LOG_ERROR, DAEMON_UNGUARDED, after);
 }
 
 /* This machine's addresses come and go. A reload, which may take its time, sees to it by itself. */

@@ -14,14 +14,18 @@ bool kernel_wanted(const struct config *c)
 	return c->mode != GG_MODE_RELAY || interfaces_used(c);
 }
 
-void kernel_conf(const struct config *c, struct endpoint vips[VIPS_MAX], struct fastpath_conf *ret)
+int kernel_conf(const struct config *c, struct endpoint **ret_vips, struct fastpath_conf *ret)
 {
+	const int count = listeners_vips(c, ret_vips);
+
+	if (count < 0)
+		return count;
 	*ret = (struct fastpath_conf){
 		.mode = c->mode,
 		.xdp = c->xdp,
 		.bpffs = c->bpffs,
-		.vips = vips,
-		.vip_count = listeners_vips(c, vips),
+		.vips = *ret_vips,
+		.vip_count = count,
 		.observe = c->correspondent.observe,
 		.hosts = c->limit.hosts,
 		.nets = c->limit.nets,
@@ -35,4 +39,5 @@ void kernel_conf(const struct config *c, struct endpoint vips[VIPS_MAX], struct 
 	};
 	for (int i = 0; i < ret->interface_count; i++)
 		ret->interfaces[i] = c->interfaces[i];
+	return 0;
 }

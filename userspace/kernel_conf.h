@@ -11,7 +11,8 @@
 
 /* Whether there is to be one at all. */
 bool kernel_wanted(const struct config *c);
-/* ret refers to vips and to the settings, which live longer than it. */
-void kernel_conf(const struct config *c, struct endpoint vips[VIPS_MAX], struct fastpath_conf *ret);
+/* ret refers to vips, which are the caller's to free, and to the settings; both live longer than
+ * it. -errno: this machine's addresses can't be had. */
+int kernel_conf(const struct config *c, struct endpoint **ret_vips, struct fastpath_conf *ret);
 
 #endif

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -190,13 +191,10 @@ int listeners_of(const struct listeners *l, bool is4)
 	return -1;
 }
 
-static int add_local(const struct endpoint *wildcard, struct endpoint *ret, int n)
+static int add_local(const struct ifaddrs *all, const struct endpoint *wildcard,
+		     struct endpoint *ret, int n)
 {
-	struct ifaddrs *all, *i;
-
-	if (getifaddrs(&all))
-		return n;
-	for (i = all; i && n < VIPS_MAX; i = i->ifa_next) {
+	for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
 		struct endpoint e;
 
 		if (!i->ifa_addr || addr_from_sockaddr(i->ifa_addr, &e) ||
@@ -205,22 +203,37 @@ static int add_local(const struct endpoint *wildcard, struct endpoint *ret, int 
 		ret[n] = e;
 		ret[n++].port = wildcard->port;
 	}
-	freeifaddrs(all);
 	return n;
 }
 
-int listeners_vips(const struct config *c, struct endpoint ret[VIPS_MAX])
+int listeners_vips(const struct config *c, struct endpoint **ret)
 {
 	bool relay = c->mode == GG_MODE_RELAY;
 	const struct endpoint *from = relay ? c->listen : c->protect;
 	int count = relay ? c->listen_count : c->protect_count;
+	struct ifaddrs *all = NULL;
+	struct endpoint *vips;
+	bool wildcard = false;
+	size_t room = 1;
 	int n = 0;
 
-	for (int i = 0; i < count && n < VIPS_MAX; i++) {
+	for (int i = 0; i < count; i++)
+		wildcard = wildcard || addr_is_any(&from[i].addr);
+	if (wildcard && getifaddrs(&all))
+		return -errno;
+	for (const struct ifaddrs *i = all; i; i = i->ifa_next)
+		room++;
+	vips = calloc(room * (size_t)(count + 1), sizeof(*vips));
+	for (int i = 0; i < count && vips; i++) {
 		if (addr_is_any(&from[i].addr))
-			n = add_local(&from[i], ret, n);
+			n = add_local(all, &from[i], vips, n);
 		else
-			ret[n++] = from[i];
+			vips[n++] = from[i];
 	}
+	if (all)
+		freeifaddrs(all);
+	if (!vips)
+		return -ENOMEM;
+	*ret = vips;
 	return n;
 }

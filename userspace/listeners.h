@@ -27,9 +27,9 @@ void listeners_close(struct listeners *l);
 /* First listener of a family, for the socket map; -1: none. */
 int listeners_of(const struct listeners *l, bool is4);
 
-#define VIPS_MAX 1024
 /* What is protected: `protect` in host and gateway mode; in relay mode the listening endpoints, a
- * wildcard replaced by this machine's addresses of that family. Returns how many. */
-int listeners_vips(const struct config *c, struct endpoint ret[VIPS_MAX]);
+ * wildcard replaced by this machine's addresses of that family. Returns how many, or -errno; *ret
+ * is the caller's to free. */
+int listeners_vips(const struct config *c, struct endpoint **ret);
 
 #endif

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -24,14 +25,20 @@ static void say(const struct fastpath_part *part, int link, void *arg)
 	handover_send(*channel, HANDOVER_PART, part, sizeof(*part), &link, link >= 0);
 }
 
-static void begin(const struct config *c, struct fastpath_conf *ret, unsigned patience)
+/* What it refers to goes with the process. */
+static int begin(const struct config *c, struct fastpath_conf *ret, unsigned patience, char *err,
+		 size_t err_size)
 {
-	static struct endpoint vips[VIPS_MAX];
+	struct endpoint *vips;
+	int code;
 
 	prctl(PR_SET_NAME, "greygate-mend");
 	alarm(patience);
 	privileges_limits();
-	kernel_conf(c, vips, ret);
+	code = kernel_conf(c, &vips, ret);
+	if (code)
+		snprintf(err, err_size, "this machine's addresses: %s", strerror(-code));
+	return code;
 }
 
 void mender_run(const struct config *c, int channel)
@@ -39,8 +46,8 @@ void mender_run(const struct config *c, int channel)
 	struct fastpath_conf conf;
 	char err[600] = "";
 
-	begin(c, &conf, PATIENCE);
-	if (fastpath_mend(&conf, say, &channel, err, sizeof(err)))
+	if (begin(c, &conf, PATIENCE, err, sizeof(err)) ||
+	    fastpath_mend(&conf, say, &channel, err, sizeof(err)))
 		handover_fail(channel, err);
 	else
 		handover_send(channel, HANDOVER_DONE, NULL, 0, NULL, 0);
@@ -153,11 +160,14 @@ void mender_retreat(const struct config *c, const struct mender_next *next, int 
 {
 	struct fastpath_conf conf;
 	struct handover_ended ended;
+	char err[600] = "";
+	const int code = begin(c, &conf, RETREAT_PATIENCE, err, sizeof(err));
 
-	begin(c, &conf, RETREAT_PATIENCE);
 	if (next->fd >= 0 && end(next, steps, &ended))
 		handover_send(channel, HANDOVER_ENDED, &ended, sizeof(ended), NULL, 0);
-	if (held && !is_gone(channel))
+	if (held && code)
+		handover_fail(channel, err);
+	else if (held && !is_gone(channel))
 		restore(c, &conf, channel, held);
 	else
 		handover_send(channel, HANDOVER_DONE, NULL, 0, NULL, 0);

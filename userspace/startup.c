@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -111,11 +112,28 @@ static void listen_at_once(const struct process *p, struct fastpath_conf *ret)
 	}
 }
 
+static int load_fastpath(struct process *p, const struct config *c)
+{
+	struct endpoint *vips;
+	struct fastpath_conf conf;
+	int rc = kernel_conf(c, &vips, &conf);
+
+	if (rc) {
+		snprintf(p->err, sizeof(p->err), "this machine's addresses: %s", strerror(-rc));
+		return rc;
+	}
+	conf.held_lock = p->takeover.pins_lock;
+	if (c->mode == GG_MODE_HOST && p->takeover.channel >= 0)
+		listen_at_once(p, &conf);
+	p->takeover.pins_lock = 0;
+	rc = fastpath_open(&conf, &p->daemon.fastpath, p->err, sizeof(p->err));
+	free(vips);
+	return rc;
+}
+
 static int open_fastpath(struct process *p, const struct config *c)
 {
-	static struct endpoint vips[VIPS_MAX];
 	struct daemon *d = &p->daemon;
-	struct fastpath_conf conf;
 	const struct fastpath_attachment *at;
 	int rc, n;
 
@@ -125,12 +143,7 @@ static int open_fastpath(struct process *p, const struct config *c)
 					    : "no interfaces configured");
 		return 0;
 	}
-	kernel_conf(c, vips, &conf);
-	conf.held_lock = p->takeover.pins_lock;
-	if (c->mode == GG_MODE_HOST && p->takeover.channel >= 0)
-		listen_at_once(p, &conf);
-	p->takeover.pins_lock = 0;
-	rc = fastpath_open(&conf, &d->fastpath, p->err, sizeof(p->err));
+	rc = load_fastpath(p, c);
 	if (rc)
 		return rc;
 	/* What an earlier start left stays in force: verdicts of a daemon that is to come back. */
@@ -139,6 +152,8 @@ static int open_fastpath(struct process *p, const struct config *c)
 	if (fastpath_observe_why(d->fastpath))
 		log_message(LOG_ERROR, "correspondents are not observed: %s",
 			    fastpath_observe_why(d->fastpath));
+	if (fastpath_unguarded(d->fastpath))
+		log_message(LOG_ERROR, DAEMON_UNGUARDED, fastpath_unguarded(d->fastpath));
 	n = fastpath_attachments(d->fastpath, &at);
 	for (int i = 0; i < n; i++) {
 		struct log_line l;

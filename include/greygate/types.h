@@ -113,6 +113,10 @@ struct gg_budget {
 	__u32 over;   /* dropped since the budget was first exceeded; 0: within it */
 };
 
+/* Protected endpoints that there is room for; each takes an entry of vip, and so does each address.
+ */
+#define GG_ENDPOINTS 16384
+
 /* Key of vip: a protected endpoint. IPv4 is written IPv4-mapped (::ffff:a.b.c.d). An entry with
  * port 0 stands beside each address: it answers "is this address protected at all" for fragments,
  * which carry no port. */

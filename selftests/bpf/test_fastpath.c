@@ -207,17 +207,60 @@ static void endpoints_come_and_go_with_their_markers(void **state)
 	assert_int_equal(switches().first.port, 0);
 }
 
-static void too_many_endpoints_are_refused(void **state)
+static bool is_guarded(const struct endpoint *e)
 {
-	struct endpoint *many = calloc(2000, sizeof(*many));
+	struct gg_vip_key key = {.port = e->port}, marker = {};
+	struct gg_vip value;
+
+	memcpy(key.addr, e->addr.b, 16);
+	memcpy(marker.addr, e->addr.b, 16);
+	return !bpf_map_lookup_elem(fp->maps[MAP_VIP], &key, &value) &&
+	       !bpf_map_lookup_elem(fp->maps[MAP_VIP], &marker, &value);
+}
+
+/* An address each. */
+static void number_endpoints(struct endpoint *ret, int first, int n)
+{
+	for (int i = 0; i < n; i++) {
+		ret[i] = room_endpoint("10.0.0.1:25");
+		ret[i].addr.b[13] = (first + i) >> 16;
+		ret[i].addr.b[14] = (first + i) >> 8;
+		ret[i].addr.b[15] = first + i;
+	}
+}
+
+static void as_many_endpoints_as_there_is_room_for(void **state)
+{
+	struct endpoint *many = calloc(GG_ENDPOINTS + 3, sizeof(*many));
 	int i;
 
 	(void)state;
-	for (i = 0; i < 2000; i++) {
+	number_endpoints(many, 0, GG_ENDPOINTS);
+	assert_int_equal(fastpath_vips(fp, many, GG_ENDPOINTS), 0);
+	assert_int_equal(fastpath_unguarded(fp), 0);
+	for (i = 0; i < GG_ENDPOINTS; i++)
+		assert_true(is_guarded(&many[i]));
+	/* Who comes first in the list, but later in time, does not take anybody's place. */
+	number_endpoints(many, 1 << 20, 3);
+	number_endpoints(many + 3, 0, GG_ENDPOINTS);
+	assert_int_equal(fastpath_vips(fp, many, GG_ENDPOINTS + 3), 0);
+	assert_int_equal(fastpath_unguarded(fp), 3);
+	for (i = 0; i < GG_ENDPOINTS + 3; i++)
+		assert_int_equal(is_guarded(&many[i]), i >= 3);
+	assert_memory_equal(switches().first.addr, many[3].addr.b, 16);
+	/* What has room again is guarded. */
+	assert_int_equal(fastpath_vips(fp, many, GG_ENDPOINTS), 0);
+	assert_int_equal(fastpath_unguarded(fp), 0);
+	for (i = 0; i < GG_ENDPOINTS + 3; i++)
+		assert_int_equal(is_guarded(&many[i]), i < GG_ENDPOINTS);
+	/* Ports of one address share what stands for the address. */
+	for (i = 0; i < GG_ENDPOINTS + 1; i++) {
 		many[i] = room_endpoint("192.0.2.25:25");
 		many[i].port = i + 1;
 	}
-	assert_int_equal(fastpath_vips(fp, many, 2000), -ENOSPC);
+	assert_int_equal(fastpath_vips(fp, many, GG_ENDPOINTS + 1), 0);
+	assert_int_equal(fastpath_unguarded(fp), 0);
+	assert_int_equal(fastpath_vips(fp, NULL, 0), 0);
 	free(many);
 }
 
@@ -325,7 +368,7 @@ int main(void)
 		TEST(a_time_before_the_boot_has_passed),
 		TEST(a_full_map_says_so_and_keeps_what_it_has),
 		TEST(endpoints_come_and_go_with_their_markers),
-		TEST(too_many_endpoints_are_refused),
+		TEST(as_many_endpoints_as_there_is_room_for),
 		TEST(counters_are_summed_over_the_cpus),
 		TEST(threads_do_not_lose_count),
 		TEST(once_open_it_needs_no_privilege),

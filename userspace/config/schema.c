@@ -116,7 +116,7 @@ const struct schema_key schema[] = {
 { "", "xdp", KIND_WORD, 0, AT(xdp), .def = "auto", .words = xdp,
   .manual = "How the XDP program is attached: auto tries native, then generic." },
 { "", "listen", KIND_ENDPOINTS, KEY_SAMPLE, LIST(listen, listen_count), .max = 16, .example = "127.0.0.1:2525",
-  .manual = "Where the daemon listens. Not in gateway mode. In host mode not what the mail server owns, for example 127.0.0.1:2525 and [::1]:2525." },
+  .manual = "Where the daemon listens. Not in gateway mode. In host mode not what the mail server owns, for example 127.0.0.1:2525 and [::1]:2525. In relay mode a wildcard such as 0.0.0.0:25 stands for every address of this machine, and those that come later; the kernel programs guard 16384 endpoints at least, and of more leave the later ones to the daemon alone, as status says." },
 { "", "protect", KIND_ENDPOINTS, KEY_RELOAD, LIST(protect, protect_count), .max = CONFIG_TARGETS, .example = "192.0.2.25:25",
   .manual = "host and gateway mode: the mail server's endpoints that are guarded; in gateway mode at most 16, which a reload does not change." },
 { "", "backend", KIND_ENDPOINTS, KEY_RELOAD | KEY_SAMPLE, LIST(backend, backend_count), .max = CONFIG_BACKENDS, .example = "127.0.0.1:10025",

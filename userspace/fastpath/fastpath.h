@@ -246,8 +246,11 @@ int fastpath_ways(const struct endpoint *to, int n, char *const *interfaces, int
 void fastpath_no_way(const struct fastpath_way *w, char ret[FASTPATH_NO_WAY],
 		     char ret_mend[FASTPATH_NO_WAY]);
 
-/* Replaces the protected endpoints (vip): additions and removals one by one. */
+/* Replaces the protected endpoints (vip): additions and removals one by one. There is room for
+ * GG_ENDPOINTS: of more, those that are protected already stay, then come the first. */
 int fastpath_vips(struct fastpath *fp, const struct endpoint *vips, int n);
+/* For how many of them there was none, so that they are not protected. Any thread. */
+int fastpath_unguarded(const struct fastpath *fp);
 /* Puts a listening socket into socks; fd stays the caller's. host mode. */
 int fastpath_listener(struct fastpath *fp, enum gg_sock slot, int fd);
 void fastpath_heartbeat(struct fastpath *fp);

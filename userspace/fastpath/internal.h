@@ -99,6 +99,7 @@ struct fastpath {
 	size_t room_hosts, room_nets; /* for entries of the daemon's own, in each family; 0: as many
 					 as a bare load gives */
 	size_t imported;              /* entries of lists that there is room for, in each family */
+	_Atomic int unguarded;        /* see fastpath_unguarded */
 	bool shared;       /* entries may have other writers: a start has compared them */
 	char replaced[64]; /* pin directories of other schemas that this start removed */
 	struct fastpath_attachment attachments[FASTPATH_INTERFACES];

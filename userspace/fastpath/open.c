@@ -104,9 +104,10 @@ static int fill(struct fastpath *fp, const struct start *s, char *err, size_t er
 		if (s->conf->listeners[slot])
 			code = fastpath_listener(fp, slot, s->conf->listeners[slot]);
 	if (code)
-		return words_fail(err, err_size, code,
-				  "maps: cannot be filled: %s (%d protected endpoints)",
-				  strerror(-code), s->conf->vip_count);
+		return words_fail(
+			err, err_size, code,
+			"maps: cannot be filled: %s (%d protected endpoints); free memory",
+			strerror(-code), s->conf->vip_count);
 	return 0;
 }
 

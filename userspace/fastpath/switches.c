@@ -63,23 +63,28 @@ static struct gg_vip_key vip_key(const struct endpoint *e, bool marker)
 	return key;
 }
 
+/* What is to be in vip, in order and each once, and what of it is. */
 struct vip_walk {
-	const struct endpoint *vips;
-	int n;
+	struct gg_vip_key *wanted;
+	bool *there;
+	size_t wanted_count;
 	struct gg_vip_key *gone;
-	size_t gone_count, room;
+	size_t gone_count;
 	bool failed;
 };
 
-static bool is_wanted(const struct vip_walk *w, const struct gg_vip_key *key)
+static int compare_keys(const void *a, const void *b)
 {
-	int i;
+	return memcmp(a, b, sizeof(struct gg_vip_key));
+}
 
-	for (i = 0; i < w->n; i++)
-		if (!memcmp(key->addr, w->vips[i].addr.b, sizeof(key->addr)) &&
-		    (!key->port || key->port == w->vips[i].port))
-			return true;
-	return false;
+/* Its place in wanted; -1: it is none of them. */
+static ptrdiff_t place_of(const struct vip_walk *w, const struct gg_vip_key *key)
+{
+	const struct gg_vip_key *at =
+		bsearch(key, w->wanted, w->wanted_count, sizeof(*key), compare_keys);
+
+	return at ? at - w->wanted : -1;
 }
 
 static int vip_batch(const void *keys, const void *values, uint32_t n, void *arg)
@@ -96,9 +101,32 @@ static int vip_batch(const void *keys, const void *values, uint32_t n, void *arg
 		return -ENOMEM;
 	}
 	w->gone = gone;
-	for (i = 0; i < n; i++)
-		if (!is_wanted(w, &key[i]))
+	for (i = 0; i < n; i++) {
+		const ptrdiff_t at = place_of(w, &key[i]);
+
+		if (at < 0)
 			w->gone[w->gone_count++] = key[i];
+		else
+			w->there[at] = true;
+	}
+	return 0;
+}
+
+static int want(struct vip_walk *w, const struct endpoint *vips, int n)
+{
+	size_t i, kept = 0;
+
+	w->wanted = calloc(2 * (size_t)n + 1, sizeof(*w->wanted));
+	w->there = calloc(2 * (size_t)n + 1, sizeof(*w->there));
+	if (!w->wanted || !w->there)
+		return -ENOMEM;
+	for (i = 0; i < 2 * (size_t)n; i++)
+		w->wanted[i] = vip_key(&vips[i / 2], i % 2);
+	qsort(w->wanted, i, sizeof(*w->wanted), compare_keys);
+	for (i = 0; i < 2 * (size_t)n; i++)
+		if (!i || compare_keys(&w->wanted[i], &w->wanted[kept - 1]))
+			w->wanted[kept++] = w->wanted[i];
+	w->wanted_count = kept;
 	return 0;
 }
 
@@ -111,33 +139,85 @@ static int add_vip(struct fastpath *fp, const struct gg_vip_key *key)
 	return errno == E2BIG ? -ENOSPC : -errno;
 }
 
+/* What is missing, where there is room for an endpoint and its address: what is there before what
+ * is new. Returns for how many there is none, or -errno. */
+static int add_vips(struct fastpath *fp, struct vip_walk *w, const struct endpoint *vips, int n)
+{
+	size_t room = 2 * GG_ENDPOINTS, i;
+	int left_out = 0, code;
+
+	for (i = 0; i < w->wanted_count; i++)
+		room -= w->there[i];
+	for (i = 0; i < (size_t)n; i++) {
+		/* The address first: what protects an endpoint protects its fragments. */
+		const struct gg_vip_key keys[] = {vip_key(&vips[i], true),
+						  vip_key(&vips[i], false)};
+		bool *const there[] = {&w->there[place_of(w, &keys[0])],
+				       &w->there[place_of(w, &keys[1])]};
+
+		if (room < (size_t) !*there[0] + !*there[1]) {
+			left_out++;
+			continue;
+		}
+		for (int k = 0; k < 2; k++) {
+			if (*there[k])
+				continue;
+			code = add_vip(fp, &keys[k]);
+			if (code)
+				return code;
+			*there[k] = true;
+			room--;
+		}
+	}
+	return left_out;
+}
+
+/* Where there may be no room for all, one that surely has it. */
+static struct gg_vip_key first_of(const struct vip_walk *w, const struct endpoint *vips, int n)
+{
+	struct gg_vip_key key;
+
+	for (int i = 0; i < n && w->wanted_count > 2 * GG_ENDPOINTS; i++) {
+		key = vip_key(&vips[i], false);
+		if (w->there[place_of(w, &key)])
+			return key;
+	}
+	return n ? vip_key(&vips[0], false) : (struct gg_vip_key){};
+}
+
 int fastpath_vips(struct fastpath *fp, const struct endpoint *vips, int n)
 {
-	struct vip_walk w = {.vips = vips, .n = n};
-	struct gg_vip_key key;
-	size_t gone;
-	int i, code;
+	struct vip_walk w = {};
+	size_t i;
+	int code = want(&w, vips, n);
 
-	/* Before the deletions, so that it never names what is no longer protected. */
-	pthread_mutex_lock(&fp->lock);
-	fp->switches.first = n ? vip_key(&vips[0], false) : (struct gg_vip_key){};
-	code = switches_write(fp);
-	pthread_mutex_unlock(&fp->lock);
 	if (!code)
 		code = walk_map(fp->maps[MAP_VIP], vip_batch, &w);
 	if (!code && w.failed)
 		code = -ENOMEM;
-	for (gone = 0; gone < w.gone_count && !code; gone++)
-		bpf_map_delete_elem(fp->maps[MAP_VIP], &w.gone[gone]);
+	if (code)
+		goto out;
+	/* Before the deletions, so that it never names what is no longer protected. */
+	pthread_mutex_lock(&fp->lock);
+	fp->switches.first = first_of(&w, vips, n);
+	code = switches_write(fp);
+	pthread_mutex_unlock(&fp->lock);
+	for (i = 0; i < w.gone_count && !code; i++)
+		bpf_map_delete_elem(fp->maps[MAP_VIP], &w.gone[i]);
+	if (!code)
+		code = add_vips(fp, &w, vips, n);
+	if (code >= 0)
+		atomic_store(&fp->unguarded, code);
+out:
+	free(w.wanted);
+	free(w.there);
 	free(w.gone);
-	for (i = 0; i < n && !code; i++) {
-		key = vip_key(&vips[i], false);
-		code = add_vip(fp, &key);
-		key = vip_key(&vips[i], true);
-		if (!code)
-			code = add_vip(fp, &key);
-	}
-	return code;
+	return code < 0 ? code : 0;
+}
+
+int fastpath_unguarded(const struct fastpath *fp)
+{
+	return atomic_load(&fp->unguarded);
 }
 
 static bool is_port(const struct fastpath_conf *conf, __u32 ifindex)
