@@ -8,9 +8,11 @@
  * of the XDP program from the same maps, for all that XDP let pass or never saw.
  */
 #define GATE_CONTEXT struct __sk_buff
+#define GATE_LOAD bpf_skb_load_bytes
 
 #include "gate.h"
 #include "heartbeat.h"
+#include "hidden.h"
 #include "protected.h"
 
 #include <linux/pkt_cls.h>
@@ -259,21 +261,6 @@ static __always_inline int look(struct __sk_buff *skb, __u32 size, struct packet
 	return parse(skb, ret);
 }
 
-/* Whether more tags than are followed are all of VLAN 0, of which the stack takes off any number.
- */
-static __always_inline bool is_untagged(struct __sk_buff *skb)
-{
-	__be16 tag;
-
-	for (int i = 0; i <= PARSE_VLAN_TAGS; i++) {
-		if (bpf_skb_load_bytes(skb, ETH_HLEN + i * sizeof(struct vlan_tag), &tag,
-				       sizeof(tag)) ||
-		    tag & bpf_htons(VLAN_NUMBER))
-			return false;
-	}
-	return true;
-}
-
 SEC("tc")
 int greygate_tc(struct __sk_buff *skb)
 {
@@ -293,8 +280,7 @@ int greygate_tc(struct __sk_buff *skb)
 		found = look(skb, MOST_HEADERS, &packet);
 	}
 	/* What nobody here can judge nobody behind is to answer. */
-	if (found == PARSE_DEEP &&
-	    (is_protected(switches, &packet.to) || (!packet.l3 && is_untagged(skb)))) {
+	if (found == PARSE_DEEP && hides_tcp(skb)) {
 		count(GG_STAT_tc_drop);
 		return TC_ACT_SHOT;
 	}

@@ -10,11 +10,13 @@
  * ever changed.
  */
 #define GATE_CONTEXT struct xdp_md
+#define GATE_LOAD bpf_xdp_load_bytes
 
 #include "answers.h"
 #include "forward.h"
 #include "gate.h"
 #include "heartbeat.h"
+#include "hidden.h"
 #include "index.h"
 #include "limit.h"
 #include "lists.h"
@@ -270,28 +272,14 @@ __noinline int send_on(struct xdp_md *ctx)
 				    daemon_alive(switches, bpf_ktime_get_coarse_ns()));
 }
 
-/* Whether more tags than are followed are all of VLAN 0, of which the stack takes off any number.
- */
-static __always_inline bool is_untagged(struct xdp_md *ctx)
-{
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	const struct vlan_tag *tag = data + sizeof(struct ethhdr);
-
-	return (void *)(tag + PARSE_VLAN_TAGS + 1) <= end &&
-	       !((tag[0].tci | tag[1].tci | tag[2].tci) & bpf_htons(VLAN_NUMBER));
-}
-_Static_assert(PARSE_VLAN_TAGS == 2, "is_untagged looks at one more");
-
-/* Tags and headers that nobody needs hide what follows them from lists and limits. On a gate tc has
- * the last word on it. A function of its own, as judge. */
-__noinline int judge_hidden(struct xdp_md *ctx, const struct packet *p)
+/* On a gate tc has the last word on what hides. */
+static __always_inline int judge_hidden(struct xdp_md *ctx)
 {
 	const struct gg_conf *switches;
 	__u32 zero = 0;
 
 	switches = bpf_map_lookup_elem(&conf, &zero);
-	if (switches && p && switches->mode != GG_MODE_GATEWAY &&
-	    (p->l3 ? is_protected(switches, &p->to) : is_untagged(ctx))) {
+	if (switches && switches->mode != GG_MODE_GATEWAY && hides_tcp(ctx)) {
 		count(GG_STAT_drop_fragment);
 		return XDP_DROP;
 	}
@@ -327,7 +315,7 @@ int greygate_xdp(struct xdp_md *ctx)
 		count(GG_STAT_short_packet);
 		return XDP_PASS;
 	case PARSE_DEEP:
-		return judge_hidden(ctx, &packet);
+		return judge_hidden(ctx);
 	}
 	return XDP_PASS;
 }
