@@ -22,6 +22,7 @@ static struct endpoint vips[2];
 static struct fastpath *fp;
 static struct xdp_bpf *xdp;
 static struct imports *listed;
+static uint32_t room_for = 1000;
 
 static void open_it(enum gg_mode mode)
 {
@@ -29,6 +30,7 @@ static void open_it(enum gg_mode mode)
 
 	vips[0] = room_endpoint(VIP4 ":25");
 	vips[1] = room_endpoint("[" VIP6 "]:25");
+	conf.hosts = room_for;
 	conf.vips = vips;
 	conf.vip_count = 2;
 	conf.imported = 10;
@@ -181,6 +183,20 @@ static void it_lasts_as_long_as_the_maps(void **state)
 	assert_false(openings_only());
 	close_it();
 	room_detach();
+	/* Other sizes: entries are carried over. */
+	for (int put = 0; put < 2; put++) {
+		open_it(GG_MODE_HOST);
+		if (put)
+			by_put(&p, GG_DROP_ALL);
+		assert_int_equal(openings_only(), !put);
+		close_it();
+		room_for *= 2;
+		open_it(GG_MODE_HOST);
+		assert_int_equal(openings_only(), !put);
+		assert_segments("198.51.100.1", put ? XDP_DROP : XDP_PASS);
+		close_it();
+		room_detach();
+	}
 	/* Maps of a version that never said so. */
 	open_it(GG_MODE_HOST);
 	assert_int_equal(bpf_map_lookup_elem(fp->maps[MAP_CONF], &zero, &old), 0);

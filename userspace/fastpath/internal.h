@@ -190,6 +190,7 @@ struct bpf_object;
 struct maps_result {
 	bool reused;         /* all of the pinned maps are in use as they are */
 	struct gg_meta meta; /* of the pins found; zero without */
+	uint32_t flags;      /* gg_conf of those that were there; all: there were none */
 };
 
 /* Opens what is pinned in dir and fits, creates the rest, carries entries over. Fills maps[]. */

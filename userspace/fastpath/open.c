@@ -74,8 +74,7 @@ static int build(struct fastpath *fp, struct start *s, char *err, size_t err_siz
 	code = take_tarpit_key(fp, s, taken.reused);
 	if (code)
 		return words_fail(err, err_size, code, "random numbers: %s", strerror(-code));
-	/* Whoever made the maps before this was known has put what he liked. */
-	fp->switches.flags |= (taken.reused ? s->before.flags : ~0u) & GG_CONF_OPENINGS_ONLY;
+	fp->switches.flags |= taken.flags & GG_CONF_OPENINGS_ONLY;
 	switches_limits(&fp->switches, s->conf->new_per_source, s->conf->new_per_cpu);
 	s->building = !taken.reused;
 	if (!s->building)
