@@ -60,6 +60,8 @@ struct handover_hello {
 	char state_dir[PATH_MAX], bpffs[PATH_MAX], control[PATH_MAX];
 	int32_t protect_count; /* mode gateway: what would be protected */
 	struct endpoint protect[CONFIG_GATEWAY_ENDPOINTS];
+	int32_t interface_count; /* whose packets would be looked at */
+	char interfaces[FASTPATH_INTERFACES][IF_NAMESIZE];
 };
 
 /* A successor that did not end by itself. */

@@ -164,6 +164,8 @@ int takeover_begin(struct takeover *t, struct daemon *d, char *err, size_t err_s
 	snprintf(h.control, sizeof(h.control), "%s", c->control);
 	for (int i = 0; i < c->protect_count && h.protect_count < CONFIG_GATEWAY_ENDPOINTS; i++)
 		h.protect[h.protect_count++] = c->protect[i];
+	for (int i = 0; i < c->interface_count && h.interface_count < FASTPATH_INTERFACES; i++)
+		snprintf(h.interfaces[h.interface_count++], IF_NAMESIZE, "%s", c->interfaces[i]);
 	rc = handover_send(t->channel, HANDOVER_HELLO, &h, sizeof(h), NULL, 0);
 	if (rc)
 		snprintf(err, err_size, "upgrade: the daemon at work: %s", strerror(-rc));

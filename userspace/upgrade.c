@@ -219,6 +219,24 @@ static bool protects(const struct handover_hello *h, const struct endpoint *e)
 	return false;
 }
 
+static bool has_interface(const struct handover_hello *h, const char *name)
+{
+	for (int i = 0; i < h->interface_count && i < FASTPATH_INTERFACES; i++)
+		if (!strncmp(h->interfaces[i], name, IF_NAMESIZE))
+			return true;
+	return false;
+}
+
+/* Gateway mode: packets of the sessions through it would be forwarded. With an interface that is
+ * gone they have ended. */
+static const char *let_pass(const struct config *c, const struct handover_hello *h)
+{
+	for (int i = 0; c->mode == GG_MODE_GATEWAY && i < c->interface_count; i++)
+		if (!has_interface(h, c->interfaces[i]) && if_nametoindex(c->interfaces[i]))
+			return c->interfaces[i];
+	return NULL;
+}
+
 /* Gateway mode: what is protected no longer. Packets of the sessions there would be forwarded. */
 static const struct endpoint *let_go(const struct config *c, const struct handover_hello *h)
 {
@@ -243,6 +261,7 @@ static bool is_unfit(const struct daemon *d, const struct handover_hello *h, cha
 		{"control", strcmp(h->control, c->control) != 0},
 	};
 	const struct endpoint *gone;
+	const char *left;
 	char text[ENDPOINT_TEXT];
 
 	if (h->protocol != HANDOVER_PROTOCOL || h->item_size != sizeof(struct store_item)) {
@@ -260,12 +279,13 @@ static bool is_unfit(const struct daemon *d, const struct handover_hello *h, cha
 			return true;
 		}
 	gone = let_go(c, h);
-	if (gone)
+	left = let_pass(c, h);
+	if (gone || left)
 		snprintf(why, size,
-			 "protect: %s can't be taken out by an upgrade, which would break the "
+			 "%s: %s can't be taken out by an upgrade, which would break the "
 			 "sessions there; restart greygated for that",
-			 endpoint_text(gone, text));
-	return gone != NULL;
+			 gone ? "protect" : "interfaces", gone ? endpoint_text(gone, text) : left);
+	return gone || left;
 }
 
 static int give_all(struct upgrade *u)

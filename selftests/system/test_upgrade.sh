@@ -145,11 +145,19 @@ rules=$(routing)
 
 postfix_new mx mail || bail "Postfix as the mail server"
 
-mode=gateway interfaces='"g0", "g1"' listen='' backend='' protect="\"$MAIL4:25\", \"[$MAIL6]:25\""
+# An interface more, which nothing comes by.
+ip -n gate link add g2 type veth peer name e2 && ip -n gate link set g2 up && ip -n gate link set e2 up ||
+	bail "another veth pair"
+mode=gateway interfaces='"g0", "g1", "g2"' listen='' backend='' protect="\"$MAIL4:25\", \"[$MAIL6]:25\""
 everything gateway $MAIL4 $MAIL6 mx
 cp "$T/greygate.conf" "$T/good.conf"
 sed "s/^protect = .*/protect = {\"$MAIL4:25\"}/" "$T/good.conf" >"$T/greygate.conf"
 to=$MAIL4 refused "an endpoint less" "protect: .$MAIL6.:25 can.t be taken out by an upgrade"
+sed 's/^interfaces = .*/interfaces = {"g0", "g1"}/' "$T/good.conf" >"$T/greygate.conf"
+to=$MAIL4 refused "an interface less" "interfaces: g2 can.t be taken out by an upgrade"
+like "its program is still there" "$(on gate tc filter show dev g2 ingress)" greygate
+ip -n gate link del g2
+check "one less that is gone: a new process takes over" upgrade
 cp "$T/good.conf" "$T/greygate.conf"
 like "who comes second is told who was first" "$(on gate "$T/greygated" -c "$T/greygate.conf" -f 2>&1)" \
 	"in use by process $(pid_now): "
