@@ -154,6 +154,21 @@ static void check_btf(const struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "btf", "", "", "the kernel has its type information");
 }
 
+static void check_clock(const struct doctor *d)
+{
+	long long off;
+
+	if (!fastpath_clock_offset(d->root, &off))
+		return;
+	if (off)
+		doctor_say(d, DOCTOR_FAIL, "clock", "", "nsenter --target 1 --time greygate doctor",
+			   "a time namespace, CLOCK_MONOTONIC is %lld s off the kernel's own: "
+			   "greygated with kernel programs does not start here",
+			   off);
+	else
+		doctor_say(d, DOCTOR_OK, "clock", "", "", "CLOCK_MONOTONIC is the kernel's own");
+}
+
 static void check_bpffs(const struct doctor *d)
 {
 	const char *path = d->config ? d->config->bpffs : "/sys/fs/bpf";
@@ -298,6 +313,7 @@ void doctor_machine(const struct doctor *d)
 	check_release(d);
 	check_features(d);
 	check_btf(d);
+	check_clock(d);
 	check_bpffs(d);
 	check_uring(d);
 	check_settings(d);

@@ -56,6 +56,15 @@ fails "missing capability NET_ADMIN" '(CAP_|capabilit|privilege|root)' capless -
 fails "missing capability NET_BIND_SERVICE" ':25.*(CAP_NET_BIND_SERVICE|capabilit|privilege|root)' capless -net_bind_service
 fails "missing capability SETGID" 'CAP_SETGID' capless -setgid
 fails "missing capability SETUID" 'CAP_SETUID' capless -setuid
+# In a time namespace the kernel's programs would find the daemon gone for good, or never.
+at_offset() { on gate timeout 60 unshare --time --monotonic "$1" "$BUILD/${@:2}"; }
+for off in -30 100000; do
+	fails "a clock $off s off" "CLOCK_MONOTONIC is $off s off.*start greygated outside" \
+		at_offset $off greygated -c "$T/greygate.conf" -f
+	like "doctor: a clock $off s off" "$(at_offset $off greygate -c "$T/greygate.conf" doctor)" \
+		"^fail +clock +a time namespace, CLOCK_MONOTONIC is $off s off"
+done
+like "doctor: the machine's own clock" "$(on gate "$BUILD/greygate" -c "$T/greygate.conf" doctor)" '^ok +clock '
 cat >"$T/ringless.py" <<'END'
 import ctypes, os, struct, sys
 # io_uring_setup is answered EPERM, as by kernel.io_uring_disabled and by containers

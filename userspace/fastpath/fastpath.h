@@ -226,6 +226,11 @@ int fastpath_sweep(struct fastpath *fp, fastpath_seen_fn see, void *arg);
  * meanwhile. Once a second, by the thread that sweeps. -errno: not built, tried again next time. */
 int fastpath_tidy(struct fastpath *fp);
 
+/* By how much CLOCK_MONOTONIC here differs from the kernel's own, which its programs go by: other
+ * than 0 in a time namespace with an offset. s, rounded away from 0. root: before /proc, "" but in
+ * tests. False: it can't be read, as in a kernel without such namespaces. */
+bool fastpath_clock_offset(const char *root, long long *ret);
+
 /* The interface by which a packet from here to an address that isn't ours leaves, as the routes are
  * now. -ENODEV: it is ours; -ENETUNREACH and what else the kernel says: there is no way. Any
  * thread, any process. */

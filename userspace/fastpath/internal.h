@@ -134,6 +134,7 @@ const char *words_reason(int code);
 /* ---- probe.c ---- */
 
 int probe_capabilities(char *err, size_t err_size);
+int probe_clock(char *err, size_t err_size);
 int probe_kernel(const struct fastpath_conf *conf, char *err, size_t err_size);
 /* gateway mode: the kernel must forward what the daemon doesn't take. */
 int probe_forwarding(const struct fastpath_conf *conf, char *err, size_t err_size);

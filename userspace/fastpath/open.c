@@ -271,6 +271,8 @@ int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char 
 	words_mute();
 	code = probe_capabilities(err, err_size);
 	if (!code)
+		code = probe_clock(err, err_size);
+	if (!code)
 		code = probe_interfaces(conf, err, err_size);
 	if (!code)
 		code = probe_forwarding(conf, err, err_size);

@@ -50,6 +50,39 @@ int probe_capabilities(char *err, size_t err_size)
 	return 0;
 }
 
+bool fastpath_clock_offset(const char *root, long long *ret)
+{
+	long long s = 0, ns = 0;
+	char path[300], line[100];
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/proc/self/timens_offsets", root);
+	f = fopen(path, "re");
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "monotonic %lld %lld", &s, &ns) == 2;
+	if (f)
+		fclose(f);
+	/* The nanoseconds count forward. */
+	if (found)
+		*ret = s >= 0 && ns > 0 ? s + 1 : s;
+	return found;
+}
+
+int probe_clock(char *err, size_t err_size)
+{
+	long long off = 0;
+
+	if (!fastpath_clock_offset("", &off) || !off)
+		return 0;
+	return words_fail(
+		err, err_size, -EINVAL,
+		"time namespace: CLOCK_MONOTONIC is %lld s off the kernel's own, by which its "
+		"programs judge heartbeat and lifetimes; start greygated outside of it, or "
+		"without an offset (/proc/self/timens_offsets)",
+		off);
+}
+
 enum feature_kind { FEATURE_PROGRAM, FEATURE_MAP, FEATURE_HELPER };
 
 static const struct feature {

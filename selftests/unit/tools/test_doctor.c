@@ -152,6 +152,39 @@ static void settings_that_cannot_be_read(void **state)
 	put("/proc/sys/net/core/somaxconn", "4096\n");
 }
 
+static void clock_of_a_time_namespace(void **state)
+{
+	static const struct {
+		const char *text;
+		enum doctor_level level;
+		const char *what; /* in it */
+	} t[] = {
+		{"monotonic           0         0\nboottime            7         0\n", DOCTOR_OK,
+		 ""},
+		{"monotonic       -2000         0\nboottime            0         0\n", DOCTOR_FAIL,
+		 " -2000 s"},
+		{"monotonic      100000         0\nboottime            0         0\n", DOCTOR_FAIL,
+		 " 100000 s"},
+		{"monotonic           0 500000000\nboottime            0         0\n", DOCTOR_FAIL,
+		 " 1 s"},
+		{"monotonic          -1 500000000\nboottime            0         0\n", DOCTOR_FAIL,
+		 " -1 s"},
+	};
+	struct doctor d = doctor(NULL);
+
+	(void)state;
+	check_clock(&d);
+	assert_int_equal(count, 0); /* no such file */
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		d = doctor(NULL);
+		put("/proc/self/timens_offsets", t[i].text);
+		check_clock(&d);
+		said("clock", t[i].level,
+		     t[i].level == DOCTOR_OK ? "" : "nsenter --target 1 --time greygate doctor");
+		assert_non_null(strstr(found[0].what, t[i].what));
+	}
+}
+
 static void forwarding_of_a_gateway(void **state)
 {
 	struct endpoint both[2] = {{.addr.b = {[10] = 0xff, [11] = 0xff, [12] = 10}, .port = 25},
@@ -358,6 +391,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(settings_of_the_kernel),
 		cmocka_unit_test(settings_that_cannot_be_read),
+		cmocka_unit_test(clock_of_a_time_namespace),
 		cmocka_unit_test(forwarding_of_a_gateway),
 		cmocka_unit_test(reverse_path_filter_is_the_larger_of_two),
 		cmocka_unit_test(interfaces),
