@@ -15,7 +15,7 @@
  *
  * From HELLO to GO the predecessor writes neither store nor kernel maps: its changes wait in its
  * queue. FAILED from either side, or the end of the successor, ends the attempt: the predecessor
- *has it ended, puts its own back into the kernel (retreat.h) and goes on as before. The end of the
+ * has it ended, puts its own back into the kernel (retreat.h) and goes on as before. The end of the
  * predecessor without FAILED is a GO: then nobody else is there.
  */
 #ifndef GREYGATE_HANDOVER_H
