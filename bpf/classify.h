@@ -35,7 +35,8 @@ struct gg_facts {
 	__u64 hits;     /* of the entry, so far */
 	bool connected; /* a local socket that doesn't listen holds the tuple; see gg_asks_sockets
 			 */
-	bool unjudged;  /* the entry in force has no verdict: a load balancer's */
+	bool unjudged;  /* the entry in force has no verdict: a load balancer's, or an allowed
+			   prefix that is left to the daemon; a denied one has its action */
 	enum gg_limit limit; /* see gg_asks_limit */
 	bool pit;            /* the tarpit would take the segment: the caller can answer it */
 	bool sampled;        /* of an allowed source: the daemon shall have a look */
@@ -78,7 +79,8 @@ static inline bool gg_is_for_tarpit(const struct gg_facts *f)
 }
 
 /* Whether the new connection counts towards limits: allowed sources are exempt, and so are load
- * balancers and this host itself; what is dropped anyway costs nobody a token. */
+ * balancers and this host itself; what is dropped anyway costs nobody a token. Whom the daemon
+ * denies for the kernel, as that has no room, counts as a stranger does. */
 static inline bool gg_asks_limit(const struct gg_facts *f)
 {
 	if (f->kind != GG_KIND_NEW || f->verdict == GG_ALLOW || f->unjudged || f->self)

@@ -87,7 +87,7 @@ static __always_inline void look_up(const struct gg_conf *switches, const struct
 		facts->verdict = ret->entry->verdict;
 		facts->action = ret->entry->action;
 		facts->hits = ret->entry->hits;
-		facts->unjudged = facts->verdict == GG_UNKNOWN;
+		facts->unjudged = facts->verdict == GG_UNKNOWN && facts->action == GG_NO_ACTION;
 	}
 }
 

@@ -63,7 +63,10 @@ static void print_verdict(const json_t *row, const json_t *s, uint64_t now)
 		print_without_kernel(s);
 		return;
 	}
-	snprintf(text, sizeof(text), "in the map, %" PRIu64 " connections, last seen %s",
+	snprintf(text, sizeof(text), "%s, %" PRIu64 " connections, last seen %s",
+		 json_is_true(json_object_get(row, "asks"))
+			 ? "left to the daemon, for want of room for what lies within"
+			 : "in the map",
 		 row_num(row, "hits"), format_when(row_num(row, "last_seen"), now, seen));
 	line("kernel", text);
 }

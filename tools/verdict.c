@@ -32,7 +32,9 @@ static int put(struct cli *cli, int argc, char **argv, const struct cli_option *
 		       *row_str(s, "action") ? " with action " : "", row_str(s, "action"),
 		       format_time(row_num(s, "expires"), (uint64_t)time(NULL), until,
 				   sizeof(until)),
-		       json_is_true(json_object_get(s, "kernel")) ? "; the kernel knows" : "");
+		       json_is_true(json_object_get(s, "asks"))     ? "; left to the daemon"
+		       : json_is_true(json_object_get(s, "kernel")) ? "; the kernel knows"
+								    : "");
 	json_decref(s);
 	return CLI_DONE;
 }

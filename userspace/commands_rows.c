@@ -114,6 +114,9 @@ json_t *row_verdict(const struct daemon *d, const struct prefix *p, const struct
 		if (!added)
 			added = (uint32_t)kernel.added;
 		json_object_set_new(row, "kernel", json_true());
+		/* Something within it has no room, and there the daemon has to decide. */
+		if (kernel.verdict == GG_UNKNOWN)
+			json_object_set_new(row, "asks", json_true());
 		set_time(row, "last_seen", kernel.last_seen);
 		json_object_set_new(row, "hits", json_integer((json_int_t)kernel.hits));
 	} else {

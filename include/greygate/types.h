@@ -86,7 +86,7 @@ struct gg_net6 {
 /* Value of host4, host6, net4, net6, own4, own6. 48 bytes. */
 struct gg_entry {
 	enum gg_verdict verdict;
-	enum gg_action action;
+	enum gg_action action; /* with GG_UNKNOWN: of a denied prefix that is left to the daemon */
 	enum gg_origin origin;
 	__u16 list;      /* number of the imported list (by GG_BY_IMPORT, _EXCEPTION), 0: none */
 	__u16 length;    /* of the prefix: 32 or 128 for a host. Leads from an expired prefix to the

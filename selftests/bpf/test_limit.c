@@ -164,6 +164,38 @@ static void load_balancers_are_exempt(void **state)
 	}
 }
 
+static void put_asking(const char *prefix, enum gg_verdict verdict, enum gg_action action)
+{
+	const struct verdict_entry e = {
+		.verdict = verdict, .action = action, .origin = GG_BY_OPERATOR};
+	const struct prefix p = room_prefix(prefix);
+
+	assert_int_equal(fastpath_put_asking(fp, &p, &e), 0);
+}
+
+/* That something within it has no room in the kernel makes nobody a load balancer. */
+static void whom_a_prefix_denies_that_is_left_to_the_daemon_is_not(void **state)
+{
+	static const char *const prefixes[][2] = {{"203.0.113.64/28", "203.0.113.70"},
+						  {"2001:db8:2::/64", "2001:db8:2::70"}};
+	static const enum gg_action actions[] = {GG_DROP_NEW, GG_DROP_ALL, GG_TARPIT};
+	struct prefix p;
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+		for (k = 0; k < sizeof(actions) / sizeof(actions[0]); k++) {
+			fresh(NULL);
+			put_asking(prefixes[i][0], GG_DENY, actions[k]);
+			assert_in_range(passed_of(prefixes[i][1], 300), BURST, BURST + 40);
+		}
+		put_asking(prefixes[i][0], GG_ALLOW, GG_NO_ACTION);
+		assert_int_equal(passed_of(prefixes[i][1], 300), 300);
+		p = room_prefix(prefixes[i][0]);
+		fastpath_del(fp, &p);
+	}
+}
+
 static void a_source_of_ipv6_is_its_64(void **state)
 {
 	const struct gg_half6 half = {{0x20, 0x01, 0x0d, 0xb8, 0, 9, 0, 1}};
@@ -301,6 +333,8 @@ int main(void)
 		cmocka_unit_test_setup(a_source_passes_as_often_as_its_limit_allows, fresh),
 		cmocka_unit_test_setup(others_are_exempt, fresh),
 		cmocka_unit_test_setup(load_balancers_are_exempt, fresh),
+		cmocka_unit_test_setup(whom_a_prefix_denies_that_is_left_to_the_daemon_is_not,
+				       fresh),
 		cmocka_unit_test_setup(a_source_of_ipv6_is_its_64, fresh),
 		cmocka_unit_test_setup(edges_are_reported_once, fresh),
 		cmocka_unit_test_setup(an_offender_that_finds_no_room_is_reported_later, fresh),

@@ -229,6 +229,9 @@ for v in 4 6; do
 	check "IPv$v: the kernel leaves the denied network to the daemon" net_is ${denied[$v]} GG_UNKNOWN
 	like "IPv$v: an exception is served" "$(banner ${src[$v]})" "$SERVED"
 	like "IPv$v: the daemon denies the rest" "$(gg explain ${other[$v]})" "${denied[$v]}"
+	like "IPv$v: explain says that it is left to it" "$(gg explain ${other[$v]})" \
+		'kernel +left to the daemon, for want of room'
+	unlike "IPv$v: and not that the kernel acts" "$(gg explain ${other[$v]})" 'in the map'
 done
 room 4k
 for v in 4 6; do

@@ -217,8 +217,8 @@ struct verdict_entry entries_asking(const struct verdict_entry *e)
 {
 	struct verdict_entry asking = *e;
 
+	/* The action stays: without one the entry would be taken for a load balancer's. */
 	asking.verdict = GG_UNKNOWN;
-	asking.action = GG_NO_ACTION;
 	return asking;
 }
 

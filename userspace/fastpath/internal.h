@@ -394,7 +394,7 @@ union entries_key {
 };
 /* The key of a prefix of any length in a trie; returns which map holds the daemon's own. */
 enum map_id entries_net_key(const struct prefix *p, union entries_key *ret);
-/* What is put in the place of e to have the daemon asked. */
+/* What is put in the place of e to have the daemon asked: limits count whom e denies. */
 struct verdict_entry entries_asking(const struct verdict_entry *e);
 /* The prefix that a key of a host or own map stands for. */
 struct prefix entries_prefix(enum map_id id, const void *key);
