@@ -232,6 +232,20 @@ static void check_missing(const struct doctor *d, const char *name)
 		   "there is no such interface; change interfaces");
 }
 
+/* A start refuses it, and nothing else about it matters then. */
+static bool check_header(const struct doctor *d, const char *name)
+{
+	const struct config *c = d->config;
+	int type;
+
+	if (!c || (c->xdp == FASTPATH_OFF && c->mode != GG_MODE_GATEWAY) ||
+	    fastpath_ethernet(name, &type))
+		return true;
+	doctor_say(d, DOCTOR_FAIL, "ethernet", name, fastpath_without_ethernet(c->mode),
+		   "its packets have no Ethernet header (type %d): it can't be guarded", type);
+	return false;
+}
+
 void doctor_interface(const struct doctor *d, const char *name)
 {
 	struct nic nic = {0};
@@ -240,6 +254,8 @@ void doctor_interface(const struct doctor *d, const char *name)
 		check_missing(d, name);
 		return;
 	}
+	if (!check_header(d, name))
+		return;
 	if (read_nic(name, &nic))
 		doctor_nic(d, name, &nic);
 	if (d->config && d->config->mode == GG_MODE_GATEWAY) {

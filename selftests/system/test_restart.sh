@@ -45,6 +45,19 @@ sed -i "s/^listen = .*/listen = {\"$GATE4:25\", \"[::]:25\"}/" "$T/greygate.conf
 fails "port in use" "$GATE4:25.*(in use|other program|another)" start_with ''
 kill $squatter; wait $squatter 2>/dev/null
 fails "no such interface" 'nosuch0' start_with 's/^interfaces = .*/interfaces = {"nosuch0"}/'
+on gate ip tuntap add dev t0 mode tun
+without_ethernet() { # mode, what to do about it
+	sed "s/^mode = .*/mode = $1/; s/^interfaces = .*/interfaces = {\"t0\", \"g0\"}/" "$T/greygate.conf" >"$T/tun.conf"
+	fails "$1: an interface without Ethernet headers" "t0.*no Ethernet header.*$2" start_with_file "$T/tun.conf"
+	like "$1: doctor tells it, too" "$(on gate "$BUILD/greygate" -c "$T/tun.conf" doctor)" \
+		'^fail +ethernet +t0: its packets have no Ethernet header'
+}
+start_with_file() { on gate timeout 60 "$BUILD/greygated" -c "$1" -f; }
+without_ethernet relay 'take it out of interfaces; the daemon alone'
+# Where no program is attached there is nothing to refuse.
+sed -i 's/^interfaces = .*/&\nxdp = off/' "$T/tun.conf"
+unlike "xdp = off: doctor does not" "$(on gate "$BUILD/greygate" -c "$T/tun.conf" doctor)" 'Ethernet header'
+on gate ip link del t0
 fails "unknown user" 'nosuchuser' start_with 's/^user = .*/user = "nosuchuser"/'
 mkdir "$T/readonly" && mount -t tmpfs -o ro greygate-ro "$T/readonly"
 fails "unwritable state directory" "$T/readonly" start_with "s:^state_dir = .*:state_dir = \"$T/readonly/state\":"

@@ -112,7 +112,7 @@ const struct schema_key schema[] = {
 { "", "mode", KIND_WORD, 0, AT(mode), .def = "relay", .words = modes,
   .manual = "relay: greygate is the mail exchanger and hands mail on. host: it guards a mail server on the same machine. gateway: one behind this machine, which keeps its address." },
 { "", "interfaces", KIND_INTERFACES, 0, LIST(interfaces, interface_count), .max = FASTPATH_INTERFACES, .example = "eth0",
-  .manual = "Interfaces that get the XDP program. Empty: none; the daemon decides everything itself. In gateway mode the outer and the inner one, which get the tc program too." },
+  .manual = "Interfaces that get the XDP program. Empty: none; the daemon decides everything itself. In gateway mode the outer and the inner one, which get the tc program too. Only those with Ethernet headers: with ppp, WireGuard, tun or gre among them a start fails. In host mode the socket lookup guards what comes by such an interface though it is not named, without limits of new connections, tarpit and correspondents." },
 { "", "xdp", KIND_WORD, 0, AT(xdp), .def = "auto", .words = xdp,
   .manual = "How the XDP program is attached: auto tries native, then generic." },
 { "", "listen", KIND_ENDPOINTS, KEY_SAMPLE, LIST(listen, listen_count), .max = 16, .example = "127.0.0.1:2525",

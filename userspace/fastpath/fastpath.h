@@ -231,6 +231,12 @@ int fastpath_tidy(struct fastpath *fp);
  * tests. False: it can't be read, as in a kernel without such namespaces. */
 bool fastpath_clock_offset(const char *root, long long *ret);
 
+/* Whether its packets have the Ethernet header that the programs read; what can't be asked is taken
+ * to. False: *ret_type is its ARPHRD_*. Any thread, any process. */
+bool fastpath_ethernet(const char *interface, int *ret_type);
+/* For people: what to do about one without. */
+const char *fastpath_without_ethernet(enum gg_mode mode);
+
 /* The interface by which a packet from here to an address that isn't ours leaves, as the routes are
  * now. -ENODEV: it is ours; -ENETUNREACH and what else the kernel says: there is no way. Any
  * thread, any process. */

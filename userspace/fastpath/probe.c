@@ -10,8 +10,10 @@
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -215,6 +217,39 @@ static int ask_interface(const char *name)
 	return -EIO;
 }
 
+bool fastpath_ethernet(const char *name, int *ret_type)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq r = {0};
+	bool known;
+
+	if (fd < 0)
+		return true;
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	known = !ioctl(fd, SIOCGIFHWADDR, &r);
+	close(fd);
+	if (!known || r.ifr_hwaddr.sa_family == ARPHRD_ETHER ||
+	    r.ifr_hwaddr.sa_family == ARPHRD_LOOPBACK)
+		return true;
+	*ret_type = r.ifr_hwaddr.sa_family;
+	return false;
+}
+
+const char *fastpath_without_ethernet(enum gg_mode mode)
+{
+	static const char *const words[] = {
+		[GG_MODE_RELAY] = "take it out of interfaces; the daemon alone decides on what "
+				  "comes by it",
+		[GG_MODE_HOST] =
+			"take it out of interfaces; the socket lookup guards what comes "
+			"by it, without limits of new connections, tarpit and correspondents",
+		[GG_MODE_GATEWAY] = "name Ethernet interfaces that the mail passes, or use mode "
+				    "relay or host",
+	};
+
+	return words[mode];
+}
+
 int probe_interfaces(const struct fastpath_conf *conf, char *err, size_t err_size)
 {
 	int i;
@@ -227,6 +262,7 @@ int probe_interfaces(const struct fastpath_conf *conf, char *err, size_t err_siz
 				  conf->interface_count, FASTPATH_INTERFACES);
 	for (i = 0; i < conf->interface_count; i++) {
 		const int code = ask_interface(conf->interfaces[i]);
+		int type;
 
 		if (code == -ENODEV)
 			return words_fail(
@@ -237,6 +273,12 @@ int probe_interfaces(const struct fastpath_conf *conf, char *err, size_t err_siz
 		if (code)
 			return words_fail(err, err_size, code, "interface %s: %s",
 					  conf->interfaces[i], strerror(-code));
+		if (!fastpath_ethernet(conf->interfaces[i], &type))
+			return words_fail(err, err_size, -EPFNOSUPPORT,
+					  "interface %s: its packets have no Ethernet header (type "
+					  "%d), which the programs read; %s",
+					  conf->interfaces[i], type,
+					  fastpath_without_ethernet(conf->mode));
 	}
 	return 0;
 }
