@@ -106,6 +106,39 @@ static void a_driver_without_xdp_has_its_mend(void **state)
 	fastpath_close(&fp);
 }
 
+/* The programs would read its packets as what they are not, and guard nothing. */
+static void an_interface_without_ethernet_headers_is_refused(void **state)
+{
+	static const struct {
+		enum gg_mode mode;
+		enum fastpath_xdp xdp;
+		const char *mend;
+	} t[] = {
+		{GG_MODE_GATEWAY, FASTPATH_AUTO, "; name Ethernet interfaces"},
+		{GG_MODE_GATEWAY, FASTPATH_OFF, "; name Ethernet interfaces"},
+		{GG_MODE_HOST, FASTPATH_GENERIC, "; take it out of interfaces; the socket lookup"},
+		{GG_MODE_RELAY, FASTPATH_AUTO, "; take it out of interfaces; the daemon alone"},
+	};
+	struct fastpath *fp = NULL;
+
+	(void)state;
+	room_run("ip tuntap add dev gg8 mode tun");
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct fastpath_conf conf = gateway();
+		char err[400] = "";
+
+		conf.mode = t[i].mode;
+		conf.xdp = t[i].xdp;
+		conf.interfaces[conf.interface_count++] = "gg8";
+		assert_int_equal(fastpath_open(&conf, &fp, err, sizeof(err)), -EPFNOSUPPORT);
+		assert_non_null(strstr(err, "interface gg8: its packets have no Ethernet header"));
+		assert_non_null(strstr(err, t[i].mend));
+		in_force(0, 0, 0);
+		assert_int_equal(program_on("gg0"), 0);
+	}
+	room_run("ip link del gg8");
+}
+
 static void what_is_no_longer_named_goes(void **state)
 {
 	struct fastpath_conf conf = gateway();
@@ -248,6 +281,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_start_twice_is_a_start_once, clean),
 		cmocka_unit_test_teardown(without_xdp_the_tc_program_is_there, clean),
 		cmocka_unit_test_teardown(a_driver_without_xdp_has_its_mend, clean),
+		cmocka_unit_test_teardown(an_interface_without_ethernet_headers_is_refused, clean),
 		cmocka_unit_test_teardown(what_is_no_longer_named_goes, clean),
 		cmocka_unit_test_teardown(filters_of_others_stay, clean),
 		cmocka_unit_test_teardown(a_qdisc_of_somebody_else_stays, clean),
