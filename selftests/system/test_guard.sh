@@ -157,14 +157,13 @@ is "detach is not undone" "$(on gate "$BUILD/greygate" -c "$T/greygate.conf" det
 kill "$backend_pid"
 rm -rf "$T/state"
 
-# ---- host: the socket lookup program, and what watches the way out ----
+# ---- host: the socket lookup program ----
 postfix_new mx gate "smtpd_authorized_xclient_hosts = 127.0.0.0/8 [::1]/128" || bail "Postfix beside the daemon"
 listen='"0.0.0.0:10025", "[::]:10025"' protect="\"$GATE4:25\", \"[$GATE6]:25\"" backend='"127.0.0.1:25"'
 known=$KNOWN
 begin host
 lost "lookup" "socket lookup program" "" bpftool link detach pinned "$PIN/link_lookup"
-lost "clsact" "tc program on the way out" g0 tc qdisc del dev g0 clsact
-lost "all at once" "socket lookup program" "" sh -c "tc qdisc del dev g0 clsact; ip link set dev g0 xdp off
+lost "all at once" "socket lookup program" "" sh -c "ip link set dev g0 xdp off
 	bpftool link detach pinned $PIN/link_lookup"
 check "all at once: all of it is back" on_link g0
 as_before "all at once"
@@ -180,6 +179,7 @@ with=$(routing)
 lost "ip rule del" "policy rules and routes" "" ip rule del pref 25 iif g0
 lost "ip route flush" "policy rules and routes" "" ip -6 route flush table 26489
 is "the rules are as before" "$(routing)" "$with"
+lost "the way out" "tc program on the way out" g0 tc filter del dev g0 egress
 lost "clsact" "tc program" g0 tc qdisc del dev g0 clsact
 lost "all at once" "XDP program" g1 sh -c "tc qdisc del dev g1 clsact; ip link set dev g0 xdp off; ip link set dev g1 xdp off
 	ip rule del pref 25 iif g0; ip -6 rule del pref 25 iif g1"
