@@ -13,9 +13,6 @@
 
 #include <linux/pkt_cls.h>
 
-#define AF_INET 2 /* linux/socket.h */
-#define AF_INET6 10
-
 static __always_inline void read_tuple(const struct plain *p, struct opening_key *ret)
 {
 	const struct ipv6hdr *ip6 = p->ip;

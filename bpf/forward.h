@@ -11,9 +11,6 @@
 
 #include "gate.h"
 
-#define AF_INET 2 /* linux/socket.h */
-#define AF_INET6 10
-
 /* Where it goes, or false: to the stack. Walking the policy rules, of which the daemon's own are
  * some, would take longer than all the rest. */
 static __always_inline bool find_way(struct xdp_md *ctx, const struct plain *p, __u32 main_routes,

@@ -14,8 +14,6 @@
 #include <bpf/bpf_endian.h>
 #include <linux/in.h>
 
-#define AF_INET 2 /* linux/socket.h */
-
 static __always_inline bool is_asking(void)
 {
 	__u32 zero = 0;

@@ -12,6 +12,9 @@
 #include <greygate/index.h>
 #include <greygate/types.h>
 
+#define AF_INET 2 /* linux/socket.h, which asks for headers of the C library */
+#define AF_INET6 10
+
 /* Exact addresses, allow and deny in one map: one lookup, no contradiction possible. Memory is paid
  * as it fills. */
 struct {

@@ -14,6 +14,7 @@
 #include <poll.h>
 
 #include "program.h"
+#include "told.h"
 
 #define PATIENCE 10000 /* ms: a SYN is sent again after one second */
 
@@ -27,27 +28,7 @@ static const struct side {
 
 #define VIP "192.0.2.25"
 
-static struct fastpath *fp;
 static struct xdp_bpf *skel;
-static struct addr told[64];
-static int told_count;
-
-static void see(const struct gg_event *e, void *arg)
-{
-	(void)arg;
-	if (e->kind != GG_EVENT_CORRESPONDENT)
-		return;
-	assert_in_range(told_count, 0, 63);
-	memcpy(told[told_count++].b, e->addr, 16);
-}
-
-/* How many hosts were told since the last question. */
-static int tellings(void)
-{
-	told_count = 0;
-	assert_true(fastpath_events(fp, see, NULL) >= 0);
-	return told_count;
-}
 
 static void send_in(const char *from, uint16_t from_port, const char *to, uint16_t to_port,
 		    uint8_t flags)

@@ -12,6 +12,7 @@
 #include <net/if.h>
 
 #include "program.h"
+#include "told.h"
 
 #define VIP4 "192.0.2.25"
 #define VIP6 "2001:db8::25"
@@ -19,28 +20,8 @@
 #define HOST6 "2001:db8:9::9"
 #define ISN 0xfffffff0u
 
-static struct fastpath *fp;
 static struct egress_bpf *egress;
 static struct endpoint vips[2];
-static struct addr told[64];
-static int told_count;
-
-static void see(const struct gg_event *e, void *arg)
-{
-	(void)arg;
-	if (e->kind != GG_EVENT_CORRESPONDENT)
-		return;
-	assert_in_range(told_count, 0, 63);
-	memcpy(told[told_count++].b, e->addr, 16);
-}
-
-/* How many hosts were told since the last question. */
-static int tellings(void)
-{
-	told_count = 0;
-	assert_true(fastpath_events(fp, see, NULL) >= 0);
-	return told_count;
-}
 
 static void assert_told(const char *host)
 {

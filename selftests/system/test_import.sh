@@ -16,9 +16,8 @@ list \"feed\" { file = \"$L/feed\"  format = cidr  verdict = deny  message = \"s
 gate_conf
 gate_start || bail "greygated starts"
 
-server_of() { case $1 in *:*) echo $GATE6 ;; *) echo $GATE4 ;; esac; }
 rcpt() { # source: what the daemon says to a recipient
-	talk "$1" "$(server_of "$1")" 'EHLO client.example.org' "MAIL FROM:<joe@$RANDOM.example>" \
+	talk "$1" "$(server_for "$1")" 'EHLO client.example.org' "MAIL FROM:<joe@$RANDOM.example>" \
 		'RCPT TO:<user1@example.net>' QUIT | sed -n 's/^S: //p' | tail -n 2 | head -n 1
 }
 list_row() { # name key
