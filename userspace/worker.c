@@ -112,7 +112,7 @@ static int accepting_ring(struct worker *w)
 	return -1;
 }
 
-static bool arm_accept(struct worker *w, uint32_t a)
+bool worker_accept(struct worker *w, uint32_t a)
 {
 	struct accept_slot *slot = &w->accepts[a];
 	int ring = accepting_ring(w);
@@ -140,7 +140,7 @@ static void arm_accepts(struct worker *w)
 			uint32_t a = (uint32_t)i * WORKER_ACCEPTS + k;
 
 			w->accepts[a].listener = (uint16_t)i;
-			if (!w->accepts[a].armed && !arm_accept(w, a))
+			if (!w->accepts[a].armed && !worker_accept(w, a))
 				return;
 		}
 	}

@@ -259,6 +259,8 @@ void worker_join(struct worker **w);
 void worker_turn(struct worker *w);
 void worker_clocks(struct worker *w);
 void worker_settings(struct worker *w);
+/* Arms accept a, which is not armed; false: no slot is free for who would come. */
+bool worker_accept(struct worker *w, uint32_t a);
 /* Its listening sockets, until it drains; returns how many. */
 int worker_listeners(const struct worker *w, int ret[WORKER_LISTENERS]);
 /* Its sessions are over; worker_join will not wait. */

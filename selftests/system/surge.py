@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Clients that come as fast as they are served, until they are told to stop.
 
-surge.py SOURCE SERVER CLIENTS STOP     each of CLIENTS connects from SOURCE, says EHLO and NOOP, QUIT,
-                                        and begins again, until the file STOP is there
+surge.py SOURCE SERVER CLIENTS STOP [PORT]  each of CLIENTS connects from SOURCE, says EHLO and NOOP, QUIT,
+                                            and begins again, until the file STOP is there; all to port 25,
+                                            or one to each port from PORT on
 Prints how many sessions had all their answers, how many did not (refused, reset, cut off, late), and
 an example of those.
 """
@@ -12,6 +13,7 @@ import sys
 import threading
 
 source, server, clients, stop = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+first = int(sys.argv[5]) if len(sys.argv) > 5 else None
 lock = threading.Lock()
 whole = broken = 0
 example = ""
@@ -26,8 +28,8 @@ def reply(f):
             return line
 
 
-def session():
-    s = socket.create_connection((server, 25), 60, (source, 0))
+def session(port):
+    s = socket.create_connection((server, port), 60, (source, 0))
     with s, s.makefile("rb") as f:
         for command, code in ((b"", b"220"), (b"EHLO surge.example.org", b"250"), (b"NOOP", b"250"), (b"QUIT", b"221")):
             if command:
@@ -37,11 +39,11 @@ def session():
                 raise OSError("%r answered %r" % (command, line))
 
 
-def run():
+def run(port):
     global whole, broken, example
     while not os.path.exists(stop):
         try:
-            session()
+            session(port)
             with lock:
                 whole += 1
         except OSError as error:
@@ -50,7 +52,7 @@ def run():
                 example = repr(error)
 
 
-threads = [threading.Thread(target=run) for _ in range(clients)]
+threads = [threading.Thread(target=run, args=(25 if first is None else first + i,)) for i in range(clients)]
 for t in threads:
     t.start()
 for t in threads:

@@ -5,6 +5,8 @@
 # not get ready changes nothing.
 # shellcheck source=selftests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=selftests/system/scenes.sh
+. "$HERE/scenes.sh"
 
 net_up || bail "network namespaces"
 ip -n client route add 198.51.100.0/24 via $GATE4; ip -n client route add 2001:db8:2::/64 via $GATE6
@@ -40,8 +42,6 @@ upgrade() { # the new pid is gate_pid then
 	wait_for 20 is_another "$old_pid" || return 1
 	gate_pid=$(pid_now)
 }
-end() { kill -TERM "$gate_pid"; wait_for 10 gone "$gate_pid"; }
-no_processes() { ! pgrep -f "greygated -c $T/"; }
 
 # The message stops in the middle while the daemon is replaced, and then goes on.
 long_message() { # name source server
@@ -127,20 +127,6 @@ refused() { # name what-the-log-says
 	gg deny 198.18.0.$at >/dev/null
 	check "$1: and decides in the kernel" map_is 198.18.0.$at GG_DENY
 }
-stopped() { # mode
-	check "$1: it stops" end
-	check "$1: no process is left" wait_for 5 no_processes
-	check "$1: detach" on gate "$BUILD/greygate" -c "$T/greygate.conf" detach
-	is "$1: nothing is pinned" "$(pins)" 0
-	is "$1: no rule or route is left" "$(routing)" "$rules"
-	unlike "$1: no program is left" "$(on gate bpftool net)" greygate
-	rm -rf "$T/state"
-}
-# The rules, and what routes there are in tables that nobody else made.
-routing() {
-	ip -n gate rule show; ip -n gate -6 rule show
-	{ ip -n gate route show table all; ip -n gate -6 route show table all; } | grep 'table [0-9]'
-}
 rules=$(routing)
 
 postfix_new mx mail || bail "Postfix as the mail server"
@@ -161,7 +147,7 @@ check "one less that is gone: a new process takes over" upgrade
 cp "$T/good.conf" "$T/greygate.conf"
 like "who comes second is told who was first" "$(on gate "$T/greygated" -c "$T/greygate.conf" -f 2>&1)" \
 	"in use by process $(pid_now): "
-stopped gateway
+scene_end gateway
 unset listen backend protect
 mode=relay interfaces='"g0"'
 everything relay $GATE4 $GATE6 mx
@@ -184,6 +170,25 @@ is "refusals are counted" "$(counter upgrades_refused)" 5
 check "with the right one it goes well" upgrade
 like "what was said meanwhile is known" "$(gg list deny | wc -l)" '^[6-9]$'
 
+# ---- a client alone at each of many listeners: nobody comes behind it who would have it seen ----
+gate_stop >/dev/null
+doors=$(seq -f "\"$GATE4:%.0f\"" -s ', ' 2501 2516)
+listen=$doors drain_time=120s gate_conf
+gate_start || bail "sixteen listeners"
+on client $PYTHON "$HERE/surge.py" 203.0.113.8 $GATE4 16 "$T/doors.stop" 2501 >"$T/doors.surge" &
+job=$!
+for i in 1 2 3 4; do
+	sleep 0.3
+	check "sixteen listeners: upgrade $i" upgrade
+done
+sleep 0.5
+touch "$T/doors.stop"
+wait $job
+like "sixteen listeners: each client met one or the other" "$(cat "$T/doors.surge")" '^whole=[1-9][0-9]{2,} broken=0 $'
+gate_stop >/dev/null
+gate_conf
+gate_start || bail "the usual listeners"
+
 # ---- drain_time ends it ----
 sed -i 's/^drain_time = .*/drain_time = 3s/' "$T/greygate.conf"
 check "drain_time is changed" gg reload
@@ -197,10 +202,10 @@ like "the idle client was told" "$(cat "$T/idle.out")" '^S: 421 4\.3\.2'
 kill -9 "$gate_pid"; wait_for 5 no_processes
 pass "kill -9 leaves no helper"
 gate_start || fail "starts again"
-stopped relay
+scene_end relay
 
 # ---- host mode ----
 postfix_new host gate || bail "Postfix on the gate"
 mode=host listen='"0.0.0.0:10025", "[::]:10025"' protect="\"$GATE4:25\", \"[$GATE6]:25\"" backend='"127.0.0.1:25"'
 everything host $GATE4 $GATE6 host
-stopped host
+scene_end host
