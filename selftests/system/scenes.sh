@@ -44,6 +44,18 @@ scene_known() {
 }
 scene_met() { logged event=connect src="$1" | grep -c .; } # how often the daemon has met it
 
+# Who meets whom, all at the same time: STRANGERS, ${known-}, and DENIED, which need not be there.
+scene_meetings() { # name
+	local src jobs_=
+	for src in $STRANGERS ${known-}; do hello "$src" >"$T/hello.$src" & jobs_="$jobs_ $!"; done
+	for src in $DENIED; do TALK_TIMEOUT=1.5 hello "$src" >"$T/hello.$src" & jobs_="$jobs_ $!"; done
+	# shellcheck disable=SC2086
+	wait $jobs_
+	for src in $STRANGERS; do like "$1, $src: a stranger meets the daemon" "$(cat "$T/hello.$src")" "$DAEMON"; done
+	for src in ${known-}; do like "$1, $src: a known source meets Postfix" "$(cat "$T/hello.$src")" "$POSTFIX"; done
+	for src in $DENIED; do like "$1, $src: dropped in the kernel" "$(cat "$T/hello.$src")" "$DROPPED"; done
+}
+
 # Frames that no usual client sends: segments in fragments, and VLAN 0, which is none.
 scene_frames() {
 	local src how mac
@@ -123,4 +135,24 @@ scene_down_closed() {
 		check "$src: when_down = closed: a stranger is refused" wait_for 15 closed "$src"
 	done
 	like "when_down = closed: an allowed source still meets Postfix" "$(hello 192.0.2.7)" "$POSTFIX"
+}
+
+# The daemon of $gate_pid stops and is detached: the gate is as it was when $rules were read.
+scene_end() { # name
+	kill -TERM "$gate_pid"
+	check "$1: it stops" wait_for 20 gone "$gate_pid"
+	check "$1: no process is left" wait_for 5 no_processes
+	check "$1: detach" on gate "$BUILD/greygate" -c "$T/greygate.conf" detach
+	is "$1: nothing is pinned" "$(pins)" 0
+	is "$1: no rule or route is left" "$(routing)" "$rules"
+	unlike "$1: no program is left" "$(on gate bpftool net)" greygate
+	rm -rf "$T/state"
+}
+no_processes() { ! pgrep -f "greygated -c $T/"; }
+# The rules, and what routes there are in tables that nobody else made.
+routing() {
+	{
+		ip -n gate rule show; ip -n gate -6 rule show
+		{ ip -n gate route show table all; ip -n gate -6 route show table all; } | grep 'table [0-9]'
+	} | sort
 }

@@ -34,16 +34,6 @@ lost() { # name program interface command...: it is gone, and put back
 	check "$name: each once" told_once "$program" gone $interface
 	check "$name: status lacks nothing" wait_for 5 whole
 }
-as_before() { # name: who meets whom, all at the same time
-	local src jobs_=
-	for src in $STRANGERS ${known-}; do hello "$src" >"$T/hello.$src" & jobs_="$jobs_ $!"; done
-	for src in $DENIED; do TALK_TIMEOUT=1.5 hello "$src" >"$T/hello.$src" & jobs_="$jobs_ $!"; done
-	# shellcheck disable=SC2086
-	wait $jobs_
-	for src in $STRANGERS; do like "$1, $src: a stranger meets the daemon" "$(cat "$T/hello.$src")" "$DAEMON"; done
-	for src in ${known-}; do like "$1, $src: a known source meets Postfix" "$(cat "$T/hello.$src")" "$POSTFIX"; done
-	for src in $DENIED; do like "$1, $src: dropped in the kernel" "$(cat "$T/hello.$src")" "$DROPPED"; done
-}
 dropped() { TALK_TIMEOUT=1.5 hello "$1" | grep -qE "$DROPPED"; }
 begin() { # mode
 	local src
@@ -52,19 +42,10 @@ begin() { # mode
 	gate_start || bail "$1: greygated starts"
 	for src in $DENIED; do gg deny "$src" --action drop_new >/dev/null; done
 	for src in ${known-}; do gg allow "$src" >/dev/null; done
-	as_before "$1"
+	scene_meetings "$1"
 	check "$1: status lacks nothing" whole
 }
-routing() { { ip -n gate rule show; ip -n gate -6 rule show; } | sort; }
 rules=$(routing)
-ended() { # mode
-	check "$1: it stops" gate_stop
-	check "$1: detach" on gate "$BUILD/greygate" -c "$T/greygate.conf" detach
-	is "$1: nothing is pinned" "$(pins)" 0
-	is "$1: no rule is left" "$(routing)" "$rules"
-	unlike "$1: no program is left" "$(on gate bpftool net)" greygate
-	rm -rf "$T/state"
-}
 doctor() { on gate "$BUILD/greygate" -s "$T/run/control.sock" -c "$T/greygate.conf" doctor; }
 
 # ---- relay: the XDP program, somebody else's, the interface ----
@@ -73,7 +54,7 @@ backend_pid=$started
 begin relay
 lost "xdp off" "XDP program" g0 ip link set dev g0 xdp off
 check "xdp off: it is on the interface" on_link g0
-as_before "xdp off"
+scene_meetings "xdp off"
 is "counted as lost" "$(counter kernel_lost)" 1
 is "and as back" "$(counter kernel_restored)" 1
 lost "bpftool net detach" "XDP program" g0 bpftool net detach xdpdrv dev g0
@@ -122,7 +103,7 @@ like "it is not thrown off" "$(ip -n gate -d link show g0)" 'name xdpfilt'
 check "status says the command" lacks '^XDP program g0 replaced ip link set dev g0 xdp off'
 check "it is taken away by whoever put it there" wait_for 5 on gate xdp-filter unload g0
 check "and ours is back" wait_for 15 told "XDP program" attached g0
-as_before "after somebody else"
+scene_meetings "after somebody else"
 old_pid=$gate_pid
 kill -USR2 "$gate_pid"
 check "an upgrade goes on as ever" wait_for 20 is_another "$old_pid"
@@ -166,8 +147,8 @@ lost "lookup" "socket lookup program" "" bpftool link detach pinned "$PIN/link_l
 lost "all at once" "socket lookup program" "" sh -c "ip link set dev g0 xdp off
 	bpftool link detach pinned $PIN/link_lookup"
 check "all at once: all of it is back" on_link g0
-as_before "all at once"
-ended host
+scene_meetings "all at once"
+scene_end host
 postfix -c "$T/mx/etc" stop >/dev/null 2>&1
 
 # ---- gateway: rules, routes, tc, XDP, an interface ----
@@ -184,13 +165,13 @@ lost "clsact" "tc program" g0 tc qdisc del dev g0 clsact
 lost "all at once" "XDP program" g1 sh -c "tc qdisc del dev g1 clsact; ip link set dev g0 xdp off; ip link set dev g1 xdp off
 	ip rule del pref 25 iif g0; ip -6 rule del pref 25 iif g1"
 is "all at once: the rules are as before" "$(routing)" "$with"
-as_before "all at once"
+scene_meetings "all at once"
 at=$(log_size)
 remake
 check "interface made anew: XDP is on it" wait_for 10 told "XDP program" attached g0
 check "so is tc" wait_for 10 told "tc program" attached g0
 check "status lacks nothing" wait_for 5 whole
 before=$(counter forwarded)
-as_before "interface made anew"
+scene_meetings "interface made anew"
 between "known sources are forwarded by XDP" "$(($(counter forwarded) - before))" 4 100000
-ended gateway
+scene_end gateway

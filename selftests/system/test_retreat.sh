@@ -79,16 +79,6 @@ in_kernel() { # address verdict: in the map that the daemon's pins name
 	# shellcheck disable=SC2046
 	bpftool map lookup pinned "$PIN/$(map_of "$1")" key $(key_of "$1") 2>/dev/null | grep -q "$2"
 }
-as_before() { # name: who meets whom, all at the same time
-	local src jobs_=
-	for src in $STRANGERS ${known-}; do hello "$src" >"$T/hello.$src" & jobs_="$jobs_ $!"; done
-	for src in $DENIED; do TALK_TIMEOUT=1.5 hello "$src" >"$T/hello.$src" & jobs_="$jobs_ $!"; done
-	# shellcheck disable=SC2086
-	wait $jobs_
-	for src in $STRANGERS; do like "$1, $src: a stranger meets the daemon" "$(cat "$T/hello.$src")" "$DAEMON"; done
-	for src in ${known-}; do like "$1, $src: a known source meets Postfix" "$(cat "$T/hello.$src")" "$POSTFIX"; done
-	for src in $DENIED; do like "$1, $src: dropped in the kernel" "$(cat "$T/hello.$src")" "$DROPPED"; done
-}
 settle_in() { # name
 	local src
 	PIN=$ONE
@@ -97,7 +87,7 @@ settle_in() { # name
 	for src in $DENIED; do gg deny "$src" --action drop_new >/dev/null; done
 	for src in ${known-}; do gg allow "$src" >/dev/null; done
 	is "$1: what is attached" "$(attached_now $ONE)" "${expected[$mode]}"
-	as_before "$1"
+	scene_meetings "$1"
 	wait_for 10 test -f "$T/state/offers"
 }
 # All is as it was before the attempt.
@@ -115,7 +105,7 @@ went_back() { # name what-the-log-says
 	n=$((n + 1))
 	check "$1: what is denied now" gg deny 198.18.7.$n
 	check "$1: is in the kernel at once" in_kernel 198.18.7.$n GG_DENY
-	as_before "$1"
+	scene_meetings "$1"
 	echo "203.0.113.224/28" >"$T/list$n"
 	check "$1: lists are exchanged, by the pins" gg import l$n "$T/list$n" --verdict deny --action drop_new
 	check "$1: and in force" net_is 203.0.113.224/28 GG_DENY
@@ -155,18 +145,6 @@ killed() { # name: the new process, where it hangs
 	kill -KILL "$next"
 	went_back "$1" 'ended before it was ready'
 }
-ended() { # name
-	kill -TERM "$gate_pid"
-	check "$1: it stops" wait_for 20 gone "$gate_pid"
-	check "$1: no process is left" wait_for 5 no_processes
-	check "$1: detach" on gate "$BUILD/greygate" -c "$T/greygate.conf" detach
-	is "$1: nothing is pinned" "$(pins)" 0
-	is "$1: no rule or route is left" "$(routing)" "$rules"
-	unlike "$1: no program is left" "$(on gate bpftool net)" greygate
-	rm -rf "$T/state"
-}
-no_processes() { ! pgrep -f "greygated -c $T/"; }
-routing() { { ip -n gate rule show; ip -n gate -6 rule show; } | sort; }
 rules=$(routing)
 
 # ---- host: native and generic XDP, another layout, another size ----
@@ -206,7 +184,7 @@ start "$BUILD/greygated" || bail "greygated starts with xdp = generic"
 wait_for 10 test -f "$T/state/offers"
 becomes "$NEXT"
 new_pins=$TWO killed "host, generic XDP"
-ended host
+scene_end host
 xdp=auto
 postfix -c "$T/mx/etc" stop >/dev/null 2>&1
 
@@ -251,7 +229,7 @@ for program in "$BUILD/greygated" "$NEXT"; do
 	PIN=$(echo "$T"/bpf/greygate/v?)
 	is "gateway: its pins are the only ones" "$(all_pins)" "$([ "$program" = "$NEXT" ] && echo v2 || echo v1)"
 	is "gateway: and its programs" "$(attached_now "$PIN")" "${expected[gateway]}"
-	as_before "gateway, ${program##*/}"
+	scene_meetings "gateway, ${program##*/}"
 	[ "$program" = "$NEXT" ] || gate_kill
 done
 
@@ -266,7 +244,7 @@ no_fifo
 PIN=$ONE
 is "gateway: the old pins are gone" "$(all_pins)" v1
 is "gateway: and the old programs" "$(attached_now $ONE)" "${expected[gateway]}"
-as_before "gateway, the old one killed"
+scene_meetings "gateway, the old one killed"
 
 # ---- and an upgrade that goes well ----
 crowd_begin $MAIL4
@@ -277,7 +255,7 @@ check "gateway: an upgrade to another layout" wait_for 30 is_another "$old"
 gate_pid=$(pid_now) PIN=$TWO
 is "gateway: the old pins are gone" "$(all_pins)" v2
 is "gateway: and the old programs" "$(attached_now $TWO)" "${expected[gateway]}"
-as_before "gateway, upgraded"
+scene_meetings "gateway, upgraded"
 crowd_end "gateway, upgraded"
 check "gateway: the old process ends" wait_for 10 gone "$old"
-ended gateway
+scene_end gateway
