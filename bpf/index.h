@@ -166,6 +166,19 @@ static __always_inline enum index_glance index_tells(struct index_lanes l, __u8 
 	return INDEX_NO_GLANCE;
 }
 
+/* Few stand outside of their half. A function of its own: what the glance at the half keeps at hand
+ * is not put aside for them. */
+__noinline __u32 index_elsewhere(const struct gg_bucket *b, __u32 key, __u32 rest)
+{
+	const __u64 wanted = key * INDEX_EACH_KEY;
+	enum index_glance told;
+
+	if (!b)
+		return INDEX_NO_GLANCE;
+	told = index_tells(index_last(b, wanted), rest);
+	return told ? told : index_tells(index_half(b, !gg_index_half(key), wanted), rest);
+}
+
 /*
  * What a glance at the bucket of an IPv4 address tells of what goes on and on, floods and open
  * connections: no call, and no clock unless an entry of the bucket ends. If nothing, ask closer.
@@ -200,9 +213,7 @@ static __always_inline enum index_glance index_glance(__u32 addr)
 	index_order();
 	told = index_tells(index_half(b, half, wanted), rest);
 	if (!told)
-		told = index_tells(index_last(b, wanted), rest);
-	if (!told)
-		told = index_tells(index_half(b, !half, wanted), rest);
+		told = index_elsewhere(b, (__u16)wanted, rest);
 	index_order();
 	if (state & GG_BUCKET_BUSY || INDEX_READ(__u32, &b->state) != state ||
 	    INDEX_READ(__u64, head) != geometry)

@@ -252,19 +252,21 @@ static __always_inline bool parse_plain(void *data, void *end, struct plain *ret
 	struct ethhdr *eth = data;
 	struct ipv6hdr *ip6;
 	struct iphdr *ip4;
+	__be16 proto;
 
 	if ((void *)(eth + 1) > end)
 		return false;
 	ret->eth = eth;
 	ret->ip = eth + 1;
-	if (eth->h_proto == bpf_htons(ETH_P_IP)) {
+	proto = *(__be16 *)(data + 2 * ETH_ALEN); /* in a packed header it is read by octets */
+	if (proto == bpf_htons(ETH_P_IP)) {
 		ip4 = ret->ip;
 		ret->is4 = true;
 		ret->tcp = (void *)(ip4 + 1);
-		return (void *)(ret->tcp + 1) <= end && ip4->ihl == 5 &&
+		return (void *)(ret->tcp + 1) <= end && *(__u8 *)ip4 == 0x45 &&
 		       ip4->protocol == IPPROTO_TCP;
 	}
-	if (eth->h_proto == bpf_htons(ETH_P_IPV6)) {
+	if (proto == bpf_htons(ETH_P_IPV6)) {
 		ip6 = ret->ip;
 		ret->is4 = false;
 		ret->tcp = (void *)(ip6 + 1);

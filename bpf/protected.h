@@ -19,10 +19,10 @@ static __always_inline bool same_endpoint(const struct gg_vip_key *a, const stru
 /* The same of an IPv4 address, network order, without a key made of it. port: host order. */
 static __always_inline bool is_first4(const struct gg_conf *switches, __be32 addr, __u16 port)
 {
-	const __u32 *x = (const __u32 *)switches->first.addr;
+	const __u64 *x = (const __u64 *)switches->first.addr;
+	const __u32 mapped[2] = {bpf_htonl(0xffff), addr};
 
-	return port && switches->first.port == port && x[3] == addr && x[2] == bpf_htonl(0xffff) &&
-	       !x[1] && !x[0];
+	return port && switches->first.port == port && x[1] == *(const __u64 *)mapped && !x[0];
 }
 
 /* A third of the cost of a drop would be the hash lookup. */

@@ -211,7 +211,7 @@ static __always_inline const struct gg_conf *plain_to_first(struct xdp_md *ctx, 
 	if (!parse_plain((void *)(long)ctx->data, (void *)(long)ctx->data_end, ret) || !ret->is4)
 		return NULL;
 	ip = ret->ip;
-	if (ip->version != 4 || ip->frag_off & bpf_htons(PARSE_FRAGMENT) ||
+	if (ip->frag_off & bpf_htons(PARSE_FRAGMENT) ||
 	    bpf_ntohs(ip->tot_len) < sizeof(*ip) + sizeof(*ret->tcp))
 		return NULL;
 	switches = bpf_map_lookup_elem(&conf, &zero);
@@ -287,10 +287,29 @@ static __always_inline int judge_hidden(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+/* What isn't as plain. */
+static __always_inline int look_closer(struct xdp_md *ctx)
+{
+	struct packet packet = {};
+
+	switch (parse(ctx, &packet)) {
+	case PARSE_TCP:
+		return judge(ctx, &packet);
+	case PARSE_OTHER:
+		count(GG_STAT_not_ours);
+		return XDP_PASS;
+	case PARSE_SHORT:
+		count(GG_STAT_short_packet);
+		return XDP_PASS;
+	case PARSE_DEEP:
+		return judge_hidden(ctx);
+	}
+	return XDP_PASS;
+}
+
 SEC("xdp.frags")
 int greygate_xdp(struct xdp_md *ctx)
 {
-	struct packet packet = {};
 	enum gg_stat cause;
 
 	count(GG_STAT_packets);
@@ -305,19 +324,7 @@ int greygate_xdp(struct xdp_md *ctx)
 		count(cause);
 		return XDP_PASS;
 	}
-	switch (parse(ctx, &packet)) {
-	case PARSE_TCP:
-		return judge(ctx, &packet);
-	case PARSE_OTHER:
-		count(GG_STAT_not_ours);
-		return XDP_PASS;
-	case PARSE_SHORT:
-		count(GG_STAT_short_packet);
-		return XDP_PASS;
-	case PARSE_DEEP:
-		return judge_hidden(ctx);
-	}
-	return XDP_PASS;
+	return look_closer(ctx);
 }
 
 char LICENSE[] SEC("license") = "GPL";
