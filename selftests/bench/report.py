@@ -209,13 +209,15 @@ def host(raw, table):
     runs = [o for o in raw if o["row"] == "host" and "many" in o]
     if not runs:
         return
-    # Each run has all three machines in turns, with us, without us and without XDP.
-    many = [[t["sessions"] * len(o["many"]["targets"]) / o["many"]["seconds"] for t in o["many"]["targets"]]
+    # Each run has all three machines in turns: with us, without us, without XDP, without us, with us, without XDP.
+    turns = ((0, 4), (1, 3), (2, 5))
+    many = [[sum(o["many"]["targets"][i]["sessions"] for i in pair) * 3 / o["many"]["seconds"] for pair in turns]
             for o in runs]
     few = [[t["middle_us"] for t in o["few"]["targets"]] for o in runs]
     rate, wait = ([statistics.median(each) for each in zip(*figures)] for figures in (many, few))
     # From turn to turn: what else the machine does lasts for some turns, and a median sees past it.
-    rates = sorted(ours / without for o in runs for ours, without, _ in o["many"]["rounds"] if without)
+    rates = sorted((turn[0] + turn[4]) / (turn[1] + turn[3]) for o in runs for turn in o["many"]["rounds"]
+                   if turn[1] + turn[3])
     waits = sorted(without / ours for ours, without, _ in few)
     for words, a, b, ratios, digits in (("host: connections/s, without us", rate[0], rate[1], rates, 0),
                                         ("host: connect to banner, us, without us", wait[0], wait[1], waits, 1)):
