@@ -9,7 +9,6 @@
 #include <stdbool.h>
 
 #include "maps.h"
-#include "parse.h"
 
 enum index_answer {
 	INDEX_ABSENT, /* no entry in the truth */
@@ -269,19 +268,22 @@ static __always_inline void index_mark(const struct index_hit *hit, __u8 slot)
 	__sync_val_compare_and_swap(hit->word, hit->was, now);
 }
 
-/* From now on the index alone decides on a host of IPv4, if it has it. A function of its own, for
- * the verifier's sake. */
-__noinline int index_often(const struct packet *p, __u64 now)
+/* From now on the index alone decides on a host of IPv4, network order, if it has it. A function of
+ * its own, for the verifier's sake. */
+__noinline int index_often(__u32 addr, __u64 now)
 {
 	struct index_hit hit;
-	__u32 addr;
 
-	if (!p)
-		return 0;
-	__builtin_memcpy(&addr, p->from + 12, 4);
 	if (index_find4(addr, now, &hit) == INDEX_HIT)
 		index_mark(&hit, hit.slot | GG_SLOT_OFTEN);
 	return 0;
+}
+
+/* Used again, of which the daemon makes last_seen. */
+static __always_inline void index_seen(const struct index_hit *hit)
+{
+	if (!(hit->slot & GG_SLOT_SEEN))
+		index_mark(hit, hit->slot | GG_SLOT_SEEN);
 }
 
 #endif

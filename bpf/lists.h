@@ -194,6 +194,14 @@ static __always_inline void mark_entry(struct gg_entry *e, const __u8 *addr, boo
 	}
 }
 
+/* Whether the index alone may decide on the address from now on, and mark it: what has been used so
+ * often needs no exact figure. An allowed host of a list counts for the list each time. */
+static __always_inline bool is_often(const struct gg_entry *e, bool is4)
+{
+	return is4 && e->length >= 32 && e->hits >= GG_ASKED_DROPS &&
+	       (e->verdict == GG_DENY || (e->verdict == GG_ALLOW && !is_imported(e)));
+}
+
 static __always_inline void report_first_drop(const struct gg_entry *e, const __u8 *addr, __u64 now)
 {
 	struct gg_event *event;

@@ -91,17 +91,18 @@ static __always_inline void look_up(const struct gg_conf *switches, const struct
 	}
 }
 
-/* Drops beyond the first few cost the index's cache line and nothing else; the daemon turns the
- * mark into last_seen. */
+/* Beyond the first few, drops and connections of allowed sources cost the index's cache line and
+ * nothing else; the daemon turns the mark into last_seen. */
 static __always_inline void mark(struct standing *s, const struct packet *p, bool dropped,
 				 bool alone, __u64 now)
 {
 	struct index_hit *hit = &s->hit;
+	__u32 addr;
 
+	__builtin_memcpy(&addr, p->from + 12, 4);
 	if (hit->word) {
-		if (dropped) {
-			if (!(hit->slot & GG_SLOT_SEEN))
-				index_mark(hit, hit->slot | GG_SLOT_SEEN);
+		if (dropped || hit->slot & GG_SLOT_OFTEN) {
+			index_seen(hit);
 			return;
 		}
 		s->entry = bpf_map_lookup_elem(&host4, p->from + 12);
@@ -111,8 +112,8 @@ static __always_inline void mark(struct standing *s, const struct packet *p, boo
 	if (dropped && !s->entry->hits)
 		report_first_drop(s->entry, p->from, now);
 	mark_entry(s->entry, p->from, p->is4, alone, now);
-	if (dropped && p->is4 && s->entry->hits >= GG_ASKED_DROPS && s->entry->length >= 32)
-		index_often(p, now);
+	if ((dropped || s->entry->verdict == GG_ALLOW) && is_often(s->entry, p->is4))
+		index_often(addr, now);
 }
 
 /* enum gg_route, and above it enum gg_stat. A function of its own, so that the verifier forgets

@@ -52,7 +52,7 @@ static inline __u32 gg_index_slot(__u32 n)
 /* A slot's byte: what its entry means, from here on. */
 #define GG_SLOT_MEANING 0x0f
 #define GG_SLOT_REST 0x30  /* gg_index_rest */
-#define GG_SLOT_OFTEN 0x40 /* dropped often enough to be decided here alone */
+#define GG_SLOT_OFTEN 0x40 /* used often enough to be decided and marked here alone */
 #define GG_SLOT_SEEN 0x80  /* used since the daemon looked last */
 
 enum gg_meaning {

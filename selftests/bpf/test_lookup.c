@@ -268,6 +268,11 @@ static void a_connection_outlives_a_change_of_verdict(void **state)
 	}
 }
 
+static void nobody_looks(const struct prefix *p, const struct gg_entry *e, uint32_t seen, void *arg)
+{
+	(void)p, (void)e, (void)seen, (void)arg;
+}
+
 static void a_connection_leaves_its_mark(void **state)
 {
 	const struct prefix p = room_prefix("127.0.0.77");
@@ -280,6 +285,43 @@ static void a_connection_leaves_its_mark(void **state)
 	assert_int_equal(fastpath_get(fp, &p, &e), 0);
 	assert_int_equal(e.hits, 2);
 	assert_in_range(e.last_seen, entries_now() - 10, entries_now());
+	clear("127.0.0.77");
+}
+
+/* After the first ones the index alone knows, until the daemon looks; an address that a list allows
+ * counts for it each time. */
+static void who_comes_often_is_marked_in_the_index(void **state)
+{
+	const struct prefix p = room_prefix("127.0.0.77");
+	const struct verdict_entry listed = {.verdict = GG_ALLOW, .origin = GG_BY_IMPORT};
+	const struct verdict_entry learned = {.verdict = GG_ALLOW, .origin = GG_BY_LEARNING};
+	const struct gg_key4 key = {{127, 0, 0, 77}};
+	struct gg_entry e;
+	int i;
+
+	(void)state;
+	/* The index comes into force; what ended in the address's bucket is over. */
+	assert_int_equal(fastpath_tidy(fp), 0);
+	assert_int_equal(fastpath_sweep(fp, nobody_looks, NULL), 0);
+	assert_int_equal(fastpath_put(fp, &p, &learned), 0);
+	for (i = 0; i < GG_ASKED_DROPS + 5; i++)
+		assert_int_equal(answers(0, "127.0.0.77"), MTA);
+	assert_int_equal(fastpath_get(fp, &p, &e), 0);
+	assert_int_equal(e.hits, GG_ASKED_DROPS);
+	e.last_seen = 1;
+	assert_int_equal(bpf_map_update_elem(fp->maps[MAP_HOST4], &key, &e, BPF_EXIST), 0);
+	assert_int_equal(fastpath_sweep(fp, nobody_looks, NULL), 0);
+	assert_int_equal(fastpath_get(fp, &p, &e), 0);
+	assert_int_equal(e.hits, GG_ASKED_DROPS + 1);
+	assert_in_range(e.last_seen, entries_now() - 10, entries_now());
+
+	assert_int_equal(fastpath_put(fp, &p, &listed), 0);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(answers(0, "127.0.0.77"), MTA);
+	assert_int_equal(fastpath_get(fp, &p, &e), 0);
+	assert_int_equal(e.hits, GG_ASKED_DROPS + 4);
+	room_put(fp, "127.0.0.77", GG_DENY, GG_REJECT, 0);
+	assert_int_equal(answers(0, "127.0.0.77"), DAEMON);
 	clear("127.0.0.77");
 }
 
@@ -368,6 +410,7 @@ int main(void)
 		cmocka_unit_test(other_ports_are_left_alone),
 		cmocka_unit_test(a_connection_outlives_a_change_of_verdict),
 		cmocka_unit_test(a_connection_leaves_its_mark),
+		cmocka_unit_test(who_comes_often_is_marked_in_the_index),
 		cmocka_unit_test(the_listeners_of_a_group_share_the_connections),
 		cmocka_unit_test(without_a_listener_when_down_decides),
 		cmocka_unit_test(a_stale_heartbeat_counts_as_down),

@@ -99,6 +99,14 @@ static uint8_t meaning_of(const struct gg_entry *e)
 	return GG_MEANS_DENY + e->action;
 }
 
+/* An allowed host of a list counts for the list each time: as is_often of bpf/lists.h, which marks
+ * the others while packets come. */
+static bool is_counted(const struct gg_entry *e)
+{
+	return e->verdict == GG_ALLOW &&
+	       (e->origin == GG_BY_IMPORT || e->origin == GG_BY_EXCEPTION);
+}
+
 static void turn(struct gg_bucket *b)
 {
 	uint32_t state = b->state;
@@ -198,7 +206,7 @@ void index_put(const struct index_edit *e, const struct gg_entry *entry, bool kn
 {
 	struct gg_bucket *b = e->bucket;
 	bool exact = b && e->index->exact;
-	uint8_t meaning;
+	uint8_t meaning, byte;
 	int i;
 
 	if (!b)
@@ -218,9 +226,10 @@ void index_put(const struct index_edit *e, const struct gg_entry *entry, bool kn
 	}
 	if (exact)
 		set_end(b, entry->expires);
-	if ((b->slot[gg_index_slot(i)] & GG_SLOT_MEANING) == meaning)
+	byte = b->slot[gg_index_slot(i)];
+	if ((byte & GG_SLOT_MEANING) == meaning && !(byte & GG_SLOT_OFTEN && is_counted(entry)))
 		return;
-	if (meaning >= GG_MEANS_DENY && entry->hits >= GG_ASKED_DROPS)
+	if (meaning >= GG_MEANS_ALLOW && entry->hits >= GG_ASKED_DROPS && !is_counted(entry))
 		meaning |= GG_SLOT_OFTEN;
 	set_slot(b, i, e->key, meaning | e->rest);
 }
