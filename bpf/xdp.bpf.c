@@ -96,12 +96,13 @@ static __always_inline void look_up(const struct gg_conf *switches, const struct
 static __always_inline void mark(struct standing *s, const struct packet *p, bool dropped,
 				 bool alone, __u64 now)
 {
+	const __u8 regular = GG_MEANS_ALLOW | GG_SLOT_OFTEN;
 	struct index_hit *hit = &s->hit;
 	__u32 addr;
 
 	__builtin_memcpy(&addr, p->from + 12, 4);
 	if (hit->word) {
-		if (dropped || hit->slot & GG_SLOT_OFTEN) {
+		if (dropped || (hit->slot & (GG_SLOT_MEANING | GG_SLOT_OFTEN)) == regular) {
 			index_seen(hit);
 			return;
 		}

@@ -205,6 +205,34 @@ static void so_do_the_connections_of_an_allowed_source(void **state)
 	assert_int_equal(entry_of("198.51.100.6").hits, GG_ASKED_DROPS + 1);
 }
 
+/* Whoever makes the index anew keeps what it was told. */
+static void a_new_index_loses_no_mark(void **state)
+{
+	const struct gg_key4 key = {{198, 51, 100, 6}};
+	struct gg_entry e;
+	int i;
+
+	(void)state;
+	renew();
+	for (i = 0; i < 2 * GG_ASKED_DROPS; i++)
+		assert_int_equal(syn_from("198.51.100.6"), XDP_PASS);
+	for (i = 0; i < 3; i++) {
+		e = entry_of("198.51.100.6");
+		e.last_seen = 1;
+		assert_int_equal(bpf_map_update_elem(fp->maps[MAP_HOST4], &key, &e, BPF_EXIST), 0);
+		assert_int_equal(syn_from("198.51.100.6"), XDP_PASS);
+		if (i == 0)
+			assert_int_equal(index_build(fp), 0);
+		if (i == 1)
+			fastpath_again(fp);
+		if (i == 2)
+			index_keep(fp);
+		assert_in_range(entry_of("198.51.100.6").last_seen, entries_now() - 5,
+				entries_now());
+		assert_int_equal(index_build(fp), 0);
+	}
+}
+
 static void any_change_of_an_entry_counts_at_once(void **state)
 {
 	(void)state;
@@ -234,12 +262,12 @@ static void the_same_verdict_again_keeps_the_drops(void **state)
 	room_put(fp, "198.51.100.1", GG_DENY, GG_DROP_NEW, 0);
 	syn_from("198.51.100.1");
 	assert_int_equal(entry_of("198.51.100.1").hits, GG_ASKED_DROPS);
-	/* Built anew it knows them from the entry. */
+	/* Built anew it knows them from the entry, to which the mark has been added. */
 	do
 		assert_int_equal(index_build(fp), 0);
 	while (bucket_of("198.51.100.1")->state >> GG_BUCKET_ENDS_SHIFT);
 	syn_from("198.51.100.1");
-	assert_int_equal(entry_of("198.51.100.1").hits, GG_ASKED_DROPS);
+	assert_int_equal(entry_of("198.51.100.1").hits, GG_ASKED_DROPS + 1);
 }
 
 static bool passes_in_the_end(const char *from)
@@ -437,6 +465,7 @@ int main(void)
 		cmocka_unit_test(a_flood_leaves_the_entry_alone_until_the_sweep),
 		cmocka_unit_test(so_do_the_connections_of_an_allowed_source),
 		cmocka_unit_test(what_is_known_at_a_glance_gets_the_verdicts_of_the_lists),
+		cmocka_unit_test(a_new_index_loses_no_mark),
 		cmocka_unit_test(any_change_of_an_entry_counts_at_once),
 		cmocka_unit_test(the_same_verdict_again_keeps_the_drops),
 		cmocka_unit_test(an_expiry_is_noticed),

@@ -332,6 +332,8 @@ static int build(struct fastpath *fp, int which)
 	size_t count;
 	int code;
 
+	if (which == INDEX4)
+		index_keep(fp);
 	code = walk_count(fp->maps[id], &count);
 	if (!code)
 		code = index_prepare(fp, id, count);
@@ -535,4 +537,19 @@ int index_sweep(struct fastpath *fp, uint64_t now)
 	code = walk_map_locked(fp->maps[MAP_HOST4], &fp->lock, mark_batch, m);
 	free(m);
 	return code;
+}
+
+void index_keep(struct fastpath *fp)
+{
+	struct index *x = &fp->index[INDEX4];
+	const uint64_t head = __atomic_load_n((uint64_t *)(void *)x->bucket, __ATOMIC_SEQ_CST);
+
+	if (!(uint32_t)head || (uint32_t)head > x->room)
+		return;
+	pthread_mutex_lock(&fp->lock);
+	x->used = (uint32_t)head;
+	x->hash_key = (uint32_t)(head >> 32);
+	x->exact = true;
+	pthread_mutex_unlock(&fp->lock);
+	index_sweep(fp, entries_now());
 }

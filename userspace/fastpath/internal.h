@@ -365,6 +365,9 @@ int index_prepare(struct fastpath *fp, enum map_id id, size_t entries);
 void index_add(struct fastpath *fp, enum map_id id, const void *keys,
 	       const struct gg_entry *entries, uint32_t n);
 void index_enforce(struct fastpath *fp, enum map_id id);
+/* Before it is cleared: turns its marks into last_seen, whoever built it: this process or one
+ * before it over the same maps. Without fp->lock. */
+void index_keep(struct fastpath *fp);
 /* Turns marks into last_seen and looks after ends that have passed. now: s, CLOCK_MONOTONIC. */
 int index_sweep(struct fastpath *fp, uint64_t now);
 

@@ -313,6 +313,7 @@ int fastpath_sync(struct fastpath *fp, struct verdicts *v, uint32_t now)
 	int code;
 	size_t i;
 
+	index_keep(fp);
 	pthread_mutex_lock(&fp->lock);
 	index_off(fp);
 	pthread_mutex_unlock(&fp->lock);
