@@ -65,11 +65,6 @@ static __always_inline struct gg_entry *find_in6(void *trie, const __u8 addr[16]
 	return NULL;
 }
 
-static __always_inline bool is_imported(const struct gg_entry *e)
-{
-	return e->origin == GG_BY_IMPORT || e->origin == GG_BY_EXCEPTION;
-}
-
 /* Within an exception a list says what a wider prefix says, or nothing: a prefix of the daemon's
  * own may be more specific than that. */
 static __always_inline struct gg_entry *prefer_own(struct gg_entry *e, struct gg_entry *own)
@@ -182,24 +177,16 @@ static __always_inline void mark_entry(struct gg_entry *e, const __u8 *addr, boo
 	struct gg_entry *own;
 
 	e->hits++;
-	if (alone && is_imported(e))
+	if (alone && gg_is_imported(e))
 		count_list(e->list);
 	if (now < (e->last_seen + 1) * NSEC)
 		return;
 	e->last_seen = now / NSEC;
-	own = is_imported(e) ? NULL : find_own(e, addr, is4);
+	own = gg_is_imported(e) ? NULL : find_own(e, addr, is4);
 	if (own) {
 		own->last_seen = e->last_seen;
 		own->hits = e->hits;
 	}
-}
-
-/* Whether the index alone may decide on the address from now on, and mark it: what has been used so
- * often needs no exact figure. An allowed host of a list counts for the list each time. */
-static __always_inline bool is_often(const struct gg_entry *e, bool is4)
-{
-	return is4 && e->length >= 32 && e->hits >= GG_ASKED_DROPS &&
-	       (e->verdict == GG_DENY || (e->verdict == GG_ALLOW && !is_imported(e)));
 }
 
 static __always_inline void report_first_drop(const struct gg_entry *e, const __u8 *addr, __u64 now)
@@ -207,7 +194,7 @@ static __always_inline void report_first_drop(const struct gg_entry *e, const __
 	struct gg_event *event;
 
 	/* A million of them, each for the first time, are no edge; their list counts them. */
-	if (is_imported(e))
+	if (gg_is_imported(e))
 		return;
 	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {

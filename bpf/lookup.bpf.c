@@ -84,11 +84,9 @@ static __always_inline void read_addresses(struct bpf_sk_lookup *ctx, struct gg_
  * need beyond that stands there. A function of its own, for the verifier's sake. */
 __noinline int is_regular(__u32 addr, __u64 now)
 {
-	const __u8 allowed = GG_MEANS_ALLOW | GG_SLOT_OFTEN;
 	struct index_hit hit = {};
 
-	if (index_find4(addr, now, &hit) != INDEX_HIT ||
-	    (hit.slot & (GG_SLOT_MEANING | GG_SLOT_OFTEN)) != allowed)
+	if (index_find4(addr, now, &hit) != INDEX_HIT || !gg_index_regular(hit.slot))
 		return false;
 	index_seen(&hit);
 	return true;
@@ -132,7 +130,8 @@ int greygate_lookup(struct bpf_sk_lookup *ctx)
 	route = gg_classify(&facts).route;
 	if (entry) {
 		mark_entry(entry, remote, ctx->family == AF_INET, route != GG_TO_DAEMON, now);
-		if (facts.verdict == GG_ALLOW && is_often(entry, ctx->family == AF_INET))
+		if (ctx->family == AF_INET && entry->length >= 32 && facts.verdict == GG_ALLOW &&
+		    gg_index_often(entry))
 			index_often(addr, now);
 	}
 

@@ -96,13 +96,11 @@ static __always_inline void look_up(const struct gg_conf *switches, const struct
 static __always_inline void mark(struct standing *s, const struct packet *p, bool dropped,
 				 bool alone, __u64 now)
 {
-	const __u8 regular = GG_MEANS_ALLOW | GG_SLOT_OFTEN;
 	struct index_hit *hit = &s->hit;
 	__u32 addr;
 
-	__builtin_memcpy(&addr, p->from + 12, 4);
 	if (hit->word) {
-		if (dropped || (hit->slot & (GG_SLOT_MEANING | GG_SLOT_OFTEN)) == regular) {
+		if (dropped || gg_index_regular(hit->slot)) {
 			index_seen(hit);
 			return;
 		}
@@ -113,8 +111,11 @@ static __always_inline void mark(struct standing *s, const struct packet *p, boo
 	if (dropped && !s->entry->hits)
 		report_first_drop(s->entry, p->from, now);
 	mark_entry(s->entry, p->from, p->is4, alone, now);
-	if ((dropped || s->entry->verdict == GG_ALLOW) && is_often(s->entry, p->is4))
+	if (p->is4 && s->entry->length >= 32 && (dropped || s->entry->verdict == GG_ALLOW) &&
+	    gg_index_often(s->entry)) {
+		__builtin_memcpy(&addr, p->from + 12, 4);
 		index_often(addr, now);
+	}
 }
 
 /* enum gg_route, and above it enum gg_stat. A function of its own, so that the verifier forgets

@@ -102,6 +102,25 @@ static inline __u32 gg_index_half(__u16 key)
 	return key & 1;
 }
 
+static inline int gg_is_imported(const struct gg_entry *e)
+{
+	return e->origin == GG_BY_IMPORT || e->origin == GG_BY_EXCEPTION;
+}
+
+/* Whether the index alone may decide on the host, and mark it: what has been used so often needs no
+ * exact figure. An allowed one of a list counts for the list each time. */
+static inline int gg_index_often(const struct gg_entry *e)
+{
+	return e->hits >= GG_ASKED_DROPS &&
+	       (e->verdict == GG_DENY || (e->verdict == GG_ALLOW && !gg_is_imported(e)));
+}
+
+/* Whether a slot's byte is of an allowed host that comes often. */
+static inline int gg_index_regular(__u8 slot)
+{
+	return (slot & (GG_SLOT_MEANING | GG_SLOT_OFTEN)) == (GG_MEANS_ALLOW | GG_SLOT_OFTEN);
+}
+
 #define GG_INDEX_FIRST 0x9e3779b1u
 #define GG_INDEX_SECOND 0xd6e8feb9u
 

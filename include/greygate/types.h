@@ -133,7 +133,8 @@ struct gg_vip {
 /* Numbers of imported lists are below; 0 is none. */
 #define GG_LISTS 256
 
-/* First drops of a denied host that are judged one by one, see bpf/classify.h. */
+/* First drops or connections of a host that are judged one by one, see bpf/classify.h and
+ * gg_index_often. */
 #define GG_ASKED_DROPS 7
 
 #define GG_CONF_OPEN_WHEN_DOWN (1u << 0)

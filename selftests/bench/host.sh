@@ -5,10 +5,10 @@
 # stands in its place, so that a veth pair's way of taking XDP costs both the same. What that way costs, where a
 # network card would not, a third machine tells, which has no XDP at all. Connections from 254 allowed addresses,
 # as fast as they go (connections/s), to one machine after the other for some milliseconds, in an order in which the
-# two come as often after each other and after the third; and two at a time (from connect to banner), each to any of them: what else the machine
-# does is the same for all. Clients and mail servers have a CPU each: left alone, each server stays for long where it
-# came to run first, which made two machines alike differ by 3 %. The kernel is asked what the programs take, too.
-# JSON to $raw. run.sh calls it.
+# two come as often after each other and after the third; and two at a time (from connect to banner), each to any of
+# them: what else the machine does is the same for all. Clients and mail servers have a CPU each: left alone, each
+# server stays for long where it came to run first, which made two machines alike differ by 3 %. The kernel is asked
+# what the programs take, too. JSON to $raw. run.sh calls it.
 set -u
 . selftests/bench/servers.sh
 . selftests/bench/nets.sh

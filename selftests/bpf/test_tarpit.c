@@ -291,6 +291,26 @@ static void only_the_action_tarpit_holds(void **state)
 	assert_int_equal(program_run(skel, syn.b, syn.len), XDP_TX);
 }
 
+/* As often as one comes, and whoever has made the index anew meanwhile. */
+static void each_that_is_held_is_counted(void **state)
+{
+	const struct prefix p = room_prefix(PIT4);
+	struct gg_entry before, after;
+	struct frame syn;
+	int i;
+
+	(void)state;
+	make(&syn, PIT4, TCP_SYN, 0);
+	for (i = 0; i < 3 * GG_ASKED_DROPS; i++)
+		assert_int_equal(program_run(skel, syn.b, syn.len), XDP_TX);
+	assert_int_equal(index_build(fp), 0);
+	assert_int_equal(fastpath_get(fp, &p, &before), 0);
+	for (i = 0; i < 3 * GG_ASKED_DROPS; i++)
+		assert_int_equal(program_run(skel, syn.b, syn.len), XDP_TX);
+	assert_int_equal(fastpath_get(fp, &p, &after), 0);
+	assert_int_equal(after.hits - before.hits, 3 * GG_ASKED_DROPS);
+}
+
 static void the_key_outlives_a_restart(void **state)
 {
 	const struct endpoint vips[] = {room_endpoint(VIP4 ":25"), room_endpoint("[" VIP6 "]:25")};
@@ -316,6 +336,7 @@ int main(void)
 		cmocka_unit_test(probes_data_and_ends_get_the_same_closed_window),
 		cmocka_unit_test(segments_of_other_conversations_are_left_alone),
 		cmocka_unit_test(only_the_action_tarpit_holds),
+		cmocka_unit_test(each_that_is_held_is_counted),
 		cmocka_unit_test(the_key_outlives_a_restart),
 	};
 

@@ -77,16 +77,6 @@ static void set_head(struct index *x, uint32_t buckets, uint32_t key)
 			 __ATOMIC_SEQ_CST);
 }
 
-void index_off(struct fastpath *fp)
-{
-	int i;
-
-	for (i = 0; i < INDEX_COUNT; i++) {
-		fp->index[i].used = 0;
-		set_head(&fp->index[i], 0, 0);
-	}
-}
-
 /* ---- one entry ---- */
 
 /* The meaning comes first in each slot's byte: the rest is marks. */
@@ -97,14 +87,6 @@ static uint8_t meaning_of(const struct gg_entry *e)
 	if (e->verdict != GG_DENY || e->action > GG_DROP_ALL)
 		return GG_MEANS_ASK;
 	return GG_MEANS_DENY + e->action;
-}
-
-/* An allowed host of a list counts for the list each time: as is_often of bpf/lists.h, which marks
- * the others while packets come. */
-static bool is_counted(const struct gg_entry *e)
-{
-	return e->verdict == GG_ALLOW &&
-	       (e->origin == GG_BY_IMPORT || e->origin == GG_BY_EXCEPTION);
 }
 
 static void turn(struct gg_bucket *b)
@@ -227,9 +209,10 @@ void index_put(const struct index_edit *e, const struct gg_entry *entry, bool kn
 	if (exact)
 		set_end(b, entry->expires);
 	byte = b->slot[gg_index_slot(i)];
-	if ((byte & GG_SLOT_MEANING) == meaning && !(byte & GG_SLOT_OFTEN && is_counted(entry)))
+	if ((byte & GG_SLOT_MEANING) == meaning &&
+	    (!gg_index_regular(byte) || gg_index_often(entry)))
 		return;
-	if (meaning >= GG_MEANS_ALLOW && entry->hits >= GG_ASKED_DROPS && !is_counted(entry))
+	if (meaning >= GG_MEANS_ALLOW && gg_index_often(entry))
 		meaning |= GG_SLOT_OFTEN;
 	set_slot(b, i, e->key, meaning | e->rest);
 }
@@ -325,6 +308,8 @@ void index_enforce(struct fastpath *fp, enum map_id id)
 	pthread_mutex_unlock(&fp->lock);
 }
 
+static void keep_marks(struct fastpath *fp);
+
 static int build(struct fastpath *fp, int which)
 {
 	struct building b = {.fp = fp, .which = which};
@@ -333,7 +318,7 @@ static int build(struct fastpath *fp, int which)
 	int code;
 
 	if (which == INDEX4)
-		index_keep(fp);
+		keep_marks(fp);
 	code = walk_count(fp->maps[id], &count);
 	if (!code)
 		code = index_prepare(fp, id, count);
@@ -539,7 +524,8 @@ int index_sweep(struct fastpath *fp, uint64_t now)
 	return code;
 }
 
-void index_keep(struct fastpath *fp)
+/* The marks of who built it, be it this process or one before it over the same maps. */
+static void keep_marks(struct fastpath *fp)
 {
 	struct index *x = &fp->index[INDEX4];
 	const uint64_t head = __atomic_load_n((uint64_t *)(void *)x->bucket, __ATOMIC_SEQ_CST);
@@ -552,4 +538,17 @@ void index_keep(struct fastpath *fp)
 	x->exact = true;
 	pthread_mutex_unlock(&fp->lock);
 	index_sweep(fp, entries_now());
+}
+
+void index_off(struct fastpath *fp)
+{
+	int i;
+
+	keep_marks(fp);
+	pthread_mutex_lock(&fp->lock);
+	for (i = 0; i < INDEX_COUNT; i++) {
+		fp->index[i].used = 0;
+		set_head(&fp->index[i], 0, 0);
+	}
+	pthread_mutex_unlock(&fp->lock);
 }

@@ -354,7 +354,8 @@ int walk_map_locked(int fd, pthread_mutex_t *lock, walk_fn see, void *arg);
 uint32_t index_elements(enum map_id id, uint32_t hosts);
 int index_open(struct fastpath *fp);
 void index_close(struct fastpath *fp);
-/* Out of force, until it is built. With fp->lock held, or before others know fp. */
+/* Out of force, until it is built; its marks become last_seen, whoever built it: this process or
+ * one before it over the same maps. Takes fp->lock. */
 void index_off(struct fastpath *fp);
 /* From the truth, at one go. The programs ask the truth meanwhile; on failure they go on so. */
 int index_build(struct fastpath *fp);
@@ -365,9 +366,6 @@ int index_prepare(struct fastpath *fp, enum map_id id, size_t entries);
 void index_add(struct fastpath *fp, enum map_id id, const void *keys,
 	       const struct gg_entry *entries, uint32_t n);
 void index_enforce(struct fastpath *fp, enum map_id id);
-/* Before it is cleared: turns its marks into last_seen, whoever built it: this process or one
- * before it over the same maps. Without fp->lock. */
-void index_keep(struct fastpath *fp);
 /* Turns marks into last_seen and looks after ends that have passed. now: s, CLOCK_MONOTONIC. */
 int index_sweep(struct fastpath *fp, uint64_t now);
 

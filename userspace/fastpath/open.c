@@ -306,7 +306,6 @@ int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char 
 			pins_clear_others(fp->dir, s.strange, fp->replaced, sizeof(fp->replaced));
 	}
 	if (!code) {
-		index_keep(fp);
 		index_off(fp);
 		fp->pins_fd = open(s.used, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (fp->pins_fd < 0)
@@ -364,10 +363,9 @@ int fastpath_lock_fd(const struct fastpath *fp)
 
 void fastpath_again(struct fastpath *fp)
 {
-	index_keep(fp);
+	index_off(fp);
 	pthread_mutex_lock(&fp->lock);
 	nets_again(fp);
-	index_off(fp);
 	switches_again(fp);
 	switches_write_meta(fp);
 	pthread_mutex_unlock(&fp->lock);

@@ -313,10 +313,7 @@ int fastpath_sync(struct fastpath *fp, struct verdicts *v, uint32_t now)
 	int code;
 	size_t i;
 
-	index_keep(fp);
-	pthread_mutex_lock(&fp->lock);
 	index_off(fp);
-	pthread_mutex_unlock(&fp->lock);
 	verdicts_walk(v, now, count_one, &wanted);
 	/* One that can't be is left for fastpath_tidy. */
 	index_prepare(fp, MAP_HOST4, wanted.hosts4);
