@@ -122,15 +122,23 @@ static inline void room_detach(void)
 		fail_msg("fastpath_detach: %s", err);
 }
 
-static inline void room_put(struct fastpath *fp, const char *prefix, enum gg_verdict verdict,
-			    enum gg_action action, uint32_t expires)
+static inline void room_put_prefix(struct fastpath *fp, const struct prefix *p,
+				   enum gg_verdict verdict, enum gg_action action, uint32_t expires)
 {
 	const struct verdict_entry e = {
 		.verdict = verdict, .action = action, .origin = GG_BY_OPERATOR, .expires = expires};
+	char text[PREFIX_TEXT];
+
+	if (fastpath_put(fp, p, &e))
+		fail_msg("fastpath_put %s", prefix_text(p, text));
+}
+
+static inline void room_put(struct fastpath *fp, const char *prefix, enum gg_verdict verdict,
+			    enum gg_action action, uint32_t expires)
+{
 	const struct prefix p = room_prefix(prefix);
 
-	if (fastpath_put(fp, &p, &e))
-		fail_msg("fastpath_put %s", prefix);
+	room_put_prefix(fp, &p, verdict, action, expires);
 }
 
 /* Long past, for entries that have expired. */

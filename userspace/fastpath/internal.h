@@ -6,9 +6,9 @@
 #ifndef FASTPATH_INTERNAL_H
 #define FASTPATH_INTERNAL_H
 
+#include "bucket.h"
 #include "fastpath.h"
 
-#include <greygate/index.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -354,8 +354,7 @@ int walk_map_locked(int fd, pthread_mutex_t *lock, walk_fn see, void *arg);
 uint32_t index_elements(enum map_id id, uint32_t hosts);
 int index_open(struct fastpath *fp);
 void index_close(struct fastpath *fp);
-/* Out of force, until it is built; its marks become last_seen, whoever built it: this process or
- * one before it over the same maps. Takes fp->lock. */
+/* Out of force, until it is built; its marks are kept. Takes fp->lock. */
 void index_off(struct fastpath *fp);
 /* From the truth, at one go. The programs ask the truth meanwhile; on failure they go on so. */
 int index_build(struct fastpath *fp);
@@ -366,21 +365,24 @@ int index_prepare(struct fastpath *fp, enum map_id id, size_t entries);
 void index_add(struct fastpath *fp, enum map_id id, const void *keys,
 	       const struct gg_entry *entries, uint32_t n);
 void index_enforce(struct fastpath *fp, enum map_id id);
-/* Turns marks into last_seen and looks after ends that have passed. now: s, CLOCK_MONOTONIC. */
-int index_sweep(struct fastpath *fp, uint64_t now);
 
 /* One change of a host entry: begin, change the truth, put or del if that went well, end. All under
  * fp->lock. A no-op for prefixes. */
 struct index_edit {
 	struct index *index;
 	struct gg_bucket *bucket; /* NULL: nothing to do */
-	uint16_t key;
-	uint8_t rest;
+	struct bucket_place place;
 };
 struct index_edit index_begin(struct fastpath *fp, enum map_id id, const void *key);
 void index_put(const struct index_edit *e, const struct gg_entry *entry, bool known);
 void index_del(const struct index_edit *e);
 void index_end(const struct index_edit *e);
+
+/* ---- marks.c ---- */
+
+/* Turns marks into last_seen and looks after ends that have passed. now: s, CLOCK_MONOTONIC. Takes
+ * fp->lock. Negative errno: some of the marks are lost. */
+int marks_sweep(struct fastpath *fp, uint64_t now);
 
 /* ---- entries.c ---- */
 

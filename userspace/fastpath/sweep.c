@@ -116,7 +116,7 @@ int fastpath_sweep(struct fastpath *fp, fastpath_seen_fn see, void *arg)
 	size_t i;
 	int code;
 
-	code = index_sweep(fp, w.now);
+	code = marks_sweep(fp, w.now);
 	if (!code)
 		code = walk_entries(&w, NULL, sweep_batch);
 	for (i = 0; i < w.marked.count; i++)
