@@ -7,12 +7,14 @@
  * connection. If that is one of ours which is being called off, the connection stays in the queue
  * and the successor sleeps on until somebody else comes. So a listener is closed once none of our
  * accepts can be woken any more and its queue was seen empty after that; until then we take whom
- * we find there.
+ * we find there. Who has no time for that, or is killed, leaves it to the successor.
  */
 #include "worker.h"
 
 #include <poll.h>
 #include <unistd.h>
+
+#define INHERIT_MS 1000 /* after the end of a predecessor its rings take some time to end */
 
 static void for_each_session(struct worker *w, void (*fn)(struct worker *, uint32_t))
 {
@@ -134,4 +136,18 @@ bool drain_over(struct worker *w)
 		for_each_session(w, session_drain);
 	}
 	return false;
+}
+
+/* An accept that is armed anew looks into the queue first. */
+void drain_inherit(struct worker *w)
+{
+	if (w->behind && !atomic_load_explicit(&w->daemon->before.pid, memory_order_relaxed)) {
+		w->behind = false;
+		w->inherits_until = w->now + INHERIT_MS;
+	}
+	if (w->now >= w->inherits_until)
+		return;
+	for (int i = 0; i < w->listener_count; i++)
+		if (w->listeners[i].armed == WORKER_ACCEPTS && has_queue(&w->listeners[i]))
+			call_off(w, (uint32_t)i * WORKER_ACCEPTS);
 }

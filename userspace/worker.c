@@ -336,7 +336,7 @@ static uint64_t wait_time(struct worker *w)
 	wait = resolver_wait(w->resolver, w->now, wait);
 	wait = warm_wait(w, wait);
 	wait = recipient_due(w, wait);
-	if ((w->draining || w->leaving) && wait > 100)
+	if ((w->draining || w->leaving || w->behind || w->now < w->inherits_until) && wait > 100)
 		wait = 100;
 	for (int i = 1; i < w->ring_count && wait; i++)
 		if (ring_ready(&w->rings[i]))
@@ -354,8 +354,10 @@ void worker_turn(struct worker *w)
 	warm_tick(w);
 	recipient_tick(w);
 	if (!w->draining && !w->leaving &&
-	    !atomic_load_explicit(&w->daemon->holding, memory_order_relaxed))
+	    !atomic_load_explicit(&w->daemon->holding, memory_order_relaxed)) {
 		arm_accepts(w);
+		drain_inherit(w);
+	}
 	for (int i = 1; i < w->ring_count; i++)
 		if (ring_ready(&w->rings[i])) {
 			ring_submit(&w->rings[i], 0);

@@ -240,8 +240,10 @@ struct worker {
 	int diag_fd;            /* -1: none yet */
 	bool draining, leaving; /* leaving: drain.c waits for the sessions, and says nothing */
 	_Atomic bool ended;
-	uint64_t drain_until; /* ms */
-	char error[200];      /* why worker_main could not begin */
+	uint64_t drain_until;    /* ms */
+	bool behind;             /* another process has the same listeners, see drain_inherit */
+	uint64_t inherits_until; /* ms */
+	char error[200];         /* why worker_main could not begin */
 };
 
 /* ---- worker_start.c ---- */
@@ -283,6 +285,8 @@ static inline struct ring *worker_ring(struct worker *w, uint32_t n)
 
 /* After each turn: begins what the daemon says, and true when all are gone. */
 bool drain_over(struct worker *w);
+/* Before each wait of a successor: takes whom the end of its predecessor left in the queues. */
+void drain_inherit(struct worker *w);
 
 static inline struct ring_event session_event_of(const struct session *s, uint32_t n, enum op op)
 {

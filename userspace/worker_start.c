@@ -218,6 +218,7 @@ int worker_start(struct daemon *d, int number, const int *listeners, int listene
 	w->daemon = d;
 	w->number = number;
 	w->listener_count = listener_count;
+	w->behind = atomic_load(&d->before.pid);
 	for (int i = 0; i < listener_count; i++)
 		doors_listener(&w->listeners[i], listeners[i]);
 	w->diag_fd = -1;

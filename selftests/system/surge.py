@@ -4,8 +4,8 @@
 surge.py SOURCE SERVER CLIENTS STOP [PORT]  each of CLIENTS connects from SOURCE, says EHLO and NOOP, QUIT,
                                             and begins again, until the file STOP is there; all to port 25,
                                             or one to each port from PORT on
-Prints how many sessions had all their answers, how many did not (refused, reset, cut off, late), and
-an example of those.
+Prints how many sessions had all their answers, how many did not (refused, reset, cut off, late), how
+many of those were late, and an example.
 """
 import os
 import socket
@@ -15,7 +15,7 @@ import threading
 source, server, clients, stop = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 first = int(sys.argv[5]) if len(sys.argv) > 5 else None
 lock = threading.Lock()
-whole = broken = 0
+whole = broken = late = 0
 example = ""
 
 
@@ -40,7 +40,7 @@ def session(port):
 
 
 def run(port):
-    global whole, broken, example
+    global whole, broken, late, example
     while not os.path.exists(stop):
         try:
             session(port)
@@ -49,6 +49,7 @@ def run(port):
         except OSError as error:
             with lock:
                 broken += 1
+                late += isinstance(error, TimeoutError)
                 example = repr(error)
 
 
@@ -57,4 +58,4 @@ for t in threads:
     t.start()
 for t in threads:
     t.join()
-print("whole=%d broken=%d" % (whole, broken), example)
+print("whole=%d broken=%d late=%d" % (whole, broken, late), example)

@@ -131,7 +131,7 @@ crowd_end() { # name
 	touch "$T/stop" "$T/go"
 	# shellcheck disable=SC2086
 	wait $surge $open
-	like "$1: the crowd saw nothing of it" "$(cat "$T/surge")" '^whole=[1-9][0-9]* broken=0 $'
+	like "$1: the crowd saw nothing of it" "$(cat "$T/surge")" '^whole=[1-9][0-9]* broken=0 late=0 $'
 	for src in 203.0.113.7 $KNOWN; do
 		like "$1, $src: the open session lived on" "$(cat "$T/open.$src")" '^S: 221 '
 	done

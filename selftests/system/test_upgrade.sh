@@ -96,7 +96,7 @@ everything() { # mode server its-IPv6-address mail-server
 	touch "$T/$name.stop" "$T/$name-4.go" "$T/$name-6.go" "$T/$name-tls.go"
 	# shellcheck disable=SC2086
 	wait $jobs_
-	like "$name: the crowd saw nothing of it" "$(cat "$T/$name.surge")" '^whole=[1-9][0-9]{1,} broken=0 $'
+	like "$name: the crowd saw nothing of it" "$(cat "$T/$name.surge")" '^whole=[1-9][0-9]{1,} broken=0 late=0 $'
 	for v in 4 6; do
 		like "$name: the long message is taken over IPv$v" "$(cat "$T/$name-$v.out")" '^S: 250 2\.0\.0'
 		wait_for 5 boxed_is "$mx" "Subject: $name-$v" 1
@@ -171,20 +171,30 @@ check "with the right one it goes well" upgrade
 like "what was said meanwhile is known" "$(gg list deny | wc -l)" '^[6-9]$'
 
 # ---- a client alone at each of many listeners: nobody comes behind it who would have it seen ----
+alone_at_sixteen() { # upgrades what-it-is-like
+	local i job
+	rm -f "$T/doors.stop"
+	on client $PYTHON "$HERE/surge.py" 203.0.113.8 $GATE4 16 "$T/doors.stop" 2501 >"$T/doors.surge" &
+	job=$!
+	for ((i = 1; i <= $1; i++)); do
+		sleep 0.3
+		check "sixteen listeners, $2: upgrade $i" upgrade
+	done
+	sleep 0.5
+	touch "$T/doors.stop"
+	wait $job
+}
 gate_stop >/dev/null
 doors=$(seq -f "\"$GATE4:%.0f\"" -s ', ' 2501 2516)
 listen=$doors drain_time=120s gate_conf
 gate_start || bail "sixteen listeners"
-on client $PYTHON "$HERE/surge.py" 203.0.113.8 $GATE4 16 "$T/doors.stop" 2501 >"$T/doors.surge" &
-job=$!
-for i in 1 2 3 4; do
-	sleep 0.3
-	check "sixteen listeners: upgrade $i" upgrade
-done
-sleep 0.5
-touch "$T/doors.stop"
-wait $job
-like "sixteen listeners: each client met one or the other" "$(cat "$T/doors.surge")" '^whole=[1-9][0-9]{2,} broken=0 $'
+alone_at_sixteen 4 "time to drain"
+like "each client met one or the other" "$(cat "$T/doors.surge")" '^whole=[1-9][0-9]{2,} broken=0 late=0 $'
+# Who was served by the one that had no time came again; the queues are not left to themselves.
+sed -i 's/^drain_time = .*/drain_time = 0s/' "$T/greygate.conf"
+check "drain_time = 0s" gg reload
+alone_at_sixteen 6 "none"
+like "and nobody waited for good" "$(cat "$T/doors.surge")" '^whole=[1-9][0-9]{2,} broken=[0-9]+ late=0 '
 gate_stop >/dev/null
 gate_conf
 gate_start || bail "the usual listeners"
