@@ -142,7 +142,7 @@ const struct schema_key schema[] = {
 { "", "log", KIND_WORD, KEY_RELOAD, AT(log), .def = "json", .words = logs,
   .manual = "Form of the log lines." },
 { "", "drain_time", KIND_DURATION, KEY_RELOAD, AT(drain_time), .def = "30s", .max = HOUR,
-  .manual = "How long open sessions may go on after SIGTERM." },
+  .manual = "How long open sessions may go on after SIGTERM, and those of the old process after an upgrade." },
 
 { "stutter", "first", KIND_DURATION, KEY_RELOAD, AT(stutter.first), .def = "10s", .max = 10 * MINUTE,
   .manual = "How long the banner is drawn out for a stranger. 0: not at all, see DELAYS for what that costs." },
