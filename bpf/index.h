@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Asking the hot index (include/greygate/index.h): one cache line instead of the three or four that
- * a hash of a million entries costs, each of them far away.
+ * Asking the hot index (include/greygate/index.h): one cache line, seldom two, instead of the three
+ * or four that a hash of a million entries costs, each of them far away.
  */
 #ifndef BPF_INDEX_H
 #define BPF_INDEX_H
@@ -40,7 +40,7 @@ static __always_inline void index_order(void)
 
 /* Where the byte stands; GG_BUCKET_SLOTS: not there. A function of its own, so that the verifier
  * forgets which one it was: it would walk through all that follows once for each slot. */
-__noinline __u32 index_slot_of(const struct gg_bucket *b, __u32 key, __u32 rest)
+__noinline __u32 index_slot_of(const struct gg_bucket *b, __u32 key, __u32 place)
 {
 	__u32 i, byte;
 
@@ -49,7 +49,7 @@ __noinline __u32 index_slot_of(const struct gg_bucket *b, __u32 key, __u32 rest)
 #pragma unroll
 	for (i = 0; i < GG_BUCKET_SLOTS; i++) {
 		byte = INDEX_READ(__u8, &b->slot[gg_index_slot(i)]);
-		if (INDEX_READ(__u16, &b->key[i]) == key && byte && (byte & GG_SLOT_REST) == rest)
+		if (INDEX_READ(__u16, &b->key[i]) == key && byte && (byte & GG_SLOT_PLACE) == place)
 			return gg_index_slot(i);
 	}
 	return GG_BUCKET_SLOTS;
@@ -62,17 +62,16 @@ static __always_inline bool index_ended(__u32 state, __u64 now)
 	return ends && ends * (GG_BUCKET_ENDS_UNIT * 1000000000ull) <= now;
 }
 
-static __always_inline enum index_answer index_find(void *map, const __u64 *head, __u64 geometry,
-						    __u32 hash, __u64 now, struct index_hit *ret)
+/* In one bucket. place: what of GG_SLOT_PLACE the slot has. */
+static __always_inline enum index_answer index_look(const struct gg_bucket *b, __u32 key,
+						    __u32 place, __u64 now, struct index_hit *ret,
+						    __u32 *state)
 {
-	__u32 at = gg_index_bucket(hash, geometry), state, slot;
-	struct gg_bucket *b = bpf_map_lookup_elem(map, &at);
+	__u32 slot;
 
-	if (!b)
-		return INDEX_ASK;
-	state = INDEX_READ(__u32, &b->state);
+	*state = INDEX_READ(__u32, &b->state);
 	index_order();
-	slot = index_slot_of(b, gg_index_key(hash, geometry), gg_index_rest(hash, geometry));
+	slot = index_slot_of(b, key, place);
 	if (slot < GG_BUCKET_SLOTS) {
 		ret->word = (__u32 *)b->slot + (slot >> 2);
 		ret->was = INDEX_READ(__u32, ret->word);
@@ -80,12 +79,35 @@ static __always_inline enum index_answer index_find(void *map, const __u64 *head
 		ret->slot = ret->was >> ret->shift;
 	}
 	index_order();
-	if (state & GG_BUCKET_BUSY || INDEX_READ(__u32, &b->state) != state ||
-	    INDEX_READ(__u64, head) != geometry)
+	if (*state & GG_BUCKET_BUSY || INDEX_READ(__u32, &b->state) != *state)
 		return INDEX_ASK;
 	if (slot >= GG_BUCKET_SLOTS)
-		return state & GG_BUCKET_FULL ? INDEX_ASK : INDEX_ABSENT;
-	return index_ended(state, now) ? INDEX_ASK : INDEX_HIT;
+		return INDEX_ABSENT;
+	return index_ended(*state, now) ? INDEX_ASK : INDEX_HIT;
+}
+
+static __always_inline enum index_answer index_find(void *map, const __u64 *head, __u64 geometry,
+						    __u32 hash, __u64 now, struct index_hit *ret)
+{
+	const __u32 key = gg_index_key(hash, geometry), rest = gg_index_rest(hash, geometry);
+	__u32 at = gg_index_bucket(hash, geometry), state, state_away;
+	const struct gg_bucket *b = bpf_map_lookup_elem(map, &at), *away;
+	enum index_answer answer;
+
+	if (!b)
+		return INDEX_ASK;
+	answer = index_look(b, key, rest, now, ret, &state);
+	if (answer == INDEX_ABSENT && state & GG_BUCKET_FULL) {
+		at = gg_index_away(at, key, geometry);
+		away = bpf_map_lookup_elem(map, &at);
+		if (!away)
+			return INDEX_ASK;
+		answer = index_look(away, key, rest | GG_SLOT_AWAY, now, ret, &state_away);
+		if (INDEX_READ(__u32, &b->state) != state ||
+		    (answer == INDEX_ABSENT && state_away & GG_BUCKET_FULL))
+			return INDEX_ASK;
+	}
+	return INDEX_READ(__u64, head) == geometry ? answer : INDEX_ASK;
 }
 
 /* The byte of a source under drop_new that has been dropped often and was seen since the last
@@ -146,80 +168,118 @@ static __always_inline struct index_lanes index_last(const struct gg_bucket *b, 
 	return l;
 }
 
-/* Whether the byte of the address is what is wanted, which has its rest in it and isn't 0. */
-static __always_inline bool index_is(struct index_lanes l, __u8 wanted, __u8 mask)
+/* Flags, if the byte of the address is what is wanted, which has its place in it and isn't 0. */
+static __always_inline __u64 index_is(struct index_lanes l, __u8 wanted, __u8 mask)
 {
 	const __u64 all = wanted * INDEX_EACH_BYTE, masks = mask * INDEX_EACH_BYTE;
 
 	return l.keys & index_zeros((l.bytes & masks) ^ all, INDEX_BYTE_TOPS);
 }
 
-enum index_glance { INDEX_NO_GLANCE, INDEX_FLOODS, INDEX_ALLOWED };
+enum index_glance { INDEX_NO_GLANCE, INDEX_FLOODS, INDEX_ALLOWED, INDEX_MAYBE_AWAY };
 
-static __always_inline enum index_glance index_tells(struct index_lanes l, __u8 rest)
+static __always_inline enum index_glance index_tells(struct index_lanes a, struct index_lanes b,
+						     __u8 place)
 {
-	if (index_is(l, INDEX_FLOOD | rest, 0xff))
+	const __u8 flood = INDEX_FLOOD | place, allowed = GG_MEANS_ALLOW | place;
+	const __u8 mask = GG_SLOT_MEANING | GG_SLOT_PLACE;
+
+	if (index_is(a, flood, 0xff) | index_is(b, flood, 0xff))
 		return INDEX_FLOODS;
-	if (index_is(l, GG_MEANS_ALLOW | rest, GG_SLOT_MEANING | GG_SLOT_REST))
+	if (index_is(a, allowed, mask) | index_is(b, allowed, mask))
 		return INDEX_ALLOWED;
 	return INDEX_NO_GLANCE;
 }
 
-/* Few stand outside of their half. A function of its own: what the glance at the half keeps at hand
- * is not put aside for them. */
-__noinline __u32 index_elsewhere(const struct gg_bucket *b, __u32 key, __u32 rest)
+/* Few stand in the other half. A function of its own: what the glance at theirs keeps at hand is
+ * not put aside for them. */
+__noinline __u32 index_elsewhere(const struct gg_bucket *b, __u32 key, __u32 place)
 {
-	const __u64 wanted = key * INDEX_EACH_KEY;
-	enum index_glance told;
+	const struct index_lanes none = {};
 
 	if (!b)
 		return INDEX_NO_GLANCE;
-	told = index_tells(index_last(b, wanted), rest);
-	return told ? told : index_tells(index_half(b, !gg_index_half(key), wanted), rest);
+	return index_tells(index_half(b, !gg_index_half(key), key * INDEX_EACH_KEY), none, place);
+}
+
+/* In one bucket. INDEX_MAYBE_AWAY: if it is anywhere else, then there. */
+static __always_inline enum index_glance
+index_glance_at(const struct gg_bucket *b, const __u64 *head, __u64 geometry, __u32 key, __u8 place)
+{
+	const __u64 wanted = key * INDEX_EACH_KEY;
+	enum index_glance told;
+	__u32 state;
+
+	state = INDEX_READ(__u32, &b->state);
+	index_order();
+	told = index_tells(index_half(b, gg_index_half(key), wanted), index_last(b, wanted), place);
+	if (!told)
+		told = index_elsewhere(b, key, place);
+	index_order();
+	if (state & GG_BUCKET_BUSY || INDEX_READ(__u32, &b->state) != state ||
+	    INDEX_READ(__u64, head) != geometry)
+		return INDEX_NO_GLANCE;
+	if (!told)
+		return state & GG_BUCKET_FULL ? INDEX_MAYBE_AWAY : INDEX_NO_GLANCE;
+	if (state >> GG_BUCKET_ENDS_SHIFT && index_ended(state, bpf_ktime_get_coarse_ns()))
+		return INDEX_NO_GLANCE;
+	return told;
+}
+
+/* Few stand away from their bucket, and of them nothing is kept at hand either. */
+__noinline __u32 index_glance_away(__u32 addr)
+{
+	enum index_glance told;
+	const struct gg_bucket *b;
+	__u32 at = 0, hash, key;
+	const __u64 *head;
+	__u64 geometry;
+
+	head = bpf_map_lookup_elem(&index4, &at);
+	geometry = head ? INDEX_READ(__u64, head) : 0;
+	if (!(__u32)geometry)
+		return INDEX_NO_GLANCE;
+	hash = gg_index_hash4(addr, geometry >> 32);
+	key = gg_index_key(hash, geometry);
+	at = gg_index_away(gg_index_bucket(hash, geometry), key, geometry);
+	b = bpf_map_lookup_elem(&index4, &at);
+	if (!b)
+		return INDEX_NO_GLANCE;
+	told = index_glance_at(b, head, geometry, key,
+			       gg_index_rest(hash, geometry) | GG_SLOT_AWAY);
+	return told == INDEX_MAYBE_AWAY ? INDEX_NO_GLANCE : told;
 }
 
 /*
  * What a glance at the bucket of an IPv4 address tells of what goes on and on, floods and open
  * connections: no call, and no clock unless an entry of the bucket ends. If nothing, ask closer.
  *
- * No branch asks where in its half of the bucket the address stands, and few addresses stand
- * outside of theirs. So what is branched on turns out the same way all through a flood, the
- * processor guesses it right and is at the next frames while memory still brings this bucket: that
- * wait is most of the cost. What waits with it has to be little, for there is a limit to what may.
+ * No branch asks whether the address stands in its half of the bucket or among the four of no half,
+ * and where; few addresses stand elsewhere. So what is branched on turns out the same way all
+ * through a flood, the processor guesses it right and is at the next frames while memory still
+ * brings this bucket: that wait is most of the cost. What waits with it has to be little, for there
+ * is a limit to what may.
  */
 static __always_inline enum index_glance index_glance(__u32 addr)
 {
-	enum index_glance told = INDEX_NO_GLANCE;
+	enum index_glance told;
 	const struct gg_bucket *b;
-	__u32 at = 0, state, hash, half;
-	__u64 geometry, wanted;
+	__u32 at = 0, hash;
 	const __u64 *head;
-	__u8 rest;
+	__u64 geometry;
 
 	head = bpf_map_lookup_elem(&index4, &at);
 	geometry = head ? INDEX_READ(__u64, head) : 0;
 	if (!(__u32)geometry)
-		return told;
+		return INDEX_NO_GLANCE;
 	hash = gg_index_hash4(addr, geometry >> 32);
 	at = gg_index_bucket(hash, geometry);
 	b = bpf_map_lookup_elem(&index4, &at);
 	if (!b)
-		return told;
-	wanted = gg_index_key(hash, geometry) * INDEX_EACH_KEY;
-	rest = gg_index_rest(hash, geometry);
-	half = gg_index_half(wanted);
-	state = INDEX_READ(__u32, &b->state);
-	index_order();
-	told = index_tells(index_half(b, half, wanted), rest);
-	if (!told)
-		told = index_elsewhere(b, (__u16)wanted, rest);
-	index_order();
-	if (state & GG_BUCKET_BUSY || INDEX_READ(__u32, &b->state) != state ||
-	    INDEX_READ(__u64, head) != geometry)
 		return INDEX_NO_GLANCE;
-	if (state >> GG_BUCKET_ENDS_SHIFT && index_ended(state, bpf_ktime_get_coarse_ns()))
-		return INDEX_NO_GLANCE;
-	return told;
+	told = index_glance_at(b, head, geometry, gg_index_key(hash, geometry),
+			       gg_index_rest(hash, geometry));
+	return told == INDEX_MAYBE_AWAY ? index_glance_away(addr) : told;
 }
 
 /* addr: IPv4, network order. now: ns. */
@@ -244,7 +304,7 @@ static __always_inline enum index_answer index_find4(__u32 addr, __u64 now, stru
 /* INDEX_ASK for all that may be there. */
 static __always_inline enum index_answer index_find6(const __u8 addr[16], __u64 now)
 {
-	struct index_hit hit;
+	struct index_hit hit = {};
 	const __u64 *head;
 	__u32 words[4], zero = 0, hash;
 	__u64 geometry;
@@ -272,7 +332,7 @@ static __always_inline void index_mark(const struct index_hit *hit, __u8 slot)
  * its own, for the verifier's sake. */
 __noinline int index_often(__u32 addr, __u64 now)
 {
-	struct index_hit hit;
+	struct index_hit hit = {};
 
 	if (index_find4(addr, now, &hit) == INDEX_HIT)
 		index_mark(&hit, hit.slot | GG_SLOT_OFTEN);

@@ -7,19 +7,22 @@
  * are buckets. The daemon is the only writer of keys and of what they mean; the kernel programs
  * mark slots.
  *
- * An address is hashed, keyed, and the hash times the number of buckets is, in its upper half, the
- * bucket; the eighteen bits after that are what the slot holds: sixteen in its key, two in its
+ * An address is hashed, keyed, and the hash times the number of buckets is, in its upper half, its
+ * own bucket; the seventeen bits after that are what the slot holds: sixteen in its key, one in its
  * byte. In index4 the hash is a permutation and there are GG_EXACT_BUCKETS at least, so what the
  * slot holds and where it stands name one address and no other; its byte says what is to be done.
  * In index6 it is a tag, and a hit is confirmed in host6. Three octets instead of the address and
- * its byte: a million hosts in 5 MB, which a processor's cache keeps where twice that comes from
- * memory each time. A bucket without room for all its addresses has GG_BUCKET_FULL: who isn't found
- * in it may be in the truth.
+ * its byte: a million hosts in 4 MB, which a processor's cache keeps where twice that comes from
+ * memory each time.
  *
- * A change of an entry: the bucket's turn is made odd; the truth changes; the slot follows; the
- * turn is made even. A reader who meets an odd turn, or another one after reading than before, asks
- * the truth. A change of the head (rebuilding in another size) is noticed in the same way. Whatever
- * moment the writer dies at, no slot contradicts the truth.
+ * A bucket without room for all its addresses has GG_BUCKET_FULL: who isn't found in it stands in
+ * another one, which its bucket and key tell, with GG_SLOT_AWAY. If that one had no room either it
+ * has GG_BUCKET_FULL as well: who isn't found in the two may be in the truth.
+ *
+ * A change of an entry: the turns of its two buckets are made odd; the truth changes; the slot
+ * follows; the turns are made even. A reader who meets an odd turn, or another one after reading
+ * than before, asks the truth. A change of the head (rebuilding in another size) is noticed in the
+ * same way. Whatever moment the writer dies at, no slot contradicts the truth.
  */
 #ifndef GREYGATE_INDEX_H
 #define GREYGATE_INDEX_H
@@ -28,7 +31,7 @@
 
 #define GG_BUCKET_SLOTS 20
 #define GG_BUCKET_HALF 8 /* twice that, and the others */
-#define GG_EXACT_BUCKETS 16384
+#define GG_EXACT_BUCKETS 32768
 
 struct gg_bucket {
 	__u16 key[GG_BUCKET_SLOTS]; /* gg_index_key */
@@ -46,12 +49,21 @@ static inline __u32 gg_index_slot(__u32 n)
 	return (n & 8) | (n & 3) << 1 | (n >> 2 & 1);
 }
 
-/* Head, the first eight octets: the number of buckets in use in the lower half, 0: the index isn't
- * in force; the key of the hash in the upper. Both are read and written as one word. */
+/* geometry: the number of buckets in use in the lower half, 0: the index isn't in force; the key of
+ * the hash in the upper. Both are read and written as one word. */
+struct gg_index_head {
+	__u64 geometry;
+	__u32 layout; /* GG_INDEX_LAYOUT: an index of another one is made anew, never read */
+};
+
+/* To be raised when anything below changes its meaning. */
+#define GG_INDEX_LAYOUT 2
 
 /* A slot's byte: what its entry means, from here on. */
 #define GG_SLOT_MEANING 0x0f
-#define GG_SLOT_REST 0x30  /* gg_index_rest */
+#define GG_SLOT_REST 0x10 /* gg_index_rest */
+#define GG_SLOT_AWAY 0x20 /* its own bucket had no room */
+#define GG_SLOT_PLACE (GG_SLOT_REST | GG_SLOT_AWAY)
 #define GG_SLOT_OFTEN 0x40 /* used often enough to be decided and marked here alone */
 #define GG_SLOT_SEEN 0x80  /* used since the daemon looked last */
 
@@ -70,6 +82,9 @@ enum gg_meaning {
 #define GG_BUCKET_ENDS_SHIFT 8
 #define GG_BUCKET_ENDS_UNIT 16
 
+#define GG_INDEX_FIRST 0x9e3779b1u
+#define GG_INDEX_SECOND 0xd6e8feb9u
+
 static inline __u32 gg_index_mix(__u64 x)
 {
 	x *= 0xd6e8feb86659fd93ull;
@@ -85,7 +100,7 @@ static inline __u32 gg_index_bucket(__u32 hash, __u32 buckets)
 }
 
 /* Hashes of one bucket are neighbours, their products lie as far apart as there are buckets: at
- * least by the lowest of these eighteen bits. */
+ * least by the lowest of these seventeen bits. */
 static inline __u16 gg_index_key(__u32 hash, __u32 buckets)
 {
 	return (__u16)((__u64)hash * buckets >> 16);
@@ -93,7 +108,27 @@ static inline __u16 gg_index_key(__u32 hash, __u32 buckets)
 
 static inline __u8 gg_index_rest(__u32 hash, __u32 buckets)
 {
-	return (__u8)((__u64)hash * buckets >> 10) & GG_SLOT_REST;
+	return (__u8)((__u64)hash * buckets >> 11) & GG_SLOT_REST;
+}
+
+/* How far from its own bucket an address stands that found no room there. */
+static inline __u32 gg_index_step(__u16 key, __u32 buckets)
+{
+	return 1 + (__u32)((__u64)(key * GG_INDEX_FIRST) * (buckets - 1) >> 32);
+}
+
+/* From its own bucket to that one, and back. buckets: 2 to 2^31. */
+static inline __u32 gg_index_away(__u32 at, __u16 key, __u32 buckets)
+{
+	at += gg_index_step(key, buckets);
+	return at > buckets ? at - buckets : at;
+}
+
+static inline __u32 gg_index_own(__u32 at, __u16 key, __u32 buckets)
+{
+	const __u32 step = gg_index_step(key, buckets);
+
+	return at > step ? at - step : at + buckets - step;
 }
 
 /* In which half of its bucket an address stands as long as there is room in it. */
@@ -120,9 +155,6 @@ static inline int gg_index_regular(__u8 slot)
 {
 	return (slot & (GG_SLOT_MEANING | GG_SLOT_OFTEN)) == (GG_MEANS_ALLOW | GG_SLOT_OFTEN);
 }
-
-#define GG_INDEX_FIRST 0x9e3779b1u
-#define GG_INDEX_SECOND 0xd6e8feb9u
 
 /* Each step can be undone: no two addresses have the same hash. */
 static inline __u32 gg_index_hash4(__u32 addr, __u32 key)

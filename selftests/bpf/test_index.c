@@ -389,39 +389,89 @@ static int taken(const struct gg_bucket *b, int from, int to)
 	return n;
 }
 
-/* Its half, the four of no half, the other half, and one that finds no place. */
+static struct bucket_place away_of(const char *host4)
+{
+	const struct prefix p = room_prefix(host4);
+	const struct index *x = &fp->index[INDEX4];
+	const struct bucket_geometry g = {x->used, x->hash_key};
+	uint32_t addr;
+
+	memcpy(&addr, p.addr.b + 12, 4);
+	return bucket_away(g, bucket_place4(g, addr));
+}
+
+static void take_all_slots(struct gg_bucket *b, struct bucket_place but)
+{
+	int i;
+
+	for (i = 0; i < GG_BUCKET_SLOTS; i++)
+		if (!b->slot[gg_index_slot(i)])
+			b->slot[gg_index_slot(i)] = GG_MEANS_ASK | (but.rest ^ GG_SLOT_REST);
+}
+
+/* Its half, the four of no half, the other half; two that stand away, and one that finds no place
+ * there either. */
 static void a_crowd_is_told_wherever_it_stands(void **state)
 {
+	enum { AWAY = GG_BUCKET_SLOTS, NOWHERE = AWAY + 2, NEXT };
 	const struct gg_bucket *b = bucket_of("198.51.100.1");
-	char text[GG_BUCKET_SLOTS + 1][INET_ADDRSTRLEN], next[INET_ADDRSTRLEN];
+	struct gg_bucket *const all = fp->index[INDEX4].bucket, *away, before;
+	char text[NEXT + 1][INET_ADDRSTRLEN];
 	uint32_t addr;
 	int i;
 
 	(void)state;
 	while (taken(b, 0, GG_BUCKET_SLOTS))
 		b++;
-	for (i = 0; i <= GG_BUCKET_SLOTS; i++) {
+	for (i = 0; i <= NEXT; i++) {
 		addr = crowd(b, i);
 		inet_ntop(AF_INET, &addr, text[i], sizeof(text[i]));
+	}
+	for (i = 0; i < NOWHERE; i++) {
+		assert_int_equal(b->state & GG_BUCKET_FULL, i > AWAY);
 		room_put(fp, text[i], GG_DENY, GG_DROP_NEW, 0);
 		assert_int_equal(taken(b, 0, 8), i < 8 ? i + 1 : 8);
 		assert_int_equal(taken(b, 16, 20), i < 8 ? 0 : i < 12 ? i - 7 : 4);
 		assert_int_equal(taken(b, 8, 16), i < 12 ? 0 : i < 20 ? i - 11 : 8);
+		assert_int_equal(bucket_find(&all[away_of(text[i]).at], away_of(text[i])) <
+					 GG_BUCKET_SLOTS,
+				 i >= AWAY);
 	}
-	for (i = 0; i < GG_BUCKET_SLOTS; i++) {
+	away = &all[away_of(text[NOWHERE]).at];
+	before = *away;
+	take_all_slots(away, away_of(text[NOWHERE]));
+	room_put(fp, text[NOWHERE], GG_DENY, GG_DROP_NEW, 0);
+	assert_true(away->state & GG_BUCKET_FULL);
+
+	for (i = 0; i < NOWHERE; i++) {
 		flood_from(text[i]);
 		assert_int_equal(entry_of(text[i]).hits, GG_ASKED_DROPS);
 	}
-	flood_from(text[i]);
-	assert_int_equal(entry_of(text[i]).hits, 3 * GG_ASKED_DROPS);
-	addr = crowd(b, i + 1);
-	inet_ntop(AF_INET, &addr, next, sizeof(next));
-	assert_int_equal(syn_from(next), XDP_PASS);
-	while (i >= 0) {
+	flood_from(text[NOWHERE]);
+	assert_int_equal(entry_of(text[NOWHERE]).hits, 3 * GG_ASKED_DROPS);
+	assert_int_equal(syn_from(text[NEXT]), XDP_PASS);
+
+	assert_int_equal(marks_sweep(fp, entries_now()), 0);
+	for (i = 0; i < NOWHERE; i++)
+		assert_int_equal(entry_of(text[i]).hits, GG_ASKED_DROPS + 1);
+	for (i = AWAY; i < NOWHERE; i++) {
+		room_put(fp, text[i], GG_ALLOW, GG_NO_ACTION, 0);
+		assert_int_equal(syn_from(text[i]), XDP_PASS);
+		room_put(fp, text[i], GG_DENY, GG_DROP_NEW, 0);
+		assert_int_equal(syn_from(text[i]), XDP_DROP);
+	}
+	/* Room in its own bucket again changes nothing for who stands away. */
+	forget(text[0]);
+	assert_int_equal(syn_from(text[0]), XDP_PASS);
+	assert_int_equal(syn_from(text[AWAY]), XDP_DROP);
+	room_put(fp, text[AWAY], GG_DENY, GG_DROP_ALL, 0);
+	assert_int_equal(taken(b, 0, GG_BUCKET_SLOTS), GG_BUCKET_SLOTS - 1);
+	for (i = NOWHERE; i > 0; i--) {
 		forget(text[i]);
-		assert_int_equal(syn_from(text[i--]), XDP_PASS);
+		assert_int_equal(syn_from(text[i]), XDP_PASS);
 	}
 	assert_int_equal(taken(b, 0, GG_BUCKET_SLOTS), 0);
+	*away = before;
 }
 
 /* A writer that dies in the middle leaves an odd turn: the truth is asked. */

@@ -209,6 +209,36 @@ static void other_sizes_carry_the_entries_over(void **state)
 	fastpath_close(&fp);
 }
 
+/* What an earlier version has put into it means something else here. */
+static void an_index_of_another_layout_is_made_anew(void **state)
+{
+	const struct fastpath_conf conf = on("gg0", GG_MODE_HOST);
+	const struct prefix host = room_prefix("192.0.2.7");
+	struct fastpath *fp = room_open(&conf);
+	uint32_t host4 = map_pinned(V1 "/host4"), index4 = map_pinned(V1 "/index4");
+	struct gg_index_head *head = (void *)fp->index[INDEX4].bucket;
+	struct gg_entry e;
+
+	(void)state;
+	room_put(fp, "192.0.2.7", GG_DENY, GG_DROP_NEW, 0);
+	assert_int_equal(head->layout, GG_INDEX_LAYOUT);
+	assert_true((uint32_t)head->geometry);
+	head->layout = GG_INDEX_LAYOUT - 1;
+	fastpath_close(&fp);
+	fp = room_open(&conf);
+	assert_true(fastpath_reused(fp));
+	assert_int_equal(map_pinned(V1 "/host4"), host4);
+	assert_int_not_equal(map_pinned(V1 "/index4"), index4);
+	assert_int_equal(fastpath_get(fp, &host, &e), 0);
+	assert_int_equal(e.action, GG_DROP_NEW);
+	assert_true(lookup_attached());
+	fastpath_close(&fp);
+	index4 = map_pinned(V1 "/index4");
+	fp = room_open(&conf);
+	assert_int_equal(map_pinned(V1 "/index4"), index4);
+	fastpath_close(&fp);
+}
+
 static void a_map_that_is_too_small_is_left_to_the_comparison(void **state)
 {
 	const struct verdict_entry deny = {.verdict = GG_DENY, .action = GG_REJECT};
@@ -392,6 +422,7 @@ int main(void)
 		TEST(a_restart_takes_over_maps_and_replaces_programs),
 		TEST(a_restart_leaves_no_moment_without_programs),
 		TEST(other_sizes_carry_the_entries_over),
+		TEST(an_index_of_another_layout_is_made_anew),
 		TEST(a_map_that_is_too_small_is_left_to_the_comparison),
 		TEST(pins_that_are_missing_are_made_again),
 		TEST(pins_of_another_make_are_not_believed),

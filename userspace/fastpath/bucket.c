@@ -24,6 +24,13 @@ struct bucket_place bucket_place6(struct bucket_geometry g, const uint32_t addr[
 	return place_of(g, gg_index_hash6(addr, g.hash_key));
 }
 
+struct bucket_place bucket_away(struct bucket_geometry g, struct bucket_place own)
+{
+	own.at = gg_index_away(own.at, own.key, g.buckets);
+	own.rest |= GG_SLOT_AWAY;
+	return own;
+}
+
 static uint32_t undo_times(uint32_t product, uint32_t odd)
 {
 	uint32_t inverse = odd;
@@ -48,9 +55,10 @@ static uint32_t undo_hash4(uint32_t hash, uint32_t key)
  * the bucket's own 32 bits, with what the slot holds. */
 uint32_t bucket_address4(struct bucket_geometry g, struct bucket_place p)
 {
-	const uint64_t first = (((uint64_t)(p.at - 1) << 32) + g.buckets - 1) / g.buckets;
+	const uint32_t own = p.rest & GG_SLOT_AWAY ? gg_index_own(p.at, p.key, g.buckets) : p.at;
+	const uint64_t first = (((uint64_t)(own - 1) << 32) + g.buckets - 1) / g.buckets;
 	const uint64_t from = (uint32_t)(first * g.buckets);
-	const uint64_t sought = (uint64_t)p.key << 16 | (uint64_t)p.rest << 10;
+	const uint64_t sought = (uint64_t)p.key << 16 | (uint64_t)(p.rest & GG_SLOT_REST) << 11;
 	uint32_t hash = (uint32_t)first;
 
 	if (sought > from)
@@ -70,7 +78,7 @@ int bucket_find(const struct gg_bucket *b, struct bucket_place p)
 
 	for (i = 0; i < SLOTS; i++) {
 		byte = bucket_byte(b, i);
-		if (b->key[i] == p.key && byte && (byte & GG_SLOT_REST) == p.rest)
+		if (b->key[i] == p.key && byte && (byte & GG_SLOT_PLACE) == p.rest)
 			break;
 	}
 	return i;

@@ -18,17 +18,19 @@ struct bucket_geometry {
 	uint32_t hash_key;
 };
 
-/* What an address is known by: its bucket, 1 to buckets, and what its slot holds. */
+/* What an address is known by: a bucket, 1 to buckets, and what its slot holds. */
 struct bucket_place {
 	uint32_t at;
 	uint16_t key;
-	uint8_t rest;
+	uint8_t rest; /* GG_SLOT_PLACE */
 };
 /* Addresses are in network order. */
 struct bucket_place bucket_place4(struct bucket_geometry g, uint32_t addr);
 struct bucket_place bucket_place6(struct bucket_geometry g, const uint32_t addr[4]);
+/* Where it stands if there is no room in its own bucket. own: one of the above. */
+struct bucket_place bucket_away(struct bucket_geometry g, struct bucket_place own);
 
-/* Back from place to address, in an index of GG_EXACT_BUCKETS or more. */
+/* Back from either place to the address, in an index of GG_EXACT_BUCKETS or more. */
 uint32_t bucket_address4(struct bucket_geometry g, struct bucket_place p);
 
 /* Which slot holds it; GG_BUCKET_SLOTS: none. */
@@ -36,7 +38,7 @@ int bucket_find(const struct gg_bucket *b, struct bucket_place p);
 /* Which slot is the best of those that are free; GG_BUCKET_SLOTS: none. */
 int bucket_free(const struct gg_bucket *b, struct bucket_place p);
 uint8_t bucket_byte(const struct gg_bucket *b, int slot);
-/* In a bucket that is busy. meaning: GG_SLOT_* without the rest; 0 frees it. */
+/* In a bucket that is busy. meaning: GG_SLOT_* without GG_SLOT_PLACE; 0 frees it. */
 void bucket_set(struct gg_bucket *b, int slot, struct bucket_place p, uint8_t meaning);
 
 /* Busy, or not any more: readers are turned away until the next turn. */

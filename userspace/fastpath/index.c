@@ -15,10 +15,10 @@
 
 #define SLOTS GG_BUCKET_SLOTS
 #define TIDY_NETS 100000 /* prefixes that are cleared away a second */
-#define FRESH_LOAD 13    /* addresses a bucket when it is built: one bucket in forty is full */
-#define RIPE_LOAD 16     /* when it is built anew, larger */
+#define FRESH_LOAD 16    /* addresses a bucket when it is built: one in fifty stands away */
+#define RIPE_LOAD 18     /* when it is built anew, larger */
 #define AHEAD 8          /* buckets that memory is asked for at a time */
-#define FULL_SHARE 16    /* one full bucket more in so many is worth building anew */
+#define FULL_SHARE 8     /* one full bucket more in so many is worth building anew */
 
 static const enum map_id truth_of[INDEX_COUNT] = {MAP_HOST4, MAP_HOST6};
 static const enum map_id map_of[INDEX_COUNT] = {MAP_INDEX4, MAP_INDEX6};
@@ -35,6 +35,11 @@ static uint32_t buckets_for(int which, size_t hosts)
 uint32_t index_elements(enum map_id id, uint32_t hosts)
 {
 	return 1 + buckets_for(id == MAP_HOST6, hosts);
+}
+
+static struct gg_index_head *head_of(const struct index *x)
+{
+	return (struct gg_index_head *)(void *)x->bucket;
 }
 
 int index_open(struct fastpath *fp)
@@ -58,6 +63,7 @@ int index_open(struct fastpath *fp)
 			return -errno;
 		}
 		x->room = info.max_entries - 1;
+		head_of(x)->layout = GG_INDEX_LAYOUT;
 	}
 	return 0;
 }
@@ -73,8 +79,18 @@ void index_close(struct fastpath *fp)
 
 static void set_head(struct index *x, uint32_t buckets, uint32_t key)
 {
-	__atomic_store_n((uint64_t *)(void *)x->bucket, (uint64_t)key << 32 | buckets,
-			 __ATOMIC_SEQ_CST);
+	__atomic_store_n(&head_of(x)->geometry, (uint64_t)key << 32 | buckets, __ATOMIC_SEQ_CST);
+}
+
+bool index_is_ours(int map)
+{
+	union {
+		struct gg_bucket bucket;
+		struct gg_index_head head;
+	} first;
+	__u32 zero = 0;
+
+	return !bpf_map_lookup_elem(map, &zero, &first) && first.head.layout == GG_INDEX_LAYOUT;
 }
 
 /* ---- one entry ---- */
@@ -89,21 +105,23 @@ static uint8_t meaning_of(const struct gg_entry *e)
 	return GG_MEANS_DENY + e->action;
 }
 
-static struct bucket_geometry geometry_of(const struct index *x)
-{
-	return (struct bucket_geometry){x->used, x->hash_key};
-}
-
 static struct index_edit find(struct fastpath *fp, enum map_id id, const void *key)
 {
 	struct index_edit e = {.index = &fp->index[id == MAP_HOST6]};
+	const struct bucket_geometry g = {e.index->used, e.index->hash_key};
 	uint32_t words[4];
 
 	memcpy(words, key, id == MAP_HOST4 ? 4 : 16);
-	e.place = id == MAP_HOST4 ? bucket_place4(geometry_of(e.index), words[0])
-				  : bucket_place6(geometry_of(e.index), words);
-	e.bucket = &e.index->bucket[e.place.at];
+	e.own = id == MAP_HOST4 ? bucket_place4(g, words[0]) : bucket_place6(g, words);
+	e.away = bucket_away(g, e.own);
+	e.bucket = e.index->bucket;
 	return e;
+}
+
+static void turn_both(const struct index_edit *e)
+{
+	bucket_turn(&e->bucket[e->own.at]);
+	bucket_turn(&e->bucket[e->away.at]);
 }
 
 struct index_edit index_begin(struct fastpath *fp, enum map_id id, const void *key)
@@ -113,59 +131,97 @@ struct index_edit index_begin(struct fastpath *fp, enum map_id id, const void *k
 	if ((id != MAP_HOST4 && id != MAP_HOST6) || !fp->index[id == MAP_HOST6].used)
 		return (struct index_edit){};
 	e = find(fp, id, key);
-	bucket_turn(e.bucket);
+	turn_both(&e);
 	return e;
+}
+
+struct spot {
+	struct gg_bucket *bucket;
+	struct bucket_place place;
+	int slot; /* SLOTS: none */
+};
+
+static struct spot find_spot(const struct index_edit *e)
+{
+	struct spot s = {.bucket = &e->bucket[e->own.at], .place = e->own};
+
+	s.slot = bucket_find(s.bucket, s.place);
+	if (s.slot < SLOTS || !(s.bucket->state & GG_BUCKET_FULL))
+		return s;
+	s.bucket = &e->bucket[e->away.at];
+	s.place = e->away;
+	s.slot = bucket_find(s.bucket, s.place);
+	return s;
+}
+
+/* Whether there is room in the bucket; if not, that is noted. */
+static bool has_room(const struct index_edit *e, struct spot *s)
+{
+	s->slot = bucket_free(s->bucket, s->place);
+	if (s->slot < SLOTS)
+		return true;
+	e->index->full += !(s->bucket->state & GG_BUCKET_FULL);
+	s->bucket->state |= GG_BUCKET_FULL;
+	return false;
+}
+
+static struct spot free_spot(const struct index_edit *e)
+{
+	struct spot own = {.bucket = &e->bucket[e->own.at], .place = e->own};
+	struct spot away = {.bucket = &e->bucket[e->away.at], .place = e->away};
+
+	if (has_room(e, &own))
+		return own;
+	has_room(e, &away);
+	return away;
 }
 
 void index_put(const struct index_edit *e, const struct gg_entry *entry, bool known)
 {
-	struct gg_bucket *b = e->bucket;
-	bool exact = b && e->index->exact;
+	bool exact = e->bucket && e->index->exact;
+	struct spot s = {.slot = SLOTS};
 	uint8_t meaning, byte;
-	int i;
 
-	if (!b)
+	if (!e->bucket)
 		return;
 	if (!known)
 		e->index->count++;
 	else if (!exact)
 		return; /* a tag says nothing that could have changed */
 	meaning = exact ? meaning_of(entry) : GG_MEANS_ASK;
-	i = exact ? bucket_find(b, e->place) : SLOTS;
-	if (i == SLOTS)
-		i = bucket_free(b, e->place);
-	if (i == SLOTS) {
-		e->index->full += !(b->state & GG_BUCKET_FULL);
-		b->state |= GG_BUCKET_FULL;
-		return;
-	}
 	if (exact)
-		bucket_add_end(b, entry->expires);
-	byte = bucket_byte(b, i);
+		s = find_spot(e);
+	if (s.slot == SLOTS)
+		s = free_spot(e);
+	if (s.slot == SLOTS)
+		return;
+	if (exact)
+		bucket_add_end(s.bucket, entry->expires);
+	byte = bucket_byte(s.bucket, s.slot);
 	if ((byte & GG_SLOT_MEANING) == meaning &&
 	    (!gg_index_regular(byte) || gg_index_often(entry)))
 		return;
 	if (meaning >= GG_MEANS_ALLOW && gg_index_often(entry))
 		meaning |= GG_SLOT_OFTEN;
-	bucket_set(b, i, e->place, meaning);
+	bucket_set(s.bucket, s.slot, s.place, meaning);
 }
 
 void index_del(const struct index_edit *e)
 {
-	int i;
+	struct spot s;
 
 	if (!e->bucket)
 		return;
 	e->index->count -= e->index->count > 0;
-	i = bucket_find(e->bucket, e->place);
-	if (i < SLOTS)
-		bucket_set(e->bucket, i, e->place, 0);
+	s = find_spot(e);
+	if (s.slot < SLOTS)
+		bucket_set(s.bucket, s.slot, s.place, 0);
 }
 
 void index_end(const struct index_edit *e)
 {
 	if (e->bucket)
-		bucket_turn(e->bucket);
+		turn_both(e);
 }
 
 /* ---- all of them ---- */
@@ -188,14 +244,11 @@ void index_add(struct fastpath *fp, enum map_id id, const void *keys,
 	for (i = 0; i < n + AHEAD; i++) {
 		struct index_edit *e = &ahead[i % AHEAD];
 
-		if (i >= AHEAD) {
-			bucket_turn(e->bucket);
+		if (i >= AHEAD)
 			index_put(e, &entries[i - AHEAD], false);
-			index_end(e);
-		}
 		if (i < n) {
 			*e = find(fp, id, (const char *)keys + i * key_size);
-			__builtin_prefetch(e->bucket, 1);
+			__builtin_prefetch(&e->bucket[e->own.at], 1);
 		}
 	}
 }
@@ -249,7 +302,7 @@ static void retire(struct fastpath *fp)
 	uint64_t head;
 
 	pthread_mutex_lock(&fp->lock);
-	head = __atomic_load_n((uint64_t *)(void *)x->bucket, __ATOMIC_SEQ_CST);
+	head = __atomic_load_n(&head_of(x)->geometry, __ATOMIC_SEQ_CST);
 	if ((uint32_t)head > x->room)
 		head = 0;
 	set_head(x, 0, 0);

@@ -353,6 +353,8 @@ int walk_map_locked(int fd, pthread_mutex_t *lock, walk_fn see, void *arg);
 /* What the index over that map needs for so many hosts. */
 uint32_t index_elements(enum map_id id, uint32_t hosts);
 int index_open(struct fastpath *fp);
+/* Whether a map that was found means by its content what this version does. */
+bool index_is_ours(int map);
 void index_close(struct fastpath *fp);
 /* Out of force, until it is built; its marks are kept. Takes fp->lock. */
 void index_off(struct fastpath *fp);
@@ -370,8 +372,8 @@ void index_enforce(struct fastpath *fp, enum map_id id);
  * fp->lock. A no-op for prefixes. */
 struct index_edit {
 	struct index *index;
-	struct gg_bucket *bucket; /* NULL: nothing to do */
-	struct bucket_place place;
+	struct gg_bucket *bucket; /* all of them; NULL: nothing to do */
+	struct bucket_place own, away;
 };
 struct index_edit index_begin(struct fastpath *fp, enum map_id id, const void *key);
 void index_put(const struct index_edit *e, const struct gg_entry *entry, bool known);

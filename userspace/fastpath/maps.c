@@ -197,7 +197,8 @@ static bool settle(struct bpf_map *const map[MAP_COUNT], const struct old_maps *
 
 	for (i = 0; i < MAP_COUNT; i++) {
 		fits[i] = known && old->fds[i] >= 0 && same_layout(map[i], &old->info[i]) &&
-			  bpf_map__max_entries(map[i]) == old->info[i].max_entries;
+			  bpf_map__max_entries(map[i]) == old->info[i].max_entries &&
+			  ((i != MAP_INDEX4 && i != MAP_INDEX6) || index_is_ours(old->fds[i]));
 		all = all && fits[i];
 	}
 	for (i = 0; i < MAP_COUNT && !all; i++)

@@ -25,7 +25,7 @@ static uint32_t address_of(const struct index *x, uint32_t at, int slot)
 {
 	const struct gg_bucket *b = &x->bucket[at];
 	const struct bucket_geometry g = {x->used, x->hash_key};
-	const struct bucket_place p = {at, b->key[slot], bucket_byte(b, slot) & GG_SLOT_REST};
+	const struct bucket_place p = {at, b->key[slot], bucket_byte(b, slot) & GG_SLOT_PLACE};
 
 	return bucket_address4(g, p);
 }

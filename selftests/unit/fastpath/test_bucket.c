@@ -21,7 +21,7 @@ static const struct bucket_geometry geometries[] = {
 static void a_place_leads_back_to_its_address(void **state)
 {
 	static const uint32_t ends[] = {0, 1, 0x7fffffff, 0x80000000, 0xffffffff};
-	struct bucket_place p;
+	struct bucket_place p, away;
 	uint64_t seed = 4711;
 	uint32_t addr;
 	size_t i, j;
@@ -35,6 +35,12 @@ static void a_place_leads_back_to_its_address(void **state)
 			assert_int_equal(p.rest & ~GG_SLOT_REST, 0);
 			if (bucket_address4(geometries[i], p) != addr)
 				fail_msg("%08x of %u buckets", addr, geometries[i].buckets);
+			away = bucket_away(geometries[i], p);
+			assert_in_range(away.at, 1, geometries[i].buckets);
+			assert_int_not_equal(away.at, p.at);
+			assert_int_equal(away.rest, p.rest | GG_SLOT_AWAY);
+			if (bucket_address4(geometries[i], away) != addr)
+				fail_msg("%08x away, of %u", addr, geometries[i].buckets);
 		}
 	}
 }
@@ -42,6 +48,26 @@ static void a_place_leads_back_to_its_address(void **state)
 static struct bucket_place place(uint16_t key, uint8_t rest)
 {
 	return (struct bucket_place){.at = 1, .key = key, .rest = rest};
+}
+
+/* Those of one bucket don't crowd into another one. */
+static void who_is_away_is_spread(void **state)
+{
+	const struct bucket_geometry g = {58823, 4711};
+	static uint8_t count[58824];
+	struct bucket_place p = {.at = 1234};
+	uint32_t most = 0, used = 0;
+
+	(void)state;
+	for (p.key = 0; p.key < UINT16_MAX; p.key++) {
+		uint8_t *n = &count[bucket_away(g, p).at];
+
+		used += !*n;
+		if (++*n > most)
+			most = *n;
+	}
+	assert_in_range(most, 2, 4);
+	assert_true(used > 40000);
 }
 
 /* Its half, the four of no half, the other half, and then there is no room. */
@@ -66,7 +92,7 @@ static void a_bucket_holds_twenty_and_each_is_found(void **state)
 			slot = bucket_find(&b, place((uint16_t)(2 * i + half), 0x10));
 			assert_int_equal(slot, order[half][i]);
 			assert_int_equal(bucket_byte(&b, slot), GG_MEANS_DENY | 0x10);
-			assert_int_equal(bucket_find(&b, place((uint16_t)(2 * i + half), 0x20)),
+			assert_int_equal(bucket_find(&b, place((uint16_t)(2 * i + half), 0x30)),
 					 SLOTS);
 		}
 		bucket_set(&b, 5, place(0, 0), 0);
@@ -157,6 +183,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_place_leads_back_to_its_address),
+		cmocka_unit_test(who_is_away_is_spread),
 		cmocka_unit_test(a_bucket_holds_twenty_and_each_is_found),
 		cmocka_unit_test(what_is_free_is_never_found),
 		cmocka_unit_test(the_earliest_end_stands),
