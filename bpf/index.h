@@ -191,33 +191,30 @@ static __always_inline enum index_glance index_tells(struct index_lanes a, struc
 	return INDEX_NO_GLANCE;
 }
 
-/* Few stand in the other half. A function of its own: what the glance at theirs keeps at hand is
- * not put aside for them. */
-__noinline __u32 index_elsewhere(const struct gg_bucket *b, __u32 key, __u32 place)
+/* Whether what was read since `state` is what the daemon wrote. */
+static __always_inline bool index_stands(const struct gg_bucket *b, __u32 state, const __u64 *head,
+					 __u64 geometry)
 {
-	const struct index_lanes none = {};
-
-	if (!b)
-		return INDEX_NO_GLANCE;
-	return index_tells(index_half(b, !gg_index_half(key), key * INDEX_EACH_KEY), none, place);
+	index_order();
+	return !(state & GG_BUCKET_BUSY) && INDEX_READ(__u32, &b->state) == state &&
+	       INDEX_READ(__u64, head) == geometry;
 }
 
-/* In one bucket. INDEX_MAYBE_AWAY: if it is anywhere else, then there. */
+/* All of one bucket. INDEX_MAYBE_AWAY: if the address is anywhere else, then there. */
 static __always_inline enum index_glance
 index_glance_at(const struct gg_bucket *b, const __u64 *head, __u64 geometry, __u32 key, __u8 place)
 {
 	const __u64 wanted = key * INDEX_EACH_KEY;
+	const struct index_lanes none = {};
 	enum index_glance told;
 	__u32 state;
 
 	state = INDEX_READ(__u32, &b->state);
 	index_order();
-	told = index_tells(index_half(b, gg_index_half(key), wanted), index_last(b, wanted), place);
+	told = index_tells(index_half(b, 0, wanted), index_half(b, 1, wanted), place);
 	if (!told)
-		told = index_elsewhere(b, key, place);
-	index_order();
-	if (state & GG_BUCKET_BUSY || INDEX_READ(__u32, &b->state) != state ||
-	    INDEX_READ(__u64, head) != geometry)
+		told = index_tells(index_last(b, wanted), none, place);
+	if (!index_stands(b, state, head, geometry))
 		return INDEX_NO_GLANCE;
 	if (!told)
 		return state & GG_BUCKET_FULL ? INDEX_MAYBE_AWAY : INDEX_NO_GLANCE;
@@ -226,14 +223,16 @@ index_glance_at(const struct gg_bucket *b, const __u64 *head, __u64 geometry, __
 	return told;
 }
 
-/* Few stand away from their bucket, and of them nothing is kept at hand either. */
-__noinline __u32 index_glance_away(__u32 addr)
+/* Few stand in the other half of their bucket, or away from it. A function of its own, which begins
+ * anew: nothing of the glance is put aside for them. */
+__noinline __u32 index_glance_again(__u32 addr)
 {
 	enum index_glance told;
 	const struct gg_bucket *b;
 	__u32 at = 0, hash, key;
 	const __u64 *head;
 	__u64 geometry;
+	__u8 rest;
 
 	head = bpf_map_lookup_elem(&index4, &at);
 	geometry = head ? INDEX_READ(__u64, head) : 0;
@@ -241,12 +240,19 @@ __noinline __u32 index_glance_away(__u32 addr)
 		return INDEX_NO_GLANCE;
 	hash = gg_index_hash4(addr, geometry >> 32);
 	key = gg_index_key(hash, geometry);
-	at = gg_index_away(gg_index_bucket(hash, geometry), key, geometry);
+	rest = gg_index_rest(hash, geometry);
+	at = gg_index_bucket(hash, geometry);
 	b = bpf_map_lookup_elem(&index4, &at);
 	if (!b)
 		return INDEX_NO_GLANCE;
-	told = index_glance_at(b, head, geometry, key,
-			       gg_index_rest(hash, geometry) | GG_SLOT_AWAY);
+	told = index_glance_at(b, head, geometry, key, rest);
+	if (told != INDEX_MAYBE_AWAY)
+		return told;
+	at = gg_index_away(at, key, geometry);
+	b = bpf_map_lookup_elem(&index4, &at);
+	if (!b)
+		return INDEX_NO_GLANCE;
+	told = index_glance_at(b, head, geometry, key, rest | GG_SLOT_AWAY);
 	return told == INDEX_MAYBE_AWAY ? INDEX_NO_GLANCE : told;
 }
 
@@ -264,9 +270,9 @@ static __always_inline enum index_glance index_glance(__u32 addr)
 {
 	enum index_glance told;
 	const struct gg_bucket *b;
-	__u32 at = 0, hash;
+	__u32 at = 0, state, hash, key;
+	__u64 geometry, wanted;
 	const __u64 *head;
-	__u64 geometry;
 
 	head = bpf_map_lookup_elem(&index4, &at);
 	geometry = head ? INDEX_READ(__u64, head) : 0;
@@ -277,9 +283,19 @@ static __always_inline enum index_glance index_glance(__u32 addr)
 	b = bpf_map_lookup_elem(&index4, &at);
 	if (!b)
 		return INDEX_NO_GLANCE;
-	told = index_glance_at(b, head, geometry, gg_index_key(hash, geometry),
-			       gg_index_rest(hash, geometry));
-	return told == INDEX_MAYBE_AWAY ? index_glance_away(addr) : told;
+	key = gg_index_key(hash, geometry);
+	wanted = key * INDEX_EACH_KEY;
+	state = INDEX_READ(__u32, &b->state);
+	index_order();
+	told = index_tells(index_half(b, gg_index_half(key), wanted), index_last(b, wanted),
+			   gg_index_rest(hash, geometry));
+	if (!index_stands(b, state, head, geometry))
+		return INDEX_NO_GLANCE;
+	if (!told)
+		return index_glance_again(addr);
+	if (state >> GG_BUCKET_ENDS_SHIFT && index_ended(state, bpf_ktime_get_coarse_ns()))
+		return INDEX_NO_GLANCE;
+	return told;
 }
 
 /* addr: IPv4, network order. now: ns. */

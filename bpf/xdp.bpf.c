@@ -130,12 +130,25 @@ __noinline int decide(const struct gg_facts *f)
 	return d.route | d.cause << 8;
 }
 
-/* A function of its own, so that the verifier walks through it once and not once for each way
- * through the parser. The packet is copied because older kernels take map keys from the stack only.
- */
-__noinline int judge(struct xdp_md *ctx, const struct packet *parsed)
+/* What is no TCP, or hides it. */
+#define JUDGE_HIDDEN (-1)
+
+static __always_inline int judge_other(enum parse_result found)
 {
-	struct packet own, *p = &own;
+	if (found == PARSE_DEEP)
+		return JUDGE_HIDDEN;
+	count(found == PARSE_SHORT ? GG_STAT_short_packet : GG_STAT_not_ours);
+	return XDP_PASS;
+}
+
+/* What isn't plain, or of which the index knows too little. A function of its own, as is the
+ * parser, so that the verifier walks through it once and not once for each way through that; and
+ * the packet is on its stack because there is little: what it calls may take 512 bytes with it and
+ * all that it was called by, each rounded up to 32 (Linux 6.1). */
+__noinline int judge(struct xdp_md *ctx)
+{
+	struct packet own = {}, *p = &own;
+	enum parse_result found;
 	struct gg_facts facts = {};
 	const struct gg_conf *switches;
 	struct gg_decision decision;
@@ -146,9 +159,9 @@ __noinline int judge(struct xdp_md *ctx, const struct packet *parsed)
 	int action = XDP_PASS;
 	__u64 now;
 
-	if (!parsed)
-		return XDP_PASS;
-	own = *parsed;
+	found = parse(ctx, p);
+	if (found != PARSE_TCP)
+		return judge_other(found);
 	facts.kind = p->kind;
 	switches = bpf_map_lookup_elem(&conf, &zero);
 	if (!switches || !is_protected(switches, &p->to)) {
@@ -290,30 +303,11 @@ static __always_inline int judge_hidden(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
-/* What isn't as plain. */
-static __always_inline int look_closer(struct xdp_md *ctx)
-{
-	struct packet packet = {};
-
-	switch (parse(ctx, &packet)) {
-	case PARSE_TCP:
-		return judge(ctx, &packet);
-	case PARSE_OTHER:
-		count(GG_STAT_not_ours);
-		return XDP_PASS;
-	case PARSE_SHORT:
-		count(GG_STAT_short_packet);
-		return XDP_PASS;
-	case PARSE_DEEP:
-		return judge_hidden(ctx);
-	}
-	return XDP_PASS;
-}
-
 SEC("xdp.frags")
 int greygate_xdp(struct xdp_md *ctx)
 {
 	enum gg_stat cause;
+	int action;
 
 	count(GG_STAT_packets);
 	cause = at_first_look(ctx);
@@ -327,7 +321,8 @@ int greygate_xdp(struct xdp_md *ctx)
 		count(cause);
 		return XDP_PASS;
 	}
-	return look_closer(ctx);
+	action = judge(ctx);
+	return action == JUDGE_HIDDEN ? judge_hidden(ctx) : action;
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -129,6 +129,10 @@ static void take_back(struct daemon *d)
 {
 	int rc;
 
+	/* The successor may have got as far as the kernel: its hot index is not this one's to
+	 * change. */
+	if (d->fastpath)
+		fastpath_again(d->fastpath);
 	pthread_mutex_lock(&d->config_lock);
 	pthread_mutex_lock(&d->verdict_lock);
 	d->lent = false;
@@ -138,8 +142,6 @@ static void take_back(struct daemon *d)
 		store_writer_resume(d->writer, d->store);
 	if (!d->fastpath)
 		return;
-	/* The successor may have got as far as the kernel. */
-	fastpath_again(d->fastpath);
 	rc = lacking_sync(d);
 	lacking_make_whole(d);
 	if (rc >= 0)

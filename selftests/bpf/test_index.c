@@ -233,39 +233,54 @@ static void a_new_index_loses_no_mark(void **state)
 	}
 }
 
-/* More than are taken at a time, and as many beside them that were not used. */
+/* Sixteen in each of the first buckets, of each of which one place names its address. Returns the
+ * slot's byte. */
+static uint8_t *dense(uint32_t n, struct prefix *ret)
+{
+	const struct index *x = &fp->index[INDEX4];
+	const struct bucket_geometry g = {x->used, x->hash_key};
+	const struct bucket_place place = {.at = 1 + n / 16, .key = (uint16_t)(n % 16 * 4099)};
+	struct gg_bucket *b = &x->bucket[place.at];
+	char text[INET_ADDRSTRLEN];
+	uint32_t addr = bucket_address4(g, place);
+	int slot = bucket_find(b, place);
+
+	*ret = room_prefix(inet_ntop(AF_INET, &addr, text, sizeof(text)));
+	return slot < GG_BUCKET_SLOTS ? &b->slot[gg_index_slot(slot)] : NULL;
+}
+
+/* More than are taken at a time, and others beside them that were not used: few, which are asked
+ * for one by one, and so many that all hosts are walked through. */
 static void each_of_many_marks_is_taken_once(void **state)
 {
 	enum { MANY = 900 };
-	const struct index *x = &fp->index[INDEX4];
-	const struct bucket_geometry g = {x->used, x->hash_key};
-	struct prefix p[MANY];
-	struct bucket_place place;
-	struct gg_bucket *b;
+	struct prefix p;
 	struct gg_entry e;
-	uint32_t addr, i;
-	int round;
+	uint32_t i, round, hits;
 
 	(void)state;
 	for (i = 0; i < MANY; i++) {
-		p[i] = room_number("9.0.0.0", i);
-		room_put_prefix(fp, &p[i], GG_DENY, GG_DROP_NEW, 0);
-		memcpy(&addr, p[i].addr.b + 12, 4);
-		place = bucket_place4(g, addr);
-		b = &x->bucket[place.at];
-		if (i % 3)
-			b->slot[gg_index_slot(bucket_find(b, place))] |= GG_SLOT_SEEN;
+		dense(i, &p);
+		room_put_prefix(fp, &p, GG_DENY, GG_DROP_NEW, 0);
 	}
-	for (round = 0; round < 2; round++) {
-		assert_int_equal(marks_sweep(fp, 4711), 0);
+	for (round = 0; round < 4; round++) {
+		/* Every tenth; all but every third; and each time nothing is left. */
+		for (i = 0; i < MANY && round % 2 == 0; i++)
+			if (round == 0 ? !(i % 10) : i % 3 != 0)
+				*dense(i, &p) |= GG_SLOT_SEEN;
+		assert_int_equal(marks_sweep(fp, 4711 + round / 2), 0);
 		for (i = 0; i < MANY; i++) {
-			assert_int_equal(fastpath_get(fp, &p[i], &e), 0);
-			assert_int_equal(e.hits, i % 3 ? 1 : 0);
-			assert_int_equal(e.last_seen, i % 3 ? 4711 : 0);
+			hits = !(i % 10) + (round >= 2 && i % 3 != 0);
+			assert_int_equal(*dense(i, &p) & GG_SLOT_SEEN, 0);
+			assert_int_equal(fastpath_get(fp, &p, &e), 0);
+			assert_int_equal(e.hits, hits);
+			assert_int_equal(e.last_seen, round >= 2 && i % 3 ? 4712 : hits ? 4711 : 0);
 		}
 	}
-	for (i = 0; i < MANY; i++)
-		assert_int_equal(fastpath_del(fp, &p[i]), 0);
+	for (i = 0; i < MANY; i++) {
+		dense(i, &p);
+		assert_int_equal(fastpath_del(fp, &p), 0);
+	}
 }
 
 static void any_change_of_an_entry_counts_at_once(void **state)
@@ -454,6 +469,13 @@ static void a_crowd_is_told_wherever_it_stands(void **state)
 	assert_int_equal(marks_sweep(fp, entries_now()), 0);
 	for (i = 0; i < NOWHERE; i++)
 		assert_int_equal(entry_of(text[i]).hits, GG_ASKED_DROPS + 1);
+	/* Its end is noted where it stands. */
+	assert_int_equal(bucket_end(&all[away_of(text[AWAY]).at]), 0);
+	room_put(fp, text[AWAY], GG_DENY, GG_DROP_NEW, (uint32_t)time(NULL) + 3600);
+	assert_in_range(bucket_end(&all[away_of(text[AWAY]).at]), entries_now() + 3500,
+			entries_now() + 3700);
+	assert_int_equal(bucket_end(b), 0);
+	room_put(fp, text[AWAY], GG_DENY, GG_DROP_NEW, 0);
 	for (i = AWAY; i < NOWHERE; i++) {
 		room_put(fp, text[i], GG_ALLOW, GG_NO_ACTION, 0);
 		assert_int_equal(syn_from(text[i]), XDP_PASS);

@@ -171,7 +171,7 @@ check "with the right one it goes well" upgrade
 like "what was said meanwhile is known" "$(gg list deny | wc -l)" '^[6-9]$'
 
 # ---- a client alone at each of many listeners: nobody comes behind it who would have it seen ----
-alone_at_sixteen() { # upgrades what-it-is-like
+alone_at_sixteen() { # upgrades what-it-is-like [what-becomes-of-the-old-one]
 	local i job
 	rm -f "$T/doors.stop"
 	on client $PYTHON "$HERE/surge.py" 203.0.113.8 $GATE4 16 "$T/doors.stop" 2501 >"$T/doors.surge" &
@@ -179,6 +179,7 @@ alone_at_sixteen() { # upgrades what-it-is-like
 	for ((i = 1; i <= $1; i++)); do
 		sleep 0.3
 		check "sixteen listeners, $2: upgrade $i" upgrade
+		[ $# = 2 ] || "$3"
 	done
 	sleep 0.5
 	touch "$T/doors.stop"
@@ -191,6 +192,9 @@ gate_start || bail "sixteen listeners"
 alone_at_sixteen 4 "time to drain"
 like "each client met one or the other" "$(cat "$T/doors.surge")" '^whole=[1-9][0-9]{2,} broken=0 late=0 $'
 # Who was served by the one that had no time came again; the queues are not left to themselves.
+kill_old() { kill -9 "$old_pid"; }
+alone_at_sixteen 4 "killed" kill_old
+like "the same" "$(cat "$T/doors.surge")" '^whole=[1-9][0-9]{2,} broken=[0-9]+ late=0 '
 sed -i 's/^drain_time = .*/drain_time = 0s/' "$T/greygate.conf"
 check "drain_time = 0s" gg reload
 alone_at_sixteen 6 "none"

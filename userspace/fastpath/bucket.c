@@ -149,16 +149,6 @@ void bucket_clear_end(struct gg_bucket *b)
 	b->state &= GG_BUCKET_TURN | GG_BUCKET_FULL;
 }
 
-bool bucket_is_marked(const struct gg_bucket *b)
-{
-	uint8_t all = 0;
-	int i;
-
-	for (i = 0; i < SLOTS; i++)
-		all |= bucket_byte(b, i);
-	return all & GG_SLOT_SEEN;
-}
-
 bool bucket_take_mark(struct gg_bucket *b, int slot)
 {
 	uint8_t *byte = &b->slot[gg_index_slot(slot)];

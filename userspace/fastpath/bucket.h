@@ -50,8 +50,6 @@ uint64_t bucket_end(const struct gg_bucket *b);
 void bucket_add_end(struct gg_bucket *b, uint64_t expires);
 void bucket_clear_end(struct gg_bucket *b);
 
-/* Whether one of its slots has been used since the marks were taken. */
-bool bucket_is_marked(const struct gg_bucket *b);
 /* Takes the mark of a slot; whether there was one. */
 bool bucket_take_mark(struct gg_bucket *b, int slot);
 

@@ -213,6 +213,10 @@ void index_del(const struct index_edit *e)
 	if (!e->bucket)
 		return;
 	e->index->count -= e->index->count > 0;
+	/* While it is filled, a tag may be that of a twin which stands there, and the one of this
+	 * host is still to come. One too many has the truth asked. */
+	if (!e->index->exact && !(uint32_t)head_of(e->index)->geometry)
+		return;
 	s = find_spot(e);
 	if (s.slot < SLOTS)
 		bucket_set(s.bucket, s.slot, s.place, 0);
@@ -222,6 +226,14 @@ void index_end(const struct index_edit *e)
 {
 	if (e->bucket)
 		turn_both(e);
+}
+
+bool index_take_mark(struct fastpath *fp, const struct gg_key4 *key)
+{
+	const struct index_edit e = find(fp, MAP_HOST4, key);
+	const struct spot s = find_spot(&e);
+
+	return s.slot < SLOTS && bucket_take_mark(s.bucket, s.slot);
 }
 
 /* ---- all of them ---- */
@@ -323,8 +335,12 @@ static int build(struct fastpath *fp, int which)
 	size_t count;
 	int code;
 
-	if (which == INDEX4)
+	if (which == INDEX4) {
+		/* The programs ask the hash while it is out of force: most is done before. */
+		if (fp->index[which].used)
+			marks_sweep(fp, entries_now());
 		retire(fp);
+	}
 	code = walk_count(fp->maps[id], &count);
 	if (!code)
 		code = index_prepare(fp, id, count);
@@ -334,7 +350,9 @@ static int build(struct fastpath *fp, int which)
 		index_enforce(fp, id);
 		return 0;
 	}
+	/* Changes are not made in it any more, so nobody may believe it. */
 	pthread_mutex_lock(&fp->lock);
+	set_head(&fp->index[which], 0, 0);
 	fp->index[which].used = 0;
 	pthread_mutex_unlock(&fp->lock);
 	return code;

@@ -379,6 +379,8 @@ struct index_edit index_begin(struct fastpath *fp, enum map_id id, const void *k
 void index_put(const struct index_edit *e, const struct gg_entry *entry, bool known);
 void index_del(const struct index_edit *e);
 void index_end(const struct index_edit *e);
+/* Takes the mark of a host; whether there was one. With fp->lock held. */
+bool index_take_mark(struct fastpath *fp, const struct gg_key4 *key);
 
 /* ---- marks.c ---- */
 
