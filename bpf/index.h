@@ -223,8 +223,8 @@ index_glance_at(const struct gg_bucket *b, const __u64 *head, __u64 geometry, __
 	return told;
 }
 
-/* Few stand in the other half of their bucket, or away from it. A function of its own, which begins
- * anew: nothing of the glance is put aside for them. */
+/* Few stand outside of their half of the bucket, or away from it. A function of its own, which
+ * begins anew: nothing of the glance is put aside for them. */
 __noinline __u32 index_glance_again(__u32 addr)
 {
 	enum index_glance told;
@@ -260,8 +260,8 @@ __noinline __u32 index_glance_again(__u32 addr)
  * What a glance at the bucket of an IPv4 address tells of what goes on and on, floods and open
  * connections: no call, and no clock unless an entry of the bucket ends. If nothing, ask closer.
  *
- * No branch asks whether the address stands in its half of the bucket or among the four of no half,
- * and where; few addresses stand elsewhere. So what is branched on turns out the same way all
+ * No branch asks where in its half of the bucket the address stands, and few addresses stand
+ * outside of theirs. So what is branched on turns out the same way all
  * through a flood, the processor guesses it right and is at the next frames while memory still
  * brings this bucket: that wait is most of the cost. What waits with it has to be little, for there
  * is a limit to what may.
@@ -271,6 +271,7 @@ static __always_inline enum index_glance index_glance(__u32 addr)
 	enum index_glance told;
 	const struct gg_bucket *b;
 	__u32 at = 0, state, hash, key;
+	const struct index_lanes none = {};
 	__u64 geometry, wanted;
 	const __u64 *head;
 
@@ -287,7 +288,7 @@ static __always_inline enum index_glance index_glance(__u32 addr)
 	wanted = key * INDEX_EACH_KEY;
 	state = INDEX_READ(__u32, &b->state);
 	index_order();
-	told = index_tells(index_half(b, gg_index_half(key), wanted), index_last(b, wanted),
+	told = index_tells(index_half(b, gg_index_half(key), wanted), none,
 			   gg_index_rest(hash, geometry));
 	if (!index_stands(b, state, head, geometry))
 		return INDEX_NO_GLANCE;

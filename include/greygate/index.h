@@ -8,11 +8,11 @@
  * mark slots.
  *
  * An address is hashed, keyed, and the hash times the number of buckets is, in its upper half, its
- * own bucket; the seventeen bits after that are what the slot holds: sixteen in its key, one in its
+ * own bucket; the eighteen bits after that are what the slot holds: sixteen in its key, two in its
  * byte. In index4 the hash is a permutation and there are GG_EXACT_BUCKETS at least, so what the
  * slot holds and where it stands name one address and no other; its byte says what is to be done.
  * In index6 it is a tag, and a hit is confirmed in host6. Three octets instead of the address and
- * its byte: a million hosts in 4 MB, which a processor's cache keeps where twice that comes from
+ * its byte: a million hosts in 5 MB, which a processor's cache keeps where twice that comes from
  * memory each time.
  *
  * A bucket without room for all its addresses has GG_BUCKET_FULL: who isn't found in it stands in
@@ -31,7 +31,7 @@
 
 #define GG_BUCKET_SLOTS 20
 #define GG_BUCKET_HALF 8 /* twice that, and the others */
-#define GG_EXACT_BUCKETS 32768
+#define GG_EXACT_BUCKETS 16384
 
 struct gg_bucket {
 	__u16 key[GG_BUCKET_SLOTS]; /* gg_index_key */
@@ -57,12 +57,12 @@ struct gg_index_head {
 };
 
 /* To be raised when anything below changes its meaning. */
-#define GG_INDEX_LAYOUT 2
+#define GG_INDEX_LAYOUT 3
 
 /* A slot's byte: what its entry means, from here on. */
-#define GG_SLOT_MEANING 0x0f
-#define GG_SLOT_REST 0x10 /* gg_index_rest */
-#define GG_SLOT_AWAY 0x20 /* its own bucket had no room */
+#define GG_SLOT_MEANING 0x07
+#define GG_SLOT_AWAY 0x08 /* its own bucket had no room */
+#define GG_SLOT_REST 0x30 /* gg_index_rest */
 #define GG_SLOT_PLACE (GG_SLOT_REST | GG_SLOT_AWAY)
 #define GG_SLOT_OFTEN 0x40 /* used often enough to be decided and marked here alone */
 #define GG_SLOT_SEEN 0x80  /* used since the daemon looked last */
@@ -71,7 +71,7 @@ enum gg_meaning {
 	GG_MEANS_NOTHING = 0,
 	GG_MEANS_ASK = 1, /* the byte can't say it: ask the truth */
 	GG_MEANS_ALLOW = 2,
-	GG_MEANS_DENY = 3, /* plus enum gg_action: 3 to 8 */
+	GG_MEANS_DENY = 2, /* plus enum gg_action but GG_NO_ACTION: 3 to 7 */
 };
 
 /* A bucket's state: flag, turn, and the earliest end of an entry in it, so that after that time
@@ -100,7 +100,7 @@ static inline __u32 gg_index_bucket(__u32 hash, __u32 buckets)
 }
 
 /* Hashes of one bucket are neighbours, their products lie as far apart as there are buckets: at
- * least by the lowest of these seventeen bits. */
+ * least by the lowest of these eighteen bits. */
 static inline __u16 gg_index_key(__u32 hash, __u32 buckets)
 {
 	return (__u16)((__u64)hash * buckets >> 16);
@@ -108,7 +108,7 @@ static inline __u16 gg_index_key(__u32 hash, __u32 buckets)
 
 static inline __u8 gg_index_rest(__u32 hash, __u32 buckets)
 {
-	return (__u8)((__u64)hash * buckets >> 11) & GG_SLOT_REST;
+	return (__u8)((__u64)hash * buckets >> 10) & GG_SLOT_REST;
 }
 
 /* How far from its own bucket an address stands that found no room there. */

@@ -58,7 +58,7 @@ uint32_t bucket_address4(struct bucket_geometry g, struct bucket_place p)
 	const uint32_t own = p.rest & GG_SLOT_AWAY ? gg_index_own(p.at, p.key, g.buckets) : p.at;
 	const uint64_t first = (((uint64_t)(own - 1) << 32) + g.buckets - 1) / g.buckets;
 	const uint64_t from = (uint32_t)(first * g.buckets);
-	const uint64_t sought = (uint64_t)p.key << 16 | (uint64_t)(p.rest & GG_SLOT_REST) << 11;
+	const uint64_t sought = (uint64_t)p.key << 16 | (uint64_t)(p.rest & GG_SLOT_REST) << 10;
 	uint32_t hash = (uint32_t)first;
 
 	if (sought > from)

@@ -15,10 +15,10 @@
 
 #define SLOTS GG_BUCKET_SLOTS
 #define TIDY_NETS 100000 /* prefixes that are cleared away a second */
-#define FRESH_LOAD 16    /* addresses a bucket when it is built: one in fifty stands away */
-#define RIPE_LOAD 18     /* when it is built anew, larger */
+#define FRESH_LOAD 13    /* addresses a bucket when it is built: few stand outside of their half */
+#define RIPE_LOAD 16     /* when it is built anew, larger */
 #define AHEAD 8          /* buckets that memory is asked for at a time */
-#define FULL_SHARE 8     /* one full bucket more in so many is worth building anew */
+#define FULL_SHARE 16    /* one full bucket more in so many is worth building anew */
 
 static const enum map_id truth_of[INDEX_COUNT] = {MAP_HOST4, MAP_HOST6};
 static const enum map_id map_of[INDEX_COUNT] = {MAP_INDEX4, MAP_INDEX6};
@@ -100,7 +100,7 @@ static uint8_t meaning_of(const struct gg_entry *e)
 {
 	if (e->verdict == GG_ALLOW)
 		return GG_MEANS_ALLOW;
-	if (e->verdict != GG_DENY || e->action > GG_DROP_ALL)
+	if (e->verdict != GG_DENY || e->action == GG_NO_ACTION || e->action > GG_DROP_ALL)
 		return GG_MEANS_ASK;
 	return GG_MEANS_DENY + e->action;
 }
