@@ -177,7 +177,7 @@ $(BUILD)/selftests/bpf/%: selftests/bpf/%.c $(BUILD)/libgreygate.a
 $(BUILD)/selftests/bench/%: selftests/bench/%.c $(BUILD)/libgreygate.a | $(BENCH_BPF)
 	@mkdir -p $(@D)
 	@echo '  CC   $<'
-	$(Q)$(CC) $(ALL_CFLAGS) -I$(BUILD)/selftests/bench -Iuserspace -I. $(LDFLAGS) -o $@ $< $(BUILD)/libgreygate.a $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -I$(BUILD)/selftests/bench -Iuserspace -I. $(LDFLAGS) -o $@ $< $(BUILD)/libgreygate.a $(LIBS) -lm
 
 deps:
 	@selftests/deps $(BUILD_DEPS) $(TEST_DEPS)

@@ -342,9 +342,14 @@ def xdp(found, table):
                    f"{pps['xdp_drop'] / pps['xdp_filter']:.1f} x xdp-filter")
         table.note(f"one look at a random line of as much memory as the index, then XDP_DROP: "
                    f"{number(pps['look'] / 1e6, 2)}: {here['look']['ratio']:.2f}")
+        # Whoever looks is no faster than that either, however small he keeps them.
+        table.note(f"the same in as much as {size} addresses take at the least: "
+                   f"{number(pps['least'] / 1e6, 2)}, {pps['least'] / pps['nftables']:.1f} x nftables, "
+                   f"{pps['least'] / pps['xdp_filter']:.1f} x xdp-filter, "
+                   f"{pps['least'] / pps['xdp_drop']:.2f} of bare")
         beyond = {name: 1e9 / each - 1e9 / pps["xdp_drop"] for name, each in pps.items()}
         table.note(f"ns a frame beyond its {1e9 / pps['xdp_drop']:.0f}: greygate {beyond['greygate']:.0f}, "
-                   f"one look {beyond['look']:.0f}, nftables {beyond['nftables']:.0f}, xdp-filter {beyond['xdp_filter']:.0f}, "
+                   f"one look {beyond['look']:.0f}, the least {beyond['least']:.0f}, nftables {beyond['nftables']:.0f}, xdp-filter {beyond['xdp_filter']:.0f}, "
                    f"with -f ipv4 {beyond['xdp_filter_ipv4']:.0f}")
         table.note(f"sent through a veth pair by the CPU that drops: {number(pair['greygate']['pps'] / 1e6, 2)}, "
                    f"{pair['nftables']['ratio']:.2f} x nftables, {pair['xdp_filter']['ratio']:.2f} x xdp-filter, "
