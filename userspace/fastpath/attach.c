@@ -25,60 +25,6 @@
 #include <xdp/libxdp.h>
 #include <xdp.skel.h>
 
-/* Heartbeats older than this come from a daemon that is gone, s. */
-#define ALIVE_LIMIT 10
-/* As libxdp names its dispatcher. */
-#define DISPATCHER "xdp_dispatcher"
-
-/* Another greygate, by its meta map: one whose daemon is gone leaves its place. */
-static enum owner owner_by_meta(int map_fd)
-{
-	struct gg_meta m;
-	__u32 zero = 0;
-
-	if (bpf_map_lookup_elem(map_fd, &zero, &m) || m.magic != GG_MAGIC)
-		return OWNER_OTHER;
-	return m.heartbeat + ALIVE_LIMIT > entries_now() ? OWNER_ALIVE : OWNER_GONE;
-}
-
-static enum owner owner_of(int prog_fd, const struct pins_ids *own, struct bpf_prog_info *ret)
-{
-	struct bpf_prog_info info = {};
-	struct bpf_map_info map;
-	enum owner owner = OWNER_OTHER;
-	__u32 ids[2 * MAP_COUNT], i, size;
-	int j, fd;
-
-	size = sizeof(info);
-	info.map_ids = (__u64)(unsigned long)ids;
-	info.nr_map_ids = sizeof(ids) / sizeof(ids[0]);
-	if (bpf_obj_get_info_by_fd(prog_fd, &info, &size))
-		return OWNER_OTHER;
-	if (ret)
-		*ret = info;
-	for (i = 0; i < info.nr_map_ids && i < sizeof(ids) / sizeof(ids[0]); i++) {
-		for (j = 0; j < own->count; j++)
-			if (own->ids[j] == ids[i])
-				return OWNER_US;
-		fd = bpf_map_get_fd_by_id(ids[i]);
-		if (fd < 0)
-			continue;
-		size = sizeof(map);
-		memset(&map, 0, sizeof(map));
-		if (!bpf_obj_get_info_by_fd(fd, &map, &size) &&
-		    !strcmp(map.name, map_names[MAP_META]) &&
-		    map.value_size == sizeof(struct gg_meta))
-			owner = owner_by_meta(fd);
-		close(fd);
-	}
-	return owner;
-}
-
-enum owner attach_owner(int prog_fd, const struct pins_ids *own)
-{
-	return owner_of(prog_fd, own, NULL);
-}
-
 static const char *mode_text(uint32_t flags)
 {
 	return flags & XDP_FLAGS_SKB_MODE ? "generic" : "native";
@@ -94,70 +40,11 @@ static int not_accepted(const char *name, uint32_t flags, int code, char *err, s
 		flags & XDP_FLAGS_SKB_MODE ? "" : ", or xdp = generic where mode is not gateway");
 }
 
-/* What stands on an interface. */
-struct standing {
-	int fd;         /* its program when that stands alone, else -1 */
-	uint32_t flags; /* its mode */
-	enum owner owner;
-	struct bpf_prog_info info;
-	bool dispatched; /* a dispatcher of libxdp */
-};
-
-/* Whether one of the programs of a dispatcher is at work for another greygated, or is ours. */
-static void look_inside(struct xdp_multiprog *multi, const struct pins_ids *own,
-			struct standing *ret)
-{
-	struct xdp_program *program = NULL;
-	enum owner owner;
-
-	ret->owner = OWNER_OTHER;
-	while ((program = xdp_multiprog__next_prog(program, multi)) && ret->owner != OWNER_ALIVE) {
-		owner = owner_of(xdp_program__fd(program), own, &ret->info);
-		if (owner == OWNER_ALIVE || owner == OWNER_US)
-			ret->owner = owner;
-	}
-}
-
-static int look(int ifindex, const struct pins_ids *own, struct standing *ret)
-{
-	LIBBPF_OPTS(bpf_xdp_query_opts, query);
-	struct xdp_multiprog *multi;
-	int code;
-
-	*ret = (struct standing){.fd = -1};
-	code = bpf_xdp_query(ifindex, 0, &query);
-	if (code)
-		return code;
-	if (!query.prog_id)
-		return 0;
-	ret->flags =
-		query.attach_mode == XDP_ATTACHED_SKB ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
-	ret->fd = bpf_prog_get_fd_by_id(query.prog_id);
-	if (ret->fd < 0)
-		return -errno;
-	ret->owner = owner_of(ret->fd, own, &ret->info);
-	/* Only then is libxdp asked: of any other program it keeps a descriptor for good, which
-	 * holds the program in the kernel. */
-	if (strcmp(ret->info.name, DISPATCHER) != 0)
-		return 0;
-	multi = xdp_multiprog__get_from_ifindex(ifindex);
-	if (libxdp_get_error(multi))
-		return 0;
-	ret->dispatched = !xdp_multiprog__is_legacy(multi);
-	if (ret->dispatched) {
-		close(ret->fd);
-		ret->fd = -1;
-		look_inside(multi, own, ret);
-	}
-	xdp_multiprog__close(multi);
-	return 0;
-}
-
 bool attach_stands(int ifindex, const struct pins_ids *own, struct attach *a)
 {
 	struct standing there;
 
-	if (look(ifindex, own, &there))
+	if (standing_look(ifindex, own, &there))
 		return false;
 	if (there.fd >= 0)
 		close(there.fd);
@@ -186,11 +73,6 @@ static int open_program(const int maps[MAP_COUNT], struct xdp_bpf **ret)
 	}
 	*ret = skel;
 	return 0;
-}
-
-void attach_sign(int prog_fd, const int maps[MAP_COUNT])
-{
-	bpf_prog_bind_map(prog_fd, maps[MAP_META], NULL);
 }
 
 int attach_rival(const char *name, uint32_t id, char *err, size_t err_size)
@@ -222,7 +104,7 @@ static int attach_shared(int ifindex, uint32_t flags, const int maps[MAP_COUNT],
 			program, ifindex,
 			flags == XDP_FLAGS_SKB_MODE ? XDP_MODE_SKB : XDP_MODE_NATIVE, 0);
 		if (!code) {
-			attach_sign(xdp_program__fd(program), maps);
+			owner_sign(xdp_program__fd(program), maps);
 			a->program = program;
 			a->skel = skel;
 			a->flags = flags;
@@ -246,7 +128,7 @@ static int clear_dispatcher(int ifindex, uint32_t flags, const struct pins_ids *
 	if (libxdp_get_error(multi))
 		return 0;
 	while ((program = xdp_multiprog__next_prog(program, multi)) && count < 16) {
-		owner = owner_of(xdp_program__fd(program), own, NULL);
+		owner = owner_of(xdp_program__fd(program), own);
 		if (xdp_program__id(program) != keep &&
 		    (owner == OWNER_US || (owner == OWNER_GONE && orphans)))
 			ours[count++] = program;
@@ -291,7 +173,7 @@ static int attach_free(const char *name, enum fastpath_xdp mode, const struct st
 		return not_accepted(
 			name, mode == FASTPATH_NATIVE ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE,
 			code, err, err_size);
-	look(a->ifindex, &(struct pins_ids){}, &now);
+	standing_look(a->ifindex, &(struct pins_ids){}, &now);
 	if (now.fd >= 0)
 		close(now.fd);
 	a->dispatched = now.dispatched;
@@ -322,7 +204,7 @@ static int attach_replace(const char *name, enum fastpath_xdp mode, struct stand
 	if (code)
 		return words_fail(err, err_size, code, "XDP program: %s", words_reason(code));
 	fd = bpf_program__fd(a->skel->progs.greygate_xdp);
-	attach_sign(fd, maps);
+	owner_sign(fd, maps);
 	a->flags = wanted;
 	if (wanted == there->flags) {
 		code = bpf_xdp_attach(a->ifindex, fd, wanted, &opts);
@@ -386,7 +268,7 @@ int attach_interface(const char *name, enum fastpath_xdp mode, const int maps[MA
 
 	words_forget();
 	snprintf(how.interface, sizeof(how.interface), "%s", name);
-	code = look(a.ifindex, own, &there);
+	code = standing_look(a.ifindex, own, &there);
 	if (code)
 		return words_fail(err, err_size, code,
 				  "interface %s: cannot be asked for its XDP "
@@ -478,7 +360,7 @@ int attach_clear(const struct pins_ids *own, bool orphans, const int *keep, int 
 			continue;
 		/* The pins of a dispatcher that was taken off without libxdp keep its programs. */
 		libxdp_clean_references((int)i->if_index);
-		if (look(i->if_index, own, &there))
+		if (standing_look(i->if_index, own, &there))
 			continue;
 		opts.old_prog_fd = there.fd;
 		if (there.dispatched)

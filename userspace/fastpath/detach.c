@@ -100,7 +100,7 @@ static uint32_t elsewhere(const struct pins_ids *own)
 		if (fd < 0)
 			continue;
 		ours = !bpf_obj_get_info_by_fd(fd, &info, &size) &&
-		       info.type != BPF_PROG_TYPE_SK_LOOKUP && attach_owner(fd, own) == OWNER_US;
+		       info.type != BPF_PROG_TYPE_SK_LOOKUP && owner_of(fd, own) == OWNER_US;
 		close(fd);
 		if (ours && !is_held(id))
 			return id;

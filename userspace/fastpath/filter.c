@@ -202,7 +202,7 @@ static int look(const struct filters *f, const char *name, const struct pins_ids
 	old = bpf_prog_get_fd_by_id(id);
 	if (old < 0)
 		return 0;
-	owner = attach_owner(old, own);
+	owner = owner_of(old, own);
 	if (owner == OWNER_US || owner == OWNER_GONE) {
 		*ret_old = old;
 		return 0;
@@ -250,7 +250,7 @@ static int attach_each(struct filters *f, const struct fastpath_conf *conf, int 
 {
 	int i, code = 0;
 
-	attach_sign(prog_fd, maps);
+	owner_sign(prog_fd, maps);
 	for (i = 0; i < conf->interface_count && !code; i++)
 		code = attach_one(f, conf->interfaces[i], prog_fd, own, err, err_size);
 	return code;
@@ -335,7 +335,7 @@ bool filter_ours(int ifindex, bool out, const struct pins_ids *own)
 
 	if (fd < 0)
 		return false;
-	ours = attach_owner(fd, own) == OWNER_US;
+	ours = owner_of(fd, own) == OWNER_US;
 	close(fd);
 	return ours;
 }
@@ -366,7 +366,7 @@ static int clear_one(const struct if_nameindex *i, bool out, const struct pins_i
 
 	if (fd < 0)
 		return 0;
-	owner = attach_owner(fd, own);
+	owner = owner_of(fd, own);
 	close(fd);
 	if (owner != OWNER_US && !(owner == OWNER_GONE && orphans))
 		return 0;

@@ -10,6 +10,7 @@
 #include "fastpath.h"
 
 #include <limits.h>
+#include <linux/bpf.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -204,6 +205,27 @@ void maps_close(int maps[MAP_COUNT]);
 /* Makes an object that is open, not loaded, use these maps. */
 int maps_use(struct bpf_object *obj, const int maps[MAP_COUNT]);
 
+/* ---- standing.c ---- */
+
+/* Whose program it is, by the meta map it uses. */
+enum owner { OWNER_OTHER, OWNER_US, OWNER_GONE, OWNER_ALIVE };
+enum owner owner_of(int prog_fd, const struct pins_ids *own);
+/* Binds a program to the meta map, read by it or not: by that it is known whose it is, also when
+ * its pins are gone. */
+void owner_sign(int prog_fd, const int maps[MAP_COUNT]);
+
+/* The XDP program of an interface. */
+struct standing {
+	int fd;         /* its program when that stands alone, else -1; the caller's to close */
+	uint32_t flags; /* its mode */
+	enum owner owner;
+	struct bpf_prog_info info;
+	bool dispatched; /* a dispatcher of libxdp */
+};
+/* Whose it is and how it stands; of a dispatcher, whose one in it is: another's at work before ours
+ * before anybody else's. -errno when the kernel doesn't say. */
+int standing_look(int ifindex, const struct pins_ids *own, struct standing *ret);
+
 /* ---- attach.c ---- */
 
 struct xdp_bpf;
@@ -232,12 +254,6 @@ void attach_commit(struct attach *a, const struct pins_ids *own);
 int attach_clear(const struct pins_ids *own, bool orphans, const int *keep, int keep_count,
 		 void (*report)(const char *line, void *arg), void *arg);
 
-/* Whose program it is, by the meta map it uses. */
-enum owner { OWNER_OTHER, OWNER_US, OWNER_GONE, OWNER_ALIVE };
-enum owner attach_owner(int prog_fd, const struct pins_ids *own);
-/* Binds a program to the meta map, read by it or not: by that it is known whose it is, also when
- * its pins are gone. */
-void attach_sign(int prog_fd, const int maps[MAP_COUNT]);
 /* Says that an OWNER_ALIVE has the interface, by its program; -EADDRINUSE. */
 int attach_rival(const char *name, uint32_t id, char *err, size_t err_size);
 /* Whether a program of ours is on an interface, alone or beside others; a->flags and dispatched say

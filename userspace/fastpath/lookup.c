@@ -93,7 +93,7 @@ bool lookup_ours(int link_fd, const struct pins_ids *own)
 	fd = bpf_prog_get_fd_by_id(id);
 	if (fd < 0)
 		return false;
-	ours = attach_owner(fd, own) == OWNER_US;
+	ours = owner_of(fd, own) == OWNER_US;
 	close(fd);
 	return ours;
 }
