@@ -42,9 +42,9 @@ static int not_accepted(const char *name, uint32_t flags, int code, char *err, s
 
 bool attach_stands(int ifindex, const struct pins_ids *own, struct attach *a)
 {
-	struct standing there;
+	struct occupant there;
 
-	if (standing_look(ifindex, own, &there))
+	if (owner_look(ifindex, own, &there))
 		return false;
 	if (there.fd >= 0)
 		close(there.fd);
@@ -142,13 +142,13 @@ static int clear_dispatcher(int ifindex, uint32_t flags, const struct pins_ids *
 }
 
 /* On a free interface, or beside others in a dispatcher. */
-static int attach_free(const char *name, enum fastpath_xdp mode, const struct standing *there,
+static int attach_free(const char *name, enum fastpath_xdp mode, const struct occupant *there,
 		       const struct pins_ids *own, const int maps[MAP_COUNT], struct attach *a,
 		       struct fastpath_attachment *how, char *err, size_t err_size)
 {
 	const uint32_t tries[] = {XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE};
 	char native_refused[80] = "";
-	struct standing now;
+	struct occupant now;
 	size_t i;
 	int code = -EINVAL;
 
@@ -173,7 +173,7 @@ static int attach_free(const char *name, enum fastpath_xdp mode, const struct st
 		return not_accepted(
 			name, mode == FASTPATH_NATIVE ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE,
 			code, err, err_size);
-	standing_look(a->ifindex, &(struct pins_ids){}, &now);
+	owner_look(a->ifindex, &(struct pins_ids){}, &now);
 	if (now.fd >= 0)
 		close(now.fd);
 	a->dispatched = now.dispatched;
@@ -188,7 +188,7 @@ static int attach_free(const char *name, enum fastpath_xdp mode, const struct st
 }
 
 /* In place of a program of ours that stands alone. */
-static int attach_replace(const char *name, enum fastpath_xdp mode, struct standing *there,
+static int attach_replace(const char *name, enum fastpath_xdp mode, struct occupant *there,
 			  const int maps[MAP_COUNT], struct attach *a,
 			  struct fastpath_attachment *how, char *err, size_t err_size)
 {
@@ -263,12 +263,12 @@ int attach_interface(const char *name, enum fastpath_xdp mode, const int maps[MA
 {
 	struct fastpath_attachment how = {};
 	struct attach a = {.ifindex = if_nametoindex(name), .old_fd = -1};
-	struct standing there;
+	struct occupant there;
 	int code;
 
 	words_forget();
 	snprintf(how.interface, sizeof(how.interface), "%s", name);
-	code = standing_look(a.ifindex, own, &there);
+	code = owner_look(a.ifindex, own, &there);
 	if (code)
 		return words_fail(err, err_size, code,
 				  "interface %s: cannot be asked for its XDP "
@@ -348,7 +348,7 @@ int attach_clear(const struct pins_ids *own, bool orphans, const int *keep, int 
 		 void (*report)(const char *line, void *arg), void *arg)
 {
 	struct if_nameindex *all = if_nameindex(), *i;
-	struct standing there;
+	struct occupant there;
 	char line[128];
 	int cleared = 0;
 
@@ -360,7 +360,7 @@ int attach_clear(const struct pins_ids *own, bool orphans, const int *keep, int 
 			continue;
 		/* The pins of a dispatcher that was taken off without libxdp keep its programs. */
 		libxdp_clean_references((int)i->if_index);
-		if (standing_look(i->if_index, own, &there))
+		if (owner_look(i->if_index, own, &there))
 			continue;
 		opts.old_prog_fd = there.fd;
 		if (there.dispatched)

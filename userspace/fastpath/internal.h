@@ -205,7 +205,7 @@ void maps_close(int maps[MAP_COUNT]);
 /* Makes an object that is open, not loaded, use these maps. */
 int maps_use(struct bpf_object *obj, const int maps[MAP_COUNT]);
 
-/* ---- standing.c ---- */
+/* ---- owner.c ---- */
 
 /* Whose program it is, by the meta map it uses. */
 enum owner { OWNER_OTHER, OWNER_US, OWNER_GONE, OWNER_ALIVE };
@@ -215,7 +215,7 @@ enum owner owner_of(int prog_fd, const struct pins_ids *own);
 void owner_sign(int prog_fd, const int maps[MAP_COUNT]);
 
 /* The XDP program of an interface. */
-struct standing {
+struct occupant {
 	int fd;         /* its program when that stands alone, else -1; the caller's to close */
 	uint32_t flags; /* its mode */
 	enum owner owner;
@@ -224,7 +224,7 @@ struct standing {
 };
 /* Whose it is and how it stands; of a dispatcher, whose one in it is: another's at work before ours
  * before anybody else's. -errno when the kernel doesn't say. */
-int standing_look(int ifindex, const struct pins_ids *own, struct standing *ret);
+int owner_look(int ifindex, const struct pins_ids *own, struct occupant *ret);
 
 /* ---- attach.c ---- */
 

@@ -75,7 +75,7 @@ void owner_sign(int prog_fd, const int maps[MAP_COUNT])
 
 /* Whether one of the programs of a dispatcher is at work for another greygated, or is ours. */
 static void look_inside(struct xdp_multiprog *multi, const struct pins_ids *own,
-			struct standing *ret)
+			struct occupant *ret)
 {
 	struct xdp_program *program = NULL;
 	enum owner owner;
@@ -88,13 +88,13 @@ static void look_inside(struct xdp_multiprog *multi, const struct pins_ids *own,
 	}
 }
 
-int standing_look(int ifindex, const struct pins_ids *own, struct standing *ret)
+int owner_look(int ifindex, const struct pins_ids *own, struct occupant *ret)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
 	struct xdp_multiprog *multi;
 	int code;
 
-	*ret = (struct standing){.fd = -1};
+	*ret = (struct occupant){.fd = -1};
 	code = bpf_xdp_query(ifindex, 0, &query);
 	if (code)
 		return code;
