@@ -353,6 +353,9 @@ struct mend {
 void mend_begin(struct mend *m);
 /* Looks at it, puts it back where it isn't there, and says how it is then. */
 void mend_part(struct mend *m, struct fastpath_part *p);
+/* Tells how each is; a link that was made anew goes along, and is closed. */
+void mend_end(const struct mend *m, const struct fastpath_part *parts, int n,
+	      void (*see)(const struct fastpath_part *part, int link, void *arg), void *arg);
 
 /* ---- walk.c ---- */
 

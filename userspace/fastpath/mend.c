@@ -141,6 +141,20 @@ void mend_begin(struct mend *m)
 	route_need(m->conf, &m->route);
 }
 
+void mend_end(const struct mend *m, const struct fastpath_part *parts, int n,
+	      void (*see)(const struct fastpath_part *part, int link, void *arg), void *arg)
+{
+	int i;
+
+	/* Before the daemon is told that all is well: an interface made anew has a new index. */
+	switches_ports(m->maps[MAP_PORTS], m->conf);
+	for (i = 0; i < n; i++)
+		see(&parts[i], parts[i].kind == FASTPATH_LOOKUP && m->made_link ? m->link : -1,
+		    arg);
+	if (m->link >= 0)
+		close(m->link);
+}
+
 int fastpath_mend(const struct fastpath_conf *conf,
 		  void (*see)(const struct fastpath_part *part, int link, void *arg), void *arg,
 		  char *err, size_t err_size)
@@ -163,12 +177,7 @@ int fastpath_mend(const struct fastpath_conf *conf,
 	n = parts_of(conf, parts);
 	for (i = 0; i < n; i++)
 		mend_part(&m, &parts[i]);
-	/* Before the daemon is told that all is well: an interface made anew has a new index. */
-	switches_ports(m.maps[MAP_PORTS], conf);
-	for (i = 0; i < n; i++)
-		see(&parts[i], parts[i].kind == FASTPATH_LOOKUP && m.made_link ? m.link : -1, arg);
-	if (m.link >= 0)
-		close(m.link);
+	mend_end(&m, parts, n, see, arg);
 	maps_close(m.maps);
 	return 0;
 }

@@ -108,11 +108,7 @@ int fastpath_restore(const struct fastpath_conf *conf, const int held[FASTPATH_H
 		left = left || (parts[i].state == FASTPATH_GONE && parts[i].seen.id);
 	if (!code)
 		code = settle_pins(&m, built, left, err, err_size);
-	switches_ports(m.maps[MAP_PORTS], conf);
-	for (i = 0; i < n; i++)
-		see(&parts[i], parts[i].kind == FASTPATH_LOOKUP && m.made_link ? m.link : -1, arg);
-	if (m.link >= 0)
-		close(m.link);
+	mend_end(&m, parts, n, see, arg);
 	if (code)
 		return code;
 	*ret_pins = open(m.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
