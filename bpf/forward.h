@@ -3,13 +3,43 @@
  * Forwarding in XDP: what the stack would do to an ordinary packet, without the stack.
  *
  * Whatever isn't ordinary is left to the stack as it came: no neighbour yet (it must ask), TTL at
- * its end or larger than the way's MTU (it must answer with ICMP), VLAN tags, IP options, a way out
- * that isn't one of the configured interfaces.
+ * its end or larger than the way's MTU (it must answer with ICMP), VLAN tags, IP options, a sender
+ * that nothing comes from, a way out that isn't one of the configured interfaces.
  */
 #ifndef BPF_FORWARD_H
 #define BPF_FORWARD_H
 
 #include "gate.h"
+
+/*
+ * The kernel asks after a neighbour that it has not heard of for a while only when it sends to it
+ * itself, and whoever has another MAC address by then would never be found: of what goes to each
+ * neighbour the stack gets a packet every now and then. Which neighbours share a place changes
+ * every time, so that none is always late.
+ */
+#define SHOWN_PLACES 256
+#define SHOWN_TURN 32 /* ns, a power of two: 4 s */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SHOWN_PLACES);
+	__type(key, __u32);
+	__type(value, __u32); /* the turn */
+} shown SEC(".maps");
+
+static __always_inline bool shows(const __u8 mac[ETH_ALEN])
+{
+	const __u32 turn = bpf_ktime_get_coarse_ns() >> SHOWN_TURN;
+	__u32 *last, at;
+
+	at = ((__u32)mac[2] << 24 | mac[3] << 16 | mac[4] << 8 | mac[5]) + turn * GG_INDEX_SECOND;
+	at = at * GG_INDEX_FIRST >> 24;
+	last = bpf_map_lookup_elem(&shown, &at);
+	if (!last || *last >= turn)
+		return false;
+	*last = turn;
+	return true;
+}
 
 /* Where it goes, or false: to the stack. Walking the policy rules, of which the daemon's own are
  * some, would take longer than all the rest. */
@@ -27,7 +57,7 @@ static __always_inline bool find_way(struct xdp_md *ctx, const struct plain *p, 
 	way->dport = p->tcp->dest;
 	if (p->is4) {
 		ip4 = p->ip;
-		if (ip4->ttl <= 1)
+		if (ip4->ttl <= 1 || is_martian4(ip4->saddr))
 			return false;
 		way->family = AF_INET;
 		way->tos = ip4->tos;
@@ -36,7 +66,7 @@ static __always_inline bool find_way(struct xdp_md *ctx, const struct plain *p, 
 		way->ipv4_dst = ip4->daddr;
 	} else {
 		ip6 = p->ip;
-		if (ip6->hop_limit <= 1)
+		if (ip6->hop_limit <= 1 || is_martian6(&ip6->saddr))
 			return false;
 		way->family = AF_INET6;
 		way->flowinfo = *(__be32 *)ip6 & bpf_htonl(0x0fffffff);
@@ -60,7 +90,7 @@ __attribute__((noinline)) int forward(struct xdp_md *ctx, __u32 main_routes)
 	__u32 sum;
 
 	if (!parse_plain((void *)(long)ctx->data, (void *)(long)ctx->data_end, &p) ||
-	    p.eth->h_dest[0] & 1 || !find_way(ctx, &p, main_routes, &way)) {
+	    p.eth->h_dest[0] & 1 || !find_way(ctx, &p, main_routes, &way) || shows(way.dmac)) {
 		count(GG_STAT_forward_stack);
 		return XDP_PASS;
 	}

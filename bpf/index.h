@@ -299,6 +299,47 @@ static __always_inline enum index_glance index_glance(__u32 addr)
 	return told;
 }
 
+/* The states of the two buckets where a host of this hash may stand. 0: the index isn't in force.
+ */
+static __always_inline __u64 index_turns(void *map, __u64 geometry, __u32 hash)
+{
+	__u32 at = gg_index_bucket(hash, geometry);
+	const struct gg_bucket *own, *away;
+
+	own = bpf_map_lookup_elem(map, &at);
+	at = gg_index_away(at, gg_index_key(hash, geometry), geometry);
+	away = bpf_map_lookup_elem(map, &at);
+	if (!own || !away)
+		return 0;
+	return INDEX_READ(__u32, &own->state) | (__u64)INDEX_READ(__u32, &away->state) << 32;
+}
+
+static __always_inline __u64 index_turns4(__u32 addr)
+{
+	const __u64 *head;
+	__u32 zero = 0;
+	__u64 geometry;
+
+	head = bpf_map_lookup_elem(&index4, &zero);
+	geometry = head ? INDEX_READ(__u64, head) : 0;
+	if (!(__u32)geometry)
+		return 0;
+	return index_turns(&index4, geometry, gg_index_hash4(addr, geometry >> 32)) ^ geometry;
+}
+
+static __always_inline __u64 index_turns6(const __u32 addr[4])
+{
+	const __u64 *head;
+	__u32 zero = 0;
+	__u64 geometry;
+
+	head = bpf_map_lookup_elem(&index6, &zero);
+	geometry = head ? INDEX_READ(__u64, head) : 0;
+	if (!(__u32)geometry)
+		return 0;
+	return index_turns(&index6, geometry, gg_index_hash6(addr, geometry >> 32)) ^ geometry;
+}
+
 /* addr: IPv4, network order. now: ns. */
 static __always_inline enum index_answer index_find4(__u32 addr, __u64 now, struct index_hit *ret)
 {

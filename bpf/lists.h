@@ -13,6 +13,9 @@
 
 #define NSEC 1000000000ull
 
+/* ns, a power of two: 68 s. */
+#define NTH_MINUTE 36
+
 /* Expired prefixes nested in each other and still waiting for the sweep, that are looked behind. */
 #define LISTS_EXPIRED 16
 
@@ -117,11 +120,12 @@ static __always_inline struct gg_entry *find_entry(const struct gg_conf *conf, c
 	return e ? e : find_net(conf, addr, is4, now);
 }
 
-/* Whether a new connection is of every Nth that the daemon may have a look at. By its address and
+/* Whether a new connection is one in N, of which the daemon may have a look. By its address and
  * ports, so that whoever asks, and however often, gets one answer: with SYN cookies a handshake is
- * asked about twice. */
+ * asked about twice. And by the minute, or a source that had found a port of its own that is never
+ * looked at would use no other. */
 static __always_inline bool is_nth(const struct gg_conf *conf, const __u8 remote[16],
-				   __be16 remote_port, __u16 local_port)
+				   __be16 remote_port, __u16 local_port, __u64 now)
 {
 	const __u32 *addr = (const __u32 *)remote;
 	__u32 every = conf->sample;
@@ -130,17 +134,18 @@ static __always_inline bool is_nth(const struct gg_conf *conf, const __u8 remote
 	if (!every)
 		return false;
 	h = (__u64)(addr[0] ^ addr[3]) << 32 | (addr[1] ^ addr[2]);
-	h ^= conf->tarpit_key + ((__u64)remote_port << 16 | local_port);
+	h ^= conf->tarpit_key + ((__u64)remote_port << 16 | local_port) + (now >> NTH_MINUTE << 32);
 	return gg_index_mix(h) % every == 0;
 }
 
 /* Those are the earned ones' only. */
 static __always_inline bool is_sampled(const struct gg_conf *conf, const struct gg_entry *e,
-				       const __u8 remote[16], __be16 remote_port, __u16 local_port)
+				       const __u8 remote[16], __be16 remote_port, __u16 local_port,
+				       __u64 now)
 {
 	return e->verdict == GG_ALLOW &&
 	       (e->origin == GG_BY_LEARNING || e->origin == GG_BY_CORRESPONDENT) &&
-	       is_nth(conf, remote, remote_port, local_port);
+	       is_nth(conf, remote, remote_port, local_port, now);
 }
 
 /* The entry that outlives a swap, where e is a prefix of the daemon's own. */
@@ -176,7 +181,8 @@ static __always_inline void mark_entry(struct gg_entry *e, const __u8 *addr, boo
 {
 	struct gg_entry *own;
 
-	e->hits++;
+	/* If the entry was another address's by now, that one is counted up by one, no more. */
+	__sync_fetch_and_add(&e->hits, 1);
 	if (alone && gg_is_imported(e))
 		count_list(e->list);
 	if (now < (e->last_seen + 1) * NSEC)

@@ -115,7 +115,8 @@ int greygate_lookup(struct bpf_sk_lookup *ctx)
 	__builtin_memcpy(&addr, remote + 12, 4);
 	/* Of every Nth the entry says whether the daemon gets it. */
 	if (ctx->family == AF_INET &&
-	    !is_nth(switches, remote, ctx->remote_port, ctx->local_port) && is_regular(addr, now)) {
+	    !is_nth(switches, remote, ctx->remote_port, ctx->local_port, now) &&
+	    is_regular(addr, now)) {
 		count(GG_STAT_lookup_mta);
 		return SK_PASS;
 	}
@@ -124,7 +125,7 @@ int greygate_lookup(struct bpf_sk_lookup *ctx)
 		facts.verdict = entry->verdict;
 		facts.action = entry->action;
 		facts.sampled =
-			is_sampled(switches, entry, remote, ctx->remote_port, ctx->local_port);
+			is_sampled(switches, entry, remote, ctx->remote_port, ctx->local_port, now);
 	}
 	facts.self = same_address(local.addr, remote);
 	route = gg_classify(&facts).route;

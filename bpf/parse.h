@@ -74,6 +74,9 @@ static __always_inline enum parse_result parse_tcp(void *data, void *pos, void *
 
 	if (!PARSE_TAKE(tcp, pos, end, sizeof(*tcp)))
 		return PARSE_SHORT;
+	/* Nobody listens there, and it would be taken for the marker. */
+	if (!tcp->dest)
+		return PARSE_OTHER;
 	ret->l4 = pos - data;
 	ret->to.port = bpf_ntohs(tcp->dest);
 	ret->from_port = tcp->source;
@@ -236,6 +239,22 @@ static __always_inline enum parse_result parse_frame(void *data, void *end, stru
 	if (proto == bpf_htons(ETH_P_IPV6))
 		return parse_ip6(data, pos, end, ret);
 	return PARSE_OTHER;
+}
+
+/* Addresses that nothing comes from that is to be sent on or answered (RFC 1812 5.3.7, RFC 4291
+ * 2.5): this network, loopback, multicast and what was never given out. */
+static __always_inline bool is_martian4(__be32 addr)
+{
+	const __u8 first = *(const __u8 *)&addr;
+
+	return first == 0 || first == 127 || first >= 224;
+}
+
+static __always_inline bool is_martian6(const void *addr)
+{
+	const __u32 *x = addr;
+
+	return *(const __u8 *)addr == 0xff || !(x[0] | x[1] | x[2] | (x[3] & ~bpf_htonl(1)));
 }
 
 /* The headers of a segment that has neither VLAN tags nor options or extension headers before TCP.

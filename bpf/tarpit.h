@@ -7,8 +7,10 @@
  *
  * Our initial sequence number is a keyed hash of addresses and ports, plus the client's: any later
  * segment proves by its acknowledgement that it belongs to such a conversation and tells where the
- * client stands. Segments with IP options or extension headers are left to the stack: a SYN reaches
- * the daemon, which stutters.
+ * client stands. Its own number must be that one, or that of a probe before it: a gateway cannot
+ * ask whether the connection is one that it forwards, and of a message's segments each that is
+ * taken for one of these would be lost. Segments with IP options or extension headers are left to
+ * the stack: a SYN reaches the daemon, which stutters.
  */
 #ifndef BPF_TARPIT_H
 #define BPF_TARPIT_H
@@ -16,7 +18,6 @@
 #include "parse.h"
 
 #define TARPIT_TTL 64
-#define TARPIT_AHEAD 0xffff   /* as far as a window reaches that nobody has scaled */
 #define TARPIT_LEAST_FRAME 60 /* Ethernet, without its checksum */
 
 #define TARPIT_SWAP(a, b)                                                                          \
@@ -45,24 +46,27 @@ static __always_inline void *tarpit_ip(struct xdp_md *ctx, const struct packet *
 	return data + l3;
 }
 
-/* The TCP header of a plain segment, which stands right behind the IP header; NULL: it isn't one.
- */
+/* The TCP header of a plain segment, which stands right behind the IP header; NULL: it isn't one,
+ * or nobody that can be answered has sent it to this machine alone. */
 static __always_inline struct tcphdr *tarpit_plain(struct xdp_md *ctx, const struct packet *p,
 						   int *ret_payload)
 {
+	struct ethhdr *eth = (void *)(long)ctx->data;
 	struct ipv6hdr *ip6;
 	struct tcphdr *tcp;
 	struct iphdr *ip4;
 
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end || eth->h_dest[0] & 1)
+		return NULL;
 	if (p->is4) {
 		ip4 = tarpit_ip(ctx, p, sizeof(*ip4));
-		if (!ip4 || ip4->ihl != 5)
+		if (!ip4 || ip4->ihl != 5 || is_martian4(ip4->saddr))
 			return NULL;
 		tcp = (void *)(ip4 + 1);
 		*ret_payload = bpf_ntohs(ip4->tot_len) - (int)sizeof(*ip4) - tcp->doff * 4;
 	} else {
 		ip6 = tarpit_ip(ctx, p, sizeof(*ip6));
-		if (!ip6 || ip6->nexthdr != IPPROTO_TCP)
+		if (!ip6 || ip6->nexthdr != IPPROTO_TCP || is_martian6(&ip6->saddr))
 			return NULL;
 		tcp = (void *)(ip6 + 1);
 		*ret_payload = bpf_ntohs(ip6->payload_len) - tcp->doff * 4;
@@ -112,10 +116,9 @@ __noinline int tarpit_takes(struct xdp_md *ctx, const struct gg_conf *switches,
 		return false;
 	ret->ours = bpf_ntohl(tcp->ack_seq);
 	ret->theirs = ret->ours - cookie;
-	/* A probe may repeat the number before the one that is next; who doesn't heed the closed
-	 * window goes ahead of it, and is told again. */
+	/* A probe may repeat the number before the one that is next. */
 	probe = ret->theirs - seq;
-	if (probe > 1 && (-probe > TARPIT_AHEAD || (!tcp->fin && payload <= 0)))
+	if (probe > 1)
 		return false;
 	ret->silent = tcp->rst || (!probe && !tcp->fin && payload <= 0);
 	return true;

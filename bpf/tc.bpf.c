@@ -130,7 +130,7 @@ static __always_inline int judge(struct __sk_buff *skb, const struct gg_conf *sw
 		facts.action = entry->action;
 		facts.hits = entry->hits;
 		facts.sampled = p->kind == GG_KIND_NEW &&
-				is_sampled(switches, entry, p->from, p->from_port, p->to.port);
+				is_sampled(switches, entry, p->from, p->from_port, p->to.port, now);
 	}
 	if (p->kind == GG_KIND_PIECE)
 		facts.connected = follows_piece(p);

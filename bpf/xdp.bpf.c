@@ -43,7 +43,7 @@ __attribute__((noinline)) int answer(struct xdp_md *ctx, const struct packet *p)
 	__u32 zero = 0;
 
 	switches = bpf_map_lookup_elem(&conf, &zero);
-	if (!switches || !p || p->piece)
+	if (!switches || !p || p->piece || !p->from_port)
 		goto other;
 	from = gate_source(p);
 	if (!is_protected(switches, &from))
@@ -57,11 +57,65 @@ other:
 	return XDP_PASS;
 }
 
+#define LOOK_TRIES 2
+
 /* What is known of the source: from the index alone, or an entry. */
 struct standing {
 	struct gg_entry *entry; /* in force; NULL: none, or the index knows enough */
 	struct index_hit hit;   /* word NULL: the index doesn't know enough */
 };
+
+/* What each change of the source's host entry changes. A function of its own, as judge. */
+__noinline __u64 turns_of(const struct packet *p)
+{
+	__u32 words[4];
+
+	if (!p)
+		return 0;
+	__builtin_memcpy(words, p->from, sizeof(words));
+	return p->is4 ? index_turns4(words[3]) : index_turns6(words);
+}
+
+static __always_inline void read_entry(const struct gg_entry *e, struct gg_facts *ret)
+{
+	ret->verdict = e->verdict;
+	ret->action = e->action;
+	ret->hits = e->hits;
+	ret->unjudged = ret->verdict == GG_UNKNOWN && ret->action == GG_NO_ACTION;
+}
+
+static __always_inline void read_nothing(struct gg_facts *ret)
+{
+	ret->verdict = GG_UNKNOWN;
+	ret->action = GG_NO_ACTION;
+	ret->hits = 0;
+	ret->unjudged = false;
+}
+
+/* The source's host entry. One that is changed is another one, and the memory of the former is the
+ * next one's at once, maybe another address's: what was read of it counts if nothing was changed
+ * meanwhile. If that happens again and again, the daemon is asked. */
+static __always_inline struct gg_entry *read_host(const struct packet *p, __u64 now,
+						  struct gg_facts *ret)
+{
+	struct gg_entry *e;
+	__u64 turns;
+	int i;
+
+	for (i = 0; i < LOOK_TRIES; i++) {
+		turns = turns_of(p);
+		index_order();
+		e = find_host(p->from, p->is4, now);
+		if (e)
+			read_entry(e, ret);
+		index_order();
+		if (turns_of(p) == turns)
+			return e;
+		read_nothing(ret);
+	}
+	ret->unjudged = true;
+	return NULL;
+}
 
 static __always_inline void look_up(const struct gg_conf *switches, const struct packet *p,
 				    __u64 now, struct standing *ret, struct gg_facts *facts)
@@ -80,15 +134,12 @@ static __always_inline void look_up(const struct gg_conf *switches, const struct
 	}
 	ret->hit.word = NULL;
 	if (answer != INDEX_ABSENT)
-		ret->entry = find_host(p->from, p->is4, now);
-	if (!ret->entry)
-		ret->entry = find_net(switches, p->from, p->is4, now);
-	if (ret->entry) {
-		facts->verdict = ret->entry->verdict;
-		facts->action = ret->entry->action;
-		facts->hits = ret->entry->hits;
-		facts->unjudged = facts->verdict == GG_UNKNOWN && facts->action == GG_NO_ACTION;
-	}
+		ret->entry = read_host(p, now, facts);
+	if (ret->entry || facts->unjudged)
+		return;
+	ret->entry = find_net(switches, p->from, p->is4, now);
+	if (ret->entry)
+		read_entry(ret->entry, facts);
 }
 
 /* Beyond the first few, drops and connections of allowed sources cost the index's cache line and
@@ -198,7 +249,7 @@ __noinline int judge(struct xdp_md *ctx)
 		action = XDP_DROP;
 	else if (gateway && decision.route == GG_TO_MTA && !p->piece &&
 		 !(decision.cause == GG_STAT_allow_syn &&
-		   is_nth(switches, p->from, p->from_port, p->to.port)))
+		   is_nth(switches, p->from, p->from_port, p->to.port, now)))
 		/* of every Nth tc knows whether the daemon gets it */
 		action = forward(ctx, switches->flags & GG_CONF_MAIN_ROUTES &&
 					      daemon_alive(switches, now));

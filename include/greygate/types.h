@@ -157,7 +157,7 @@ struct gg_conf {
 	__u32 have_net6;
 	__u32 budget;          /* new connections of each CPU in 2^27 ns; 0: unlimited */
 	__u64 source_interval; /* ns between two new connections of a source; 0: unlimited */
-	__u32 sample;          /* every Nth new connection of a learned source is for the daemon; 0:
+	__u32 sample;          /* one in N new connections of a learned source is for the daemon; 0:
 				  none */
 	__u32 zero;
 	__u64 tarpit_key;
@@ -205,7 +205,7 @@ enum gg_sock {
 	X(tarpit_syn, "answered: new connection of a source with action tarpit")                   \
 	X(tarpit_held, "answered or swallowed: later segment of a source in the tarpit")           \
 	X(drop_new, "dropped: new connection of a source with action drop_new")                    \
-	X(drop_all, "dropped: any packet of a source with action drop_all")                        \
+	X(drop_all, "dropped: TCP to a protected endpoint of a source with action drop_all")       \
 	X(flood_budget, "dropped: new connection beyond limit new_per_cpu")                        \
 	X(flood_source, "dropped: new connection beyond limit new_per_source")                     \
 	X(drop_fragment,                                                                           \

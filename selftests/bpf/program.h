@@ -12,12 +12,29 @@
 #include "frame.h"
 #include "room.h"
 
+/* The packets that the stack is shown of each neighbour: that of this turn was it. */
+static inline void program_show(const struct xdp_bpf *skel, uint32_t turn)
+{
+	uint64_t each[128]; /* of each CPU, in 8 bytes */
+	uint32_t at;
+	int cpu, cpus = libbpf_num_possible_cpus();
+
+	assert_true(cpus > 0 && cpus <= 128);
+	for (cpu = 0; cpu < cpus; cpu++)
+		each[cpu] = turn;
+	for (at = 0; at < bpf_map__max_entries(skel->maps.shown); at++)
+		assert_int_equal(bpf_map_update_elem(bpf_map__fd(skel->maps.shown), &at, each, 0),
+				 0);
+}
+
+/* With nothing to be shown any more, so that what is sent on is. */
 static inline struct xdp_bpf *program_xdp(const struct fastpath *fp)
 {
 	struct xdp_bpf *skel = xdp_bpf__open();
 
 	if (!skel || maps_use(skel->obj, fp->maps) || xdp_bpf__load(skel))
 		fail_msg("XDP program: %s", words_reason(errno));
+	program_show(skel, UINT32_MAX);
 	return skel;
 }
 

@@ -301,7 +301,7 @@ static int set_up(void **state)
 	conf.vips = vips;
 	conf.vip_count = 2;
 	fp = room_open(&conf);
-	/* Not a random one: with one key in some hundred, one of the packets that end nothing is a
+	/* Not a random one: with one key in some millions, one of the packets that end nothing is a
 	 * tarpit's by chance. */
 	fp->switches.tarpit_key = 4711;
 	assert_int_equal(switches_write(fp), 0);

@@ -304,6 +304,65 @@ static void what_is_sent_on_is_a_hit_of_its_list(void **state)
 	}
 }
 
+/* The kernel asks after a neighbour only if it sends to it itself: once a turn it does, of every
+ * CPU that frames arrive at. */
+static void each_neighbour_is_shown_to_the_stack(void **state)
+{
+	static const struct {
+		const char *interface;
+		struct frame_spec frame;
+	} ways[] = {
+		{"gg0", {.from = ALLOWED4, .to = VIP4, .to_port = 25, .flags = TCP_ACK}},
+		{"gg1",
+		 {.from = VIP6,
+		  .to = ALLOWED6,
+		  .from_port = 25,
+		  .to_port = PORT,
+		  .flags = TCP_ACK}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		int sent = 0, shown = 0;
+
+		program_show(skel, 0);
+		for (int n = 0; n < 100; n++) {
+			uint8_t out[1024];
+			struct frame f;
+
+			build(&f, &ways[i].frame, 64);
+			if (run_xdp(ways[i].interface, &f, out) == XDP_REDIRECT)
+				sent++;
+			else
+				shown++;
+		}
+		/* A turn may end meanwhile, and a test may be moved to another CPU. */
+		assert_in_range(shown, 1, 5);
+		assert_int_equal(sent + shown, 100);
+		program_show(skel, UINT32_MAX);
+	}
+}
+
+static void what_comes_from_nowhere_is_not_sent_on(void **state)
+{
+	static const char *const froms[] = {"0.0.0.0",   "0.1.2.3",   "127.0.0.1",
+					    "224.0.0.1", "240.0.0.1", "255.255.255.255",
+					    "::",        "::1",       "ff02::1"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(froms) / sizeof(froms[0]); i++) {
+		const bool six = strchr(froms[i], ':');
+		const struct frame_spec spec = {
+			.from = froms[i], .to = six ? VIP6 : VIP4, .to_port = 25, .flags = TCP_ACK};
+		uint8_t out[1024];
+		struct frame f;
+
+		build(&f, &spec, 64);
+		if (run_xdp("gg0", &f, out) != XDP_PASS)
+			fail_msg("%s: sent on", froms[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +373,8 @@ int main(void)
 		cmocka_unit_test(a_rule_made_while_the_daemon_is_gone_is_obeyed),
 		cmocka_unit_test(a_frame_to_a_group_is_left_alone),
 		cmocka_unit_test(what_is_sent_on_is_a_hit_of_its_list),
+		cmocka_unit_test(each_neighbour_is_shown_to_the_stack),
+		cmocka_unit_test(what_comes_from_nowhere_is_not_sent_on),
 	};
 
 	return cmocka_run_group_tests(tests, gateway_set_up, gateway_tear_down);

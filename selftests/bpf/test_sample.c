@@ -85,16 +85,20 @@ static void none_and_all_are_possible(void **state)
 
 static void the_same_connection_gets_the_same_answer(void **state)
 {
-	enum outcome first;
-	int i, again;
+	enum outcome first, now;
+	int i, again, changes = 0;
 
 	(void)state;
 	fastpath_set_sample(fp, 3);
 	for (i = 0; i < 500; i++) {
 		first = connect_from(LEARNED4, 30000 + i);
-		for (again = 0; again < 3; again++)
-			assert_int_equal(connect_from(LEARNED4, 30000 + i), first);
+		for (again = 0; again < 3; again++, first = now) {
+			now = connect_from(LEARNED4, 30000 + i);
+			changes += now != first;
+		}
 	}
+	/* Others are chosen each minute, and one may begin meanwhile. */
+	assert_in_range(changes, 0, 1);
 }
 
 /* A sample is a kindness of the daemon's: without it the source keeps its place. */

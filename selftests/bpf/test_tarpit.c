@@ -220,8 +220,6 @@ static void probes_data_and_ends_get_the_same_closed_window(void **state)
 		{TCP_ACK, 0, 1, true},
 		{TCP_ACK | TCP_PSH, 0, 100, true},
 		{TCP_ACK | TCP_FIN, 0, 0, true},
-		{TCP_ACK, -1400u, 100, true}, /* beyond the window */
-		{TCP_ACK | TCP_FIN, -1401u, 0, true},
 		{TCP_ACK | TCP_RST, 0, 0, false},
 	};
 	struct answer a;
@@ -252,10 +250,17 @@ static void segments_of_other_conversations_are_left_alone(void **state)
 		uint8_t flags;
 		uint32_t seq, ack;
 	} rows[] = {
-		{TCP_ACK, ISN + 1, next + 2},       {TCP_ACK, ISN + 2, next},
-		{TCP_ACK, ISN - 1, next},           {TCP_ACK, ISN + 1, 0},
-		{TCP_RST, ISN + 1, next},           {0, ISN + 1, next},
-		{TCP_SYN | TCP_ACK, ISN + 1, next}, {TCP_ACK | TCP_FIN, ISN + 1 + 0x10000, next},
+		{TCP_ACK, ISN + 1, next + 2},
+		{TCP_ACK, ISN + 2, next},
+		{TCP_ACK, ISN - 1, next},
+		{TCP_ACK, ISN + 1, 0},
+		{TCP_RST, ISN + 1, next},
+		{0, ISN + 1, next},
+		{TCP_SYN | TCP_ACK, ISN + 1, next},
+		{TCP_ACK | TCP_FIN, ISN + 1401, next},
+		/* Or each message that is forwarded past this number would have some lost. */
+		{TCP_ACK | TCP_PSH, ISN + 3, next},
+		{TCP_ACK | TCP_PSH, ISN + 1401, next},
 	};
 	struct frame f;
 	size_t i;
@@ -263,11 +268,32 @@ static void segments_of_other_conversations_are_left_alone(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		later(&f, 0, rows[i].flags, rows[i].seq, rows[i].ack);
+		with_payload(&f, 0, rows[i].flags & TCP_PSH ? 100 : 0);
 		assert_int_equal(program_run(skel, f.b, f.len), XDP_PASS);
 	}
 	/* The number holds for these addresses and ports only. */
 	later(&f, 0, TCP_ACK, ISN, next);
 	f.b[14 + 20 + 1]++;
+	assert_int_equal(program_run(skel, f.b, f.len), XDP_PASS);
+}
+
+/* Who can't be there, or has sent to many, gets no answer. */
+static void nobody_and_crowds_are_not_answered(void **state)
+{
+	static const char *const froms[] = {"0.0.0.1",         "127.0.0.1", "224.0.0.1",
+					    "255.255.255.255", "::1",       "ff02::1"};
+	struct frame f;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(froms) / sizeof(froms[0]); i++) {
+		room_put(fp, froms[i], GG_DENY, GG_TARPIT, 0);
+		make(&f, froms[i], TCP_SYN, 0);
+		if (program_run(skel, f.b, f.len) != XDP_PASS)
+			fail_msg("%s: answered", froms[i]);
+	}
+	make(&f, PIT4, TCP_SYN, 0);
+	f.b[0] |= 1;
 	assert_int_equal(program_run(skel, f.b, f.len), XDP_PASS);
 }
 
@@ -321,11 +347,15 @@ static void the_key_outlives_a_restart(void **state)
 	conf.vips = vips;
 	conf.vip_count = 2;
 	assert_true(fp->switches.tarpit_key);
-	xdp_bpf__destroy(skel);
-	fastpath_close(&fp);
-	fp = room_open(&conf);
-	skel = program_xdp(fp);
-	assert_int_equal(next_of(0), next);
+	/* With maps as they were, and with others. */
+	for (int other = 0; other < 2; other++) {
+		conf.hosts += other ? 5000 : 0;
+		xdp_bpf__destroy(skel);
+		fastpath_close(&fp);
+		fp = room_open(&conf);
+		skel = program_xdp(fp);
+		assert_int_equal(next_of(0), next);
+	}
 }
 
 int main(void)
@@ -335,6 +365,7 @@ int main(void)
 		cmocka_unit_test(the_answer_to_a_long_syn_is_short),
 		cmocka_unit_test(probes_data_and_ends_get_the_same_closed_window),
 		cmocka_unit_test(segments_of_other_conversations_are_left_alone),
+		cmocka_unit_test(nobody_and_crowds_are_not_answered),
 		cmocka_unit_test(only_the_action_tarpit_holds),
 		cmocka_unit_test(each_that_is_held_is_counted),
 		cmocka_unit_test(the_key_outlives_a_restart),

@@ -134,7 +134,7 @@ static const struct {
 	{"port 0",
 	 {.from = "198.51.100.1", .to = VIP4, .to_port = 0, .flags = TCP_ACK},
 	 XDP_PASS,
-	 GG_STAT_not_new},
+	 GG_STAT_not_ours},
 	{"other address 4",
 	 {.from = "198.51.100.2", .to = "192.0.2.26", .to_port = 25, .flags = TCP_SYN},
 	 XDP_PASS,

@@ -70,7 +70,7 @@ struct config_greylist {
 	uint32_t hammer; /* attempts a minute */
 	/* What follows is not a recipient's. */
 	uint32_t demote_refused, demote_after; /* percent; of so many at least */
-	uint32_t sample;                       /* every Nth connection of a learned source */
+	uint32_t sample;                       /* one in N connections of a learned source */
 	uint32_t records;                      /* most records in RAM */
 	struct prefix *exempt;                 /* sources that are never greylisted */
 	int exempt_count;

@@ -159,7 +159,7 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
 { "greylist", "demote_after", KIND_NUMBER, KEY_RELOAD, AT(greylist.demote_after), .def = "10", .min = 1, .max = 200,
   .manual = "Recipients and messages, refused or taken, before demote_refused counts." },
 { "greylist", "sample", KIND_NUMBER, KEY_RELOAD, AT(greylist.sample), .def = "64", .max = 1000000,
-  .manual = "host and gateway mode: every Nth new connection of a learned source goes through the daemon, without delay, so that one gone bad is noticed. 0: none; 1: all." },
+  .manual = "host and gateway mode: one in N new connections of a learned source goes through the daemon, without delay, so that one gone bad is noticed. Which one, a keyed hash of address, ports and the minute says. 0: none; 1: all." },
 { "greylist", "records", KIND_NUMBER, 0, AT(greylist.records), .def = "1m", .min = 1000, .max = 1000000000,
   .manual = "Records held in memory, 32 bytes each and 3 to find them by their source; the oldest grey one makes room." },
 { "greylist", "exempt", KIND_PREFIXES, KEY_RELOAD, LIST(greylist.exempt, greylist.exempt_count), .max = 4096, .example = "10.0.0.0/8",

@@ -190,9 +190,9 @@ void parts_begin(struct fastpath *fp, const struct fastpath_conf *conf);
 struct bpf_object;
 
 struct maps_result {
-	bool reused;         /* all of the pinned maps are in use as they are */
-	struct gg_meta meta; /* of the pins found; zero without */
-	uint32_t flags;      /* gg_conf of those that were there; all: there were none */
+	bool reused;           /* all of the pinned maps are in use as they are */
+	struct gg_meta meta;   /* of the pins found; zero without */
+	struct gg_conf before; /* with those that were there; all flags: there were none */
 };
 
 /* Opens what is pinned in dir and fits, creates the rest, carries entries over. Fills maps[]. */

@@ -239,16 +239,16 @@ static int create(struct xdp_bpf *skel, struct bpf_map *const map[MAP_COUNT],
 	return 0;
 }
 
-/* What entries that are kept or carried over may be. */
-static uint32_t flags_before(const struct old_maps *old, const struct bpf_map *conf)
+/* What the programs were told of entries that are kept or carried over. Zero: nobody knows. */
+static struct gg_conf told_before(const struct old_maps *old, const struct bpf_map *conf)
 {
 	struct gg_conf before;
 	__u32 zero = 0;
 
 	if (old->fds[MAP_CONF] < 0 || !same_layout(conf, &old->info[MAP_CONF]) ||
 	    bpf_map_lookup_elem(old->fds[MAP_CONF], &zero, &before))
-		return 0;
-	return before.flags;
+		return (struct gg_conf){};
+	return before;
 }
 
 int maps_take(const struct fastpath_conf *conf, const char *dir, int maps[MAP_COUNT],
@@ -271,7 +271,7 @@ int maps_take(const struct fastpath_conf *conf, const char *dir, int maps[MAP_CO
 	}
 	set_sizes(skel, conf);
 	find_all(skel->obj, map);
-	ret->flags = known ? flags_before(&old, map[MAP_CONF]) : ~0u;
+	ret->before = known ? told_before(&old, map[MAP_CONF]) : (struct gg_conf){.flags = ~0u};
 	all = settle(map, &old, known, fits);
 	less = known && is_short_of_room(map, &old);
 	for (i = MAP_HOST4; i <= MAP_OWN6 && less; i++)

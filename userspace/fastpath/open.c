@@ -30,19 +30,18 @@ struct start {
 	bool has_route;
 	bool building;         /* built exists */
 	bool strange;          /* what stood in its place was not to be read */
-	struct gg_conf before; /* what the programs were told, where the maps are the same */
+	struct gg_conf before; /* what the programs were told */
 };
 
-/* The key outlives a restart, or everybody in the tarpit would be let go. */
-static int take_tarpit_key(struct fastpath *fp, struct start *s, bool reused)
+/* The key outlives a restart, one with other limits too, or everybody in the tarpit would be let
+ * go.
+ */
+static int take_tarpit_key(struct fastpath *fp, const struct gg_conf *before)
 {
-	__u32 zero = 0;
+	__u64 *key = &fp->switches.tarpit_key;
 
-	if (reused && !bpf_map_lookup_elem(fp->maps[MAP_CONF], &zero, &s->before))
-		fp->switches.tarpit_key = s->before.tarpit_key;
-	else if (getrandom(&fp->switches.tarpit_key, sizeof(fp->switches.tarpit_key), 0) < 0)
-		return -errno;
-	return 0;
+	*key = before->tarpit_key;
+	return *key || getrandom(key, sizeof(*key), 0) == sizeof(*key) ? 0 : -errno;
 }
 
 static int build(struct fastpath *fp, struct start *s, char *err, size_t err_size)
@@ -71,10 +70,11 @@ static int build(struct fastpath *fp, struct start *s, char *err, size_t err_siz
 		.heartbeat_limit = s->conf->heartbeat_limit,
 		.sample = s->conf->sample,
 	};
-	code = take_tarpit_key(fp, s, taken.reused);
+	s->before = taken.before;
+	code = take_tarpit_key(fp, &s->before);
 	if (code)
 		return words_fail(err, err_size, code, "random numbers: %s", strerror(-code));
-	fp->switches.flags |= taken.flags & GG_CONF_OPENINGS_ONLY;
+	fp->switches.flags |= s->before.flags & GG_CONF_OPENINGS_ONLY;
 	switches_limits(&fp->switches, s->conf->new_per_source, s->conf->new_per_cpu);
 	s->building = !taken.reused;
 	if (!s->building)
