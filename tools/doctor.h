@@ -53,6 +53,9 @@ bool doctor_names(const struct config *c, const char *interface);
  * written so that it does just that, words otherwise. */
 void doctor_mend_list(const struct doctor *d, const char *name, const char *by, char *ret,
 		      size_t size);
+/* What has a key on one value from now on: a command, or words as above. */
+void doctor_mend_value(const struct doctor *d, const char *key, const char *value, char *ret,
+		       size_t size);
 /* For a name in interfaces that no interface has; false: none is left to take its place. */
 bool doctor_mend_missing(const struct doctor *d, const char *name, char *ret, size_t size);
 /* For an interface that interfaces doesn't name: in the place of a missing one, if there is one. */
@@ -63,12 +66,18 @@ struct nic {
 	char driver[32];
 	int mtu;
 	bool up;
+	bool attached;              /* a native XDP program is on it now */
 	bool lro, gro_hw, rxvlan;   /* on, and can be switched off */
 	int channels, channels_max; /* pairs of queues; 0: not told */
 	bool apart;                 /* receive and transmit queues are counted apart */
+	int senders;                /* transmit queues, where counted apart */
 	int cpus;
 };
 void doctor_nic(const struct doctor *d, const char *name, const struct nic *nic);
+/* What greygated makes of an interface that refuses native XDP. */
+enum doctor_level doctor_without_native(const struct config *c);
+/* Pairs of queues, or both kinds; false: the driver doesn't tell. */
+bool doctor_channels(int fd, const char *name, struct nic *ret);
 /* Whether a feature is on and can be switched off; fd: any socket. */
 bool doctor_feature(int fd, const char *name, const char *feature);
 
@@ -77,10 +86,15 @@ struct veth_peer {
 	char name[16];
 	char netns[201];   /* its name in /run/netns; "": here */
 	bool tx, gro, xdp; /* checksums are left to it; GRO; has a native program */
+	/* Queues: transmit, receive, and how many of these it can have; 0: not seen. */
+	int senders, receivers, receivers_max;
 };
-/* What gateway mode wants of it, and what answers of XDP want. */
+/* What native XDP wants of it, what gateway mode does, and what answers of XDP want. */
+void doctor_queues(const struct doctor *d, const char *name, const struct nic *nic,
+		   const struct veth_peer *peer);
 void doctor_veth(const struct doctor *d, const char *name, const struct veth_peer *peer);
-void doctor_tarpit(const struct doctor *d, const char *name, const struct veth_peer *peer);
-void doctor_pair(const struct doctor *d, const char *name);
+void doctor_tarpit(const struct doctor *d, const char *name, const struct nic *nic,
+		   const struct veth_peer *peer);
+void doctor_pair(const struct doctor *d, const char *name, const struct nic *nic);
 
 #endif

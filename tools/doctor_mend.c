@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What mends the list interfaces: a command where the list stands on one line, words where it
- * doesn't. One mend fits the others: an interface that is missing from the list takes the place of
- * a name that no interface has, whichever of the two is found first.
+ * What mends the configuration: a command where the list interfaces, or the value of another key,
+ * stands on one line, words where it doesn't. One mend fits the others: an interface that is
+ * missing from the list takes the place of a name that no interface has, whichever of the two is
+ * found first.
  */
 #include <ctype.h>
 #include <net/if.h>
@@ -17,15 +18,15 @@
 
 /* ---- the configuration's text ---- */
 
-/* Behind the equal sign that sets the list; NULL: the line doesn't. */
-static const char *value_of(const char *line, bool *ret_first)
+/* Behind the equal sign that sets the key; NULL: the line doesn't. */
+static const char *value_of(const char *line, const char *name, bool *ret_first)
 {
 	const char *start = line + strspn(line, " \t"), *key = start, *p;
 
 	if (*start == '#' || !strncmp(start, "//", 2))
 		return NULL;
-	while ((key = strstr(key, KEY))) {
-		p = key + strlen(KEY);
+	while ((key = strstr(key, name))) {
+		p = key + strlen(name);
 		p += strspn(p, " \t");
 		*ret_first = key == start && *p == '=';
 		if (*p == '=' || !strncmp(p, "+=", 2))
@@ -56,25 +57,39 @@ static bool is_plain(const char *p)
 	return !*p || *p == '#' || !strncmp(p, "//", 2);
 }
 
+/* One bare word, and nothing behind it but a comment. */
+static bool is_bare(const char *p)
+{
+	p += strspn(p, " \t");
+	if (!isalnum((unsigned char)*p))
+		return false;
+	while (isalnum((unsigned char)*p))
+		p++;
+	p += strspn(p, " \t\r\n");
+	return !*p || *p == '#' || !strncmp(p, "//", 2);
+}
+
 struct setting_at {
-	int line;   /* where the list is set, the last time; 0: not found */
-	bool plain; /* set once, on one line, which holds the name to be replaced */
+	int line;   /* where the key is set, the last time; 0: not found */
+	bool plain; /* set at most once, on one line, which holds the name to be replaced */
 };
 
-static struct setting_at find_setting(const char *file, const char *name)
+static struct setting_at find_setting(const char *file, const char *key,
+				      bool (*is_plain_value)(const char *), const char *name)
 {
-	struct setting_at at = {.plain = true};
 	char line[1000], quoted[IF_NAMESIZE + 3];
 	FILE *f = file ? fopen(file, "re") : NULL;
+	struct setting_at at = {.plain = f};
 
 	snprintf(quoted, sizeof(quoted), "\"%s\"", name ? name : "");
 	for (int n = 1; f && fgets(line, sizeof(line), f); n++) {
 		bool first = false;
-		const char *value = value_of(line, &first);
+		const char *value = value_of(line, key, &first);
 
 		if (!value)
 			continue;
-		at.plain = !at.line && first && is_plain(value) && (!name || strstr(value, quoted));
+		at.plain = !at.line && first && is_plain_value(value) &&
+			   (!name || strstr(value, quoted));
 		at.line = n;
 	}
 	if (f)
@@ -93,7 +108,7 @@ static bool is_simple(const char *file)
 void doctor_mend_list(const struct doctor *d, const char *name, const char *by, char *ret,
 		      size_t size)
 {
-	const struct setting_at at = find_setting(d->config_file, name);
+	const struct setting_at at = find_setting(d->config_file, KEY, is_plain, name);
 	const char *file = d->config_file ? d->config_file : "the configuration";
 	char where[400];
 
@@ -115,6 +130,27 @@ void doctor_mend_list(const struct doctor *d, const char *name, const char *by, 
 		snprintf(ret, size, "write \"%s\" for \"%s\" in " KEY ", %s", by, name, where);
 	else
 		snprintf(ret, size, "add \"%s\" inside the braces of " KEY ", %s", by, where);
+}
+
+void doctor_mend_value(const struct doctor *d, const char *key, const char *value, char *ret,
+		       size_t size)
+{
+	const struct setting_at at = find_setting(d->config_file, key, is_bare, NULL);
+	const char *file = d->config_file ? d->config_file : "the configuration";
+
+	/* Each interface may say it: it has to fit a second time. */
+	if (at.plain && is_simple(file) && at.line)
+		snprintf(ret, size,
+			 "sed -i '/^[[:space:]]*%s[[:space:]]*=/s/=[[:space:]]*[[:alnum:]]*/= %s/' "
+			 "%.300s",
+			 key, value, file);
+	else if (at.plain && is_simple(file))
+		snprintf(ret, size, "sed -i '1{/^%s/!s/^/%s = %s\\n/}' %.300s", key, key, value,
+			 file);
+	else if (at.line)
+		snprintf(ret, size, "write %s = %s, line %d of %.300s", key, value, at.line, file);
+	else
+		snprintf(ret, size, "write %s = %s into %.300s", key, value, file);
 }
 
 /* ---- who takes whose place ---- */

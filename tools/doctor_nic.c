@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* One interface: what its driver says, by the ioctls of ethtool(8), and what greygate thinks of it.
  */
+#include <bpf/libbpf.h>
 #include <linux/ethtool.h>
+#include <linux/if_link.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -43,23 +45,70 @@ static void say_offload(const struct doctor *d, const char *name, bool on, const
 		   on ? ": " : "", on ? why : "");
 }
 
+/* What becomes of a driver without native XDP. */
+static const struct without {
+	enum doctor_level level;
+	const char *what, *mend; /* a value of xdp */
+} withouts[2][FASTPATH_OFF + 1] = {
+	{
+		[FASTPATH_AUTO] = {DOCTOR_WARN, "without it works, but slower", "generic"},
+		[FASTPATH_NATIVE] = {DOCTOR_FAIL, "greygated does not start with xdp = native",
+				     "generic"},
+		[FASTPATH_GENERIC] = {DOCTOR_OK, "xdp = generic does without", ""},
+		[FASTPATH_OFF] = {DOCTOR_OK, "xdp = off does without", ""},
+	},
+	/* A gateway has no generic mode. */
+	{
+		[FASTPATH_AUTO] = {DOCTOR_FAIL, "greygated does not start as a gateway", "off"},
+		[FASTPATH_NATIVE] = {DOCTOR_FAIL, "greygated does not start with xdp = native",
+				     "off"},
+		[FASTPATH_GENERIC] = {DOCTOR_FAIL,
+				      "greygated does not start as a gateway with xdp = generic",
+				      "off"},
+		[FASTPATH_OFF] = {DOCTOR_OK, "xdp = off does without", ""},
+	},
+};
+
+static const struct without *without_native(const struct config *c)
+{
+	return &withouts[c && c->mode == GG_MODE_GATEWAY][c ? c->xdp : FASTPATH_AUTO];
+}
+
+enum doctor_level doctor_without_native(const struct config *c)
+{
+	return without_native(c)->level;
+}
+
+static void check_driver(const struct doctor *d, const char *name, const struct nic *nic)
+{
+	const struct without *w = without_native(d->config);
+	const bool has = nic->attached || is_native(nic->driver);
+	const bool generic = d->config && d->config->mode == GG_MODE_GATEWAY &&
+			     d->config->xdp == FASTPATH_GENERIC;
+	const char *driver = *nic->driver ? nic->driver : "no driver named";
+	char mend[500] = "";
+
+	if (w->level)
+		doctor_mend_value(d, "xdp", has ? "auto" : w->mend, mend, sizeof(mend));
+	if (has && !generic)
+		doctor_say(d, DOCTOR_OK, "driver", name, "", "%s has native XDP", driver);
+	else if (has)
+		doctor_say(d, w->level, "driver", name, mend, "%s has native XDP; %s", driver,
+			   w->what);
+	else
+		doctor_say(d, w->level, "driver", name, mend,
+			   "%s: not known to have native XDP; %s", driver, w->what);
+}
+
 void doctor_nic(const struct doctor *d, const char *name, const struct nic *nic)
 {
-	bool gateway = d->config && d->config->mode == GG_MODE_GATEWAY;
 	char mend[80];
 	int wanted = nic->cpus < nic->channels_max ? nic->cpus : nic->channels_max;
 
 	snprintf(mend, sizeof(mend), "ip link set dev %s up", name);
 	doctor_say(d, nic->up ? DOCTOR_OK : DOCTOR_WARN, "link", name, mend, "%s",
 		   nic->up ? "up" : "down");
-	if (is_native(nic->driver))
-		doctor_say(d, DOCTOR_OK, "driver", name, "", "%s has native XDP", nic->driver);
-	else
-		doctor_say(d, DOCTOR_WARN, "driver", name,
-			   gateway ? "set xdp = off in the configuration"
-				   : "set xdp = generic in the configuration",
-			   "%s: not known to have native XDP; without it works, but slower",
-			   *nic->driver ? nic->driver : "no driver named");
+	check_driver(d, name, nic);
 	snprintf(mend, sizeof(mend), "ip link set dev %s mtu 1500", name);
 	doctor_say(d, nic->mtu > FRAME_MAX ? DOCTOR_WARN : DOCTOR_OK, "mtu", name, mend, "%d%s",
 		   nic->mtu, nic->mtu > FRAME_MAX ? ": some drivers then refuse native XDP" : "");
@@ -68,7 +117,10 @@ void doctor_nic(const struct doctor *d, const char *name, const struct nic *nic)
 		    "packets that were put together reach XDP, or native XDP is refused");
 	say_offload(d, name, nic->rxvlan, "rxvlan",
 		    "VLAN tags are gone before XDP sees the frame; no matter without VLANs");
-	if (nic->apart)
+	/* More queues to transmit by would keep XDP from the peer. */
+	if (!strcmp(nic->driver, "veth"))
+		snprintf(mend, sizeof(mend), "ethtool -L %s rx %d", name, wanted);
+	else if (nic->apart)
 		snprintf(mend, sizeof(mend), "ethtool -L %s rx %d tx %d", name, wanted, wanted);
 	else
 		snprintf(mend, sizeof(mend), "ethtool -L %s combined %d", name, wanted);
@@ -122,12 +174,25 @@ bool doctor_feature(int fd, const char *name, const char *feature)
 	return on;
 }
 
+bool doctor_channels(int fd, const char *name, struct nic *ret)
+{
+	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+
+	if (!ask_driver(fd, name, &channels))
+		return false;
+	ret->apart = !channels.max_combined;
+	ret->channels = (int)(ret->apart ? channels.rx_count : channels.combined_count);
+	ret->channels_max = (int)(ret->apart ? channels.max_rx : channels.max_combined);
+	ret->senders = (int)channels.tx_count;
+	return true;
+}
+
 static bool read_nic(const char *name, struct nic *ret)
 {
 	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
-	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq r = {0};
+	__u32 id = 0;
 
 	if (fd < 0)
 		return false;
@@ -141,11 +206,8 @@ static bool read_nic(const char *name, struct nic *ret)
 	ret->lro = doctor_feature(fd, name, "rx-lro");
 	ret->gro_hw = doctor_feature(fd, name, "rx-gro-hw");
 	ret->rxvlan = doctor_feature(fd, name, "rx-vlan-hw-parse");
-	if (ask_driver(fd, name, &channels)) {
-		ret->apart = !channels.max_combined;
-		ret->channels = (int)(ret->apart ? channels.rx_count : channels.combined_count);
-		ret->channels_max = (int)(ret->apart ? channels.max_rx : channels.max_combined);
-	}
+	doctor_channels(fd, name, ret);
+	ret->attached = !bpf_xdp_query_id((int)if_nametoindex(name), XDP_FLAGS_DRV_MODE, &id) && id;
 	close(fd);
 	return true;
 }
@@ -263,5 +325,5 @@ void doctor_interface(const struct doctor *d, const char *name)
 		check_rp_filter(d, name);
 	}
 	if (d->config && !strcmp(nic.driver, "veth"))
-		doctor_pair(d, name);
+		doctor_pair(d, name, &nic);
 }

@@ -2,7 +2,8 @@
 /*
  * The other end of a veth pair. What XDP sends out of this one arrives there only when that one
  * polls (NAPI): for what is redirected GRO is enough, answers of XDP itself want an XDP program
- * there; and nobody computes the checksums that the peer has left to its hardware.
+ * there; and nobody computes the checksums that the peer has left to its hardware. The kernel has a
+ * native program on an end only that receives by as many queues as the other transmits by.
  *
  * Limits: a peer in a namespace that has no name in /run/netns is not found.
  */
@@ -77,6 +78,7 @@ static bool look_at(unsigned index, struct veth_peer *ret)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	char name[IF_NAMESIZE];
+	struct nic nic = {0};
 	__u32 id = 0;
 
 	if (fd < 0)
@@ -89,6 +91,10 @@ static bool look_at(unsigned index, struct veth_peer *ret)
 	ret->tx = doctor_feature(fd, name, "tx-checksum-ip-generic");
 	ret->gro = doctor_feature(fd, name, "rx-gro");
 	ret->xdp = !bpf_xdp_query_id((int)index, 0, &id) && id;
+	doctor_channels(fd, name, &nic);
+	ret->senders = nic.senders;
+	ret->receivers = nic.channels;
+	ret->receivers_max = nic.channels_max;
 	close(fd);
 	return true;
 }
@@ -159,11 +165,55 @@ void doctor_veth(const struct doctor *d, const char *name, const struct veth_pee
 			  "there");
 }
 
-void doctor_tarpit(const struct doctor *d, const char *name, const struct veth_peer *peer)
+/* The kernel's own words: XDP expects number of rx queues not less than peer tx queues. */
+void doctor_queues(const struct doctor *d, const char *name, const struct nic *nic,
+		   const struct veth_peer *peer)
 {
-	char mend[400];
+	const int wanted = peer->senders ? peer->senders : nic->channels_max;
+	enum doctor_level level = doctor_without_native(d->config);
+	char mend[400], after[30];
 
-	mend_there(peer, "xdp-filter load -p allow", "", mend, sizeof(mend));
+	if (!level)
+		return;
+	if (!peer->senders && !nic->attached && level != DOCTOR_FAIL)
+		return;
+	if (nic->attached || (peer->senders && peer->senders <= nic->channels)) {
+		doctor_say(d, DOCTOR_OK, "queues", name, "",
+			   "it receives by as many as its peer transmits by");
+		return;
+	}
+	if (wanted > nic->channels && wanted <= nic->channels_max) {
+		snprintf(mend, sizeof(mend), "ethtool -L %s rx %d", name, wanted);
+	} else {
+		snprintf(after, sizeof(after), " tx %d", nic->channels);
+		mend_there(peer, "ethtool -L", after, mend, sizeof(mend));
+	}
+	if (peer->senders)
+		doctor_say(d, level, "queues", name, mend,
+			   "native XDP is refused: it receives by %d, its peer transmits by %d",
+			   nic->channels, peer->senders);
+	else
+		doctor_say(d, DOCTOR_WARN, "queues", name, mend,
+			   "its peer can't be seen: native XDP is refused if that transmits by "
+			   "more than the %d that it receives by",
+			   nic->channels);
+}
+
+/* Its peer gets a program only with a queue for each that this end transmits by. */
+void doctor_tarpit(const struct doctor *d, const char *name, const struct nic *nic,
+		   const struct veth_peer *peer)
+{
+	char mend[800] = "", load[400], after[30];
+
+	if (peer->receivers && peer->receivers < nic->senders &&
+	    nic->senders <= peer->receivers_max) {
+		snprintf(after, sizeof(after), " rx %d && ", nic->senders);
+		mend_there(peer, "ethtool -L", after, mend, sizeof(mend));
+	} else if (peer->receivers && peer->receivers < nic->senders) {
+		snprintf(mend, sizeof(mend), "ethtool -L %s tx %d && ", name, peer->receivers);
+	}
+	mend_there(peer, "xdp-filter load -p allow", "", load, sizeof(load));
+	strncat(mend, load, sizeof(mend) - strlen(mend) - 1);
 	doctor_say(d, peer->xdp ? DOCTOR_OK : DOCTOR_WARN, "tarpit", name, mend, "%s",
 		   peer->xdp
 			   ? "its peer takes the answers of action tarpit"
@@ -171,14 +221,15 @@ void doctor_tarpit(const struct doctor *d, const char *name, const struct veth_p
 			     "answers of XDP (xdp-filter is of xdp-tools)");
 }
 
-void doctor_pair(const struct doctor *d, const char *name)
+void doctor_pair(const struct doctor *d, const char *name, const struct nic *nic)
 {
 	struct veth_peer peer = {.tx = true};
 
 	if (!find_peer(name, &peer))
 		snprintf(peer.name, sizeof(peer.name), "PEER");
+	doctor_queues(d, name, nic, &peer);
 	if (d->config->mode == GG_MODE_GATEWAY)
 		doctor_veth(d, name, &peer);
 	if (d->config->xdp == FASTPATH_AUTO || d->config->xdp == FASTPATH_NATIVE)
-		doctor_tarpit(d, name, &peer);
+		doctor_tarpit(d, name, nic, &peer);
 }

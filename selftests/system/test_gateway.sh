@@ -294,6 +294,24 @@ is "doctor: the peers are found and are well" "$(mend_of "$T/greygate.conf" veth
 sed 's/"g1"/"nope9"/' "$T/greygate.conf" >"$T/nope.conf"
 check "doctor: the mend for an interface that isn't there" sh -c "$(mend_of "$T/nope.conf" link nope9)"
 is "leaves none that isn't there" "$(mend_of "$T/nope.conf" link nope9)" ""
+# What a start would refuse: a driver without native XDP; more queues at the other end than are here.
+on gate sh -c 'ip link add br9 type bridge && ip link set br9 up'
+sed 's/"g0"/"br9"/' "$T/greygate.conf" >"$T/bridge.conf"
+like "doctor fails for a gateway's driver without native XDP" "$(on gate "$BUILD/greygate" -c "$T/bridge.conf" doctor)" \
+	'^fail +driver +br9: bridge: not known to have native XDP; greygated does not start'
+check "doctor: the mend for it" sh -c "$(mend_of "$T/bridge.conf" driver br9)"
+is "is all that it wants" "$(grep -c '^xdp = *off' "$T/bridge.conf") $(mend_of "$T/bridge.conf" driver br9)" "1 "
+on gate ip link del br9
+on gate sh -c 'ip link add v8 numrxqueues 2 numtxqueues 2 type veth peer name v9 numrxqueues 2 numtxqueues 2 &&
+	ip link set v8 up && ip link set v9 up && ethtool -L v9 rx 1 tx 2 && ethtool -L v8 rx 1 tx 2'
+sed 's/"g0"/"v8"/' "$T/greygate.conf" >"$T/pair.conf"
+like "doctor fails for a peer that transmits by more" "$(on gate "$BUILD/greygate" -c "$T/pair.conf" doctor)" \
+	'^fail +queues +v8: native XDP is refused: it receives by 1, its peer transmits by 2'
+for what in channels queues tarpit; do
+	check "doctor: the mend for $what" on gate sh -c "$(mend_of "$T/pair.conf" $what v8)"
+done
+is "one does not forbid another" "$(for what in channels queues tarpit; do mend_of "$T/pair.conf" $what v8; done)" ""
+on gate ip link del v8
 sed "s|^bpffs = .*|bpffs = \"$T/nobpf/in/greygate\"|" "$T/greygate.conf" >"$T/nobpf.conf"
 check "doctor: the mend for a missing bpf file system" sh -c "$(mend_of "$T/nobpf.conf" bpffs '')"
 is "makes one where the settings want it" "$(mend_of "$T/nobpf.conf" bpffs '')" ""

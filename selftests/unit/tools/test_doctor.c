@@ -252,8 +252,6 @@ static void interfaces(void **state)
 		struct nic nic;
 	} t[] = {
 		{"link", "ip link set dev eth0 up", {.driver = "igb", .mtu = 1500}},
-		{"driver", "set xdp = off in the configuration", {.driver = "r8169", .up = true}},
-		{"driver", "set xdp = off in the configuration", {.driver = "", .up = true}},
 		{"mtu", "ip link set dev eth0 mtu 1500", {.driver = "igb", .mtu = 9000}},
 		{"lro", "ethtool -K eth0 lro off", {.driver = "igb", .lro = true}},
 		{"rx-gro-hw", "ethtool -K eth0 rx-gro-hw off", {.driver = "igb", .gro_hw = true}},
@@ -264,6 +262,13 @@ static void interfaces(void **state)
 		{"channels",
 		 "ethtool -L eth0 combined 2",
 		 {.driver = "igb", .channels = 1, .channels_max = 64, .cpus = 2}},
+		{"channels",
+		 "ethtool -L eth0 rx 2 tx 2",
+		 {.driver = "stmmac", .channels = 1, .channels_max = 8, .cpus = 2, .apart = true}},
+		/* The peer could have no XDP program with more to receive by than it has. */
+		{"channels",
+		 "ethtool -L eth0 rx 2",
+		 {.driver = "veth", .channels = 1, .channels_max = 8, .cpus = 2, .apart = true}},
 	};
 	struct config c = {.mode = GG_MODE_GATEWAY};
 	struct doctor d = doctor(&c);
@@ -280,6 +285,142 @@ static void interfaces(void **state)
 	}
 }
 
+/* What a start refuses fails, what is set already is no advice. */
+static void drivers_without_native_xdp(void **state)
+{
+	static const struct {
+		enum gg_mode mode;
+		enum fastpath_xdp xdp;
+		enum doctor_level level, native; /* of one without, and of one with native XDP */
+		const char *mend;
+	} t[] = {
+		{GG_MODE_GATEWAY, FASTPATH_AUTO, DOCTOR_FAIL, DOCTOR_OK, "off"},
+		{GG_MODE_GATEWAY, FASTPATH_NATIVE, DOCTOR_FAIL, DOCTOR_OK, "off"},
+		{GG_MODE_GATEWAY, FASTPATH_GENERIC, DOCTOR_FAIL, DOCTOR_FAIL, "off"},
+		{GG_MODE_GATEWAY, FASTPATH_OFF, DOCTOR_OK, DOCTOR_OK, ""},
+		{GG_MODE_HOST, FASTPATH_AUTO, DOCTOR_WARN, DOCTOR_OK, "generic"},
+		{GG_MODE_HOST, FASTPATH_NATIVE, DOCTOR_FAIL, DOCTOR_OK, "generic"},
+		{GG_MODE_RELAY, FASTPATH_NATIVE, DOCTOR_FAIL, DOCTOR_OK, "generic"},
+		{GG_MODE_RELAY, FASTPATH_GENERIC, DOCTOR_OK, DOCTOR_OK, ""},
+		{GG_MODE_RELAY, FASTPATH_OFF, DOCTOR_OK, DOCTOR_OK, ""},
+	};
+	const struct nic without = {.driver = "r8169"}, unnamed = {.driver = ""},
+			 with = {.driver = "igb"}, proven = {.driver = "r8169", .attached = true};
+	struct doctor d = doctor(NULL);
+	char mend[100];
+
+	(void)state;
+	doctor_nic(&d, "eth0", &without);
+	said("driver", DOCTOR_WARN, "write xdp = generic into the configuration");
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		const struct config c = {.mode = t[i].mode, .xdp = t[i].xdp};
+
+		snprintf(mend, sizeof(mend), "write xdp = %s into the configuration", t[i].mend);
+		d = doctor(&c);
+		doctor_nic(&d, "eth0", &without);
+		said("driver", t[i].level, t[i].level ? mend : "");
+		d = doctor(&c);
+		doctor_nic(&d, "eth0", &unnamed);
+		said("driver", t[i].level, t[i].level ? mend : "");
+		snprintf(mend, sizeof(mend), "write xdp = auto into the configuration");
+		d = doctor(&c);
+		doctor_nic(&d, "eth0", &with);
+		said("driver", t[i].native, t[i].native ? mend : "");
+		d = doctor(&c);
+		doctor_nic(&d, "eth0", &proven);
+		said("driver", t[i].native, t[i].native ? mend : "");
+	}
+}
+
+static void queues_of_a_pair(void **state)
+{
+	static const struct {
+		enum fastpath_xdp xdp;
+		struct nic nic;
+		struct veth_peer peer;
+		enum doctor_level level;
+		const char *mend; /* NULL: nothing is said */
+	} t[] = {
+		{FASTPATH_NATIVE,
+		 {.channels = 1, .channels_max = 2},
+		 {.name = "c0", .senders = 1},
+		 DOCTOR_OK,
+		 ""},
+		{FASTPATH_NATIVE,
+		 {.channels = 1, .channels_max = 2},
+		 {.name = "c0", .senders = 2},
+		 DOCTOR_FAIL,
+		 "ethtool -L g0 rx 2"},
+		{FASTPATH_NATIVE,
+		 {.channels = 1, .channels_max = 1},
+		 {.name = "c0", .netns = "client", .senders = 2},
+		 DOCTOR_FAIL,
+		 "nsenter --net=/run/netns/client ethtool -L c0 tx 1"},
+		{FASTPATH_AUTO,
+		 {.channels = 1, .channels_max = 2},
+		 {.name = "c0", .senders = 2},
+		 DOCTOR_WARN,
+		 "ethtool -L g0 rx 2"},
+		{FASTPATH_NATIVE,
+		 {.channels = 1, .channels_max = 2},
+		 {.name = "PEER"},
+		 DOCTOR_WARN,
+		 "ethtool -L g0 rx 2"},
+		{FASTPATH_NATIVE,
+		 {.channels = 2, .channels_max = 2},
+		 {.name = "PEER"},
+		 DOCTOR_WARN,
+		 "ethtool -L PEER tx 2"},
+		{FASTPATH_NATIVE,
+		 {.channels = 1, .channels_max = 2, .attached = true},
+		 {.name = "PEER"},
+		 DOCTOR_OK,
+		 ""},
+		{FASTPATH_AUTO,
+		 {.channels = 1, .channels_max = 2},
+		 {.name = "PEER"},
+		 DOCTOR_OK,
+		 NULL},
+		{FASTPATH_GENERIC,
+		 {.channels = 1, .channels_max = 2},
+		 {.name = "c0", .senders = 2},
+		 DOCTOR_OK,
+		 NULL},
+		{FASTPATH_OFF,
+		 {.channels = 1, .channels_max = 2},
+		 {.name = "c0", .senders = 2},
+		 DOCTOR_OK,
+		 NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		const struct config c = {.mode = GG_MODE_HOST, .xdp = t[i].xdp};
+		struct doctor d = doctor(&c);
+
+		doctor_queues(&d, "g0", &t[i].nic, &t[i].peer);
+		assert_int_equal(count, t[i].mend ? 1 : 0);
+		if (t[i].mend)
+			said("queues", t[i].level, t[i].mend);
+	}
+}
+
+/* Both in the order in which they are printed. */
+static void a_program_for_the_peer(void **state)
+{
+	static const struct nic two = {.senders = 2};
+	static const struct veth_peer few = {.name = "c0", .receivers = 1, .receivers_max = 2},
+				      one = {.name = "c0", .receivers = 1, .receivers_max = 1};
+	struct doctor d = doctor(NULL);
+
+	(void)state;
+	doctor_tarpit(&d, "g0", &two, &few);
+	said("tarpit", DOCTOR_WARN, "ethtool -L c0 rx 2 && xdp-filter load -p allow c0");
+	d = doctor(NULL);
+	doctor_tarpit(&d, "g0", &two, &one);
+	said("tarpit", DOCTOR_WARN, "ethtool -L g0 tx 1 && xdp-filter load -p allow c0");
+}
+
 static void the_other_end_of_a_pair(void **state)
 {
 	static const struct {
@@ -287,10 +428,16 @@ static void the_other_end_of_a_pair(void **state)
 		enum doctor_level level;
 		const char *mend, *tarpit;
 	} t[] = {
-		{{"c0", "", false, false, true}, DOCTOR_OK, "", ""},
-		{{"c0", "", false, true, false}, DOCTOR_OK, "", "xdp-filter load -p allow c0"},
-		{{"c0", "", true, true, true}, DOCTOR_WARN, "ethtool -K c0 tx off gro on", ""},
-		{{"c0", "client", false, false, false},
+		{{"c0", "", false, false, true, 0, 0, 0}, DOCTOR_OK, "", ""},
+		{{"c0", "", false, true, false, 0, 0, 0},
+		 DOCTOR_OK,
+		 "",
+		 "xdp-filter load -p allow c0"},
+		{{"c0", "", true, true, true, 0, 0, 0},
+		 DOCTOR_WARN,
+		 "ethtool -K c0 tx off gro on",
+		 ""},
+		{{"c0", "client", false, false, false, 0, 0, 0},
 		 DOCTOR_WARN,
 		 "nsenter --net=/run/netns/client ethtool -K c0 tx off gro on",
 		 "nsenter --net=/run/netns/client xdp-filter load -p allow c0"},
@@ -303,7 +450,7 @@ static void the_other_end_of_a_pair(void **state)
 		doctor_veth(&d, "g0", &t[i].peer);
 		said("veth", t[i].level, t[i].mend);
 		d = doctor(NULL);
-		doctor_tarpit(&d, "g0", &t[i].peer);
+		doctor_tarpit(&d, "g0", &(struct nic){0}, &t[i].peer);
 		said("tarpit", *t[i].tarpit ? DOCTOR_WARN : DOCTOR_OK, t[i].tarpit);
 	}
 }
@@ -395,6 +542,9 @@ int main(void)
 		cmocka_unit_test(forwarding_of_a_gateway),
 		cmocka_unit_test(reverse_path_filter_is_the_larger_of_two),
 		cmocka_unit_test(interfaces),
+		cmocka_unit_test(drivers_without_native_xdp),
+		cmocka_unit_test(queues_of_a_pair),
+		cmocka_unit_test(a_program_for_the_peer),
 		cmocka_unit_test(the_other_end_of_a_pair),
 		cmocka_unit_test(an_interface_that_is_not_there),
 		cmocka_unit_test(an_address_without_a_way),

@@ -110,6 +110,52 @@ static void each_layout(void **state)
 	}
 }
 
+/* Each is run twice: two interfaces may say the same. */
+static void each_value(void **state)
+{
+	static const struct {
+		const char *before, *words, *after;
+	} t[] = {
+		{"a = 1\n", NULL, "xdp = off\na = 1\n"},
+		{"# xdp = auto\n// xdp = auto\na = 1", NULL,
+		 "xdp = off\n# xdp = auto\n// xdp = auto\na = 1"},
+		{"a = 1\n\txdp=auto # the = sign\nb = 1\n", NULL,
+		 "a = 1\n\txdp= off # the = sign\nb = 1\n"},
+		{"xdp = auto\nxdp = native\n", "xdp = off, line 2 of ", NULL},
+		{"xdp = auto a = 1\n", "xdp = off, line 1 of ", NULL},
+		{"a = 1 xdp = auto\n", "xdp = off, line 1 of ", NULL},
+		{"xdp =\nauto\n", "xdp = off, line 1 of ", NULL},
+		{"xdp = \"auto\"\n", "xdp = off, line 1 of ", NULL},
+		{"/* xdp = auto */\n", "xdp = off, line 1 of ", NULL},
+	};
+	struct doctor d = {.config_file = file};
+	char mend[500], wanted[500], text[500];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		size_t n;
+		FILE *f;
+
+		put(t[i].before);
+		doctor_mend_value(&d, "xdp", "off", mend, sizeof(mend));
+		if (t[i].words) {
+			snprintf(wanted, sizeof(wanted), "write %s%s", t[i].words, file);
+			assert_string_equal(mend, wanted);
+			continue;
+		}
+		assert_int_equal(system(mend), 0);
+		assert_int_equal(system(mend), 0);
+		f = fopen(file, "r");
+		n = fread(text, 1, sizeof(text) - 1, f);
+		fclose(f);
+		text[n] = '\0';
+		assert_string_equal(text, t[i].after);
+	}
+	d.config_file = "/nonexistent/greygate.conf";
+	doctor_mend_value(&d, "xdp", "off", mend, sizeof(mend));
+	assert_string_equal(mend, "write xdp = off into /nonexistent/greygate.conf");
+}
+
 static void files_that_no_command_is_made_for(void **state)
 {
 	struct doctor d = {.config_file = "/nonexistent/my greygate.conf"};
@@ -203,6 +249,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_layout),
+		cmocka_unit_test(each_value),
 		cmocka_unit_test(files_that_no_command_is_made_for),
 		cmocka_unit_test(mends_fit_each_other),
 		cmocka_unit_test(no_interface_is_left),
