@@ -3,9 +3,9 @@
  * Gateway mode: whether this machine's own firewall lets strangers in. Their packets are delivered
  * here, so the rules of input are theirs, although their address is the mail server's.
  *
- * Limits: rules are read as nft(8) prints them, those of iptables-nft with them; what a rule asks
- * beyond interface, protocol, port, state and mark can't be told, and is taken for no. Rules of
- * iptables-legacy and of other hooks are not seen.
+ * Limits: rules are read as nft(8) prints them, those of iptables-nft with them; a rule that asks
+ * what can't be told from here, such as a source, may drop. Rules of iptables-legacy and of other
+ * hooks are not seen.
  */
 #include <fcntl.h>
 #include <net/if.h>
@@ -17,199 +17,9 @@
 #include <unistd.h>
 
 #include "../userspace/fastpath/fastpath.h"
-#include "doctor.h"
+#include "doctor_rule.h"
 
 #define RULESET_MAX (8 << 20) /* bytes; sets are left out */
-#define DEPTH 16              /* jumps, as the kernel allows */
-#define NAME 128              /* of a table or a chain */
-
-enum fate { NONE, ACCEPTED, DROPPED };
-
-struct stranger {
-	bool is4;
-	uint16_t port;
-	const struct doctor *d;
-	bool unsure; /* a rule on its way could not be read */
-};
-
-struct chain {
-	char family[8], table[NAME], name[NAME];
-	const char *inside; /* the table's text, to its end */
-};
-
-static const char *next_line(const char *line)
-{
-	const char *end = strchr(line, '\n');
-
-	return end ? end + 1 : line + strlen(line);
-}
-
-/* What comes by the interface that leads to the mail server are its answers. */
-static bool is_outer(const struct doctor *d, const char *name)
-{
-	char out[IF_NAMESIZE];
-	int inner = 0;
-
-	if (!doctor_names(d->config, name))
-		return false;
-	for (int i = 0; i < d->config->protect_count; i++)
-		inner += !fastpath_way_out(&d->config->protect[i].addr, out) && !strcmp(out, name);
-	return !inner || d->config->interface_count == 1;
-}
-
-/* ---- one thing that a rule asks ---- */
-
-static bool is_word(const struct stranger *s, const char *value, const char *word)
-{
-	(void)s;
-	return !strcmp(value, word);
-}
-
-static bool is_state(const struct stranger *s, const char *value, const char *word)
-{
-	(void)s;
-	(void)word;
-	return !strcmp(value, "new");
-}
-
-static bool is_family(const struct stranger *s, const char *value, const char *word)
-{
-	(void)word;
-	return !strcmp(value, s->is4 ? "ipv4" : "ipv6");
-}
-
-static bool is_port(const struct stranger *s, const char *value, const char *word)
-{
-	unsigned from, to;
-	int n = sscanf(value, "%u-%u", &from, &to);
-
-	(void)word;
-	return n > 0 && s->port >= from && s->port <= (n > 1 ? to : from);
-}
-
-static bool is_mark(const struct stranger *s, const char *value, const char *word)
-{
-	(void)s;
-	(void)word;
-	return strtoul(value, NULL, 0) == GG_MARK;
-}
-
-static bool is_interface(const struct stranger *s, const char *value, const char *word)
-{
-	char name[IF_NAMESIZE] = "";
-
-	(void)word;
-	return sscanf(value, "\"%15[^\"]\"", name) == 1 && is_outer(s->d, name);
-}
-
-static const struct question {
-	const char *words;
-	bool (*holds)(const struct stranger *s, const char *value, const char *word);
-	const char *word;
-} questions[] = {
-	{"meta mark ", is_mark, NULL},      {"meta l4proto ", is_word, "tcp"},
-	{"meta nfproto ", is_family, NULL}, {"ip protocol ", is_word, "tcp"},
-	{"ip6 nexthdr ", is_word, "tcp"},   {"iifname ", is_interface, NULL},
-	{"iif ", is_interface, NULL},       {"tcp dport ", is_port, NULL},
-	{"th dport ", is_port, NULL},       {"ct state ", is_state, NULL},
-};
-
-static const struct question *question_at(const char *rule)
-{
-	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++)
-		if (!strncmp(rule, questions[i].words, strlen(questions[i].words)))
-			return &questions[i];
-	return NULL;
-}
-
-/* One value, some with commas between, or a set in braces; *rule is moved behind it. */
-static bool one_holds(struct stranger *s, const struct question *q, const char **rule)
-{
-	const char *p = *rule + strlen(q->words), *end = p + strcspn(p, *p == '{' ? "}\n" : " \n");
-	bool holds = false;
-	char value[64];
-
-	/* Other operators, maps, named sets, patterns. */
-	s->unsure |= strchr("!<>&@v", *p) || memchr(p, '*', (size_t)(end - p));
-	while (p < end) {
-		size_t n = strcspn(p, " ,{}\n");
-
-		snprintf(value, sizeof(value), "%.*s", (int)(n < 63 ? n : 63), p);
-		holds |= n && q->holds(s, value, q->word);
-		p += n + (p + n < end);
-	}
-	p += *p == '}';
-	*rule = p + strspn(p, " ");
-	return holds;
-}
-
-/* ---- rules ---- */
-
-static enum fate fate_in(struct stranger *s, const struct chain *in, const char *name, int depth);
-
-/* What the rule does with it; *ret_leave: the chain ends here. */
-static enum fate verdict_of(struct stranger *s, const struct chain *in, const char *rule, int depth,
-			    bool *ret_leave)
-{
-	static const struct {
-		const char *word;
-		enum fate fate;
-	} verdicts[] = {{"accept", ACCEPTED}, {"drop", DROPPED}, {"reject", DROPPED}};
-	char verb[8] = "", name[NAME] = "";
-
-	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++)
-		if (!strncmp(rule, verdicts[i].word, strlen(verdicts[i].word)))
-			return verdicts[i].fate;
-	if (!strncmp(rule, "return", 6)) {
-		*ret_leave = true;
-		return NONE;
-	}
-	if (sscanf(rule, "%7s %127s", verb, name) == 2 &&
-	    (!strcmp(verb, "jump") || !strcmp(verb, "goto"))) {
-		*ret_leave = *verb == 'g';
-		return fate_in(s, in, name, depth + 1);
-	}
-	/* A rule may do without a verdict: count, and no more. */
-	s->unsure |= *rule && *rule != '\n' && strncmp(rule, "comment ", 8) != 0;
-	return NONE;
-}
-
-static enum fate fate_by(struct stranger *s, const struct chain *in, const char *rule, int depth,
-			 bool *ret_leave)
-{
-	const struct question *q;
-
-	for (;;) {
-		int counter = 0;
-
-		sscanf(rule, "counter packets %*u bytes %*u %n", &counter);
-		rule += counter;
-		q = question_at(rule);
-		if (!q)
-			return verdict_of(s, in, rule, depth, ret_leave);
-		if (!one_holds(s, q, &rule))
-			return NONE;
-	}
-}
-
-static enum fate fate_in(struct stranger *s, const struct chain *in, const char *name, int depth)
-{
-	enum fate fate = NONE;
-	char head[NAME + 16];
-	const char *line = in->inside;
-	bool leave = false;
-
-	snprintf(head, sizeof(head), "\tchain %s {", name);
-	while (*line && *line != '}' && strncmp(line, head, strlen(head)) != 0)
-		line = next_line(line);
-	if (!*line || *line == '}' || depth > DEPTH)
-		return NONE;
-	for (line = next_line(line); *line && strncmp(line, "\t}", 2) != 0 && !fate && !leave;
-	     line = next_line(line))
-		if (strncmp(line, "\t\ttype ", 7) != 0)
-			fate = fate_by(s, in, line + strspn(line, "\t"), depth, &leave);
-	return fate;
-}
 
 /* ---- chains ---- */
 
@@ -226,33 +36,42 @@ static void mend_chain(const struct chain *c, char *ret, size_t size)
 			 c->table, c->name, GG_MARK);
 }
 
-/* False: it drops strangers, and that was said. */
+/* False: it drops strangers, or may do so, and that was said. */
 static bool check_chain(const struct doctor *d, const struct chain *chain, bool policy_drop)
 {
 	bool dropped = false, sure = false;
-	char mend[2 * NAME + 80];
+	struct stranger doubtful = {0};
+	char mend[2 * RULE_NAME + 80];
 
 	for (int i = 0; i < d->config->protect_count; i++) {
-		const struct endpoint *e = &d->config->protect[i];
-		struct stranger s = {.is4 = addr_is4(&e->addr), .port = e->port, .d = d};
+		struct stranger s = {.d = d, .to = &d->config->protect[i]};
 		enum fate fate;
 
-		if (!strcmp(chain->family, s.is4 ? "ip6" : "ip"))
+		if (!strcmp(chain->family, addr_is4(&s.to->addr) ? "ip6" : "ip"))
 			continue;
-		fate = fate_in(&s, chain, chain->name, 0);
-		if (fate == ACCEPTED || (fate == NONE && !policy_drop))
+		fate = rule_fate(&s, chain, chain->name, 0);
+		if (fate == ACCEPTED || (fate == NONE && !policy_drop)) {
+			doubtful = *s.dropper ? s : doubtful;
 			continue;
+		}
 		dropped = true;
 		sure |= !s.unsure;
 	}
-	if (!dropped)
-		return true;
-	mend_chain(chain, mend, sizeof(mend));
-	doctor_say(d, sure ? DOCTOR_FAIL : DOCTOR_WARN, "firewall", "", mend,
-		   "chain %.40s of table %s %.40s %s strangers: they come in by input, not by "
-		   "forward",
-		   chain->name, chain->family, chain->table, sure ? "drops" : "seems to drop");
-	return false;
+	if (dropped) {
+		mend_chain(chain, mend, sizeof(mend));
+		doctor_say(d, sure ? DOCTOR_FAIL : DOCTOR_WARN, "firewall", "", mend,
+			   "chain %.40s of table %s %.40s %s strangers: they come in by input, "
+			   "not by forward",
+			   chain->name, chain->family, chain->table,
+			   sure ? "drops" : "seems to drop");
+	} else if (*doubtful.dropper) {
+		snprintf(mend, sizeof(mend), "nft list chain %s %s %s", chain->family, chain->table,
+			 doubtful.dropper);
+		doctor_say(d, DOCTOR_WARN, "firewall", "", mend,
+			   "chain %.40s of table %s %.40s may drop strangers: %s", doubtful.dropper,
+			   chain->family, chain->table, doubtful.rule);
+	}
+	return !dropped && !*doubtful.dropper;
 }
 
 void doctor_rules(const struct doctor *d, const char *ruleset)
@@ -260,11 +79,11 @@ void doctor_rules(const struct doctor *d, const char *ruleset)
 	struct chain c = {0};
 	bool well = true;
 
-	for (const char *line = ruleset; *line; line = next_line(line)) {
+	for (const char *line = ruleset; *line; line = rule_next_line(line)) {
 		char hook[16] = "";
 
 		if (sscanf(line, "table %7s %127s", c.family, c.table) == 2)
-			c.inside = next_line(line);
+			c.inside = rule_next_line(line);
 		else if (!strncmp(line, "\tchain ", 7))
 			sscanf(line, " chain %127s", c.name);
 		else if (c.inside && sscanf(line, "\t\ttype filter hook %15s", hook) == 1 &&
@@ -272,7 +91,7 @@ void doctor_rules(const struct doctor *d, const char *ruleset)
 			 (!strcmp(c.family, "inet") || !strcmp(c.family, "ip") ||
 			  !strcmp(c.family, "ip6")))
 			well &= check_chain(d, &c,
-					    memmem(line, (size_t)(next_line(line) - line),
+					    memmem(line, (size_t)(rule_next_line(line) - line),
 						   "policy drop", 11) != NULL);
 	}
 	if (well)

@@ -203,17 +203,17 @@ void doctor_queues(const struct doctor *d, const char *name, const struct nic *n
 void doctor_tarpit(const struct doctor *d, const char *name, const struct nic *nic,
 		   const struct veth_peer *peer)
 {
-	char mend[800] = "", load[400], after[30];
+	char mend[800], before[400] = "", load[400], after[30];
 
 	if (peer->receivers && peer->receivers < nic->senders &&
 	    nic->senders <= peer->receivers_max) {
 		snprintf(after, sizeof(after), " rx %d && ", nic->senders);
-		mend_there(peer, "ethtool -L", after, mend, sizeof(mend));
+		mend_there(peer, "ethtool -L", after, before, sizeof(before));
 	} else if (peer->receivers && peer->receivers < nic->senders) {
-		snprintf(mend, sizeof(mend), "ethtool -L %s tx %d && ", name, peer->receivers);
+		snprintf(before, sizeof(before), "ethtool -L %s tx %d && ", name, peer->receivers);
 	}
 	mend_there(peer, "xdp-filter load -p allow", "", load, sizeof(load));
-	strncat(mend, load, sizeof(mend) - strlen(mend) - 1);
+	snprintf(mend, sizeof(mend), "%s%s", before, load);
 	doctor_say(d, peer->xdp ? DOCTOR_OK : DOCTOR_WARN, "tarpit", name, mend, "%s",
 		   peer->xdp
 			   ? "its peer takes the answers of action tarpit"

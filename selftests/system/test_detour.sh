@@ -81,6 +81,16 @@ for src in 203.0.113.9 2001:db8:79::9; do
 	like "$src: the stranger is served" "$(talk $src "$(mail_for $src)" QUIT)" '^S: 220'
 done
 on gate nft delete table inet fw
+rule() { on gate nft "flush ruleset; table inet fw { chain input { type filter hook input priority 0; $1; }; }"; }
+check "a rule that logs before it drops" rule 'tcp flags & (fin|syn|rst|ack) == syn log prefix "new: " counter drop'
+like "doctor fails for it" "$(findings what firewall)" '^ fail chain input of table inet fw drops strangers'
+check "a rule for some sources" rule 'ip saddr 192.0.2.0/24 drop'
+like "doctor names it" "$(findings what firewall)" '^ warn chain input of table inet fw may drop strangers: ip saddr 192.0.2.0/24 drop'
+check "and the command to look at it" on gate sh -c "$(findings mend firewall | sed 's/^ warn //')"
+check "rules of an ordinary firewall" rule 'ct state vmap { established : accept, invalid : drop }; tcp flags & (fin|syn) == (fin|syn) drop;
+	ip saddr 192.0.2.0/24 tcp dport 22 drop; meta pkttype broadcast drop; icmp type redirect drop; iifname "wg*" drop'
+is "doctor: all is well" "$(findings level firewall)" " ok ok"
+on gate nft flush ruleset
 check "status is content" wait_for 30 well
 check "the log says that they are heard" told 'strangers reach the daemon again'
 

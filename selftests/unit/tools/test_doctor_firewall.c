@@ -8,6 +8,8 @@
 #include <cmocka.h>
 
 #include "tools/doctor_firewall.c"
+#include "tools/doctor_question.c"
+#include "tools/doctor_rule.c"
 
 static struct {
 	enum doctor_level level;
@@ -51,10 +53,12 @@ static struct endpoint both[] = {{.addr.b = {[10] = 0xff, 0xff, 192, 0, 2, 25}, 
 static void read_rules(const char *family, const char *name, const char *policy, const char *rules,
 		       int protect_count)
 {
+	char *names[] = {(char *)"g0", (char *)"g1"};
 	const struct config c = {
 		.mode = GG_MODE_GATEWAY,
 		.protect = both,
 		.protect_count = protect_count,
+		.interfaces = names,
 		.interface_count = 2,
 	};
 	const struct doctor d = {.root = "", .config = &c};
@@ -65,6 +69,8 @@ static void read_rules(const char *family, const char *name, const char *policy,
 		 "}\n\t}\n\n"
 		 "\tchain more {\n\t\ttcp dport 25 accept\n\t}\n\n"
 		 "\tchain less {\n\t\ttcp dport 25 return\n\t\taccept\n\t}\n\n"
+		 "\tchain doubt {\n\t\tip saddr 203.0.113.9 drop\n\t}\n\n"
+		 "\tchain never {\n\t\tdrop\n\t}\n\n"
 		 "\tchain round {\n\t\tjump round\n\t}\n\n"
 		 "\tchain %s {\n\t\ttype filter hook input priority filter; policy %s;\n%s\t}\n\n"
 		 "\tchain forward {\n\t\ttype filter hook forward priority filter; policy drop;\n"
@@ -106,12 +112,43 @@ static void who_is_let_in(void **state)
 		{DOCTOR_OK, "accept", "\t\taccept\n\t\tdrop\n"},
 		{DOCTOR_OK, "accept", "\t\treturn\n\t\tdrop\n"},
 		{DOCTOR_FAIL, "drop", "\t\treturn\n\t\taccept\n"},
+		/* Maps, patterns, what is not. */
+		{DOCTOR_OK, "drop", "\t\ttcp dport vmap { 22 : drop, 25 : accept }\n"},
+		{DOCTOR_FAIL, "drop", "\t\ttcp dport vmap { 22 : accept }\n"},
+		{DOCTOR_OK, "drop", "\t\tiifname vmap { \"lo\" : accept, \"g0\" : jump more }\n"},
+		{DOCTOR_FAIL, "accept",
+		 "\t\tiifname vmap { \"lo\" : accept, \"g0\" : jump less }\n"
+		 "\t\tct state vmap { established : accept, new : drop }\n"},
+		{DOCTOR_OK, "drop", "\t\ttcp dport != 22 accept\n"},
+		{DOCTOR_FAIL, "drop", "\t\ttcp dport != { 22, 25 } accept\n"},
+		{DOCTOR_OK, "drop", "\t\tiifname \"g*\" accept\n"},
+		{DOCTOR_FAIL, "drop", "\t\tiifname \"wg*\" accept\n"},
+		{DOCTOR_FAIL, "accept", "\t\tiifname != \"g1\" drop\n"},
+		{DOCTOR_FAIL, "accept", "\t\tct state != established | related drop\n"},
+		{DOCTOR_FAIL, "accept", "\t\tfib daddr type != local drop\n"},
+		{DOCTOR_FAIL, "accept",
+		 "\t\tip daddr 10.0.0.0/8 accept\n"
+		 "\t\tct state vmap { new : drop }\n"},
+		/* What stands before a verdict and asks nothing. */
+		{DOCTOR_FAIL, "accept", "\t\tlog prefix \"a drop: \" level debug flags all drop\n"},
+		{DOCTOR_FAIL, "accept",
+		 "\t\ttcp dport 25 counter packets 0 bytes 0 log flags tcp sequence group 2 "
+		 "drop\n"},
+		{DOCTOR_FAIL, "drop", "\t\tlog prefix \"accept\"\n"},
+		/* Flags of a first packet. */
+		{DOCTOR_FAIL, "accept", "\t\ttcp flags syn / fin,syn,rst,ack drop\n"},
+		{DOCTOR_FAIL, "accept", "\t\ttcp flags & (fin | syn | rst | ack) == syn drop\n"},
+		{DOCTOR_FAIL, "accept", "\t\ttcp flags == 0x2 drop\n"},
+		{DOCTOR_FAIL, "accept", "\t\ttcp flags syn drop\n"},
+		{DOCTOR_FAIL, "accept", "\t\ttcp flags ! ack drop\n"},
 		/* What can't be told may let them in. */
 		{DOCTOR_WARN, "drop", "\t\ttcp dport @known accept\n"},
-		{DOCTOR_WARN, "drop", "\t\ttcp dport vmap { 25 : accept }\n"},
-		{DOCTOR_WARN, "drop", "\t\ttcp dport != 22 accept\n"},
-		{DOCTOR_WARN, "drop", "\t\tiifname \"g*\" accept\n"},
-		{DOCTOR_WARN, "drop", "\t\tip saddr 192.0.2.0/24 accept\n"},
+		{DOCTOR_WARN, "drop", "\t\ttcp dport vmap @known\n"},
+		{DOCTOR_WARN, "drop", "\t\ttcp sport vmap { 1024-65535 : accept }\n"},
+		{DOCTOR_WARN, "drop", "\t\txt match \"multiport\" accept\n"},
+		{DOCTOR_WARN, "drop", "\t\ttcp sport 1024-65535 accept\n"},
+		/* IPv6 it does not let in. */
+		{DOCTOR_FAIL, "drop", "\t\tip saddr 192.0.2.0/24 accept\n"},
 	};
 
 	(void)state;
@@ -126,6 +163,72 @@ static void who_is_let_in(void **state)
 				found[0].mend,
 				"nft insert rule inet fw input meta mark 0x67726579 accept");
 	}
+}
+
+/* A rule that can't be judged is named, with the chain that it stands in. */
+static void rules_that_may_drop(void **state)
+{
+	static const struct {
+		const char *rules, *chain; /* NULL: none does */
+	} t[] = {
+		{"\t\tip saddr 203.0.113.0/24 drop\n", "input"},
+		{"\t\tip saddr @known counter packets 1 bytes 2 log drop\n", "input"},
+		{"\t\ttcp dport 25 ct state new limit rate over 1/hour burst 1 packets drop\n",
+		 "input"},
+		{"\t\tip saddr vmap { 192.0.2.0/24 : drop }\n", "input"},
+		{"\t\tip saddr . tcp dport { 192.0.2.1 . 25 } drop\n", "input"},
+		{"\t\ttcp dport vmap @known\n", "input"},
+		{"\t\ttcp dport >= 1024 reject with tcp reset\n", "input"},
+		{"\t\tfib saddr . iif oif missing drop\n", "input"},
+		{"\t\tqueue flags bypass to 1\n", "input"},
+		{"\t\tjump doubt\n", "doubt"},
+		{"\t\tip saddr 203.0.113.0/24 jump never\n", "input"},
+		{"\t\ttcp flags { syn, fin } drop\n", "input"},
+		{"\t\ttcp dport 25 drop comment \"sure\"\n\t\tip saddr 192.0.2.1 drop\n", ""},
+		/* Ordinary ones that meet no stranger on his way to the mail server. */
+		{STATE "\t\tct state vmap { invalid : drop, established : accept }\n", NULL},
+		{"\t\ttcp dport 23 ip saddr 192.0.2.1 drop\n", NULL},
+		{"\t\tip saddr @known tcp dport 22 drop\n", NULL},
+		{"\t\tip saddr . tcp dport { 192.0.2.1 . 22 } drop\n", NULL},
+		{"\t\ttcp dport != 25 drop\n\t\tudp dport 0-65535 drop\n", NULL},
+		{"\t\tiifname \"docker0\" drop\n\t\tiifname \"wg*\" drop\n", NULL},
+		{"\t\tip protocol icmp limit rate over 1/second drop\n\t\ticmp type redirect drop\n"
+		 "\t\ticmpv6 type nd-redirect drop\n\t\tmeta l4proto != tcp drop\n",
+		 NULL},
+		{"\t\tmeta pkttype { broadcast, multicast } drop\n"
+		 "\t\tfib daddr type { broadcast, anycast, multicast } drop\n"
+		 "\t\tip daddr 224.0.0.0/4 drop\n\t\tip6 daddr ff00::/8 drop\n",
+		 NULL},
+		{"\t\ttcp flags != syn / fin,syn,rst,ack ct state new drop\n"
+		 "\t\ttcp flags ! fin,syn,rst,psh,ack,urg drop\n"
+		 "\t\ttcp flags fin,syn / fin,syn drop\n"
+		 "\t\ttcp flags & (fin | syn) == fin | syn drop\n"
+		 "\t\ttcp flags & (syn | ack) == (syn | ack) drop\n"
+		 "\t\ttcp flags ack,rst drop\n\t\ttcp flags != syn drop\n",
+		 NULL},
+		{"\t\tmeta mark 0x67726579 accept\n\t\tip saddr 203.0.113.0/24 drop\n", NULL},
+		{"\t\tip saddr 192.0.2.0/24 accept\n\t\tip saddr 192.0.2.0/24 return\n", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		char mend[100];
+
+		read_rules("inet", "input", "accept", t[i].rules, 2);
+		assert_int_equal(count, 1);
+		if (!t[i].chain && found[0].level)
+			fail_msg("%s: %s", t[i].rules, found[0].what);
+		if (!t[i].chain)
+			continue;
+		assert_int_equal(found[0].level, *t[i].chain ? DOCTOR_WARN : DOCTOR_FAIL);
+		if (!*t[i].chain)
+			continue;
+		snprintf(mend, sizeof(mend), "nft list chain inet fw %s", t[i].chain);
+		assert_string_equal(found[0].mend, mend);
+		assert_non_null(strstr(found[0].what, " may drop strangers: "));
+	}
+	read_rules("inet", "input", "accept", "\t\tip6 saddr 2001:db8::/32 drop\n", 1);
+	assert_int_equal(found[0].level, DOCTOR_OK); /* IPv4 alone is protected */
 }
 
 static void families_and_ports(void **state)
@@ -168,8 +271,12 @@ static void cut_short(void **state)
 	static const char whole[] =
 		"table inet fw {\n\tchain input {\n\t\ttype filter hook input priority filter; "
 		"policy drop;\n\t\tiifname { \"g0\", \"g1\" } tcp dport { 22, 25 } counter packets "
-		"1 bytes 2 accept\n\t\tjump more\n\t}\n}\n";
-	const struct config c = {.protect = both, .protect_count = 2, .interface_count = 2};
+		"1 bytes 2 log prefix \"x\" flags tcp options accept\n\t\ttcp flags & (syn | ack) "
+		"== "
+		"syn jump more\n\t\tct state vmap { new : drop, related : jump more }\n\t}\n}\n";
+	char *names[] = {(char *)"g0", (char *)"g1"};
+	const struct config c = {
+		.protect = both, .protect_count = 2, .interfaces = names, .interface_count = 2};
 	const struct doctor d = {.root = "", .config = &c};
 
 	(void)state;
@@ -187,9 +294,8 @@ static void cut_short(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(who_is_let_in),
-		cmocka_unit_test(families_and_ports),
-		cmocka_unit_test(chains_of_iptables),
+		cmocka_unit_test(who_is_let_in),      cmocka_unit_test(rules_that_may_drop),
+		cmocka_unit_test(families_and_ports), cmocka_unit_test(chains_of_iptables),
 		cmocka_unit_test(cut_short),
 	};
 
