@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
@@ -19,6 +18,7 @@
 
 #include <bpf/libbpf.h>
 
+#include "../userspace/core/utf8.h"
 #include "cli.h"
 #include "doctor.h"
 
@@ -123,10 +123,12 @@ static int silent(enum libbpf_print_level level, const char *format, va_list ap)
 
 static void check_features(const struct doctor *d)
 {
+	char mend[DOCTOR_COMMAND + 20];
 	int missing = 0;
 
 	if (geteuid() != 0) {
-		doctor_say(d, DOCTOR_WARN, "bpf", "", "sudo greygate doctor",
+		doctor_mend_again(d, "sudo", mend, sizeof(mend));
+		doctor_say(d, DOCTOR_WARN, "bpf", "", mend,
 			   "only root can ask the kernel what it has");
 		return;
 	}
@@ -154,25 +156,10 @@ static void check_btf(const struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "btf", "", "", "the kernel has its type information");
 }
 
-static void check_clock(const struct doctor *d)
-{
-	long long off;
-
-	if (!fastpath_clock_offset(d->root, &off))
-		return;
-	if (off)
-		doctor_say(d, DOCTOR_FAIL, "clock", "", "nsenter --target 1 --time greygate doctor",
-			   "a time namespace, CLOCK_MONOTONIC is %lld s off the kernel's own: "
-			   "greygated with kernel programs does not start here",
-			   off);
-	else
-		doctor_say(d, DOCTOR_OK, "clock", "", "", "CLOCK_MONOTONIC is the kernel's own");
-}
-
 static void check_bpffs(const struct doctor *d)
 {
 	const char *path = d->config ? d->config->bpffs : "/sys/fs/bpf";
-	char dir[PATH_MAX], mend[2 * PATH_MAX + 40], *slash;
+	char dir[PATH_MAX], quoted[PATH_MAX + 100], mend[2 * PATH_MAX + 300], *slash;
 	struct statfs fs;
 
 	snprintf(dir, sizeof(dir), "%s", path);
@@ -180,15 +167,16 @@ static void check_bpffs(const struct doctor *d)
 	slash = strrchr(dir, '/');
 	if (access(dir, F_OK) && slash && slash != dir)
 		*slash = '\0';
+	doctor_quote(dir, quoted, sizeof(quoted));
 	if (access(dir, F_OK))
-		snprintf(mend, sizeof(mend), "mkdir -p %s && mount -t bpf bpf %s", dir, dir);
+		snprintf(mend, sizeof(mend), "mkdir -p %s && mount -t bpf bpf %s", quoted, quoted);
 	else
-		snprintf(mend, sizeof(mend), "mount -t bpf bpf %s", dir);
+		snprintf(mend, sizeof(mend), "mount -t bpf bpf %s", quoted);
 	if (statfs(dir, &fs) || fs.f_type != BPF_FS_MAGIC) {
 		doctor_say(d, DOCTOR_FAIL, "bpffs", "", mend,
 			   "%s is no BPF file system: nothing can be pinned", dir);
 	} else if (fs.f_flags & ST_RDONLY) {
-		snprintf(mend, sizeof(mend), "mount -o remount,rw %s", dir);
+		snprintf(mend, sizeof(mend), "mount -o remount,rw %s", quoted);
 		doctor_say(d, DOCTOR_FAIL, "bpffs", "", mend,
 			   "%s is mounted read-only: nothing can be pinned", dir);
 	} else {
@@ -215,85 +203,7 @@ static void check_uring(const struct doctor *d)
 			   "refused: %s (or by a container's system call filter)", strerror(-rc));
 }
 
-/* ---- settings ---- */
-
-static const struct setting {
-	const char *check, *name;
-	long least, most; /* all is well within these */
-	enum doctor_level outside;
-	const char *value; /* that mends it */
-	const char *why;
-} settings[] = {
-	{"jit", "net.core.bpf_jit_enable", 1, 2, DOCTOR_WARN, "1",
-	 "kernel programs are interpreted, many times slower"},
-	{"syncookies", "net.ipv4.tcp_syncookies", 1, 1, DOCTOR_WARN, "1",
-	 "0: a SYN flood fills the listener; 2: every connection pays for it"},
-	{"somaxconn", "net.core.somaxconn", 4096, 1L << 30, DOCTOR_WARN, "65535",
-	 "caps the listeners' queues: bursts of connections are dropped"},
-	{"syn_backlog", "net.ipv4.tcp_max_syn_backlog", 1024, 1L << 30, DOCTOR_WARN, "65535",
-	 "handshakes under way at once"},
-};
-
-static void check_settings(const struct doctor *d)
-{
-	char path[120], mend[120], *c;
-
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-		const struct setting *s = &settings[i];
-		long value;
-
-		snprintf(path, sizeof(path), "/proc/sys/%s", s->name);
-		for (c = path + strlen("/proc/sys/"); *c; c++)
-			if (*c == '.')
-				*c = '/';
-		value = doctor_number(d, path);
-		if (value < 0)
-			continue;
-		snprintf(mend, sizeof(mend), "sysctl -w %s=%s", s->name, s->value);
-		if (value >= s->least && value <= s->most)
-			doctor_say(d, DOCTOR_OK, s->check, "", "", "%s = %ld", s->name, value);
-		else
-			doctor_say(d, s->outside, s->check, "", mend, "%s = %ld: %s", s->name,
-				   value, s->why);
-	}
-}
-
-/* A drop-in of the unit, on one line. */
-#define UNIT_DIR "/etc/systemd/system/greygated.service.d"
-#define DROP_IN(key, value)                                                                        \
-	"mkdir -p " UNIT_DIR " && printf '[Service]\\n" key "=" value "\\n' >" UNIT_DIR "/" key    \
-	".conf && systemctl daemon-reload"
-
-static void check_limits(const struct doctor *d)
-{
-	static const struct {
-		const char *check, *unit, *mend;
-		int which;
-		rlim_t least;
-		const char *why;
-	} limits[] = {
-		{"nofile", "descriptors", DROP_IN("LimitNOFILE", "1048576"), RLIMIT_NOFILE, 16384,
-		 "a ring's table of connections is no larger"},
-		{"memlock", "bytes", DROP_IN("LimitMEMLOCK", "infinity"), RLIMIT_MEMLOCK, 8 << 20,
-		 "rings may be refused to a daemon that isn't started by root"},
-	};
-
-	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-		struct rlimit l;
-
-		if (getrlimit(limits[i].which, &l))
-			continue;
-		if (l.rlim_max == RLIM_INFINITY)
-			doctor_say(d, DOCTOR_OK, limits[i].check, "", "", "no limit on %s",
-				   limits[i].unit);
-		else
-			doctor_say(d, l.rlim_max >= limits[i].least ? DOCTOR_OK : DOCTOR_WARN,
-				   limits[i].check, "", limits[i].mend,
-				   "hard limit here: %llu %s%s%s", (unsigned long long)l.rlim_max,
-				   limits[i].unit, l.rlim_max >= limits[i].least ? "" : ": ",
-				   l.rlim_max >= limits[i].least ? "" : limits[i].why);
-	}
-}
+/* ---- the user ---- */
 
 static void check_user(const struct doctor *d)
 {
@@ -313,11 +223,11 @@ void doctor_machine(const struct doctor *d)
 	check_release(d);
 	check_features(d);
 	check_btf(d);
-	check_clock(d);
+	doctor_clock(d);
 	check_bpffs(d);
 	check_uring(d);
-	check_settings(d);
-	check_limits(d);
+	doctor_settings(d);
+	doctor_limits(d);
 	check_user(d);
 }
 
@@ -326,14 +236,12 @@ void doctor_machine(const struct doctor *d)
 #define RESTART "systemctl restart greygated"
 
 /* What it put in the way of packets, and somebody has taken away since. */
-static void check_attached(const struct doctor *d, const struct cli *cli)
+static void check_attached(const struct doctor *d, const json_t *status)
 {
-	json_t *status = NULL, *kernel, *missing, *one;
+	json_t *kernel, *missing, *one;
 	const char *pin;
 	size_t i;
 
-	if (!cli_answers(cli) || cli_ask(cli, "status", NULL, NULL, NULL, &status))
-		return;
 	kernel = json_object_get(status, "kernel");
 	missing = json_object_get(kernel, "missing");
 	json_array_foreach(missing, i, one) doctor_say(
@@ -350,7 +258,6 @@ static void check_attached(const struct doctor *d, const struct cli *cli)
 	if (*pin)
 		doctor_say(d, DOCTOR_FAIL, "pins", "", RESTART,
 			   "%s is gone: what is taken away is not put back", pin);
-	json_decref(status);
 }
 
 /* ---- the command ---- */
@@ -364,6 +271,27 @@ struct report {
 
 static const char *const level_words[] = {"ok", "warn", "fail"};
 
+/* A name of an interface is any bytes, JSON is UTF-8. */
+static json_t *text_of(const char *text)
+{
+	char clean[2000];
+	size_t n = 0;
+
+	for (size_t left = strlen(text), length; left && n + 4 < sizeof(clean); left -= length) {
+		const bool high = (unsigned char)*text > 0x7f;
+
+		length = high ? utf8_length(text, left) : 1;
+		if (length)
+			memcpy(clean + n, text, length);
+		else
+			clean[n] = '?';
+		length += !length;
+		n += length;
+		text += length;
+	}
+	return json_stringn(clean, n);
+}
+
 static void print_finding(const struct finding *f, void *arg)
 {
 	static const char colours[] = {'g', 'y', 'r'};
@@ -373,9 +301,9 @@ static void print_finding(const struct finding *f, void *arg)
 
 	r->count[f->level]++;
 	if (r->cli->json) {
-		row = json_pack("{s:s, s:s, s:s, s:s, s:s}", "check", f->check, "level",
-				level_words[f->level], "about", f->about, "what", f->what, "mend",
-				f->mend);
+		row = json_pack("{s:s, s:s, s:o, s:o, s:o}", "check", f->check, "level",
+				level_words[f->level], "about", text_of(f->about), "what",
+				text_of(f->what), "mend", text_of(f->mend));
 		cli_print_json(row, NULL);
 		json_decref(row);
 		return;
@@ -390,23 +318,44 @@ static void print_finding(const struct finding *f, void *arg)
 		printf("%*s%s\n", INDENT, "", f->mend);
 }
 
+/* The command as it was given, for root or another namespace. */
+static void command_of(const struct cli *cli, char ret[DOCTOR_COMMAND])
+{
+	char config[PATH_MAX] = "", socket[PATH_MAX] = "";
+
+	if (cli->config)
+		doctor_quote(cli->config, config, sizeof(config));
+	if (cli->socket)
+		doctor_quote(cli->socket, socket, sizeof(socket));
+	snprintf(ret, DOCTOR_COMMAND, "greygate%s%s%s%s%s doctor", cli->config ? " -c " : "",
+		 config, cli->socket ? " -s " : "", socket, cli->json ? " --json" : "");
+}
+
 int cmd_doctor(struct cli *cli, int argc, char **argv)
 {
+	char command[DOCTOR_COMMAND];
 	struct report r = {.cli = cli};
 	struct doctor d = {.root = "",
 			   .config_file = cli->config ? cli->config : CLI_CONFIG,
+			   .command = command,
 			   .see = print_finding,
 			   .arg = &r};
 	struct if_nameindex *all, *i;
 	struct config *config = NULL;
+	json_t *status = NULL;
 
 	if (cli_parse(cli, argc, argv, NULL, 0, 0, NULL) < 0)
 		return CLI_USAGE;
 	if (!cli_config(cli, &config))
 		return CLI_FAILED;
 	d.config = config;
+	command_of(cli, command);
+	if (cli_answers(cli) && !cli_ask(cli, "status", NULL, NULL, NULL, &status))
+		d.daemon = (int)row_num(status, "pid");
 	doctor_machine(&d);
-	check_attached(&d, cli);
+	if (status)
+		check_attached(&d, status);
+	json_decref(status);
 	for (int k = 0; config && k < config->interface_count; k++)
 		doctor_interface(&d, config->interfaces[k]);
 	if (config && config->mode == GG_MODE_GATEWAY) {

@@ -6,6 +6,7 @@
 #ifndef TOOLS_DOCTOR_H
 #define TOOLS_DOCTOR_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -22,10 +23,15 @@ struct finding {
 	const char *mend; /* a command, or "" when all is well */
 };
 
+#define DOCTOR_COMMAND (2 * PATH_MAX + 60)
+#define DOCTOR_PROC "mount -t proc proc /proc" /* where nothing of it can be read */
+
 struct doctor {
 	const char *root;            /* before /proc and /sys: "" but in tests */
 	const struct config *config; /* NULL: none could be read; only the machine is looked at */
 	const char *config_file;     /* where it stands */
+	const char *command;         /* as it was given; NULL: greygate doctor */
+	int daemon;                  /* process id of greygated; 0: none answers */
 	void (*see)(const struct finding *f, void *arg);
 	void *arg;
 };
@@ -38,6 +44,9 @@ void doctor_say(const struct doctor *d, enum doctor_level level, const char *che
 long doctor_number(const struct doctor *d, const char *path);
 
 void doctor_machine(const struct doctor *d);
+void doctor_clock(const struct doctor *d);
+void doctor_settings(const struct doctor *d);
+void doctor_limits(const struct doctor *d);
 void doctor_interface(const struct doctor *d, const char *name);
 
 /* Gateway mode, of each protected address; and of one of these ways. */
@@ -49,6 +58,10 @@ void doctor_rules(const struct doctor *d, const char *ruleset);
 /* Whether an interface is in interfaces. */
 bool doctor_names(const struct config *c, const char *interface);
 
+/* As one word of a shell's command. */
+void doctor_quote(const char *text, char *ret, size_t size);
+/* This command over again, behind another. */
+void doctor_mend_again(const struct doctor *d, const char *before, char *ret, size_t size);
 /* What puts `by` into interfaces, for a name there or NULL: a command when the configuration is
  * written so that it does just that, words otherwise. */
 void doctor_mend_list(const struct doctor *d, const char *name, const char *by, char *ret,
@@ -76,8 +89,11 @@ struct nic {
 void doctor_nic(const struct doctor *d, const char *name, const struct nic *nic);
 /* What greygated makes of an interface that refuses native XDP. */
 enum doctor_level doctor_without_native(const struct config *c);
+#define DOCTOR_MTU6 1280 /* with less the kernel takes IPv6 away from an interface */
 /* Pairs of queues, or both kinds; false: the driver doesn't tell. */
 bool doctor_channels(int fd, const char *name, struct nic *ret);
+/* 0: can't be told. */
+int doctor_mtu(const char *name);
 /* Whether a feature is on and can be switched off; fd: any socket. */
 bool doctor_feature(int fd, const char *name, const char *feature);
 

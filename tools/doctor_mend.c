@@ -105,6 +105,25 @@ static bool is_simple(const char *file)
 	return !*file;
 }
 
+void doctor_quote(const char *text, char *ret, size_t size)
+{
+	size_t n = 0;
+
+	if (is_simple(text)) {
+		snprintf(ret, size, "%s", text);
+		return;
+	}
+	ret[n++] = '\'';
+	for (; *text && n + 6 < size; text++)
+		n += (size_t)snprintf(ret + n, size - n, *text == '\'' ? "'\\''" : "%c", *text);
+	snprintf(ret + n, size - n, "'");
+}
+
+void doctor_mend_again(const struct doctor *d, const char *before, char *ret, size_t size)
+{
+	snprintf(ret, size, "%s %s", before, d->command ? d->command : "greygate doctor");
+}
+
 void doctor_mend_list(const struct doctor *d, const char *name, const char *by, char *ret,
 		      size_t size)
 {

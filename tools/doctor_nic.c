@@ -100,6 +100,28 @@ static void check_driver(const struct doctor *d, const char *name, const struct 
 			   "%s: not known to have native XDP; %s", driver, w->what);
 }
 
+static bool protects(const struct config *c, bool is4)
+{
+	for (int i = 0; i < c->protect_count; i++)
+		if (addr_is4(&c->protect[i].addr) == is4)
+			return true;
+	return false;
+}
+
+static void check_mtu(const struct doctor *d, const char *name, int mtu)
+{
+	const bool gateway = d->config && d->config->mode == GG_MODE_GATEWAY;
+	char mend[80];
+
+	snprintf(mend, sizeof(mend), "ip link set dev %s mtu 1500", name);
+	if (gateway && protects(d->config, false) && mtu < DOCTOR_MTU6)
+		doctor_say(d, DOCTOR_FAIL, "mtu", name, mend,
+			   "%d: below %d the kernel has no IPv6 on an interface", mtu, DOCTOR_MTU6);
+	else
+		doctor_say(d, mtu > FRAME_MAX ? DOCTOR_WARN : DOCTOR_OK, "mtu", name, mend, "%d%s",
+			   mtu, mtu > FRAME_MAX ? ": some drivers then refuse native XDP" : "");
+}
+
 void doctor_nic(const struct doctor *d, const char *name, const struct nic *nic)
 {
 	char mend[80];
@@ -109,9 +131,7 @@ void doctor_nic(const struct doctor *d, const char *name, const struct nic *nic)
 	doctor_say(d, nic->up ? DOCTOR_OK : DOCTOR_WARN, "link", name, mend, "%s",
 		   nic->up ? "up" : "down");
 	check_driver(d, name, nic);
-	snprintf(mend, sizeof(mend), "ip link set dev %s mtu 1500", name);
-	doctor_say(d, nic->mtu > FRAME_MAX ? DOCTOR_WARN : DOCTOR_OK, "mtu", name, mend, "%d%s",
-		   nic->mtu, nic->mtu > FRAME_MAX ? ": some drivers then refuse native XDP" : "");
+	check_mtu(d, name, nic->mtu);
 	say_offload(d, name, nic->lro, "lro", "packets that were put together can't be sent on");
 	say_offload(d, name, nic->gro_hw, "rx-gro-hw",
 		    "packets that were put together reach XDP, or native XDP is refused");
@@ -187,6 +207,19 @@ bool doctor_channels(int fd, const char *name, struct nic *ret)
 	return true;
 }
 
+int doctor_mtu(const char *name)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), mtu = 0;
+	struct ifreq r = {0};
+
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	if (fd >= 0 && !ioctl(fd, SIOCGIFMTU, &r))
+		mtu = r.ifr_mtu;
+	if (fd >= 0)
+		close(fd);
+	return mtu;
+}
+
 static bool read_nic(const char *name, struct nic *ret)
 {
 	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
@@ -199,8 +232,7 @@ static bool read_nic(const char *name, struct nic *ret)
 	*ret = (struct nic){.cpus = (int)sysconf(_SC_NPROCESSORS_ONLN)};
 	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
 	ret->up = !ioctl(fd, SIOCGIFFLAGS, &r) && r.ifr_flags & IFF_UP;
-	if (!ioctl(fd, SIOCGIFMTU, &r))
-		ret->mtu = r.ifr_mtu;
+	ret->mtu = doctor_mtu(name);
 	if (ask_driver(fd, name, &driver))
 		snprintf(ret->driver, sizeof(ret->driver), "%s", driver.driver);
 	ret->lro = doctor_feature(fd, name, "rx-lro");
@@ -213,14 +245,6 @@ static bool read_nic(const char *name, struct nic *ret)
 }
 
 /* ---- the kernel's settings for it ---- */
-
-static bool protects(const struct config *c, bool is4)
-{
-	for (int i = 0; i < c->protect_count; i++)
-		if (addr_is4(&c->protect[i].addr) == is4)
-			return true;
-	return false;
-}
 
 /* A dot in an interface's name is no separator where the others are slashes. */
 static void mend_sysctl(char *ret, size_t size, int family, const char *name, const char *key,

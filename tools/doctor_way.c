@@ -3,15 +3,46 @@
  * Gateway mode: by which interfaces the protected addresses are reached. What they answer the
  * daemon comes home by the tc program there.
  */
+#include <errno.h>
+#include <stdio.h>
+
 #include "../userspace/fastpath/fastpath.h"
 #include "doctor.h"
+
+static bool lacks_ipv6(const char *name)
+{
+	const int mtu = doctor_mtu(name);
+
+	return mtu && mtu < DOCTOR_MTU6;
+}
+
+/* An interface without which an address of IPv6 has no route, and can't get one; NULL: none. */
+static const char *narrow(const struct doctor *d, const struct fastpath_way *w)
+{
+	const struct config *c = d->config;
+
+	if (addr_is4(&w->to->addr) || w->code == -ENODEV)
+		return NULL;
+	if (lacks_ipv6(w->out))
+		return w->out;
+	for (int i = 0; c && !*w->out && i < c->interface_count; i++)
+		if (lacks_ipv6(c->interfaces[i]))
+			return c->interfaces[i];
+	return NULL;
+}
 
 void doctor_way(const struct doctor *d, const struct fastpath_way *w)
 {
 	char what[FASTPATH_NO_WAY], mend[500], text[ENDPOINT_TEXT];
+	const char *out = w->code ? narrow(d, w) : NULL;
 
 	endpoint_text(w->to, text);
-	if (w->code) {
+	if (out) {
+		snprintf(mend, sizeof(mend), "ip link set dev %s mtu 1500", out);
+		doctor_say(d, DOCTOR_FAIL, "way", "", mend,
+			   "no route to %s: %s has no IPv6, its MTU of %d is below %d", text, out,
+			   doctor_mtu(out), DOCTOR_MTU6);
+	} else if (w->code) {
 		fastpath_no_way(w, what, mend);
 		doctor_say(d, DOCTOR_FAIL, "way", "", mend, "%s", what);
 	} else if (w->named) {

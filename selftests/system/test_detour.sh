@@ -59,6 +59,7 @@ firewall() { # how every router keeps strangers from itself, and lets mail throu
 		}
 	END
 }
+like "doctor: the limits are those of the daemon" "$(findings what nofile)" "hard limit of greygated \(pid $gate_pid\)"
 is "doctor: without a firewall all is well" "$(findings level firewall)" " ok ok"
 check "a router's firewall" firewall
 for src in 203.0.113.9 2001:db8:79::9; do
@@ -103,6 +104,12 @@ like "doctor fails for it" "$(findings what)" 'd0 fail leads to '
 ip -n gate -6 route del $MAIL6/128 dev d0
 check "and back: the log says so" wait_for 20 told 'the way to each protected address leads by interfaces'
 check "status is content" well
+on gate ip link set g1 mtu 600
+like "doctor: an interface too narrow for IPv6" "$(findings what)" \
+	"^ fail no route to .$MAIL6.:25: g1 has no IPv6, its MTU of 600 is below 1280"
+check "doctor: the mend" on gate sh -c "$(findings mend | sed -n 's/^ fail //p')"
+unlike "mends it" "$(findings what)$(findings what mtu)" '1280'
+ip -n gate addr add 2001:db8:2::1/64 dev g1 nodad
 ip -n gate -6 route del 2001:db8:2::/64 dev g1
 like "doctor: an address without a route fails" "$(findings what)" "^ fail no route to .$MAIL6.:25: Network is unreachable"
 like "status has the same, and its mend" "$(COLUMNS=200 gg status)" \

@@ -312,13 +312,19 @@ for what in channels queues tarpit; do
 done
 is "one does not forbid another" "$(for what in channels queues tarpit; do mend_of "$T/pair.conf" $what v8; done)" ""
 on gate ip link del v8
-sed "s|^bpffs = .*|bpffs = \"$T/nobpf/in/greygate\"|" "$T/greygate.conf" >"$T/nobpf.conf"
+name=$(printf 'e\377')
+on gate ip link add "$name" type bridge
+is "doctor --json: a name that is no UTF-8 loses no finding" \
+	"$(on gate "$BUILD/greygate" --json doctor | grep -c '"about":"e?"')" \
+	"$(on gate "$BUILD/greygate" doctor | grep -ac "  $name: ")"
+on gate ip link del "$name"
+sed "s|^bpffs = .*|bpffs = \"$T/no bpf/in/greygate\"|" "$T/greygate.conf" >"$T/nobpf.conf"
 check "doctor: the mend for a missing bpf file system" sh -c "$(mend_of "$T/nobpf.conf" bpffs '')"
 is "makes one where the settings want it" "$(mend_of "$T/nobpf.conf" bpffs '')" ""
-mount -o remount,ro "$T/nobpf/in"
+mount -o remount,ro "$T/no bpf/in"
 check "doctor: the mend for one that can't be written to" sh -c "$(mend_of "$T/nobpf.conf" bpffs '')"
-is "has it writable" "$(mend_of "$T/nobpf.conf" bpffs '')$(mkdir "$T/nobpf/in/x" 2>&1)" ""
-umount "$T/nobpf/in"
+is "has it writable" "$(mend_of "$T/nobpf.conf" bpffs '')$(mkdir "$T/no bpf/in/x" 2>&1)" ""
+umount "$T/no bpf/in"
 
 # ---- the daemon is gone ----
 gg deny 203.0.113.66 --action drop_new >/dev/null

@@ -14,6 +14,7 @@
 #include "tools/doctor.c"
 #include "tools/doctor_mend.c"
 #include "tools/doctor_nic.c"
+#include "tools/doctor_setting.c"
 #include "tools/doctor_veth.c"
 #include "tools/doctor_way.c"
 
@@ -87,6 +88,14 @@ static void put(const char *path, const char *text)
 	fclose(f);
 }
 
+static void remove_file(const char *path)
+{
+	char full[300];
+
+	snprintf(full, sizeof(full), "%s%s", root, path);
+	assert_int_equal(unlink(full), 0);
+}
+
 static void said(const char *check, enum doctor_level level, const char *mend)
 {
 	for (int i = 0; i < count; i++) {
@@ -130,22 +139,32 @@ static void settings_of_the_kernel(void **state)
 
 		snprintf(path, sizeof(path), "/proc/sys/%s", t[i].path);
 		put(path, t[i].value);
-		check_settings(&d);
+		doctor_settings(&d);
 		said(t[i].check, t[i].level, t[i].mend);
 	}
 }
 
-/* What isn't there, or isn't a number, is not judged. */
+/* What isn't there, or isn't a number, is not judged, and that is said. */
 static void settings_that_cannot_be_read(void **state)
 {
 	struct doctor d = doctor(NULL);
 
 	(void)state;
 	d.root = "/nonexistent";
-	check_settings(&d);
-	assert_int_equal(count, 0);
+	doctor_settings(&d);
+	assert_int_equal(count, 4);
+	said("jit", DOCTOR_WARN, "mount -t proc proc /proc");
 	put("/proc/sys/net/core/somaxconn", "many\n");
-	d.root = root;
+	d = doctor(NULL);
+	doctor_settings(&d);
+	said("somaxconn", DOCTOR_WARN, "nsenter --target 1 --net sysctl net.core.somaxconn");
+	assert_string_equal(found[2].what, "net.core.somaxconn can't be read here: no number");
+	remove_file("/proc/sys/net/core/bpf_jit_enable");
+	d = doctor(NULL);
+	doctor_settings(&d);
+	said("jit", DOCTOR_WARN, "nsenter --target 1 --net sysctl net.core.bpf_jit_enable");
+	assert_string_equal(found[0].what, "net.core.bpf_jit_enable can't be read here: No such "
+					   "file or directory");
 	assert_int_equal(doctor_number(&d, "/proc/sys/net/core/somaxconn"), -1);
 	put("/proc/sys/net/core/somaxconn", "");
 	assert_int_equal(doctor_number(&d, "/proc/sys/net/core/somaxconn"), -1);
@@ -173,12 +192,17 @@ static void clock_of_a_time_namespace(void **state)
 	struct doctor d = doctor(NULL);
 
 	(void)state;
-	check_clock(&d);
-	assert_int_equal(count, 0); /* no such file */
+	doctor_clock(&d);
+	said("clock", DOCTOR_WARN, "mount -t proc proc /proc");
+	/* A kernel without time namespaces. */
+	put("/proc/self/limits", "");
+	d = doctor(NULL);
+	doctor_clock(&d);
+	said("clock", DOCTOR_OK, "");
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		d = doctor(NULL);
 		put("/proc/self/timens_offsets", t[i].text);
-		check_clock(&d);
+		doctor_clock(&d);
 		said("clock", t[i].level,
 		     t[i].level == DOCTOR_OK ? "" : "nsenter --target 1 --time greygate doctor");
 		assert_non_null(strstr(found[0].what, t[i].what));
@@ -283,6 +307,27 @@ static void interfaces(void **state)
 		doctor_nic(&d, "eth0", &t[i].nic);
 		said(t[i].check, DOCTOR_WARN, t[i].mend);
 	}
+}
+
+static void mtu_of_ipv6(void **state)
+{
+	struct endpoint v6 = {.addr.b = {0x20, 1}, .port = 25};
+	struct config c = {.mode = GG_MODE_GATEWAY, .protect = &v6, .protect_count = 1};
+	struct nic nic = {.driver = "igb", .mtu = 1279};
+	struct doctor d = doctor(&c);
+
+	(void)state;
+	doctor_nic(&d, "eth0", &nic);
+	said("mtu", DOCTOR_FAIL, "ip link set dev eth0 mtu 1500");
+	nic.mtu = 1280;
+	d = doctor(&c);
+	doctor_nic(&d, "eth0", &nic);
+	said("mtu", DOCTOR_OK, "");
+	c.protect_count = 0;
+	nic.mtu = 600;
+	d = doctor(&c);
+	doctor_nic(&d, "eth0", &nic);
+	said("mtu", DOCTOR_OK, "");
 }
 
 /* What a start refuses fails, what is set already is no advice. */
@@ -518,6 +563,74 @@ static void the_machine_at_hand(void **state)
 	assert_true(count >= 8);
 }
 
+static void mends_for_a_shell(void **state)
+{
+	struct config c = {.bpffs = (char *)"/proc/my bpf/o'x/greygate"};
+	struct doctor d = doctor(&c);
+	char text[DOCTOR_COMMAND];
+
+	(void)state;
+	check_bpffs(&d);
+	said("bpffs", DOCTOR_FAIL,
+	     "mkdir -p '/proc/my bpf/o'\\''x' && mount -t bpf bpf '/proc/my bpf/o'\\''x'");
+	command_of(&(struct cli){.config = "/etc/my gate.conf", .socket = "/run/s", .json = true},
+		   text);
+	assert_string_equal(text, "greygate -c '/etc/my gate.conf' -s /run/s --json doctor");
+	command_of(&(struct cli){0}, text);
+	assert_string_equal(text, "greygate doctor");
+	d.command = "greygate -c x doctor";
+	doctor_mend_again(&d, "sudo", text, sizeof(text));
+	assert_string_equal(text, "sudo greygate -c x doctor");
+}
+
+/* That of the daemon where it runs, else that of the shell, and which it was. */
+static void limits_of_whom(void **state)
+{
+#define UNIT                                                                                       \
+	"mkdir -p /etc/systemd/system/greygated.service.d && printf "                              \
+	"'[Service]\\nLimitNOFILE=1048576\\n' "                                                    \
+	">/etc/systemd/system/greygated.service.d/LimitNOFILE.conf && systemctl daemon-reload"
+	struct doctor d = doctor(NULL);
+	struct rlimit own;
+
+	(void)state;
+	d.daemon = 7;
+	put("/proc/7/limits",
+	    "Limit                     Soft Limit           Hard Limit           "
+	    "Units\nMax open files            100                  400       "
+	    "files\nMax locked memory         8192          unlimited    bytes\n");
+	doctor_limits(&d);
+	said("nofile", DOCTOR_WARN, UNIT " && systemctl restart greygated");
+	assert_non_null(strstr(found[0].what, "greygated (pid 7): 400 descriptors: "));
+	said("memlock", DOCTOR_OK, "");
+	/* What is taken away is not given back: the last test of nofile. */
+	own = (struct rlimit){300, 300};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &own), 0);
+	d = doctor(NULL);
+	d.daemon = 8;
+	doctor_limits(&d);
+	assert_non_null(strstr(found[0].what, "this shell"));
+	said("nofile", DOCTOR_WARN, "ulimit -n 1048576; " UNIT);
+}
+
+/* Bytes that JSON can't hold are replaced, nothing is left out. */
+static void any_bytes_for_json(void **state)
+{
+	static const char *const t[][2] = {
+		{"e\xff\xfe", "e??"},
+		{"g\xc3\xbc\xe2\x82", "g\xc3\xbc??"},
+		{"", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		json_t *text = text_of(t[i][0]);
+
+		assert_string_equal(json_string_value(text), t[i][1]);
+		json_decref(text);
+	}
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -542,6 +655,7 @@ int main(void)
 		cmocka_unit_test(forwarding_of_a_gateway),
 		cmocka_unit_test(reverse_path_filter_is_the_larger_of_two),
 		cmocka_unit_test(interfaces),
+		cmocka_unit_test(mtu_of_ipv6),
 		cmocka_unit_test(drivers_without_native_xdp),
 		cmocka_unit_test(queues_of_a_pair),
 		cmocka_unit_test(a_program_for_the_peer),
@@ -550,6 +664,9 @@ int main(void)
 		cmocka_unit_test(an_address_without_a_way),
 		cmocka_unit_test(drivers_are_in_order_and_once),
 		cmocka_unit_test(the_machine_at_hand),
+		cmocka_unit_test(mends_for_a_shell),
+		cmocka_unit_test(limits_of_whom),
+		cmocka_unit_test(any_bytes_for_json),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
