@@ -114,7 +114,7 @@ static void check_mtu(const struct doctor *d, const char *name, int mtu)
 	char mend[80];
 
 	snprintf(mend, sizeof(mend), "ip link set dev %s mtu 1500", name);
-	if (gateway && protects(d->config, false) && mtu < DOCTOR_MTU6)
+	if (gateway && protects(d->config, false) && mtu && mtu < DOCTOR_MTU6)
 		doctor_say(d, DOCTOR_FAIL, "mtu", name, mend,
 			   "%d: below %d the kernel has no IPv6 on an interface", mtu, DOCTOR_MTU6);
 	else
