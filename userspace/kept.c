@@ -11,10 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SUFFIX ".list"
-#define ASIDE ".new"
+#define NEW ".new"
 #define HEAD 2048 /* bytes of the line that says what it is */
-#define FILE_NAME (CONFIG_LIST_NAME + sizeof(SUFFIX))
+#define FILE_NAME (CONFIG_LIST_NAME + sizeof(KEPT_SUFFIX))
 
 int kept_open(const char *state_dir)
 {
@@ -87,14 +86,14 @@ static int write_all(int fd, const char *bytes, size_t len)
 
 int kept_write(int dir, const struct kept *k)
 {
-	char head[HEAD], file[FILE_NAME], aside[FILE_NAME];
+	char head[HEAD], file[FILE_NAME], beside[FILE_NAME];
 	int len = head_of(k, head), fd, rc;
 
 	if (len < 0)
 		return len;
-	snprintf(aside, sizeof(aside), "%s" ASIDE, k->name);
-	snprintf(file, sizeof(file), "%s" SUFFIX, k->name);
-	fd = openat(dir, aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	snprintf(beside, sizeof(beside), "%s" NEW, k->name);
+	snprintf(file, sizeof(file), "%s" KEPT_SUFFIX, k->name);
+	fd = openat(dir, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	rc = write_all(fd, head, (size_t)len);
@@ -103,10 +102,10 @@ int kept_write(int dir, const struct kept *k)
 	if (!rc && fsync(fd))
 		rc = -errno;
 	close(fd);
-	if (!rc && renameat(dir, aside, dir, file))
+	if (!rc && renameat(dir, beside, dir, file))
 		rc = -errno;
 	if (rc)
-		unlinkat(dir, aside, 0);
+		unlinkat(dir, beside, 0);
 	return rc;
 }
 
@@ -114,8 +113,27 @@ int kept_remove(int dir, const char *name)
 {
 	char file[FILE_NAME];
 
-	snprintf(file, sizeof(file), "%s" SUFFIX, name);
+	snprintf(file, sizeof(file), "%s" KEPT_ASIDE, name);
+	unlinkat(dir, file, 0);
+	snprintf(file, sizeof(file), "%s" KEPT_SUFFIX, name);
 	return unlinkat(dir, file, 0) ? -errno : 0;
+}
+
+int kept_set_aside(int dir, const char *name)
+{
+	char from[FILE_NAME], to[FILE_NAME];
+
+	snprintf(from, sizeof(from), "%s" KEPT_SUFFIX, name);
+	snprintf(to, sizeof(to), "%s" KEPT_ASIDE, name);
+	return renameat(dir, from, dir, to) ? -errno : 0;
+}
+
+bool kept_is_aside(int dir, const char *name)
+{
+	char file[FILE_NAME];
+
+	snprintf(file, sizeof(file), "%s" KEPT_ASIDE, name);
+	return !faccessat(dir, file, F_OK, AT_SYMLINK_NOFOLLOW);
 }
 
 /* ---- reading ---- */
@@ -189,15 +207,14 @@ static int take_text(int fd, off_t at, struct kept *k)
 	return n < 0 ? -errno : -EBADMSG;
 }
 
-int kept_read(int dir, const char *name, bool with_text, struct kept *ret)
+static int read_file(int dir, const char *file, const char *name, bool with_text, struct kept *ret)
 {
-	char head[HEAD], file[FILE_NAME], *end;
+	char head[HEAD], *end;
 	struct kept k;
 	ssize_t n;
 	int fd, rc;
 
-	snprintf(file, sizeof(file), "%s" SUFFIX, name);
-	fd = openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(dir, file, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return -errno;
 	n = pread(fd, head, sizeof(head), 0);
@@ -211,8 +228,25 @@ int kept_read(int dir, const char *name, bool with_text, struct kept *ret)
 	return rc;
 }
 
-int kept_each(int dir, bool (*see)(const char *name, void *arg), void *arg)
+int kept_read(int dir, const char *name, bool with_text, struct kept *ret)
 {
+	char file[FILE_NAME];
+
+	snprintf(file, sizeof(file), "%s" KEPT_SUFFIX, name);
+	return read_file(dir, file, name, with_text, ret);
+}
+
+int kept_read_aside(int dir, const char *name, struct kept *ret)
+{
+	char file[FILE_NAME];
+
+	snprintf(file, sizeof(file), "%s" KEPT_ASIDE, name);
+	return read_file(dir, file, name, false, ret);
+}
+
+int kept_each(int dir, bool aside, bool (*see)(const char *name, void *arg), void *arg)
+{
+	const char *suffix = aside ? KEPT_ASIDE : KEPT_SUFFIX;
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *e;
@@ -225,10 +259,10 @@ int kept_each(int dir, bool (*see)(const char *name, void *arg), void *arg)
 		return err;
 	}
 	while ((e = readdir(d))) {
-		size_t len = strlen(e->d_name), tail = strlen(SUFFIX);
+		size_t len = strlen(e->d_name), tail = strlen(suffix);
 
 		if (len <= tail || len - tail > CONFIG_LIST_NAME ||
-		    strcmp(e->d_name + len - tail, SUFFIX) != 0)
+		    strcmp(e->d_name + len - tail, suffix) != 0)
 			continue;
 		e->d_name[len - tail] = 0;
 		if (see(e->d_name, arg))

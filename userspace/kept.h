@@ -5,7 +5,8 @@
  *
  * One file a list, NAME.list: a line of JSON that says what the text is, then the text as it was.
  * It is written beside and put in place by its name, so that what is there is whole; a text shorter
- * than its line says is not taken.
+ * than its line says is not taken. What is damaged all the same is set aside as NAME.bad, in the
+ * place of one that was there before.
  */
 #ifndef GREYGATE_KEPT_H
 #define GREYGATE_KEPT_H
@@ -17,6 +18,9 @@
 #include <stdint.h>
 
 #include "config/config.h"
+
+#define KEPT_SUFFIX ".list"
+#define KEPT_ASIDE ".bad"
 
 /* When a file was written last: another one is another text. All zero: there is no file. */
 struct kept_stamp {
@@ -46,9 +50,14 @@ int kept_open(const char *state_dir);
 int kept_write(int dir, const struct kept *k);
 /* with_text: the caller frees k->text. -ENOENT; -EBADMSG: it is damaged. *ret untouched. */
 int kept_read(int dir, const char *name, bool with_text, struct kept *ret);
+/* What was set aside goes, too; -ENOENT: nothing else was there. */
 int kept_remove(int dir, const char *name);
-/* Names of all, in no order; a true answer ends it. */
-int kept_each(int dir, bool (*see)(const char *name, void *arg), void *arg);
+int kept_set_aside(int dir, const char *name);
+bool kept_is_aside(int dir, const char *name);
+/* What one was that was set aside, as of kept_read without its text. */
+int kept_read_aside(int dir, const char *name, struct kept *ret);
+/* Names of all, or of all that were set aside, in no order; a true answer ends it. */
+int kept_each(int dir, bool aside, bool (*see)(const char *name, void *arg), void *arg);
 
 struct kept_stamp kept_stamp(const char *file);
 static inline bool kept_same(const struct kept_stamp *a, const struct kept_stamp *b)

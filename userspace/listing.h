@@ -12,7 +12,7 @@
  * stand behind those of the configuration, in the order in which they were first imported.
  *
  * listing.c answers; listing_load.c stages what is to be in force next and puts it there;
- * listing_read.c reads files; kept.c keeps the texts.
+ * listing_read.c reads files; kept.c keeps the texts, listing_kept.c says which.
  */
 #ifndef GREYGATE_LISTING_H
 #define GREYGATE_LISTING_H
@@ -65,6 +65,7 @@ struct listing {
 	pthread_mutex_t loading; /* taken before lock: one at a time, for seconds */
 	char why[LIST_ERROR];    /* the last change could not be put in force; "": it could */
 	int kept;                /* directory; -1: nothing is kept */
+	const char *state_dir;   /* where that is; borrowed */
 	bool restored;           /* numbers are those of the last start */
 	_Atomic bool lent;       /* imports are refused, see listing_lend */
 	/* What they are put into; set before the first load. */

@@ -149,14 +149,6 @@ static int slot_for(const struct listing *l, const char *name)
 	return free_one;
 }
 
-static const struct config_list *section_of(const struct config *c, const char *name)
-{
-	for (int i = 0; i < c->list_count; i++)
-		if (!strcmp(c->lists[i].name, name))
-			return &c->lists[i];
-	return NULL;
-}
-
 static void tell(const struct listing_import *what, size_t done, size_t all)
 {
 	if (what->progress && what->progress->tell)
@@ -192,8 +184,9 @@ static int take_text(struct listing *l, const struct listing_import *what, struc
 static int import(struct listing *l, const struct listing_import *what, struct plan *p,
 		  struct listing_imported *ret)
 {
-	const struct config_list *section = section_of(p->config, what->name);
+	const struct config_list *section = plan_section(p->config, what->name);
 	int slot = slot_for(l, what->name), rc;
+	const bool is_new = slot >= 0 && !l->lists[slot].name[0];
 	struct kept k;
 	struct stage *s;
 
@@ -205,7 +198,7 @@ static int import(struct listing *l, const struct listing_import *what, struct p
 		rc = take_text(l, what, s, ret);
 	if (rc)
 		return rc;
-	if (!l->lists[slot].name[0]) {
+	if (is_new) {
 		if (l->fastpath)
 			fastpath_list_reset(l->fastpath, (uint8_t)(slot + 1));
 		pthread_mutex_lock(&l->lock);
@@ -216,7 +209,7 @@ static int import(struct listing *l, const struct listing_import *what, struct p
 	rc = plan_commit(l, p, false, what->progress);
 	if (rc) {
 		pthread_mutex_lock(&l->lock);
-		if (!l->lists[slot].set && !section)
+		if (is_new && !section)
 			l->lists[slot].name[0] = 0;
 		pthread_mutex_unlock(&l->lock);
 		return rc;
@@ -283,7 +276,7 @@ int listing_import(struct listing *l, const struct config *c, const struct listi
 int listing_remove(struct listing *l, const struct config *c, const char *name)
 {
 	static struct plan p; /* under l->loading */
-	bool section = section_of(c, name);
+	bool section = plan_section(c, name);
 	int slot, rc = begin(l);
 
 	if (rc)

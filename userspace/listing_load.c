@@ -84,7 +84,7 @@ void plan_failed(struct listing *l, const struct stage *s, const char *format, .
 
 /* ---- slots ---- */
 
-static int find(const struct listing *l, const char *name)
+int plan_find(const struct listing *l, const char *name)
 {
 	for (int i = 0; i < LISTING_MAX; i++)
 		if (!strcmp(l->lists[i].name, name))
@@ -92,7 +92,7 @@ static int find(const struct listing *l, const char *name)
 	return -1;
 }
 
-static const struct config_list *named(const struct config *c, const char *name)
+const struct config_list *plan_section(const struct config *c, const char *name)
 {
 	for (int i = 0; i < c->list_count; i++)
 		if (!strcmp(c->lists[i].name, name))
@@ -118,11 +118,11 @@ static void forget(struct listed *one)
 /* The list's place, a free one if it is new; -ENOSPC. Under l->lock. */
 static int place(struct listing *l, const char *name)
 {
-	int slot = find(l, name);
+	int slot = plan_find(l, name);
 
 	if (slot >= 0)
 		return slot;
-	slot = find(l, "");
+	slot = plan_find(l, "");
 	if (slot < 0)
 		return -ENOSPC;
 	l->lists[slot].order = listing_last(l);
@@ -143,7 +143,7 @@ int plan_current(struct listing *l, const struct config *c, struct plan *ret)
 		place(l, c->lists[i].name);
 	n = listing_order(l, c, slots);
 	for (int i = 0; i < n; i++) {
-		const struct config_list *conf = named(c, l->lists[slots[i]].name);
+		const struct config_list *conf = plan_section(c, l->lists[slots[i]].name);
 
 		if (!conf)
 			conf = l->lists[slots[i]].own;
@@ -340,64 +340,6 @@ int plan_commit(struct listing *l, struct plan *p, bool again,
 	return 0;
 }
 
-/* ---- texts that are kept ---- */
-
-struct kept plan_kept(const struct listing *l, const struct stage *s)
-{
-	const struct listed *one = &l->lists[s->slot];
-	struct kept k = {.number = (uint8_t)(s->slot + 1),
-			 .order = one->order,
-			 .imported = one->imported,
-			 .format = one->format,
-			 .verdict =
-				 s->conf->verdict == CONFIG_EXCEPT ? GG_UNKNOWN : s->conf->verdict,
-			 .except = s->conf->verdict == CONFIG_EXCEPT,
-			 .action = s->conf->action,
-			 .entries = one->entries,
-			 .read = one->read,
-			 .stamp = one->stamp,
-			 .text = s->text,
-			 .len = s->len};
-
-	snprintf(k.name, sizeof(k.name), "%s", one->name);
-	snprintf(k.message, sizeof(k.message), "%s", s->conf->message ? s->conf->message : "");
-	return k;
-}
-
-/* What was read goes to the disk; a disk that is full costs a restart the last good text. */
-static void keep(struct listing *l, struct stage *s)
-{
-	struct kept k;
-	int rc;
-
-	if (!s->text || l->kept < 0)
-		return;
-	k = plan_kept(l, s);
-	rc = kept_write(l->kept, &k);
-	if (rc)
-		log_message(LOG_ERROR, "list %s: cannot be kept in state_dir: %s", k.name,
-			    strerror(-rc));
-}
-
-int plan_take_kept(struct listing *l, struct stage *s, const struct kept *k)
-{
-	struct listed *one = &l->lists[s->slot];
-	char errors[2 * LIST_ERROR];
-	struct kept whole;
-	int rc = kept_read(l->kept, k->name, true, &whole);
-
-	if (rc)
-		return rc;
-	rc = listing_read(one->name, whole.text, whole.len, k->format, l->key, errors,
-			  sizeof(errors), &s->got);
-	free(whole.text);
-	s->format = k->format;
-	s->read = k->read;
-	s->stamp = k->stamp;
-	s->imported = k->imported;
-	return rc;
-}
-
 /* ---- files ---- */
 
 /* Reads the file of a section into s; had: entries before. 0, or -errno and s->got.why. */
@@ -435,72 +377,55 @@ static int take_file(struct listing *l, struct stage *s, uint32_t had)
 	return 0;
 }
 
+/* What is to be done where nothing can be read of what was kept. */
+#define OF_A_FILE "its file counts; if it was imported, import it again"
+#define IMPORT_AGAIN                                                                               \
+	"greygate import %s FILE, with the format, verdict and action it had, puts it in force "   \
+	"again"
+
 /* A list of the configuration: as it is, as it was imported, from its file, or as it was last. */
 static void stage(struct listing *l, struct stage *s)
 {
 	struct listed *one = &l->lists[s->slot];
 	struct kept_stamp stamp = kept_stamp(s->conf->file);
-	bool has_kept;
+	char what[LIST_ERROR];
+	int no_kept; /* 0: there is one */
 	struct kept k;
 
 	if (one->set && !one->failed && kept_same(&stamp, &one->stamp) &&
 	    (one->imported || one->format == s->conf->format))
 		return;
-	has_kept = !one->set && l->kept >= 0 && !kept_read(l->kept, one->name, false, &k);
-	if (has_kept && k.imported && kept_same(&stamp, &k.stamp) && !plan_take_kept(l, s, &k))
-		return;
-	if (!take_file(l, s, one->set ? one->entries : has_kept ? k.entries : 0))
+	no_kept = one->set || l->kept < 0 ? -ENOENT : kept_read(l->kept, one->name, false, &k);
+	if (!no_kept && k.imported && kept_same(&stamp, &k.stamp)) {
+		no_kept = plan_take_kept(l, s, &k);
+		if (!no_kept)
+			return;
+	}
+	if (no_kept && no_kept != -ENOENT)
+		log_message(LOG_ERROR, "list %s: %s; " OF_A_FILE, one->name,
+			    plan_lost(l, one->name, no_kept, what));
+	if (!take_file(l, s, one->set ? one->entries : no_kept ? 0 : k.entries))
 		return;
 	plan_failed(l, s, "%s", s->got.why);
 	s->failed = true;
 	free(s->text);
 	s->text = NULL;
 	/* A section that now names another file or format wants another text, not an old one. */
-	if (has_kept && k.format == s->conf->format)
-		plan_take_kept(l, s, &k);
+	if (!no_kept && k.format == s->conf->format) {
+		no_kept = plan_take_kept(l, s, &k);
+		if (no_kept)
+			log_message(LOG_ERROR, "list %s: %s; " OF_A_FILE, one->name,
+				    plan_lost(l, one->name, no_kept, what));
+	}
 	plan_say_failed(one->name, s->conf->file, one->why, one->set || s->got.set);
 }
 
 /* ---- starts and reloads ---- */
 
-struct config_list *plan_own(const struct kept *k)
-{
-	struct config_list *own = calloc(1, sizeof(*own) + sizeof(k->name));
-
-	if (!own)
-		return NULL;
-	own->name = (char *)(own + 1);
-	memcpy(own->name, k->name, sizeof(k->name));
-	own->format = k->format;
-	own->verdict = k->except ? CONFIG_EXCEPT : k->verdict;
-	own->action = k->action;
-	own->message = k->message[0] ? strdup(k->message) : NULL;
-	return own;
-}
-
-/* At a start: each list gets the number it had. */
-static bool restore(const char *name, void *listing)
-{
-	struct listing *l = listing;
-	struct listed *one;
-	struct kept k;
-
-	if (kept_read(l->kept, name, false, &k) || k.number > LISTING_MAX ||
-	    !config_list_name_ok(name))
-		return false;
-	one = &l->lists[k.number - 1];
-	if (one->name[0])
-		return false;
-	memcpy(one->name, k.name, sizeof(one->name));
-	one->order = k.order ? k.order : k.number;
-	one->imported = k.imported;
-	one->own = k.imported ? plan_own(&k) : NULL;
-	return false;
-}
-
 static void stage_imported(struct listing *l, struct stage *s)
 {
 	struct listed *one = &l->lists[s->slot];
+	char what[LIST_ERROR];
 	struct kept k;
 	int rc;
 
@@ -511,8 +436,8 @@ static void stage_imported(struct listing *l, struct stage *s)
 		rc = plan_take_kept(l, s, &k);
 	if (!rc)
 		return;
-	plan_failed(l, s, "what was imported cannot be read again: %s", strerror(-rc));
-	plan_say_failed(one->name, "", one->why, false);
+	plan_failed(l, s, "%s; " IMPORT_AGAIN, plan_lost(l, one->name, rc, what), one->name);
+	log_message(LOG_ERROR, "list %s: %s", one->name, one->why);
 }
 
 /* Lists that nothing names any more. After a commit: nobody asks them. */
@@ -542,7 +467,7 @@ static void remove_others(struct listing *l, const struct plan *p)
 void plan_finish(struct listing *l, struct plan *p)
 {
 	for (int i = 0; i < p->count; i++)
-		keep(l, &p->stages[i]);
+		plan_keep(l, &p->stages[i]);
 	remove_others(l, p);
 	plan_free(p);
 }
@@ -553,7 +478,7 @@ void plan_load(struct listing *l, const struct config *c)
 	int rc;
 
 	if (l->kept >= 0 && !l->restored)
-		kept_each(l->kept, restore, l);
+		plan_restore(l, c);
 	l->restored = true;
 	plan_current(l, c, &p);
 	for (int i = 0; i < p.count; i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Lists on their way into force; for listing_load.c and listing_import.c. Under listing.loading. */
+/* Lists on their way into force; for listing_load.c, listing_kept.c and
+ * listing_import.c. Under listing.loading. */
 #ifndef GREYGATE_LISTING_PLAN_H
 #define GREYGATE_LISTING_PLAN_H
 
@@ -37,13 +38,31 @@ int plan_fit(struct listing *l, struct plan *p);
 /* After a commit: keeps the texts, forgets what isn't planned, frees. */
 void plan_finish(struct listing *l, struct plan *p);
 void plan_free(struct plan *p);
+/* Its place, -1; of "" one that is free. */
+int plan_find(const struct listing *l, const char *name);
+const struct config_list *plan_section(const struct config *c, const char *name);
+
+/* ---- listing_kept.c ---- */
+
 /* What is kept of a stage that is in force. */
 struct kept plan_kept(const struct listing *l, const struct stage *s);
 /* Settings for a list that no section names; NULL: no memory. */
 struct config_list *plan_own(const struct kept *k);
 
-/* The text of a list as it was last good becomes what is staged. 0 or -errno. */
+/* What was read goes to the disk; a disk that is full costs a restart the last good text. */
+void plan_keep(struct listing *l, struct stage *s);
+/* The text of a list as it was last good becomes what is staged. 0 or -errno; -EBADMSG: it is
+ * damaged. */
 int plan_take_kept(struct listing *l, struct stage *s, const struct kept *k);
+/* At a start: each list gets the number it had, those that can't be read one, too, so that they
+ * are told of. */
+void plan_restore(struct listing *l, const struct config *c);
+/* What is kept of a list can't be taken (err): what is damaged is set aside, so that nothing is
+ * written over it. Says what it is. */
+const char *plan_lost(const struct listing *l, const char *name, int err, char ret[LIST_ERROR]);
+
+/* ---- listing_load.c ---- */
+
 /* Its status says why it is not as its file has it; the log, too. */
 __attribute__((format(printf, 3, 4))) void plan_failed(struct listing *l, const struct stage *s,
 						       const char *format, ...);

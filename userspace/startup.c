@@ -204,6 +204,7 @@ static int open_lists(struct process *p, const struct config *c)
 	d->lists.verdicts = d->verdicts;
 	d->lists.fastpath = d->fastpath;
 	d->lists.key = d->key;
+	d->lists.state_dir = c->state_dir;
 	d->lists.kept = kept_open(c->state_dir);
 	if (d->lists.kept < 0) {
 		log_message(LOG_ERROR, "%s/lists: %s; lists won't outlive a restart", c->state_dir,

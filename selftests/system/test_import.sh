@@ -163,6 +163,23 @@ check "removing a list" gg import blocked --remove
 like "lets its addresses go" "$(rcpt 203.0.113.7)" '^451 '
 is "and the kernel's" "$(bpftool -j map dump pinned "$PIN/net4" | grep -o '"prefixlen":27' | wc -l)" 0
 
+# ---- what is kept is damaged ----
+echo 203.0.113.7 | gg import hurt - --verdict deny >/dev/null
+gate_stop
+echo garbage >"$T/state/lists/hurt.list"
+gate_start || bail "greygated starts with a damaged list"
+check "the log says which one" log_wait event=error message="list hurt: $T/state/lists/hurt.list: damaged: renamed to hurt.bad; greygate import hurt FILE, with the format, verdict and action it had, puts it in force again"
+like "so does status" "$(gg status | tr -s '\n ' ' ')" 'problems .*list hurt: .*/hurt\.list: damaged: renamed to hurt\.bad; greygate import hurt FILE'
+is "what is damaged is still there" "$(cat "$T/state/lists/hurt.bad")" garbage
+is "the other list is in force" "$(list_row feed entries)" 2
+gate_stop
+gate_start || bail "greygated starts once more"
+like "the next start says so, too" "$(gg status | tr -s '\n ' ' ')" 'problems .*list hurt: .*damaged'
+like "until it is imported again" "$(echo 203.0.113.7 | gg import hurt - --verdict deny)" '^hurt: 1 entries in force'
+unlike "and all is well" "$(gg status)" 'hurt.*damaged'
+like "it holds" "$(rcpt 203.0.113.7)" '^554 5\.7\.1'
+check "and goes" gg import hurt --remove
+
 # ---- the order of lists ----
 order() { gg status --json | $PYTHON -c 'import json, sys
 print(*(r["name"] for r in json.load(sys.stdin)["lists"]))'; }

@@ -94,10 +94,18 @@ static void all_of_them_and_nothing_else(void **unused)
 	fd = openat(dir, "left.new", O_CREAT | O_WRONLY, 0600);
 	assert_true(fd >= 0);
 	close(fd);
-	assert_int_equal(kept_each(dir, count, &n), 0);
+	fd = openat(dir, "aside.bad", O_CREAT | O_WRONLY, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(kept_each(dir, false, count, &n), 0);
 	assert_int_equal(n, 3);
 	n = 0;
-	assert_int_equal(kept_each(dir, stop, &n), 0);
+	assert_int_equal(kept_each(dir, true, stop, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(kept_remove(dir, "aside"), -ENOENT);
+	assert_false(kept_is_aside(dir, "aside"));
+	n = 0;
+	assert_int_equal(kept_each(dir, false, stop, &n), 0);
 	assert_int_equal(n, 1);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(kept_remove(dir, names[i]), 0);
@@ -131,6 +139,29 @@ static void what_is_damaged_is_not_taken(void **unused)
 	assert_int_equal(got.len, 77);
 	close(fd);
 	kept_remove(dir, "other");
+}
+
+static void what_is_set_aside_says_what_it_was(void **unused)
+{
+	struct kept k = some("hurt", (char[]){"192.0.2.0/24\n"}), got;
+
+	(void)unused;
+	assert_int_equal(kept_set_aside(dir, "hurt"), -ENOENT);
+	assert_int_equal(kept_write(dir, &k), 0);
+	assert_false(kept_is_aside(dir, "hurt"));
+	assert_int_equal(kept_read_aside(dir, "hurt", &got), -ENOENT);
+	assert_int_equal(kept_set_aside(dir, "hurt"), 0);
+	assert_true(kept_is_aside(dir, "hurt"));
+	assert_int_equal(kept_read(dir, "hurt", true, &got), -ENOENT);
+	assert_int_equal(kept_read_aside(dir, "hurt", &got), 0);
+	assert_string_equal(got.name, "hurt");
+	assert_int_equal(got.format, LIST_SPAMHAUS_DROP);
+	/* One takes the place of the other, and both go at once. */
+	assert_int_equal(kept_write(dir, &k), 0);
+	assert_int_equal(kept_set_aside(dir, "hurt"), 0);
+	assert_int_equal(kept_write(dir, &k), 0);
+	assert_int_equal(kept_remove(dir, "hurt"), 0);
+	assert_false(kept_is_aside(dir, "hurt"));
 }
 
 static void a_file_has_a_stamp(void **unused)
@@ -183,6 +214,7 @@ int main(void)
 		cmocka_unit_test(what_is_kept_comes_back),
 		cmocka_unit_test(all_of_them_and_nothing_else),
 		cmocka_unit_test(what_is_damaged_is_not_taken),
+		cmocka_unit_test(what_is_set_aside_says_what_it_was),
 		cmocka_unit_test(a_file_has_a_stamp),
 	};
 

@@ -381,6 +381,7 @@ static void import(const char *name, const char *text, enum gg_verdict verdict)
 /* As after a start. */
 static void again(void)
 {
+	const char *state_dir = scene->lists.state_dir;
 	int kept = scene->lists.kept;
 
 	scene->lists.kept = -1;
@@ -390,6 +391,7 @@ static void again(void)
 	scene->lists.verdicts = scene->verdicts;
 	scene->lists.key = key;
 	scene->lists.kept = kept;
+	scene->lists.state_dir = state_dir;
 	load(0);
 }
 
@@ -447,6 +449,107 @@ static void imported_lists_keep_their_order(void **state)
 		assert_string_equal(address("2001:db8::1"), "deny feed:2");
 		again();
 	}
+	snprintf(command, sizeof(command), "rm -r %s", state_dir);
+	assert_int_equal(system(command), 0);
+}
+
+/* Overwrites, or with NULL cuts off, what is kept of a list. */
+static void damage(const char *state_dir, const char *name, const char *with)
+{
+	char path[100];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/lists/%s.list", state_dir, name);
+	f = fopen(path, "r+");
+	assert_non_null(f);
+	if (with)
+		assert_int_equal(fwrite(with, 1, strlen(with), f), strlen(with));
+	else
+		assert_int_equal(ftruncate(fileno(f), 400), 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static const struct listed *listed(const char *name)
+{
+	for (int i = 0; i < LISTING_MAX; i++)
+		if (!strcmp(scene->lists.lists[i].name, name))
+			return &scene->lists.lists[i];
+	return NULL;
+}
+
+/* Nothing is lost without a word, at no start, until it is imported again or removed. */
+static void what_is_damaged_is_said_and_set_aside(void **state)
+{
+	char state_dir[] = "/tmp/greygate-damaged.XXXXXX", command[100], text[1000], want[200];
+
+	(void)state;
+	assert_non_null(mkdtemp(state_dir));
+	scene->lists.kept = kept_open(state_dir);
+	scene->lists.state_dir = state_dir;
+	load(0);
+	for (int i = 0; i < 60; i++)
+		snprintf(text + 15 * i, sizeof(text) - 15 * (size_t)i, "192.0.%d.0/24\n", i + 100);
+	import("head", "10.0.0.1\n", GG_DENY);
+	import("cut", text, GG_ALLOW);
+	import("nul", "10.0.0.3\n", GG_DENY);
+	import("good", "10.0.0.4\n", GG_DENY);
+	damage(state_dir, "head", "garbage");
+	damage(state_dir, "cut", NULL);
+	snprintf(command, sizeof(command), "sed -i 's/^10.0.0.3/10.0.0.\\x00/' %s/lists/nul.list",
+		 state_dir);
+	assert_int_equal(system(command), 0);
+	for (int i = 0; i < 3; i++) {
+		static const char *const names[] = {"head", "cut", "nul"};
+
+		again();
+		assert_string_equal(address("10.0.0.4"), "deny good:1");
+		for (int n = 0; n < 3; n++) {
+			assert_non_null(listed(names[n]));
+			assert_null(listed(names[n])->set);
+			assert_true(listed(names[n])->failed);
+			snprintf(want, sizeof(want),
+				 "%s/lists/%s.list: damaged: renamed to %s.bad; greygate import %s "
+				 "FILE, with ",
+				 state_dir, names[n], names[n], names[n]);
+			assert_memory_equal(listed(names[n])->why, want, strlen(want));
+			assert_true(kept_is_aside(scene->lists.kept, names[n]));
+		}
+		/* What can be read of it still holds. */
+		assert_string_equal(in_order(), "cut nul good head ");
+		assert_int_equal(listed("cut")->own->verdict, GG_ALLOW);
+	}
+	import("cut", "10.0.0.2\n", GG_UNKNOWN);
+	assert_string_equal(address("10.0.0.2"), "allow cut:1");
+	assert_int_equal(listed("cut")->failed, 0);
+	assert_int_equal(listing_remove(&scene->lists, &scene->config, "head"), 0);
+	again();
+	assert_string_equal(address("10.0.0.2"), "allow cut:1");
+	assert_string_equal(in_order(), "cut nul good ");
+	assert_false(kept_is_aside(scene->lists.kept, "head"));
+	snprintf(command, sizeof(command), "rm -r %s", state_dir);
+	assert_int_equal(system(command), 0);
+}
+
+/* Two that were kept under one number are both in force. */
+static void a_number_that_two_have(void **state)
+{
+	char state_dir[] = "/tmp/greygate-number.XXXXXX", command[200];
+
+	(void)state;
+	assert_non_null(mkdtemp(state_dir));
+	scene->lists.kept = kept_open(state_dir);
+	scene->lists.state_dir = state_dir;
+	load(0);
+	import("one", "10.0.0.1\n", GG_DENY);
+	snprintf(command, sizeof(command),
+		 "sed '1s/\"one\"/\"two\"/' %s/lists/one.list >%s/lists/two.list", state_dir,
+		 state_dir);
+	assert_int_equal(system(command), 0);
+	import("three", "10.0.0.3\n", GG_DENY);
+	again();
+	assert_non_null(listed("one")->set);
+	assert_non_null(listed("two")->set);
+	assert_string_equal(address("10.0.0.3"), "deny three:1");
 	snprintf(command, sizeof(command), "rm -r %s", state_dir);
 	assert_int_equal(system(command), 0);
 }
@@ -540,6 +643,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(settings_of_a_kept_list, begin, end),
 		cmocka_unit_test_setup_teardown(lists_come_and_go, begin, end),
 		cmocka_unit_test_setup_teardown(imported_lists_keep_their_order, begin, end),
+		cmocka_unit_test_setup_teardown(what_is_damaged_is_said_and_set_aside, begin, end),
+		cmocka_unit_test_setup_teardown(a_number_that_two_have, begin, end),
 		cmocka_unit_test_setup_teardown(an_import_is_whole_before_the_lists_are_lent, begin,
 						end),
 		cmocka_unit_test_setup_teardown(nobody_sees_half, begin, end),
