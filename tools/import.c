@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../userspace/lists/reader.h"
 #include "cli.h"
 
 struct shown {
@@ -56,6 +57,7 @@ static int open_list(const char *file)
 	bool input = !strcmp(file, "-");
 	int fd = input ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC), copy = -1;
 	char buf[65536];
+	size_t len = 0;
 	struct stat st;
 	ssize_t n = 1;
 
@@ -67,10 +69,13 @@ static int open_list(const char *file)
 		cli_complain("%s: a directory; name a file", file);
 	} else {
 		copy = memfd_create("list", MFD_CLOEXEC);
-		while (copy >= 0 && n > 0) {
+		/* What is longer than a list may be is not read to its end, if it has one: the
+		 * daemon refuses it as a file that long. */
+		while (copy >= 0 && n > 0 && len <= LIST_FILE) {
 			n = read(fd, buf, sizeof(buf));
 			if (n > 0 && write(copy, buf, (size_t)n) != n)
 				n = -1;
+			len += n > 0 ? (size_t)n : 0;
 		}
 		if (copy < 0 || n < 0) {
 			cli_complain("%s: %s", file, strerror(errno));

@@ -32,9 +32,8 @@
 #include "kept.h"
 #include "lists/set.h"
 
-#define LISTING_FILE (256u << 20) /* bytes; a larger file is not read */
-#define LISTING_COMPLAINTS 20     /* about lines of one file, that are logged */
-#define LISTING_MAX 128           /* lists, imported ones included */
+#define LISTING_COMPLAINTS 20 /* about lines of one file, that are logged */
+#define LISTING_MAX 128       /* lists, imported ones included */
 _Static_assert(LISTING_MAX > CONFIG_LISTS && LISTING_MAX < GG_LISTS, "numbers of lists");
 
 /* A list by its name: what outlives a reload. */

@@ -25,7 +25,7 @@ int listing_file(int fd, char **ret, size_t *ret_len)
 		rc = -errno;
 	else if (!S_ISREG(st.st_mode))
 		rc = S_ISDIR(st.st_mode) ? -EISDIR : -ENOTSUP;
-	else if (st.st_size > LISTING_FILE)
+	else if (st.st_size > LIST_FILE)
 		rc = -EFBIG;
 	else if (!(text = malloc((size_t)st.st_size + 1)))
 		rc = -ENOMEM;

@@ -91,6 +91,9 @@ like "each is named" "$(gg import blocked "$L/bad" 2>&1)" "$L/bad:2: \"300.1.2.3
 : >"$L/empty"
 refuse "an empty list is refused" gg import blocked "$L/empty"
 refuse "a file that isn't there" gg import blocked "$L/none"
+endless() { (ulimit -f 300000; gg import blocked "$1" 2>&1; echo "rc $?"); }
+is "a device without an end" "$(endless /dev/zero)" $'greygate: /dev/zero: cannot be read: File too large\nrc 1'
+is "a pipe without an end" "$(yes | endless -)" $'greygate: -: cannot be read: File too large\nrc 1'
 refuse "an unknown format" gg import blocked "$L/one" --format cird
 refuse "what the configuration says" gg import feed "$L/one" --verdict allow
 gg import feed >/dev/null 2>&1

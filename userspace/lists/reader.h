@@ -61,6 +61,8 @@ enum list_says {
 	LIST_NEITHER, /* an exception: this list says nothing of it */
 };
 
+#define LIST_FILE (256u << 20) /* bytes; a larger file is not read */
+
 #define LIST_MESSAGE 200 /* bytes of a message at most, so that it fits into a reply */
 
 struct list_entry {

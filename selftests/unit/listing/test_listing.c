@@ -299,7 +299,7 @@ static void last_good_is_kept(void **state)
 	assert_non_null(strstr(a->why, "/a: cannot be read: "));
 	unlink(scene->files[0]);
 	write_file(0, "");
-	assert_int_equal(truncate(scene->files[0], (off_t)LISTING_FILE + 1), 0);
+	assert_int_equal(truncate(scene->files[0], (off_t)LIST_FILE + 1), 0);
 	load(2);
 	assert_non_null(strstr(a->why, "/a: cannot be read: File too large"));
 	assert_string_equal(address("10.0.0.1"), "deny a:1");
