@@ -95,6 +95,13 @@ static int failed(struct control_reply *r, const struct listing_import *what,
 	case -EINVAL:
 		return control_fail(r, "nothing was changed; name its format with --format", "%.*s",
 				    first ? (int)(first - what->errors) : 200, what->errors);
+	case -EDOM:
+		return control_fail(
+			r,
+			"nothing was changed; say --verdict deny, or what its format is "
+			"with --format",
+			"%.200s: a list of this format denies, and the verdict is allow",
+			what->file);
 	case -ENODATA:
 		return control_fail(r, "nothing was changed; greygate import NAME --remove ends it",
 				    "%.200s: empty", what->file);

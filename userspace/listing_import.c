@@ -91,6 +91,12 @@ static int compare(const struct list_set *before, const struct list_set *after,
 
 /* ---- one list ---- */
 
+/* A feed of whom to deny lets nobody through. */
+static int goes_with(const struct config_list *conf, enum list_format format)
+{
+	return list_usual(format) == LIST_DENY && config_list_verdict(conf) == GG_ALLOW ? -EDOM : 0;
+}
+
 /* What the list is to be: of its section, else as it is told, as it was, as is usual. */
 static int settle(const struct listing_import *what, const struct config_list *section,
 		  const struct listed *one, struct stage *s)
@@ -108,7 +114,7 @@ static int settle(const struct listing_import *what, const struct config_list *s
 				     : LIST_CIDR;
 	s->stamp = kept_stamp(section ? section->file : NULL);
 	if (section)
-		return 0;
+		return goes_with(section, s->format);
 	k.format = s->format;
 	if (!verdict && was && was->format == s->format)
 		verdict = was->verdict;
@@ -122,7 +128,7 @@ static int settle(const struct listing_import *what, const struct config_list *s
 			 what->message ? what->message : was->message);
 	s->own = plan_own(&k);
 	s->conf = s->own;
-	return s->own ? 0 : -ENOMEM;
+	return s->own ? goes_with(s->own, s->format) : -ENOMEM;
 }
 
 static struct stage *planned(struct plan *p, int slot)

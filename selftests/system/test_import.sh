@@ -84,6 +84,13 @@ check "away with the list" gg import bogons --remove
 refuse "a list can't be called .." gg import .. "$L/bogons" --verdict deny
 
 # ---- what is refused ----
+printf '192.0.2.7 ; SBL1\n' >"$L/drop"
+like "a feed that denies lets nobody through" "$(gg import dropped "$L/drop" --format spamhaus-drop --verdict allow 2>&1)" \
+	"^greygate: $L/drop: a list of this format denies, and the verdict is allow"
+like "nor by a list that was in force" "$(gg import dropped "$L/drop" --format spamhaus-drop)" '^dropped: 1 entries in force'
+refuse "with its own format" gg import dropped "$L/drop" --verdict allow
+like "it denies still" "$(rcpt 192.0.2.7)" '^554 5\.7\.1'
+check "and is removed" gg import dropped --remove
 before=$(dump net4)
 printf '198.18.0.0/24\n300.1.2.3\n198.19.0.99/24\n198.19.1.0/24\n198.19.2.0/24\n' >"$L/bad"
 refuse "bad lines refuse a list" gg import blocked "$L/bad"

@@ -80,6 +80,11 @@ static void check(const struct check *c)
 		complain(c->to, c->line, key_name(l, "verdict", name),
 			 "%s is not for recipients; allowed is allow",
 			 verdict == GG_DENY ? "deny" : "except");
+	if (list_usual(l->format) == LIST_DENY && verdict == GG_ALLOW)
+		complain(c->to, c->line, key_name(l, "verdict", name),
+			 "allow is not for a list of format %s, which names whom to deny; allowed "
+			 "is deny or except",
+			 list_format_text(l->format));
 	if (own || (verdict != GG_ALLOW && verdict != CONFIG_EXCEPT))
 		return;
 	unasked(c, "action", verdict == GG_ALLOW ? "the list allows" : "the list excepts");

@@ -334,7 +334,7 @@ static const struct schema_key list_keys[] = {
 { "list", "format", KIND_WORD, KEY_RELOAD, OF_LIST(format), .def = "cidr", .words = formats,
   .manual = "What its lines are, see LISTS." },
 { "list", "verdict", KIND_WORD, KEY_RELOAD, OF_LIST(verdict), .words = verdicts, .example = "allow",
-  .manual = "What becomes of those it names: allow lets them through at once, deny refuses them, except takes them out of the list that stands before this one. Has to be said of the formats cidr, plain and spamd; lists of postgrey and sqlgrey allow, spamhaus-drop denies; entries of postscreen-cidr and access say for themselves." },
+  .manual = "What becomes of those it names: allow lets them through at once, deny refuses them, except takes them out of the list that stands before this one. Has to be said of the formats cidr, plain and spamd; lists of postgrey and sqlgrey allow, spamhaus-drop denies and is never for allow; entries of postscreen-cidr and access say for themselves." },
 { "list", "action", KIND_WORD, KEY_RELOAD, OF_LIST(action), .def = "reject", .words = value_actions,
   .manual = "How denied addresses are treated. Denied names are rejected." },
 { "list", "message", KIND_SENTENCE, KEY_RELOAD, OF_LIST(message), .min = 1, .max = LIST_MESSAGE, .example = "see https://www.example.org/list",

@@ -20,14 +20,15 @@ static void lists_as_given(void **state)
 
 	(void)state;
 	if (config_parse("F",
-			 GOOD "list \"corp-allow\" { file = \"/etc/allow\" verdict = allow }\n"
-			      "list 'drop_1.x' { file = \"/drop\" format = spamhaus-drop "
-			      "action = drop_new message = \"see https://example.org/\" }\n"
-			      "list \"g\" { file = \"/g\" format = postgrey-clients }\n"
-			      "list \"s\" { file = \"/s\" format = postscreen-cidr "
-			      "message = \"no\" }\n"
-			      "list \"p\" { file = \"/p\" format = plain verdict = deny }\n"
-			      "list \"d\" { file = \"/d\" format = spamhaus-drop verdict = allow }",
+			 GOOD
+			 "list \"corp-allow\" { file = \"/etc/allow\" verdict = allow }\n"
+			 "list 'drop_1.x' { file = \"/drop\" format = spamhaus-drop "
+			 "action = drop_new message = \"see https://example.org/\" }\n"
+			 "list \"g\" { file = \"/g\" format = postgrey-clients }\n"
+			 "list \"s\" { file = \"/s\" format = postscreen-cidr "
+			 "message = \"no\" }\n"
+			 "list \"p\" { file = \"/p\" format = plain verdict = deny }\n"
+			 "list \"d\" { file = \"/d\" format = spamhaus-drop verdict = except }",
 			 &c, err, sizeof(err)))
 		fail_msg("%s", err);
 	assert_int_equal(c->list_count, 6);
@@ -43,7 +44,7 @@ static void lists_as_given(void **state)
 	assert_int_equal(config_list_verdict(&c->lists[3]), GG_UNKNOWN);
 	assert_int_equal(c->lists[3].action, GG_REJECT);
 	assert_int_equal(c->lists[4].format, LIST_CIDR);
-	assert_int_equal(config_list_verdict(&c->lists[5]), GG_ALLOW);
+	assert_int_equal(config_list_verdict(&c->lists[5]), CONFIG_EXCEPT);
 	config_free(&c);
 }
 
@@ -67,6 +68,9 @@ static void lists_that_are_wrong(void **state)
 		{FILE_IN("verdict = allow message = \"x\""), "F:5: list \"a\" message: has no"},
 		{FILE_IN("format = postgrey-recipients verdict = deny"),
 		 "F:5: list \"a\" verdict: deny is not for recipients; allowed is allow"},
+		{FILE_IN("format = spamhaus-drop verdict = allow"),
+		 "F:5: list \"a\" verdict: allow is not for a list of format spamhaus-drop, which "
+		 "names whom to deny; allowed is deny or except"},
 		{FILE_IN("verdict = deny message = \"a\tb\""),
 		 "F:5: list.message: \"a\tb\": has a character that may not stand in a reply"},
 		{FILE_IN("verdict = deny message = \"\""), "F:5: list.message: \"\": empty; "
