@@ -361,6 +361,7 @@ int main(int argc, char **argv)
 	config = atomic_load(&p->daemon.config);
 	p->daemon.config_file = file;
 	p->daemon.started = daemon_now();
+	p->daemon.begun = daemon_ticks();
 	doors_trouble(&p->daemon); /* until now nobody was served */
 	p->daemon.worker_count =
 		config->workers ? (int)config->workers : (int)sysconf(_SC_NPROCESSORS_ONLN);

@@ -296,5 +296,32 @@ like "a deny of that time is there" "$(gg list deny)" '^203\.0\.113\.0/24 .*whil
 like "and the trap" "$(gg trap list)" '^kept@example\.net'
 like "and the last allow" "$(gg list allow)" "^192\.0\.2\.$n "
 gate_stop; is "and ends well" $? 0
+
+# ---- the clock is set back ----
+cat >"$T/clock.c" <<'END'
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+/* An hour less as soon as the file is there. */
+int clock_gettime(clockid_t c, struct timespec *t)
+{
+	int rc = (int)syscall(SYS_clock_gettime, c, t);
+
+	if (!rc && c == CLOCK_REALTIME && !access(getenv("BACK"), F_OK))
+		t->tv_sec -= 3600;
+	return rc;
+}
+END
+check "a clock that can be set" cc -shared -fPIC -o "$T/clock.so" "$T/clock.c"
+start_on gate env LD_PRELOAD="$T/clock.so" BACK="$T/back" "$BUILD/greygated" -c "$T/greygate.conf" -f \
+	>"$T/gate.out" 2>>"$T/gate.log"
+gate_pid=$started
+check "a start with it" wait_for 10 gate_up
+touch "$T/back"
+like "an hour back, status tells how long it is up" "$(gg status | head -n 1)" ', up [0-9]+ s, '
+between "so does --json" "$(gg status --json | $PYTHON "$HERE/pick.py" value uptime_s)" 0 60
+gate_stop; is "and it ends well" $? 0
 check "detach leaves nothing" on gate "$BUILD/greygate" -c "$T/greygate.conf" detach
 check "really nothing" clean
