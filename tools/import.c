@@ -102,9 +102,9 @@ static void print(const struct cli *cli, const json_t *s)
 		return;
 	}
 	printf("%s: %" PRIu64 " entries in force; added %" PRIu64 ", removed %" PRIu64
-	       ", unchanged %" PRIu64 "\n",
+	       ", changed %" PRIu64 ", unchanged %" PRIu64 "\n",
 	       row_str(s, "list"), row_num(s, "entries"), row_num(s, "added"),
-	       row_num(s, "removed"), row_num(s, "unchanged"));
+	       row_num(s, "removed"), row_num(s, "changed"), row_num(s, "unchanged"));
 	if (row_num(s, "bad"))
 		printf("%s: %" PRIu64 " lines were left out\n", row_str(s, "list"),
 		       row_num(s, "bad"));

@@ -138,6 +138,7 @@ static int take_list(struct control_reply *r, struct daemon *d, const struct con
 	json_object_set_new(s, "bad", json_integer(got.bad));
 	json_object_set_new(s, "added", json_integer((json_int_t)got.added));
 	json_object_set_new(s, "removed", json_integer((json_int_t)got.removed));
+	json_object_set_new(s, "changed", json_integer((json_int_t)got.changed));
 	json_object_set_new(s, "unchanged", json_integer((json_int_t)got.unchanged));
 	if (got.unkept)
 		json_object_set_new(s, "warning",

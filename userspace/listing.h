@@ -121,7 +121,8 @@ struct listing_import {
 
 struct listing_imported {
 	uint32_t entries, bad, lines;
-	uint64_t added, removed, unchanged;
+	/* Entries; changed: another verdict, action or message than before. */
+	uint64_t added, removed, changed, unchanged;
 	int unkept; /* 0, or why it won't outlive a restart: -errno */
 };
 

@@ -18,18 +18,56 @@ static int by_place(const struct list_prefix *a, const struct list_prefix *b)
 	return c ? c : a->len - b->len;
 }
 
-static void count_prefixes(const struct list_prefixes *a, const struct list_prefixes *b,
+/* A list as it was, or as it is to be. */
+struct side {
+	const struct list_set *set;
+	const struct config_list *conf;
+};
+
+/* What is said of whom an entry names. */
+struct told {
+	enum gg_verdict verdict;
+	enum gg_action action;
+	const char *message;
+};
+
+static struct told told(const struct side *s, uint8_t says, uint32_t message, bool address)
+{
+	struct told t = {.verdict = listing_verdict(s->conf, says), .message = ""};
+
+	/* Only of whom it denies; a name is always rejected. */
+	if (t.verdict != GG_DENY)
+		return t;
+	t.action = address ? s->conf->action : GG_REJECT;
+	if (message)
+		t.message = s->set->messages + message;
+	else if (s->conf->message)
+		t.message = s->conf->message;
+	return t;
+}
+
+static void count_both(struct told a, struct told b, struct listing_imported *ret)
+{
+	if (a.verdict == b.verdict && a.action == b.action && !strcmp(a.message, b.message))
+		ret->unchanged++;
+	else
+		ret->changed++;
+}
+
+static void count_prefixes(const struct side *was, const struct side *now,
 			   struct listing_imported *ret)
 {
+	const struct list_prefixes *a = &was->set->prefixes, *b = &now->set->prefixes;
 	size_t i = 0, k = 0;
 
 	while (i < a->count || k < b->count) {
 		int c = i == a->count ? 1 : k == b->count ? -1 : by_place(&a->list[i], &b->list[k]);
 
-		if (!c && a->list[i].says == b->list[k].says)
-			ret->unchanged++;
+		if (!c)
+			count_both(told(was, a->list[i].says, a->list[i].message, true),
+				   told(now, b->list[k].says, b->list[k].message, true), ret);
 		else
-			ret->removed += c <= 0, ret->added += c >= 0;
+			ret->removed += c<0, ret->added += c> 0;
 		i += c <= 0;
 		k += c >= 0;
 	}
@@ -37,12 +75,12 @@ static void count_prefixes(const struct list_prefixes *a, const struct list_pref
 
 static int by_hash(const void *a, const void *b)
 {
-	uint64_t x = ((const struct list_name *)a)->hash, y = ((const struct list_name *)b)->hash;
+	const struct list_name *x = a, *y = b;
 
-	return x < y ? -1 : x > y;
+	return x->hash != y->hash ? (x->hash < y->hash ? -1 : 1) : x->kind - y->kind;
 }
 
-/* Sorted by the hash of their texts, which has one key in all lists. */
+/* Sorted by the hash of their texts, which has one key in all lists, and by their kind. */
 static struct list_name *sorted(const struct list_names *l)
 {
 	struct list_name *copy = malloc((l->count ? l->count : 1) * sizeof(*copy));
@@ -54,9 +92,9 @@ static struct list_name *sorted(const struct list_names *l)
 	return copy;
 }
 
-static int count_names(const struct list_names *a, const struct list_names *b,
-		       struct listing_imported *ret)
+static int count_names(const struct side *was, const struct side *now, struct listing_imported *ret)
 {
+	const struct list_names *a = &was->set->names, *b = &now->set->names;
 	struct list_name *x = sorted(a), *y = sorted(b);
 	size_t i = 0, k = 0;
 	int rc = x && y ? 0 : -ENOMEM;
@@ -64,10 +102,11 @@ static int count_names(const struct list_names *a, const struct list_names *b,
 	while (!rc && (i < a->count || k < b->count)) {
 		int c = i == a->count ? 1 : k == b->count ? -1 : by_hash(&x[i], &y[k]);
 
-		if (!c && x[i].says == y[k].says && x[i].kind == y[k].kind)
-			ret->unchanged++;
+		if (!c)
+			count_both(told(was, x[i].says, x[i].message, false),
+				   told(now, y[k].says, y[k].message, false), ret);
 		else
-			ret->removed += c <= 0, ret->added += c >= 0;
+			ret->removed += c<0, ret->added += c> 0;
 		i += c <= 0;
 		k += c >= 0;
 	}
@@ -77,16 +116,17 @@ static int count_names(const struct list_names *a, const struct list_names *b,
 }
 
 /* A pattern is only known compiled: all of them are new. */
-static int compare(const struct list_set *before, const struct list_set *after,
-		   struct listing_imported *ret)
+static int compare(struct side was, struct side now, struct listing_imported *ret)
 {
 	static const struct list_set nothing;
 
-	before = before ? before : &nothing;
-	ret->added += after->patterns.count;
-	ret->removed += before->patterns.count;
-	count_prefixes(&before->prefixes, &after->prefixes, ret);
-	return count_names(&before->names, &after->names, ret);
+	was.set = was.set ? was.set : &nothing;
+	/* It was of a section that has just gone. */
+	was.conf = was.conf ? was.conf : now.conf;
+	ret->added += now.set->patterns.count;
+	ret->removed += was.set->patterns.count;
+	count_prefixes(&was, &now, ret);
+	return count_names(&was, &now, ret);
 }
 
 /* ---- one list ---- */
@@ -164,6 +204,7 @@ static void tell(const struct listing_import *what, size_t done, size_t all)
 static int take_text(struct listing *l, const struct listing_import *what, struct stage *s,
 		     struct listing_imported *ret)
 {
+	const struct listed *one = &l->lists[s->slot];
 	int rc;
 
 	tell(what, 0, 0);
@@ -183,7 +224,8 @@ static int take_text(struct listing *l, const struct listing_import *what, struc
 		return rc;
 	memcpy(s->text, what->text, what->len);
 	s->len = what->len;
-	return compare(l->lists[s->slot].set, s->got.set, ret);
+	return compare((struct side){one->set, s->own ? one->own : s->conf},
+		       (struct side){s->got.set, s->conf}, ret);
 }
 
 /* Under l->loading; p is the plan without it. */

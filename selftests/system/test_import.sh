@@ -41,7 +41,7 @@ printf '203.0.113.64/28\n203.0.113.7 ; me\n# no more\n2001:db8:78::/48\n' >"$L/o
 like "words that no reply can have are refused" "$(gg import blocked "$L/one" --verdict deny --message 'für alle' 2>&1)" \
 	'not in printable ASCII'
 like "import says what it changed" "$(gg import blocked "$L/one" --format cidr --verdict deny --message 'ask your provider')" \
-	'^blocked: 3 entries in force; added 3, removed 0, unchanged 0$'
+	'^blocked: 3 entries in force; added 3, removed 0, changed 0, unchanged 0$'
 like "an imported address is refused with the list's message" "$(rcpt 203.0.113.7)" '^554 5\.7\.1 ask your provider'
 like "over IPv6 too, with that of the list" "$(rcpt 2001:db8:78::8)" '^554 5\.7\.1 ask your provider'
 like "what the configuration lists stays" "$(rcpt 203.0.113.9)" '^554 5\.7\.1 see '
@@ -67,7 +67,12 @@ check "the operator's word" gg allow 203.0.113.8/30 --reason friends
 like "goes before a list's for the same prefix" "$(rcpt 203.0.113.9)" '^250 '
 check "and when it is taken back" gg forget 203.0.113.8/30
 like "the list's holds again" "$(rcpt 203.0.113.9)" '^554 5\.7\.1 see '
-check "another action" gg import blocked "$L/one" --action drop_new
+like "another action is a change of what was there" "$(gg import blocked "$L/one" --action drop_new)" \
+	'^blocked: 3 entries in force; added 2, removed 1, changed 1, unchanged 0$'
+is "another message, too" "$(gg --json import blocked "$L/one" --message 'ask us' | $PYTHON -c '
+import json, sys
+o = json.load(sys.stdin)
+print(o["added"], o["removed"], o["changed"], o["unchanged"])')" "0 0 3 0"
 is "who is dropped gets no answer at all" "$(TALK_TIMEOUT=1.5 talk 203.0.113.7 $GATE4 QUIT)" 'T: connect <timeout>'
 
 # ---- all of IPv4, written as IPv6 ----
@@ -157,7 +162,7 @@ between "what the kernel has dropped are hits of the list" "$kernel" 1 100000000
 between "to which those of the daemon are added" "$((hits - kernel))" 1 5
 like "status has both" "$(gg status)" " blocked: cidr, 100001 entries, $hits hits"
 like "so has stats" "$(gg stats)" "^ +$hits  blocked$"
-like "the last one is in force" "$(cat "$T/said")" '^blocked: 100001 entries in force; added 100000, removed 100000, unchanged 1$'
+like "the last one is in force" "$(cat "$T/said")" '^blocked: 100001 entries in force; added 100000, removed 100000, changed 0, unchanged 1$'
 is "in the kernel, all of it" "$(bpftool -j map dump pinned "$PIN/net4" | grep -o '"prefixlen":27' | wc -l)" 100000
 
 # ---- restarts ----

@@ -67,7 +67,7 @@ for after in 0 0.3 0.9; do
 	sleep $after
 	kill -USR2 "$old"
 	if wait $job; then
-		like "after $after s: imported" "$(cat "$T/said")" '^blocked: 110002 entries in force; added 110000, removed 110000, unchanged 2'
+		like "after $after s: imported" "$(cat "$T/said")" '^blocked: 110002 entries in force; added 110000, removed 110000, changed 0, unchanged 2'
 		before=$next
 	else
 		like "after $after s: refused, with what to do" "$(xargs <"$T/said")" "$REFUSED"

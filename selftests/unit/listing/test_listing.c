@@ -356,6 +356,8 @@ static void lists_come_and_go(void **state)
 	assert_int_equal(atomic_load(&scene->lists.lists[a.number - 1].hits), 0);
 }
 
+static struct listing_imported imported; /* by the last import */
+
 static int try_import(const char *name, const char *text, enum gg_verdict verdict,
 		      const struct fastpath_progress *progress)
 {
@@ -368,14 +370,59 @@ static int try_import(const char *name, const char *text, enum gg_verdict verdic
 					    .progress = progress,
 					    .errors = errors,
 					    .size = sizeof(errors)};
-	struct listing_imported got;
 
-	return listing_import(&scene->lists, &scene->config, &what, &got);
+	return listing_import(&scene->lists, &scene->config, &what, &imported);
 }
 
 static void import(const char *name, const char *text, enum gg_verdict verdict)
 {
 	assert_int_equal(try_import(name, text, verdict, NULL), 0);
+}
+
+/* Added, removed, changed, unchanged. */
+static const char *changes(const char *text, enum list_format format, enum gg_verdict verdict,
+			   enum gg_action action, const char *message)
+{
+	static char counts[100];
+	char errors[2000];
+	const struct listing_import what = {.name = "feed",
+					    .file = "feed",
+					    .format = format,
+					    .has_format = true,
+					    .verdict = verdict,
+					    .action = action,
+					    .message = message,
+					    .text = text,
+					    .len = strlen(text),
+					    .errors = errors,
+					    .size = sizeof(errors)};
+
+	assert_int_equal(listing_import(&scene->lists, &scene->config, &what, &imported), 0);
+	snprintf(counts, sizeof(counts), "%d %d %d %d", (int)imported.added, (int)imported.removed,
+		 (int)imported.changed, (int)imported.unchanged);
+	return counts;
+}
+
+/* What is the same prefix or name need not say the same. */
+static void what_an_import_changes(void **state)
+{
+	static const char one[] = "192.0.2.1\n192.0.2.2\n",
+			  access[] = "192.0.2.1 REJECT no\n192.0.2.2 OK\nbad.example REJECT\n",
+			  other[] = "192.0.2.1 REJECT go\n192.0.2.2 OK\nbad.example REJECT\n";
+
+	(void)state;
+	assert_string_equal(changes(one, LIST_CIDR, GG_DENY, GG_REJECT, NULL), "2 0 0 0");
+	assert_string_equal(changes(one, LIST_CIDR, GG_DENY, GG_REJECT, NULL), "0 0 0 2");
+	assert_string_equal(changes(one, LIST_SPAMD, GG_DENY, GG_REJECT, NULL), "0 0 0 2");
+	assert_string_equal(changes(one, LIST_CIDR, GG_DENY, GG_DROP_NEW, NULL), "0 0 2 0");
+	assert_string_equal(changes(one, LIST_CIDR, GG_DENY, GG_DROP_NEW, "words"), "0 0 2 0");
+	assert_string_equal(changes(one, LIST_CIDR, GG_ALLOW, GG_DROP_NEW, NULL), "0 0 2 0");
+	/* Whom it allows gets no words. */
+	assert_string_equal(changes(one, LIST_CIDR, GG_ALLOW, GG_REJECT, "others"), "0 0 0 2");
+	assert_string_equal(changes(access, LIST_ACCESS, GG_UNKNOWN, GG_REJECT, NULL), "2 0 1 1");
+	assert_string_equal(changes(other, LIST_ACCESS, GG_UNKNOWN, GG_REJECT, NULL), "0 0 1 3");
+	/* A name is rejected whatever the action is. */
+	assert_string_equal(changes(other, LIST_ACCESS, GG_UNKNOWN, GG_TARPIT, NULL), "0 0 1 3");
 }
 
 /* As after a start. */
@@ -643,6 +690,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(settings_of_a_kept_list, begin, end),
 		cmocka_unit_test_setup_teardown(lists_come_and_go, begin, end),
 		cmocka_unit_test_setup_teardown(imported_lists_keep_their_order, begin, end),
+		cmocka_unit_test_setup_teardown(what_an_import_changes, begin, end),
 		cmocka_unit_test_setup_teardown(what_is_damaged_is_said_and_set_aside, begin, end),
 		cmocka_unit_test_setup_teardown(a_number_that_two_have, begin, end),
 		cmocka_unit_test_setup_teardown(an_import_is_whole_before_the_lists_are_lent, begin,
