@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../userspace/fastpath/fastpath.h"
 #include "cli.h"
@@ -33,6 +34,16 @@ static void print_total(const struct report *r)
 	json_decref(row);
 }
 
+/* What mends it stands behind the cause. */
+static void complain(char *err)
+{
+	char *mend = strstr(err, "; ");
+
+	if (mend)
+		*mend = 0;
+	cli_complain_mend(err, mend ? mend + 2 : NULL);
+}
+
 int cmd_detach(struct cli *cli, int argc, char **argv)
 {
 	struct report r = {.cli = cli};
@@ -46,7 +57,7 @@ int cmd_detach(struct cli *cli, int argc, char **argv)
 		return CLI_FAILED;
 	rc = fastpath_detach(bpffs, print_line, &r, err, sizeof(err));
 	if (rc)
-		cli_complain("%s", err);
+		complain(err);
 	else if (cli->json)
 		print_total(&r);
 	else if (!r.lines)

@@ -322,6 +322,12 @@ check "a start with it" wait_for 10 gate_up
 touch "$T/back"
 like "an hour back, status tells how long it is up" "$(gg status | head -n 1)" ', up [0-9]+ s, '
 between "so does --json" "$(gg status --json | $PYTHON "$HERE/pick.py" value uptime_s)" 0 60
+is "detach does not touch what a daemon runs on, and names the mend" \
+	"$(on gate "$BUILD/greygate" -c "$T/greygate.conf" --json detach 2>/dev/null | $PYTHON -c '
+import json, sys
+o = json.load(sys.stdin)
+print(o["error"], "|", o["mend"])')" \
+	"bpffs $T/bpf/greygate: a running greygated works on it | stop that one first, or give this one a bpffs of its own"
 gate_stop; is "and it ends well" $? 0
 check "detach leaves nothing" on gate "$BUILD/greygate" -c "$T/greygate.conf" detach
 check "really nothing" clean
