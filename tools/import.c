@@ -91,7 +91,7 @@ static int open_list(const char *file)
 
 static void print(const struct cli *cli, const json_t *s)
 {
-	char words[80];
+	char words[512];
 
 	if (cli->json) {
 		cli_print_json(s, NULL);

@@ -140,10 +140,8 @@ static int take_list(struct control_reply *r, struct daemon *d, const struct con
 	json_object_set_new(s, "removed", json_integer((json_int_t)got.removed));
 	json_object_set_new(s, "changed", json_integer((json_int_t)got.changed));
 	json_object_set_new(s, "unchanged", json_integer((json_int_t)got.unchanged));
-	if (got.unkept)
-		json_object_set_new(s, "warning",
-				    json_sprintf("it won't outlive a restart: state_dir: %s",
-						 strerror(-got.unkept)));
+	if (got.unkept[0])
+		json_object_set_new(s, "warning", row_text(got.unkept));
 	return 0;
 }
 

@@ -61,11 +61,16 @@ json_t *listing_rows(struct daemon *d)
 
 void listing_problems(struct daemon *d, json_t *array)
 {
+	char unkept[LIST_ERROR];
+
 	pthread_mutex_lock(&d->lists.lock);
 	for (int i = 0; i < LISTING_MAX; i++) {
 		const struct listed *one = &d->lists.lists[i];
 		json_t *why = one->failed ? row_text(one->why) : NULL;
 
+		if (listing_unkept(&d->lists, one, unkept))
+			json_array_append_new(array,
+					      json_sprintf("list %s: %s", one->name, unkept));
 		if (!why)
 			continue;
 		json_array_append_new(

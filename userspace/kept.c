@@ -128,12 +128,22 @@ int kept_set_aside(int dir, const char *name)
 	return renameat(dir, from, dir, to) ? -errno : 0;
 }
 
-bool kept_is_aside(int dir, const char *name)
+static bool is_there(int dir, const char *name, const char *suffix)
 {
 	char file[FILE_NAME];
 
-	snprintf(file, sizeof(file), "%s" KEPT_ASIDE, name);
+	snprintf(file, sizeof(file), "%s%s", name, suffix);
 	return !faccessat(dir, file, F_OK, AT_SYMLINK_NOFOLLOW);
+}
+
+bool kept_is(int dir, const char *name)
+{
+	return is_there(dir, name, KEPT_SUFFIX);
+}
+
+bool kept_is_aside(int dir, const char *name)
+{
+	return is_there(dir, name, KEPT_ASIDE);
 }
 
 /* ---- reading ---- */

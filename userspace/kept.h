@@ -52,6 +52,8 @@ int kept_write(int dir, const struct kept *k);
 int kept_read(int dir, const char *name, bool with_text, struct kept *ret);
 /* What was set aside goes, too; -ENOENT: nothing else was there. */
 int kept_remove(int dir, const char *name);
+/* Whether there is one, damaged or not. */
+bool kept_is(int dir, const char *name);
 int kept_set_aside(int dir, const char *name);
 bool kept_is_aside(int dir, const char *name);
 /* What one was that was set aside, as of kept_read without its text. */

@@ -50,6 +50,7 @@ struct listed {
 	uint32_t failed; /* s: when it could not be read since then; 0: it could */
 	char why[LIST_ERROR];
 	bool imported;           /* its text came by greygate import */
+	int unkept;              /* 0, or why it could not be kept: -errno */
 	struct kept_stamp stamp; /* of the file that the configuration names, when it was read */
 	struct config_list *own; /* NULL: a section of the configuration names it */
 	_Atomic uint64_t hits;   /* decisions by it; what the kernel answers alone it counts */
@@ -123,7 +124,7 @@ struct listing_imported {
 	uint32_t entries, bad, lines;
 	/* Entries; changed: another verdict, action or message than before. */
 	uint64_t added, removed, changed, unchanged;
-	int unkept; /* 0, or why it won't outlive a restart: -errno */
+	char unkept[LIST_ERROR]; /* why it won't outlive a restart; "": it will */
 };
 
 /* All or nothing: 0, or -errno and everything is as it was. -EBADMSG: bad lines. -EINVAL: not of
@@ -131,6 +132,9 @@ struct listing_imported {
  * -EAGAIN: see listing_lend. */
 int listing_import(struct listing *l, const struct config *c, const struct listing_import *what,
 		   struct listing_imported *ret);
+/* Why an imported list won't outlive a restart, and what mends it, in ret; NULL: it will. Under
+ * lock. */
+const char *listing_unkept(const struct listing *l, const struct listed *one, char ret[LIST_ERROR]);
 /* An imported list goes; of one that the configuration names what was imported goes, and its file
  * is read again. -ENOENT, -EAGAIN. */
 int listing_remove(struct listing *l, const struct config *c, const char *name);

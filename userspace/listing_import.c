@@ -235,7 +235,6 @@ static int import(struct listing *l, const struct listing_import *what, struct p
 	const struct config_list *section = plan_section(p->config, what->name);
 	int slot = slot_for(l, what->name), rc;
 	const bool is_new = slot >= 0 && !l->lists[slot].name[0];
-	struct kept k;
 	struct stage *s;
 
 	s = slot < 0 ? NULL : planned(p, slot);
@@ -262,14 +261,12 @@ static int import(struct listing *l, const struct listing_import *what, struct p
 		pthread_mutex_unlock(&l->lock);
 		return rc;
 	}
-	if (l->kept < 0)
-		ret->unkept = -ENOENT;
-	if (l->kept >= 0) {
-		k = plan_kept(l, s);
-		ret->unkept = kept_write(l->kept, &k);
-	}
+	plan_keep(l, s);
 	free(s->text);
 	s->text = NULL;
+	pthread_mutex_lock(&l->lock);
+	listing_unkept(l, &l->lists[slot], ret->unkept);
+	pthread_mutex_unlock(&l->lock);
 	return 0;
 }
 

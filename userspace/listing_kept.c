@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/log.h"
 #include "listing_plan.h"
+#include "store/mend.h"
 
 struct kept plan_kept(const struct listing *l, const struct stage *s)
 {
@@ -33,18 +35,64 @@ struct kept plan_kept(const struct listing *l, const struct stage *s)
 	return k;
 }
 
+/* Where somebody took the directory away it is made again. */
+static int write_kept(struct listing *l, const struct kept *k)
+{
+	int rc = l->kept < 0 ? -ENOENT : kept_write(l->kept, k), dir;
+
+	if (rc != -ENOENT || !l->state_dir)
+		return rc;
+	dir = kept_open(l->state_dir);
+	if (dir < 0)
+		return dir;
+	pthread_mutex_lock(&l->lock);
+	if (l->kept >= 0)
+		close(l->kept);
+	l->kept = dir;
+	pthread_mutex_unlock(&l->lock);
+	return kept_write(dir, k);
+}
+
+/* state_dir is a directory: the store is in it. */
+static const char *mend_of(int err)
+{
+	return err == -ENOTDIR ? "remove the file that stands there" : store_mend(err);
+}
+
 void plan_keep(struct listing *l, struct stage *s)
 {
+	struct listed *one = &l->lists[s->slot];
 	struct kept k;
 	int rc;
 
-	if (!s->text || l->kept < 0)
+	if (!s->text)
 		return;
 	k = plan_kept(l, s);
-	rc = kept_write(l->kept, &k);
-	if (rc)
-		log_message(LOG_ERROR, "list %s: cannot be kept in state_dir: %s", k.name,
-			    strerror(-rc));
+	rc = write_kept(l, &k);
+	pthread_mutex_lock(&l->lock);
+	one->unkept = rc;
+	pthread_mutex_unlock(&l->lock);
+	if (rc && l->state_dir)
+		log_message(LOG_ERROR, "list %s: %s/lists: %s; %s", k.name, l->state_dir,
+			    strerror(-rc), mend_of(rc));
+}
+
+const char *listing_unkept(const struct listing *l, const struct listed *one, char ret[LIST_ERROR])
+{
+	ret[0] = 0;
+	if (!one->imported || !one->set)
+		return NULL;
+	if (one->unkept)
+		snprintf(ret, LIST_ERROR,
+			 "it won't outlive a restart: %.150s/lists: %s; %s, and import it again",
+			 l->state_dir ? l->state_dir : "", strerror(-one->unkept),
+			 mend_of(one->unkept));
+	else if (!kept_is(l->kept, one->name))
+		snprintf(ret, LIST_ERROR,
+			 "it won't outlive a restart: %.150s/lists/%s" KEPT_SUFFIX
+			 " is gone; import it again",
+			 l->state_dir ? l->state_dir : "", one->name);
+	return ret[0] ? ret : NULL;
 }
 
 int plan_take_kept(struct listing *l, struct stage *s, const struct kept *k)

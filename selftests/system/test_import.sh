@@ -195,6 +195,25 @@ unlike "and all is well" "$(gg status)" 'hurt.*damaged'
 like "it holds" "$(rcpt 203.0.113.7)" '^554 5\.7\.1'
 check "and goes" gg import hurt --remove
 
+# ---- where lists are kept is taken away ----
+cp -a "$T/state/lists" "$T/lists.were"
+echo 203.0.113.7 | gg import hurt - --verdict deny >/dev/null
+rm -r "$T/state/lists"
+like "status names the list that would not outlive a restart" "$(gg status | tr -s '\n ' ' ')" \
+	'problems .*list hurt: it won.t outlive a restart: .*/lists/hurt\.list is gone; import it again'
+is "the next import makes the directory again, without a word" "$(echo 203.0.113.7 | gg import hurt - 2>&1)" \
+	"hurt: 1 entries in force; added 0, removed 0, changed 0, unchanged 1"
+unlike "and status has no more to say" "$(gg status)" 'hurt.*outlive'
+rm -r "$T/state/lists"; touch "$T/state/lists"
+like "where it can't, the path and the mend are told" "$(echo 203.0.113.7 | gg import hurt - 2>&1)" \
+	"outlive a restart: $T/state/lists: Not a directory; remove the file that stands there, and import it again"
+like "by status, too" "$(gg status | tr -s '\n ' ' ')" 'problems .*list hurt: .*Not a directory; remove the file'
+rm "$T/state/lists"
+echo 203.0.113.7 | gg import hurt - >/dev/null
+check "the file goes, and all is kept" test -s "$T/state/lists/hurt.list"
+check "the list, too" gg import hurt --remove
+cp -an "$T/lists.were/." "$T/state/lists/"
+
 # ---- the order of lists ----
 order() { gg status --json | $PYTHON -c 'import json, sys
 print(*(r["name"] for r in json.load(sys.stdin)["lists"]))'; }

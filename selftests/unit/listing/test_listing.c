@@ -601,6 +601,47 @@ static void a_number_that_two_have(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+/* The directory is made again; what was lost with it, or can't be written, is said. */
+static void a_directory_that_was_taken_away(void **state)
+{
+	char state_dir[] = "/tmp/greygate-taken.XXXXXX", command[100], why[LIST_ERROR];
+	struct listing *l = &scene->lists;
+
+	(void)state;
+	assert_non_null(mkdtemp(state_dir));
+	l->kept = kept_open(state_dir);
+	l->state_dir = state_dir;
+	load(0);
+	import("one", "10.0.0.1\n", GG_DENY);
+	import("two", "10.0.0.2\n", GG_DENY);
+	assert_string_equal(imported.unkept, "");
+	snprintf(command, sizeof(command), "rm -r %s/lists", state_dir);
+	assert_int_equal(system(command), 0);
+	import("two", "10.0.0.2\n", GG_DENY);
+	assert_string_equal(imported.unkept, "");
+	assert_null(listing_unkept(l, listed("two"), why));
+	assert_non_null(listing_unkept(l, listed("one"), why));
+	assert_non_null(strstr(why, "/lists/one.list is gone; import it again"));
+	import("one", "10.0.0.1\n", GG_DENY);
+	assert_null(listing_unkept(l, listed("one"), why));
+	snprintf(command, sizeof(command), "rm -r %s/lists && touch %s/lists", state_dir,
+		 state_dir);
+	assert_int_equal(system(command), 0);
+	import("one", "10.0.0.1\n", GG_DENY);
+	assert_non_null(strstr(imported.unkept, "/lists: Not a directory; remove the file that "
+						"stands there, and import it again"));
+	assert_non_null(listing_unkept(l, listed("one"), why));
+	assert_string_equal(why, imported.unkept);
+	snprintf(command, sizeof(command), "rm %s/lists", state_dir);
+	assert_int_equal(system(command), 0);
+	import("one", "10.0.0.1\n", GG_DENY);
+	assert_string_equal(imported.unkept, "");
+	again();
+	assert_string_equal(address("10.0.0.1"), "deny one:1");
+	snprintf(command, sizeof(command), "rm -r %s", state_dir);
+	assert_int_equal(system(command), 0);
+}
+
 static void lend_it(size_t done, size_t all, void *asked)
 {
 	(void)done;
@@ -693,6 +734,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_an_import_changes, begin, end),
 		cmocka_unit_test_setup_teardown(what_is_damaged_is_said_and_set_aside, begin, end),
 		cmocka_unit_test_setup_teardown(a_number_that_two_have, begin, end),
+		cmocka_unit_test_setup_teardown(a_directory_that_was_taken_away, begin, end),
 		cmocka_unit_test_setup_teardown(an_import_is_whole_before_the_lists_are_lent, begin,
 						end),
 		cmocka_unit_test_setup_teardown(nobody_sees_half, begin, end),
