@@ -66,8 +66,8 @@ static void count_prefixes(const struct side *was, const struct side *now,
 		if (!c)
 			count_both(told(was, a->list[i].says, a->list[i].message, true),
 				   told(now, b->list[k].says, b->list[k].message, true), ret);
-		else
-			ret->removed += c<0, ret->added += c> 0;
+		ret->removed += c < 0;
+		ret->added += c > 0;
 		i += c <= 0;
 		k += c >= 0;
 	}
@@ -105,8 +105,8 @@ static int count_names(const struct side *was, const struct side *now, struct li
 		if (!c)
 			count_both(told(was, x[i].says, x[i].message, false),
 				   told(now, y[k].says, y[k].message, false), ret);
-		else
-			ret->removed += c<0, ret->added += c> 0;
+		ret->removed += c < 0;
+		ret->added += c > 0;
 		i += c <= 0;
 		k += c >= 0;
 	}
