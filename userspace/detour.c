@@ -27,11 +27,17 @@ static void describe(const struct fastpath_way *w, char ret[DETOUR_TEXT])
 int detour_find(const struct config *c, void (*see)(const char *text, void *arg), void *arg)
 {
 	struct fastpath_way ways[CONFIG_TARGETS];
-	char text[DETOUR_TEXT];
+	char text[DETOUR_TEXT], port[FASTPATH_PORT];
 	int found = 0, n;
 
 	if (c->mode != GG_MODE_GATEWAY)
 		return 0;
+	for (int i = 0; i < c->interface_count; i++) {
+		if (!fastpath_port(c->interfaces[i], port))
+			continue;
+		see(port, arg);
+		found++;
+	}
 	n = fastpath_ways(c->protect, c->protect_count, c->interfaces, c->interface_count, ways);
 	for (int i = 0; i < n; i++) {
 		if (ways[i].named)
@@ -67,8 +73,8 @@ void detour_step(struct detour *t)
 		return;
 	if (found > 1)
 		log_message(LOG_KERNEL,
-			    "%d ways to protected addresses are not as they should be, see "
-			    "greygate status; the first: %s",
+			    "the way to protected addresses is not as it should be in %d places, "
+			    "see greygate status; the first: %s",
 			    found, first);
 	else if (found)
 		log_message(LOG_KERNEL, "%s", first);

@@ -3,7 +3,7 @@
  * Gateway mode: whether the mail server is reached, and what it answers comes back to the daemon.
  * The tc program of the interface that leads to it sees to that; where the way to a protected
  * address leads by another interface, answers go past the daemon to the client, and no session with
- * the mail server opens.
+ * the mail server opens. And whether strangers come to the daemon: not by the port of a bridge.
  */
 #ifndef GREYGATE_DETOUR_H
 #define GREYGATE_DETOUR_H
@@ -18,8 +18,8 @@ struct detour {
 	char first[DETOUR_TEXT]; /* of them */
 };
 
-/* Each way to a protected address that is not as it should be: what it means, and the mend, for
- * people. Returns how many; 0 in other modes. Any thread. */
+/* Each way to a protected address, and each interface, that is not as it should be: what it means,
+ * and the mend, for people. Returns how many; 0 in other modes. Any thread. */
 int detour_find(const struct config *c, void (*see)(const char *text, void *arg), void *arg);
 
 void detour_begin(struct detour *t, struct daemon *d);

@@ -139,6 +139,73 @@ static void an_interface_without_ethernet_headers_is_refused(void **state)
 	room_run("ip link del gg8");
 }
 
+static void enslave(const char *kind)
+{
+	char command[160];
+
+	snprintf(command, sizeof(command),
+		 "ip link add gg8 type %s && ip link set gg0 down && "
+		 "ip link set gg0 master gg8 && ip link set gg0 up",
+		 kind);
+	room_run(command);
+}
+
+static void release(void)
+{
+	room_run("ip link del gg8; ip link set gg0 up");
+}
+
+static bool kernel_has(const char *kind)
+{
+	char command[100];
+
+	snprintf(command, sizeof(command), "ip link add gg8 type %s 2>/dev/null && ip link del gg8",
+		 kind);
+	return !system(command);
+}
+
+/* The rules of its name would never hold. A successor is not kept from its place by it. */
+static void a_port_of_another_interface_is_refused(void **state)
+{
+	static const struct {
+		const char *kind, *mend;
+	} t[] = {
+		{"bridge",
+		 "; name gg8 in interfaces in its place, with xdp = off where its driver "
+		 "has no native XDP, or take gg0 out of it: ip link set dev gg0 nomaster"},
+		{"bond", "; name gg8 in interfaces in its place"},
+		{"vrf table 8", "; ip link set dev gg0 nomaster"},
+	};
+	int tried = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct fastpath_conf conf = gateway();
+		struct fastpath *fp;
+
+		if (!kernel_has(t[i].kind))
+			continue;
+		tried++;
+		enslave(t[i].kind);
+		for (int k = 0; k < 2; k++) {
+			conf.xdp = k ? FASTPATH_OFF : FASTPATH_AUTO;
+			REFUSED(&conf, -EINVAL, "interface gg0: its master is gg8 (", t[i].mend);
+			in_force(0, 0, 0);
+		}
+		release();
+		fp = room_open(&conf);
+		enslave(t[i].kind);
+		conf.held_lock = dup(fastpath_lock_fd(fp));
+		fastpath_leave(&fp);
+		fp = room_open(&conf);
+		fastpath_close(&fp);
+		release();
+		room_detach();
+	}
+	if (!tried)
+		skip();
+}
+
 static void what_is_no_longer_named_goes(void **state)
 {
 	struct fastpath_conf conf = gateway();
@@ -282,6 +349,7 @@ int main(void)
 		cmocka_unit_test_teardown(without_xdp_the_tc_program_is_there, clean),
 		cmocka_unit_test_teardown(a_driver_without_xdp_has_its_mend, clean),
 		cmocka_unit_test_teardown(an_interface_without_ethernet_headers_is_refused, clean),
+		cmocka_unit_test_teardown(a_port_of_another_interface_is_refused, clean),
 		cmocka_unit_test_teardown(what_is_no_longer_named_goes, clean),
 		cmocka_unit_test_teardown(filters_of_others_stay, clean),
 		cmocka_unit_test_teardown(a_qdisc_of_somebody_else_stays, clean),

@@ -110,6 +110,19 @@ like "doctor: an interface too narrow for IPv6" "$(findings what)" \
 check "doctor: the mend" on gate sh -c "$(findings mend | sed -n 's/^ fail //p')"
 unlike "mends it" "$(findings what)$(findings what mtu)" '1280'
 ip -n gate addr add 2001:db8:2::1/64 dev g1 nodad
+port() { gg status | tr -s ' \n' ' ' | grep -q 'interface g0: its master is br0 (bridge)'; }
+if ip -n gate link add br0 type bridge 2>/dev/null; then
+	at=$(log_size)
+	ip -n gate link set br0 up; ip -n gate link set g0 master br0
+	check "an interface becomes the port of a bridge: the log says so" wait_for 20 told \
+		'interface g0: its master is br0 (bridge).*strangers go past the daemon.*; name br0 in interfaces'
+	check "status too" port
+	check "its mend" ip -n gate link set dev g0 nomaster
+	check "mends it" wait_for 20 well
+	ip -n gate link del br0
+else
+	skip "an interface becomes the port of a bridge" "this kernel has no bridge"
+fi
 ip -n gate -6 route del 2001:db8:2::/64 dev g1
 like "doctor: an address without a route fails" "$(findings what)" "^ fail no route to .$MAIL6.:25: Network is unreachable"
 like "status has the same, and its mend" "$(COLUMNS=200 gg status)" \

@@ -237,6 +237,11 @@ bool fastpath_ethernet(const char *interface, int *ret_type);
 /* For people: what to do about one without. */
 const char *fastpath_without_ethernet(enum gg_mode mode);
 
+/* gateway mode: an interface that is a port of another one, past which strangers go: what it means,
+ * and the mend, for people. Any thread, any process. */
+#define FASTPATH_PORT 350
+bool fastpath_port(const char *interface, char ret[FASTPATH_PORT]);
+
 /* The interface by which a packet from here to an address that isn't ours leaves, as the routes are
  * now. -ENODEV: it is ours; -ENETUNREACH and what else the kernel says: there is no way. Any
  * thread, any process. */

@@ -252,6 +252,9 @@ const char *fastpath_without_ethernet(enum gg_mode mode)
 
 int probe_interfaces(const struct fastpath_conf *conf, char *err, size_t err_size)
 {
+	/* A successor changes nothing about a port, and status tells of it. */
+	const bool ports = conf->mode == GG_MODE_GATEWAY && !conf->held_lock;
+	char port[FASTPATH_PORT];
 	int i;
 
 	if (conf->xdp == FASTPATH_OFF && conf->mode != GG_MODE_GATEWAY)
@@ -279,6 +282,8 @@ int probe_interfaces(const struct fastpath_conf *conf, char *err, size_t err_siz
 					  "%d), which the programs read; %s",
 					  conf->interfaces[i], type,
 					  fastpath_without_ethernet(conf->mode));
+		if (ports && fastpath_port(conf->interfaces[i], port))
+			return words_fail(err, err_size, -EINVAL, "%s", port);
 	}
 	return 0;
 }

@@ -79,8 +79,8 @@ static void the_log_tells_what_has_changed(void **state)
 		 "the way to 192.0.2.25:25 leads by g3, which is not in interfaces"},
 		{&past4, &well6, NULL},
 		{&past4, &lost6,
-		 "2 ways to protected addresses are not as they should be, see greygate status; "
-		 "the first: the way to 192.0.2.25:25 leads by g3"},
+		 "the way to protected addresses is not as it should be in 2 places, see greygate "
+		 "status; the first: the way to 192.0.2.25:25 leads by g3"},
 		{&past4, &lost6, NULL},
 		{&well4, &lost6, "no route to [2001::1]:25; the mend"},
 		{&well4, &well6, "the way to each protected address leads by interfaces"},
