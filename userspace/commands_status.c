@@ -81,21 +81,24 @@ static bool can_mend(const struct daemon *d)
 }
 
 /* The command that mends it, where the daemon doesn't. */
-static const char *remedy(const struct daemon *d, const struct fastpath_part *p, char ret[100])
+static const char *remedy(const struct daemon *d, const struct fastpath_part *p,
+			  char ret[GUARD_MEND])
 {
-	if (!can_mend(d))
-		snprintf(ret, 100, RESTART);
+	if (p->renamed[0])
+		guard_rename(p, ret);
+	else if (!can_mend(d))
+		snprintf(ret, GUARD_MEND, RESTART);
 	else if (p->state == FASTPATH_NO_INTERFACE)
-		snprintf(ret, 100, "ip -brief link");
+		snprintf(ret, GUARD_MEND, "ip -brief link");
 	else if (p->rival)
-		snprintf(ret, 100, "pgrep -a greygated");
+		snprintf(ret, GUARD_MEND, "pgrep -a greygated");
 	else if (p->state == FASTPATH_OTHER && p->kind == FASTPATH_XDP)
-		snprintf(ret, 100, "ip link set dev %s xdp off", p->interface);
+		snprintf(ret, GUARD_MEND, "ip link set dev %s xdp off", p->interface);
 	else if (p->state == FASTPATH_OTHER && p->kind != FASTPATH_LOOKUP)
-		snprintf(ret, 100, "tc filter del dev %s %s pref 25", p->interface,
+		snprintf(ret, GUARD_MEND, "tc filter del dev %s %s pref 25", p->interface,
 			 p->kind == FASTPATH_TC ? "ingress" : "egress");
 	else
-		snprintf(ret, 100, "kill -USR2 %d", (int)getpid());
+		snprintf(ret, GUARD_MEND, "kill -USR2 %d", (int)getpid());
 	return ret;
 }
 
@@ -105,11 +108,12 @@ static json_t *kernel_missing(struct daemon *d, const struct config *c, json_t *
 	struct fastpath_part parts[FASTPATH_PARTS];
 	int n = d->fastpath ? fastpath_parts(d->fastpath, parts) : 0;
 	json_t *array = json_array();
-	char mend[100];
+	char mend[GUARD_MEND];
 
 	for (int i = 0; i < n; i++) {
 		const struct fastpath_part *p = &parts[i];
-		const bool waits = c->reattach && can_mend(d) && p->state != FASTPATH_OTHER;
+		const bool waits =
+			c->reattach && can_mend(d) && p->state != FASTPATH_OTHER && !p->renamed[0];
 
 		if (p->state == FASTPATH_STANDS)
 			continue;

@@ -43,6 +43,13 @@ const char *guard_word(enum fastpath_state state)
 	return words[state];
 }
 
+void guard_rename(const struct fastpath_part *p, char ret[GUARD_MEND])
+{
+	snprintf(ret, GUARD_MEND,
+		 "name %s in interfaces and restart, or ip link set dev %s name %s", p->renamed,
+		 p->renamed, p->interface);
+}
+
 void guard_begin(struct guard *g, struct daemon *d, int starter)
 {
 	*g = (struct guard){.daemon = d, .starter = starter, .channel = -1};
@@ -59,11 +66,13 @@ static bool may_mend(const struct guard *g)
 }
 
 /* What somebody can do about it, where the daemon doesn't. */
-static void advise(const struct guard *g, struct log_line *l)
+static void advise(const struct guard *g, const struct fastpath_part *p, struct log_line *l)
 {
-	char text[100];
+	char text[GUARD_MEND];
 
-	if (g->starter >= 0 && !atomic_load(&g->daemon->unpinned))
+	if (p->renamed[0])
+		guard_rename(p, text);
+	else if (g->starter >= 0 && !atomic_load(&g->daemon->unpinned))
 		snprintf(text, sizeof(text), "kill -USR2 %d puts it back", (int)getpid());
 	else
 		snprintf(text, sizeof(text), "systemctl restart greygated puts it back");
@@ -81,8 +90,8 @@ static void tell(struct guard *g, int i, const struct fastpath_part *p)
 	log_str(&l, "verdict", words[p->state]);
 	if (p->why[0])
 		log_str(&l, "reason", p->why);
-	if (p->state == FASTPATH_GONE && !may_mend(g))
-		advise(g, &l);
+	if (p->renamed[0] || (p->state == FASTPATH_GONE && !may_mend(g)))
+		advise(g, p, &l);
 	log_end(&l);
 	if (p->state == FASTPATH_STANDS)
 		daemon_counted(g->daemon, COUNT_kernel_restored);

@@ -38,6 +38,9 @@ void guard_hear(struct guard *g, uint64_t now);
 void guard_end(struct guard *g);
 /* "XDP program": what a part is, for people. */
 const char *guard_name(enum fastpath_kind kind);
+/* How an interface that was renamed is guarded again, for people. */
+#define GUARD_MEND 120
+void guard_rename(const struct fastpath_part *p, char ret[GUARD_MEND]);
 /* "gone": the word for a state, in the log and in status. */
 const char *guard_word(enum fastpath_state state);
 

@@ -63,6 +63,24 @@ static bool read_segments(uint64_t *ret)
 	return unheard_segments(text, ret);
 }
 
+/* Whether the kernel can hand anybody over: what goes past the daemon for want of a part, or by the
+ * port of another interface, no firewall has dropped. */
+static bool hands_over(struct daemon *d, const struct config *c)
+{
+	struct fastpath_part parts[FASTPATH_PARTS];
+	const int n = fastpath_parts(d->fastpath, parts);
+	char port[FASTPATH_PORT];
+
+	for (int i = 0; i < n; i++)
+		if (parts[i].state != FASTPATH_STANDS &&
+		    (parts[i].kind == FASTPATH_POLICY || parts[i].kind == FASTPATH_TC))
+			return false;
+	for (int i = 0; i < c->interface_count; i++)
+		if (fastpath_port(c->interfaces[i], port))
+			return false;
+	return true;
+}
+
 void unheard_step(struct daemon *d)
 {
 	static struct unheard_sums before;
@@ -71,11 +89,17 @@ void unheard_step(struct daemon *d)
 	const bool was = atomic_load(&unheard);
 	uint64_t stats[GG_STAT_MAX];
 	struct unheard_sums now;
+	const struct config *c = atomic_load(&d->config);
 	bool is;
 
-	if (!d->fastpath || atomic_load(&d->config)->mode != GG_MODE_GATEWAY ||
-	    ticks++ % LOOK_EVERY)
+	if (!d->fastpath || c->mode != GG_MODE_GATEWAY || ticks++ % LOOK_EVERY)
 		return;
+	/* What is missing is told by itself. */
+	if (!hands_over(d, c)) {
+		known = false;
+		atomic_store(&unheard, false);
+		return;
+	}
 	now.accepted = daemon_count(d, COUNT_connections);
 	if (fastpath_stats(d->fastpath, stats) || !read_segments(&now.segments))
 		return;

@@ -159,6 +159,48 @@ static void an_interface_made_anew_gets_its_programs(void **state)
 	fastpath_close(&fp);
 }
 
+/* Known by its index, before a mender has come and after it. */
+static void an_interface_that_is_renamed_is_named(void **state)
+{
+	struct fastpath_conf conf = observing();
+	struct fastpath *fp = room_open(&conf);
+	static const char *const names[] = {"wan0", "wan1"};
+	struct fastpath_part p;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		char command[80], why[100];
+
+		snprintf(command, sizeof(command), "ip link set %s down; ip link set %s name %s up",
+			 i ? "wan0" : "gg0", i ? "wan0" : "gg0", names[i]);
+		snprintf(why, sizeof(why), "the interface is called %s now: what comes by it goes",
+			 names[i]);
+		room_run(command);
+		assert_true(fastpath_look(fp));
+		for (int k = 0; k < 2; k++) {
+			p = part(fp, FASTPATH_TC, "gg0");
+			assert_int_equal(p.state, FASTPATH_NO_INTERFACE);
+			assert_string_equal(p.renamed, names[i]);
+			assert_non_null(strstr(p.why, why));
+			assert_string_equal(part(fp, FASTPATH_XDP, "gg0").renamed, names[i]);
+			assert_false(fastpath_look(fp));
+			mend(fp, &conf);
+		}
+	}
+	room_run("ip link set wan1 down; ip link set wan1 name gg0 up");
+	assert_true(fastpath_look(fp));
+	assert_int_equal(missing(fp), 0);
+	assert_string_equal(part(fp, FASTPATH_TC, "gg0").renamed, "");
+	room_run("ip link set gg0 down; ip link set gg0 name wan0 up");
+	assert_true(fastpath_look(fp));
+	room_run("ip link del wan0");
+	assert_true(fastpath_look(fp));
+	p = part(fp, FASTPATH_TC, "gg0");
+	assert_string_equal(p.renamed, "");
+	assert_string_equal(p.why, "there is no such interface any more");
+	fastpath_close(&fp);
+}
+
 static void somebody_elses_program_stays(void **state)
 {
 	struct fastpath_conf conf = on("gg0", GG_MODE_RELAY);
@@ -308,6 +350,7 @@ int main(void)
 		cmocka_unit_test_teardown(what_is_taken_away_comes_back, start_end_clean),
 		cmocka_unit_test_teardown(the_lookup_program_comes_back, start_end_clean),
 		cmocka_unit_test_teardown(an_interface_made_anew_gets_its_programs, renewed),
+		cmocka_unit_test_teardown(an_interface_that_is_renamed_is_named, renewed),
 		cmocka_unit_test_teardown(somebody_elses_program_stays, start_end_clean),
 		cmocka_unit_test_teardown(somebody_elses_filter_stays, start_end_clean),
 		cmocka_unit_test_teardown(programs_of_another_start_are_ours, start_end_clean),

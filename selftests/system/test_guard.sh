@@ -172,6 +172,17 @@ check "interface made anew: XDP is on it" wait_for 10 told "XDP program" attache
 check "so is tc" wait_for 10 told "tc program" attached g0
 check "status lacks nothing" wait_for 5 whole
 before=$(counter forwarded)
+renamed() { told "$1" no_interface g0 | grep -q "is called wan0 now.*name wan0 in interfaces and restart, or ip link set dev wan0 name g0"; }
+at=$(log_size)
+# Live, where the kernel can.
+on gate ip link set dev g0 name wan0 2>/dev/null || on gate sh -c 'ip link set dev g0 down; ip link set dev g0 name wan0 up'
+check "interface renamed: the log names it, and the mend" wait_for 10 renamed "tc program"
+like "and that strangers go past" "$(told "tc program" no_interface g0)" 'what comes by it goes past the daemon, strangers too'
+like "status too" "$(gg status)" 'g0: tc program: the interface is called wan0 now: what comes by it goes past the daemon, strangers too; name wan0 in'
+on gate sh -c 'ip link set dev wan0 down; ip link set dev wan0 name g0 up'
+check "renamed back: all stands again" wait_for 10 whole
+ip -n gate addr replace $GATE6/64 dev g0 nodad; ip -n gate route replace 203.0.113.0/24 dev g0
+for a in 77 78 79 66; do ip -n gate route replace 2001:db8:$a::/64 dev g0; done
 scene_meetings "interface made anew"
 between "known sources are forwarded by XDP" "$(($(counter forwarded) - before))" 4 100000
 scene_end gateway

@@ -99,6 +99,7 @@ struct fastpath_part {
 	bool generic, dispatched; /* FASTPATH_XDP, by fastpath_mend */
 	bool rival;               /* FASTPATH_OTHER: another greygated's, by fastpath_mend */
 	bool restored;            /* FASTPATH_STANDS: it didn't until now, by fastpath_mend */
+	char renamed[16];         /* FASTPATH_NO_INTERFACE: what it is called now; "": it is gone */
 	char why[256];            /* "" while it stands */
 };
 #define FASTPATH_PARTS (3 * FASTPATH_INTERFACES + 2)

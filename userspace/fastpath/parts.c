@@ -96,18 +96,31 @@ static bool is_same(const struct fastpath_sight *a, const struct fastpath_sight 
 	return a->ifindex == b->ifindex && a->id == b->id;
 }
 
+/* Of an interface that isn't there by its name: it is gone, or has another one. Its programs stay
+ * on it then, but the policy rules know names alone. */
+static void judge_name(struct fastpath_part *p)
+{
+	p->state = FASTPATH_NO_INTERFACE;
+	if (if_indextoname(p->ours.ifindex, p->renamed))
+		snprintf(p->why, sizeof(p->why), "the interface is called %s now%s", p->renamed,
+			 p->kind == FASTPATH_TC
+				 ? ": what comes by it goes past the daemon, strangers too"
+				 : "");
+	else
+		snprintf(p->why, sizeof(p->why), "there is no such interface any more");
+}
+
 /* What a sight means for a part, as far as it can be told from it. */
 static void judge(struct fastpath_part *p)
 {
 	const bool renewed = p->seen.ifindex != p->ours.ifindex;
 
-	p->why[0] = '\0';
+	p->why[0] = p->renamed[0] = '\0';
 	p->rival = p->restored = false;
 	if (is_same(&p->seen, &p->ours)) {
 		p->state = FASTPATH_STANDS;
 	} else if (has_interface(p->kind) && !p->seen.ifindex) {
-		p->state = FASTPATH_NO_INTERFACE;
-		snprintf(p->why, sizeof(p->why), "there is no such interface any more");
+		judge_name(p);
 	} else if (!p->seen.id) {
 		p->state = FASTPATH_GONE;
 		snprintf(p->why, sizeof(p->why), "%s",
@@ -116,6 +129,16 @@ static void judge(struct fastpath_part *p)
 		p->state = FASTPATH_OTHER;
 		snprintf(p->why, sizeof(p->why), "program id %u is in its place", p->seen.id);
 	}
+}
+
+/* Renamed once more, or gone for good: seen by its name alone it is the same. */
+static bool is_called_otherwise(const struct fastpath_part *p)
+{
+	char name[IF_NAMESIZE];
+
+	if (p->state != FASTPATH_NO_INTERFACE)
+		return false;
+	return strcmp(if_indextoname(p->ours.ifindex, name) ? name : "", p->renamed) != 0;
 }
 
 void parts_begin(struct fastpath *fp, const struct fastpath_conf *conf)
@@ -152,7 +175,7 @@ bool fastpath_look(struct fastpath *fp)
 		/* The link lasts as long as somebody has it open, and this process does. */
 		if (p->kind == FASTPATH_LOOKUP && !pins_has(fp, LOOKUP_PIN))
 			now.id = 0;
-		if (is_same(&now, &p->seen))
+		if (is_same(&now, &p->seen) && !is_called_otherwise(p))
 			continue;
 		changed = true;
 		pthread_mutex_lock(&fp->lock);
@@ -197,6 +220,9 @@ void fastpath_mended(struct fastpath *fp, const struct fastpath_part *part, int 
 		*p = *part;
 		if (p->state != FASTPATH_STANDS)
 			p->ours = ours;
+		/* The mender doesn't know which one it was. */
+		if (p->state == FASTPATH_NO_INTERFACE)
+			judge_name(p);
 		if (p->kind == FASTPATH_XDP && p->state == FASTPATH_STANDS)
 			note_attachment(fp, p);
 	}

@@ -317,6 +317,19 @@ static void an_interface_that_is_not_there_is_waited_for(void **state)
 	assert_int_equal(asked, 1);
 }
 
+static void an_interface_that_is_renamed_has_its_mend(void **state)
+{
+	(void)state;
+	snprintf(parts[0].renamed, sizeof(parts[0].renamed), "wan0");
+	found(0, FASTPATH_NO_INTERFACE, 0, "the interface is called wan0 now");
+	seconds(300);
+	assert_int_equal(asked, 0);
+	assert_int_equal(told("is called wan0 now",
+			      "name wan0 in interfaces and restart, or ip link set dev wan0 name "
+			      "eth0"),
+			 1);
+}
+
 static void a_mender_that_fails_is_told_of_once(void **state)
 {
 	(void)state;
@@ -454,6 +467,7 @@ int main(void)
 		TEST(a_strange_program_is_asked_about_first),
 		TEST(without_reattach_it_is_only_told),
 		TEST(an_interface_that_is_not_there_is_waited_for),
+		TEST(an_interface_that_is_renamed_has_its_mend),
 		TEST(a_mender_that_fails_is_told_of_once),
 		TEST(a_mender_that_hangs_is_let_go),
 		TEST(without_a_starter_a_restart_is_advised),
