@@ -262,6 +262,42 @@ static void what_a_killed_one_leaves_goes_with_its_programs(void **state)
 	fastpath_close(&other);
 }
 
+/* With its pins gone, or another bpffs in the settings, it can't be told from one at work until its
+ * heartbeat is old: that is no success. */
+static void what_seems_to_be_at_work_is_named_by_a_detach(void **state)
+{
+	struct fastpath_conf a = gateway();
+	struct gg_meta meta;
+	uint32_t zero = 0;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		char err[400] = "";
+		int fd;
+
+		a.xdp = i ? FASTPATH_OFF : FASTPATH_AUTO;
+		start_and_die(&a, NULL);
+		assert_int_equal(fastpath_detach(SECOND_BPFFS, NULL, NULL, err, sizeof(err)),
+				 -EADDRINUSE);
+		assert_non_null(strstr(err, "bpffs " SECOND_BPFFS ": nothing of greygate is there, "
+					    "and the programs on gg"));
+		assert_true(strstr(err, " gg0, gg1 stay") || strstr(err, " gg1, gg0 stay"));
+		assert_non_null(strstr(err, "detach again 10 s after its end, or with its bpffs"));
+		meta = meta_pinned();
+		fd = bpf_obj_get(V1 "/meta");
+		room_run("rm -r " ROOM_BPFFS);
+		assert_int_equal(fastpath_detach(ROOM_BPFFS, NULL, NULL, err, sizeof(err)),
+				 -EADDRINUSE);
+		EXPECT(first_alone);
+		meta.heartbeat = 0;
+		assert_int_equal(bpf_map_update_elem(fd, &zero, &meta, BPF_ANY), 0);
+		close(fd);
+		room_detach();
+		EXPECT(nothing);
+		nothing_is_left();
+	}
+}
+
 /* Without programs rules are nobody's, dead or not. */
 static void rules_without_programs_go_at_the_next_start(void **state)
 {
@@ -420,6 +456,7 @@ int main(void)
 		TEST(each_misses_its_own_alone),
 		TEST(rules_that_nobody_needs_go),
 		TEST(what_a_killed_one_leaves_goes_with_its_programs),
+		TEST(what_seems_to_be_at_work_is_named_by_a_detach),
 		TEST(rules_without_programs_go_at_the_next_start),
 		TEST(a_rule_lost_during_the_start_is_missed),
 		TEST(the_filters_of_another_stay_while_it_lives),

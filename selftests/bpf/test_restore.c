@@ -148,7 +148,8 @@ static void stands(struct fastpath *fp, const struct fastpath_conf *conf, int at
 		if (conf->mode != GG_MODE_GATEWAY)
 			continue;
 		tc++;
-		if (!filter_ours((int)if_nametoindex(conf->interfaces[i]), false, &mine))
+		if (filter_owner((int)if_nametoindex(conf->interfaces[i]), false, &mine) !=
+		    OWNER_US)
 			fail_msg("change %d: no filter over the maps on %s", at,
 				 conf->interfaces[i]);
 	}

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -127,12 +128,51 @@ static int none_elsewhere(const struct pins_ids *own, char *err, size_t err_size
 			  id);
 }
 
+/* Whether a greygated of another bpffs seems to be at work there. */
+static bool is_others(int ifindex, const struct pins_ids *own)
+{
+	struct occupant there;
+	bool others = false;
+
+	if (!owner_look(ifindex, own, &there)) {
+		others = there.owner == OWNER_ALIVE;
+		if (there.fd >= 0)
+			close(there.fd);
+	}
+	return others || filter_owner(ifindex, false, own) == OWNER_ALIVE ||
+	       filter_owner(ifindex, true, own) == OWNER_ALIVE;
+}
+
+/* Nothing was found to remove: of a daemon that was killed a moment ago, or of one that runs, and
+ * whose pins are elsewhere or gone, all is still there. */
+static int none_of_others(const char *bpffs, const struct pins_ids *own, char *err, size_t err_size)
+{
+	struct if_nameindex *all = if_nameindex(), *i;
+	char names[200] = "";
+	size_t len = 0;
+
+	for (i = all; i && i->if_index; i++)
+		if (is_others((int)i->if_index, own) && len < sizeof(names))
+			len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
+						len ? ", " : "", i->if_name);
+	if (all)
+		if_freenameindex(all);
+	if (!len)
+		return 0;
+	return words_fail(err, err_size, -EADDRINUSE,
+			  "bpffs %s: nothing of greygate is there, and the programs on %s stay: "
+			  "another greygated seems to be at work with them, whose pins are not "
+			  "there; detach again 10 s after its end, or with its bpffs (greygate -c "
+			  "FILE detach)",
+			  bpffs, names);
+}
+
 int fastpath_detach(const char *bpffs, void (*report)(const char *line, void *arg), void *arg,
 		    char *err, size_t err_size)
 {
 	const struct detach d = {report, arg};
 	struct pins_ids own = {};
-	int lock = -1, code;
+	int lock = -1, removed, code;
 
 	words_mute();
 	code = probe_capabilities(err, err_size);
@@ -145,9 +185,9 @@ int fastpath_detach(const char *bpffs, void (*report)(const char *line, void *ar
 		pins_own(bpffs, &own);
 	}
 	/* Programs first: while pins exist, a second try finds what is left. */
-	attach_clear(&own, !own.count, NULL, 0, report, arg);
+	removed = attach_clear(&own, !own.count, NULL, 0, report, arg);
 	rmdir(LIBXDP_DIR);
-	filter_clear(&own, !own.count, NULL, NULL, report, arg);
+	removed += filter_clear(&own, !own.count, NULL, NULL, report, arg);
 	if (route_clear(NULL))
 		say(&d, "policy rules and routes removed");
 	code = own.count ? none_elsewhere(&own, err, err_size) : 0;
@@ -159,5 +199,7 @@ int fastpath_detach(const char *bpffs, void (*report)(const char *line, void *ar
 			rmdir(bpffs);
 		close(lock);
 	}
+	if (!code && !own.count && !removed)
+		code = none_of_others(bpffs, &own, err, err_size);
 	return code;
 }

@@ -122,7 +122,8 @@ void fastpath_again(struct fastpath *fp);
 int fastpath_give(struct fastpath *fp, uid_t uid, gid_t gid);
 /* Removes every program, link and pin of this bpffs directory; interfaces are found by themselves.
  * 0 also when there was nothing; report gets one line for each thing removed. -EXDEV, and the pins
- * stay, when an interface of another network namespace has a program of them. */
+ * stay, when an interface of another network namespace has a program of them; -EADDRINUSE when
+ * there was nothing but programs of another bpffs whose daemon seems to be at work. */
 int fastpath_detach(const char *bpffs, void (*report)(const char *line, void *arg), void *arg,
 		    char *err, size_t err_size);
 

@@ -327,17 +327,17 @@ int filter_id(int ifindex, bool out, uint32_t *ret)
 	return 0;
 }
 
-bool filter_ours(int ifindex, bool out, const struct pins_ids *own)
+enum owner filter_owner(int ifindex, bool out, const struct pins_ids *own)
 {
 	uint32_t handle;
 	int fd = standing(ifindex, out ? BPF_TC_EGRESS : BPF_TC_INGRESS, &handle);
-	bool ours;
+	enum owner owner;
 
 	if (fd < 0)
-		return false;
-	ours = owner_of(fd, own) == OWNER_US;
+		return OWNER_OTHER;
+	owner = owner_of(fd, own);
 	close(fd);
-	return ours;
+	return owner;
 }
 
 bool filter_on(const char *name)

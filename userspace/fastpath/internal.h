@@ -283,8 +283,8 @@ void filter_undo(struct filters *f);
 void filter_close(struct filters *f);
 /* Id of the program at our place on one side of an interface; 0: none. Needs no rights. -errno. */
 int filter_id(int ifindex, bool out, uint32_t *ret);
-/* Whether that is one of ours. */
-bool filter_ours(int ifindex, bool out, const struct pins_ids *own);
+/* Whose that is; OWNER_OTHER where there is none. */
+enum owner filter_owner(int ifindex, bool out, const struct pins_ids *own);
 /* Whether an interface has the gateway's program, of whatever greygated: its rules are in use. */
 bool filter_on(const char *name);
 /* As attach_clear, of either side; keep_in and keep_out may be NULL. */

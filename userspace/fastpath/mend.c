@@ -95,7 +95,8 @@ static bool is_ours(const struct mend *m, struct fastpath_part *p)
 	case FASTPATH_LOOKUP:
 		return lookup_ours(m->link, &m->mine) && !strcmp(m->dir, m->pin_dir);
 	default:
-		return filter_ours((int)p->seen.ifindex, p->kind == FASTPATH_TC_OUT, &m->mine);
+		return filter_owner((int)p->seen.ifindex, p->kind == FASTPATH_TC_OUT, &m->mine) ==
+		       OWNER_US;
 	}
 }
 
