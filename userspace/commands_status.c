@@ -142,9 +142,14 @@ static json_t *kernel_unpinned(const struct daemon *d, json_t *in_words)
 	if (map)
 		fastpath_pin(d->fastpath, map, pin);
 	if (map && in_words)
-		json_array_append_new(in_words, json_sprintf("kernel: pin %s is gone: what is "
-							     "taken away is not put back; " RESTART,
-							     pin));
+		json_array_append_new(
+			in_words,
+			json_sprintf(*map ? "kernel: pin %s is gone: what is taken away is not put "
+					    "back; " RESTART
+					  : "kernel: pins %s are gone" GUARD_UNMOUNTED
+					    ": what is taken away is not put back; " GUARD_MOUNT
+					    ", then " RESTART,
+				     pin));
 	return row_text(pin);
 }
 

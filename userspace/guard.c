@@ -114,7 +114,13 @@ static void look_for_pins(struct guard *g)
 		return;
 	atomic_store(&d->unpinned, map);
 	fastpath_pin(d->fastpath, map ? map : was, pin);
-	if (map)
+	if (map && !*map)
+		log_message(LOG_KERNEL,
+			    "pins %s are gone" GUARD_UNMOUNTED
+			    ": what is taken away is not put back; " GUARD_MOUNT
+			    ", then systemctl restart greygated",
+			    pin);
+	else if (map)
 		log_message(LOG_KERNEL,
 			    "pin %s is gone: what is taken away is not put back; systemctl "
 			    "restart greygated",

@@ -41,6 +41,9 @@ const char *guard_name(enum fastpath_kind kind);
 /* How an interface that was renamed is guarded again, for people. */
 #define GUARD_MEND 120
 void guard_rename(const struct fastpath_part *p, char ret[GUARD_MEND]);
+/* Of pins that are all gone at once: the cause, and what a restart may want before. */
+#define GUARD_UNMOUNTED ", their bpf file system was unmounted or another one mounted in its place"
+#define GUARD_MOUNT "mount -t bpf bpf /sys/fs/bpf where none is mounted"
 /* "gone": the word for a state, in the log and in status. */
 const char *guard_word(enum fastpath_state state);
 

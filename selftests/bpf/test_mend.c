@@ -319,6 +319,60 @@ static void each_pin_is_missed(void **state)
 	fastpath_close(&fp);
 }
 
+/* As the daemon asks, which has no rights. */
+static bool misses_all(struct fastpath *fp, uid_t user)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		const char *map;
+
+		if (user && setuid(user))
+			_exit(2);
+		map = fastpath_unpinned(fp);
+		_exit(map ? *map ? 3 : 1 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+	return WEXITSTATUS(status);
+}
+
+/* Held open they are there as ever, and nobody finds them. */
+static void a_file_system_that_goes_is_missed(void **state)
+{
+	static const uid_t users[] = {0, 65534, 65534};
+	struct fastpath_conf conf = on("gg0", GG_MODE_RELAY);
+	struct fastpath *fp = room_open(&conf);
+	char pin[FASTPATH_PIN];
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		/* As systemd mounts it. */
+		if (i == 2)
+			room_run("chmod 700 /sys/fs/bpf");
+		assert_false(misses_all(fp, users[i]));
+		room_run("mount -t bpf bpf /sys/fs/bpf");
+		assert_true(misses_all(fp, users[i]));
+		room_run("mkdir -p " V1);
+		assert_true(misses_all(fp, users[i]));
+		room_run("umount /sys/fs/bpf");
+		assert_false(misses_all(fp, users[i]));
+	}
+	room_run("umount -l /sys/fs/bpf");
+	assert_true(misses_all(fp, 65534));
+	assert_string_equal(fastpath_unpinned(fp), "");
+	fastpath_pin(fp, "", pin);
+	assert_string_equal(pin, V1);
+	fastpath_close(&fp);
+	/* The mend that is told. */
+	room_run("mount -t bpf bpf /sys/fs/bpf");
+	fp = room_open(&conf);
+	assert_null(fastpath_unpinned(fp));
+	assert_int_equal(missing(fp), 0);
+	fastpath_close(&fp);
+}
+
 static void without_pins_nothing_can_be_put_back(void **state)
 {
 	struct fastpath_conf conf = on("gg0", GG_MODE_RELAY);
@@ -356,6 +410,7 @@ int main(void)
 		cmocka_unit_test_teardown(programs_of_another_start_are_ours, start_end_clean),
 		cmocka_unit_test_teardown(nobody_without_rights_is_told_wrong, start_end_clean),
 		cmocka_unit_test_teardown(each_pin_is_missed, start_end_clean),
+		cmocka_unit_test_teardown(a_file_system_that_goes_is_missed, start_end_clean),
 		cmocka_unit_test_teardown(without_pins_nothing_can_be_put_back, start_end_clean),
 	};
 

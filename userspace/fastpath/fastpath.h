@@ -161,10 +161,11 @@ int fastpath_restore(const struct fastpath_conf *conf, const int held[FASTPATH_H
 		     void (*see)(const struct fastpath_part *part, int link, void *arg), void *arg,
 		     int *ret_pins, char *err, size_t err_size);
 void fastpath_restored(struct fastpath *fp, int pins);
-/* A map whose pin is gone, so that fastpath_mend can't find it, until a start makes it anew; NULL:
- * none. Needs no rights; any thread. */
+/* A map whose pin is gone, so that fastpath_mend can't find it, until a start makes it anew; "":
+ * all of them, their file system was unmounted or another one mounted in its place; NULL: none.
+ * Needs no rights; any thread. */
 const char *fastpath_unpinned(const struct fastpath *fp);
-/* "/sys/fs/bpf/greygate/v1/host4": where that map is pinned. */
+/* "/sys/fs/bpf/greygate/v1/host4": where that map is pinned; of "" the directory. */
 #define FASTPATH_PIN 256
 void fastpath_pin(const struct fastpath *fp, const char *map, char ret[FASTPATH_PIN]);
 /* What it has told, to the daemon whose parts they are. link: -1, or from now on the fast path's.

@@ -194,8 +194,48 @@ bool pins_has(const struct fastpath *fp, const char *name)
 	return !faccessat(fp->pins_fd, name, F_OK, 0) || errno != ENOENT;
 }
 
+size_t pins_mount(const char *dir, int fd)
+{
+	size_t len = strlen(dir), mount = len;
+	struct stat held, there;
+	char path[PINS_PATH];
+
+	if (fstat(fd, &held))
+		return len;
+	for (snprintf(path, sizeof(path), "%s", dir); len; len--) {
+		if (path[len] && path[len] != '/')
+			continue;
+		path[len] = '\0';
+		if (stat(path, &there) || there.st_dev != held.st_dev)
+			break;
+		mount = len;
+	}
+	return mount;
+}
+
+/* Whether the path still leads to what is held open. Who may not go all the way, as the daemon
+ * without rights, asks whether the same file system is mounted there. */
+static bool leads_there(const struct fastpath *fp)
+{
+	struct stat held, there;
+	char path[PINS_PATH];
+
+	if (pins_dir(path, fp->dir, false) || fstat(fp->pins_fd, &held))
+		return true;
+	if (!stat(path, &there))
+		return there.st_dev == held.st_dev && there.st_ino == held.st_ino;
+	if (errno != EACCES)
+		return errno != ENOENT && errno != ENOTDIR;
+	path[fp->mount_len] = '\0';
+	if (stat(path, &there))
+		return errno != ENOENT && errno != ENOTDIR;
+	return there.st_dev == held.st_dev;
+}
+
 const char *fastpath_unpinned(const struct fastpath *fp)
 {
+	if (!leads_there(fp))
+		return "";
 	for (int i = 0; i < MAP_COUNT; i++)
 		if (!pins_has(fp, map_names[i]))
 			return map_names[i];
@@ -205,7 +245,8 @@ const char *fastpath_unpinned(const struct fastpath *fp)
 void fastpath_pin(const struct fastpath *fp, const char *map, char ret[FASTPATH_PIN])
 {
 	/* The room for it was checked by pins_lock. */
-	if (snprintf(ret, FASTPATH_PIN, "%s/v%d/%s", fp->dir, GG_SCHEMA, map) >= FASTPATH_PIN)
+	if (snprintf(ret, FASTPATH_PIN, "%s/v%d%s%s", fp->dir, GG_SCHEMA, *map ? "/" : "", map) >=
+	    FASTPATH_PIN)
 		ret[0] = '\0';
 }
 

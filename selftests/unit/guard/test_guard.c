@@ -425,6 +425,15 @@ static void a_pin_that_is_gone_is_told_before_it_is_needed(void **state)
 	seconds(10);
 	assert_int_equal(told("pin v1/host6 is gone", ""), 1);
 	assert_int_equal(told("pin v1/host4 is gone", ""), 1);
+	/* All of them, too. */
+	unpinned = "";
+	seconds(10);
+	assert_int_equal(told("pins v1/ are gone, their bpf file system was unmounted",
+			      "mount -t bpf bpf /sys/fs/bpf where none is mounted, then systemctl "
+			      "restart greygated"),
+			 1);
+	unpinned = "host6";
+	seconds(10);
 	/* Pinned again by hand, it is put back. */
 	unpinned = NULL;
 	seconds(2);
