@@ -21,6 +21,8 @@ struct index_hit {
 	__u8 shift;  /* where the byte stands in the word */
 	__u32 *word; /* what holds it and three others */
 	__u32 was;   /* the word as it was read */
+	/* Where the host may stand, with the index in force; NULL: it isn't. */
+	const struct gg_bucket *own, *away;
 };
 
 #define INDEX_READ(type, at) (*(const volatile type *)(at))
@@ -36,6 +38,17 @@ static __always_inline void index_order(void)
 	__sync_fetch_and_add(&own, 1);
 	barrier_var(own);
 #endif
+}
+
+/* The head's first word, and what it held; 0 in its lower half: the index isn't in force. */
+static __always_inline const __u64 *index_head(void *map, __u64 *ret_geometry)
+{
+	const __u64 *head;
+	__u32 zero = 0;
+
+	head = bpf_map_lookup_elem(map, &zero);
+	*ret_geometry = head ? INDEX_READ(__u64, head) : 0;
+	return head;
 }
 
 /* Where the byte stands; GG_BUCKET_SLOTS: not there. A function of its own, so that the verifier
@@ -96,12 +109,14 @@ static __always_inline enum index_answer index_find(void *map, const __u64 *head
 
 	if (!b)
 		return INDEX_ASK;
+	at = gg_index_away(at, key, geometry);
+	away = bpf_map_lookup_elem(map, &at);
+	if (!away)
+		return INDEX_ASK;
+	ret->own = b;
+	ret->away = away;
 	answer = index_look(b, key, rest, now, ret, &state);
 	if (answer == INDEX_ABSENT && state & GG_BUCKET_FULL) {
-		at = gg_index_away(at, key, geometry);
-		away = bpf_map_lookup_elem(map, &at);
-		if (!away)
-			return INDEX_ASK;
 		answer = index_look(away, key, rest | GG_SLOT_AWAY, now, ret, &state_away);
 		if (INDEX_READ(__u32, &b->state) != state ||
 		    (answer == INDEX_ABSENT && state_away & GG_BUCKET_FULL))
@@ -234,8 +249,7 @@ __noinline __u32 index_glance_again(__u32 addr)
 	__u64 geometry;
 	__u8 rest;
 
-	head = bpf_map_lookup_elem(&index4, &at);
-	geometry = head ? INDEX_READ(__u64, head) : 0;
+	head = index_head(&index4, &geometry);
 	if (!(__u32)geometry)
 		return INDEX_NO_GLANCE;
 	hash = gg_index_hash4(addr, geometry >> 32);
@@ -275,8 +289,7 @@ static __always_inline enum index_glance index_glance(__u32 addr)
 	__u64 geometry, wanted;
 	const __u64 *head;
 
-	head = bpf_map_lookup_elem(&index4, &at);
-	geometry = head ? INDEX_READ(__u64, head) : 0;
+	head = index_head(&index4, &geometry);
 	if (!(__u32)geometry)
 		return INDEX_NO_GLANCE;
 	hash = gg_index_hash4(addr, geometry >> 32);
@@ -299,45 +312,14 @@ static __always_inline enum index_glance index_glance(__u32 addr)
 	return told;
 }
 
-/* The states of the two buckets where a host of this hash may stand. 0: the index isn't in force.
- */
-static __always_inline __u64 index_turns(void *map, __u64 geometry, __u32 hash)
+/* The states of the two buckets where a host may stand: each change of its entry changes them. 0:
+ * the index isn't in force, and nobody tells. */
+static __always_inline __u64 index_turns(const struct index_hit *hit)
 {
-	__u32 at = gg_index_bucket(hash, geometry);
-	const struct gg_bucket *own, *away;
-
-	own = bpf_map_lookup_elem(map, &at);
-	at = gg_index_away(at, gg_index_key(hash, geometry), geometry);
-	away = bpf_map_lookup_elem(map, &at);
-	if (!own || !away)
+	if (!hit->own || !hit->away)
 		return 0;
-	return INDEX_READ(__u32, &own->state) | (__u64)INDEX_READ(__u32, &away->state) << 32;
-}
-
-static __always_inline __u64 index_turns4(__u32 addr)
-{
-	const __u64 *head;
-	__u32 zero = 0;
-	__u64 geometry;
-
-	head = bpf_map_lookup_elem(&index4, &zero);
-	geometry = head ? INDEX_READ(__u64, head) : 0;
-	if (!(__u32)geometry)
-		return 0;
-	return index_turns(&index4, geometry, gg_index_hash4(addr, geometry >> 32)) ^ geometry;
-}
-
-static __always_inline __u64 index_turns6(const __u32 addr[4])
-{
-	const __u64 *head;
-	__u32 zero = 0;
-	__u64 geometry;
-
-	head = bpf_map_lookup_elem(&index6, &zero);
-	geometry = head ? INDEX_READ(__u64, head) : 0;
-	if (!(__u32)geometry)
-		return 0;
-	return index_turns(&index6, geometry, gg_index_hash6(addr, geometry >> 32)) ^ geometry;
+	return INDEX_READ(__u32, &hit->own->state) | (__u64)INDEX_READ(__u32, &hit->away->state)
+							     << 32;
 }
 
 /* addr: IPv4, network order. now: ns. */
@@ -345,11 +327,9 @@ static __always_inline enum index_answer index_find4(__u32 addr, __u64 now, stru
 {
 	enum index_answer answer;
 	const __u64 *head;
-	__u32 zero = 0;
 	__u64 geometry;
 
-	head = bpf_map_lookup_elem(&index4, &zero);
-	geometry = head ? INDEX_READ(__u64, head) : 0;
+	head = index_head(&index4, &geometry);
 	if (!(__u32)geometry)
 		return INDEX_ASK;
 	answer =
@@ -360,20 +340,19 @@ static __always_inline enum index_answer index_find4(__u32 addr, __u64 now, stru
 }
 
 /* INDEX_ASK for all that may be there. */
-static __always_inline enum index_answer index_find6(const __u8 addr[16], __u64 now)
+static __always_inline enum index_answer index_find6(const __u8 addr[16], __u64 now,
+						     struct index_hit *ret)
 {
-	struct index_hit hit = {};
 	const __u64 *head;
-	__u32 words[4], zero = 0, hash;
+	__u32 words[4], hash;
 	__u64 geometry;
 
-	head = bpf_map_lookup_elem(&index6, &zero);
-	geometry = head ? INDEX_READ(__u64, head) : 0;
+	head = index_head(&index6, &geometry);
 	if (!(__u32)geometry)
 		return INDEX_ASK;
 	__builtin_memcpy(words, addr, 16);
 	hash = gg_index_hash6(words, geometry >> 32);
-	if (index_find(&index6, head, geometry, hash, now, &hit) == INDEX_ABSENT)
+	if (index_find(&index6, head, geometry, hash, now, ret) == INDEX_ABSENT)
 		return INDEX_ABSENT;
 	return INDEX_ASK;
 }

@@ -65,17 +65,6 @@ struct standing {
 	struct index_hit hit;   /* word NULL: the index doesn't know enough */
 };
 
-/* What each change of the source's host entry changes. A function of its own, as judge. */
-__noinline __u64 turns_of(const struct packet *p)
-{
-	__u32 words[4];
-
-	if (!p)
-		return 0;
-	__builtin_memcpy(words, p->from, sizeof(words));
-	return p->is4 ? index_turns4(words[3]) : index_turns6(words);
-}
-
 static __always_inline void read_entry(const struct gg_entry *e, struct gg_facts *ret)
 {
 	ret->verdict = e->verdict;
@@ -95,21 +84,21 @@ static __always_inline void read_nothing(struct gg_facts *ret)
 /* The source's host entry. One that is changed is another one, and the memory of the former is the
  * next one's at once, maybe another address's: what was read of it counts if nothing was changed
  * meanwhile. If that happens again and again, the daemon is asked. */
-static __always_inline struct gg_entry *read_host(const struct packet *p, __u64 now,
-						  struct gg_facts *ret)
+static __always_inline struct gg_entry *
+read_host(const struct packet *p, const struct index_hit *hit, __u64 now, struct gg_facts *ret)
 {
 	struct gg_entry *e;
 	__u64 turns;
 	int i;
 
 	for (i = 0; i < LOOK_TRIES; i++) {
-		turns = turns_of(p);
+		turns = index_turns(hit);
 		index_order();
 		e = find_host(p->from, p->is4, now);
 		if (e)
 			read_entry(e, ret);
 		index_order();
-		if (turns_of(p) == turns)
+		if (index_turns(hit) == turns)
 			return e;
 		read_nothing(ret);
 	}
@@ -124,7 +113,7 @@ static __always_inline void look_up(const struct gg_conf *switches, const struct
 	__u32 addr, meaning;
 
 	__builtin_memcpy(&addr, p->from + 12, 4);
-	answer = p->is4 ? index_find4(addr, now, &ret->hit) : index_find6(p->from, now);
+	answer = p->is4 ? index_find4(addr, now, &ret->hit) : index_find6(p->from, now, &ret->hit);
 	meaning = ret->hit.slot & GG_SLOT_MEANING;
 	if (answer == INDEX_HIT && (meaning == GG_MEANS_ALLOW || ret->hit.slot & GG_SLOT_OFTEN)) {
 		facts->verdict = meaning == GG_MEANS_ALLOW ? GG_ALLOW : GG_DENY;
@@ -134,7 +123,7 @@ static __always_inline void look_up(const struct gg_conf *switches, const struct
 	}
 	ret->hit.word = NULL;
 	if (answer != INDEX_ABSENT)
-		ret->entry = read_host(p, now, facts);
+		ret->entry = read_host(p, &ret->hit, now, facts);
 	if (ret->entry || facts->unjudged)
 		return;
 	ret->entry = find_net(switches, p->from, p->is4, now);

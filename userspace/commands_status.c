@@ -6,6 +6,7 @@
 
 #include "backend.h"
 #include "commands_show.h"
+#include "control/reply.h"
 #include "core/log.h"
 #include "detour.h"
 #include "guard.h"
@@ -396,7 +397,7 @@ int show_status(struct control_reply *r, json_t *args, void *daemon)
 	json_object_set_new(s, "mode", json_string(config_mode_text(c->mode)));
 	set_int(s, "pid", (uint64_t)getpid());
 	set_int(s, "started", d->started);
-	set_int(s, "uptime_s", daemon_ticks() - d->begun);
+	set_int(s, "uptime_s", (reply_now() - d->begun) / 1000);
 	json_object_set_new(s, "draining", json_boolean(atomic_load(&d->draining)));
 	if (atomic_load(&d->before.pid))
 		json_object_set_new(s, "before",

@@ -29,14 +29,6 @@ uint32_t daemon_now(void)
 	return (uint32_t)t.tv_sec;
 }
 
-uint32_t daemon_ticks(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint32_t)t.tv_sec;
-}
-
 uint64_t daemon_count(const struct daemon *d, enum counter which)
 {
 	uint64_t sum = 0;

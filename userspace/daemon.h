@@ -134,7 +134,7 @@ struct daemon {
 	struct counters own; /* of everyone but the workers: added to with daemon_counted only */
 	struct recent *recent[DAEMON_WORKERS];
 	uint32_t started; /* s, CLOCK_REALTIME */
-	uint32_t begun;   /* s, CLOCK_MONOTONIC: the same */
+	int64_t begun;    /* ms, CLOCK_MONOTONIC: the same */
 	_Atomic bool draining;
 	_Atomic bool
 		leaving; /* a successor serves: only those who are here are brought to an end */
@@ -178,8 +178,6 @@ struct daemon {
 
 /* CLOCK_REALTIME in s. */
 uint32_t daemon_now(void);
-/* s, CLOCK_MONOTONIC: for what must not change when somebody sets the clock. */
-uint32_t daemon_ticks(void);
 uint64_t daemon_count(const struct daemon *d, enum counter which);
 void daemon_counted(struct daemon *d, enum counter which); /* one more; any thread */
 

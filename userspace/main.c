@@ -17,6 +17,7 @@
 #include "askers.h"
 #include "background.h"
 #include "commands.h"
+#include "control/reply.h"
 #include "core/log.h"
 #include "forget.h"
 #include "notices.h"
@@ -361,7 +362,7 @@ int main(int argc, char **argv)
 	config = atomic_load(&p->daemon.config);
 	p->daemon.config_file = file;
 	p->daemon.started = daemon_now();
-	p->daemon.begun = daemon_ticks();
+	p->daemon.begun = reply_now();
 	doors_trouble(&p->daemon); /* until now nobody was served */
 	p->daemon.worker_count =
 		config->workers ? (int)config->workers : (int)sysconf(_SC_NPROCESSORS_ONLN);

@@ -323,7 +323,7 @@ static void each_neighbour_is_shown_to_the_stack(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-		int sent = 0, shown = 0;
+		int shown = 0;
 
 		program_show(skel, 0);
 		for (int n = 0; n < 100; n++) {
@@ -331,14 +331,10 @@ static void each_neighbour_is_shown_to_the_stack(void **state)
 			struct frame f;
 
 			build(&f, &ways[i].frame, 64);
-			if (run_xdp(ways[i].interface, &f, out) == XDP_REDIRECT)
-				sent++;
-			else
-				shown++;
+			shown += run_xdp(ways[i].interface, &f, out) != XDP_REDIRECT;
 		}
 		/* A turn may end meanwhile, and a test may be moved to another CPU. */
 		assert_in_range(shown, 1, 5);
-		assert_int_equal(sent + shown, 100);
 		program_show(skel, UINT32_MAX);
 	}
 }

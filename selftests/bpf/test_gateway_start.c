@@ -183,8 +183,10 @@ static void a_port_of_another_interface_is_refused(void **state)
 		struct fastpath_conf conf = gateway();
 		struct fastpath *fp;
 
-		if (!kernel_has(t[i].kind))
+		if (!kernel_has(t[i].kind)) {
+			printf("# this kernel has no %s\n", t[i].kind);
 			continue;
+		}
 		tried++;
 		enslave(t[i].kind);
 		for (int k = 0; k < 2; k++) {

@@ -50,6 +50,25 @@ static inline void load(int count)
 	listing_load(&scene->lists, &scene->config);
 }
 
+/* Of all tests of a program, where begin() and what follows are of each. */
+static inline int directory_make(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static inline int directory_remove(void **state)
+{
+	(void)state;
+	for (char name = 'a'; name < 'a' + LISTS; name++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "%s/%c", dir, name);
+		unlink(path);
+	}
+	return rmdir(dir);
+}
+
 static inline int begin(void **state)
 {
 	(void)state;

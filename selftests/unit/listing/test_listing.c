@@ -340,17 +340,6 @@ int main(void)
 						end),
 		cmocka_unit_test_setup_teardown(nobody_sees_half, begin, end),
 	};
-	int rc;
 
-	if (!mkdtemp(dir))
-		return 1;
-	rc = cmocka_run_group_tests(tests, NULL, NULL);
-	for (char name = 'a'; name < 'a' + LISTS; name++) {
-		char path[64];
-
-		snprintf(path, sizeof(path), "%s/%c", dir, name);
-		unlink(path);
-	}
-	rmdir(dir);
-	return rc;
+	return cmocka_run_group_tests(tests, directory_make, directory_remove);
 }

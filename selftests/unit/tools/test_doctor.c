@@ -18,6 +18,8 @@
 #include "tools/doctor_veth.c"
 #include "tools/doctor_way.c"
 
+#include "found.h"
+
 /* doctor.c's command is not run here. */
 int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options, int min,
 	      int max, const char *words[])
@@ -47,22 +49,12 @@ const char *format_colour(char which)
 
 static char root[] = "/tmp/greygate-doctor.XXXXXX";
 
-static struct {
-	enum doctor_level level;
-	char check[32], what[200], mend[400];
-} found[64];
-static int count;
-
 static void keep(const struct finding *f, void *arg)
 {
 	(void)arg;
-	assert_true(count < 64);
 	assert_true(f->level == DOCTOR_OK ? !*f->mend : *f->mend);
 	assert_true(*f->what && !strchr(f->what, '\n'));
-	found[count].level = f->level;
-	snprintf(found[count].check, sizeof(found[0].check), "%s", f->check);
-	snprintf(found[count].what, sizeof(found[0].what), "%s", f->what);
-	snprintf(found[count++].mend, sizeof(found[0].mend), "%s", f->mend);
+	found_keep(f->level, f->check, f->what, f->mend);
 }
 
 static struct doctor doctor(const struct config *config)
@@ -94,19 +86,6 @@ static void remove_file(const char *path)
 
 	snprintf(full, sizeof(full), "%s%s", root, path);
 	assert_int_equal(unlink(full), 0);
-}
-
-static void said(const char *check, enum doctor_level level, const char *mend)
-{
-	for (int i = 0; i < count; i++) {
-		if (strcmp(found[i].check, check) != 0)
-			continue;
-		if (found[i].level != level || strcmp(found[i].mend, mend) != 0)
-			fail_msg("%s: level %d, mend \"%s\", not %d, \"%s\"", check, found[i].level,
-				 found[i].mend, level, mend);
-		return;
-	}
-	fail_msg("%s: nothing said", check);
 }
 
 static void settings_of_the_kernel(void **state)

@@ -11,21 +11,15 @@
 #include "tools/doctor_nic.c"
 #include "tools/doctor_veth.c"
 
-static struct {
-	enum doctor_level level;
-	char check[32], mend[400];
-} found[16];
-static int count;
+#include "found.h"
 
 void doctor_say(const struct doctor *d, enum doctor_level level, const char *check,
 		const char *about, const char *mend, const char *format, ...)
 {
 	(void)d, (void)about;
-	assert_true(count < 16 && *format);
+	assert_true(*format);
 	assert_true(level == DOCTOR_OK || *mend);
-	found[count].level = level;
-	snprintf(found[count].check, sizeof(found[0].check), "%s", check);
-	snprintf(found[count++].mend, sizeof(found[0].mend), "%s", level ? mend : "");
+	found_keep(level, check, "", level ? mend : "");
 }
 
 long doctor_number(const struct doctor *d, const char *path)
@@ -38,19 +32,6 @@ static struct doctor doctor(const struct config *config)
 {
 	count = 0;
 	return (struct doctor){.root = "", .config = config};
-}
-
-static void said(const char *check, enum doctor_level level, const char *mend)
-{
-	for (int i = 0; i < count; i++) {
-		if (strcmp(found[i].check, check) != 0)
-			continue;
-		if (found[i].level != level || strcmp(found[i].mend, mend) != 0)
-			fail_msg("%s: level %d, mend \"%s\", not %d, \"%s\"", check, found[i].level,
-				 found[i].mend, level, mend);
-		return;
-	}
-	fail_msg("%s: nothing said", check);
 }
 
 static void interfaces(void **state)
