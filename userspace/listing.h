@@ -11,8 +11,9 @@
  * clients out of the one before it, as a white list of spamd.conf(5) does. Lists that were imported
  * stand behind those of the configuration, in the order in which they were first imported.
  *
- * listing.c answers; listing_load.c stages what is to be in force next and puts it there;
- * listing_read.c reads files; kept.c keeps the texts, listing_kept.c says which.
+ * listing.c answers; listing_load.c stages what is to be in force next, listing_plan.c puts it
+ * there and listing_fit.c what there is room for; listing_read.c reads files; kept.c keeps the
+ * texts, listing_kept.c says which.
  */
 #ifndef GREYGATE_LISTING_H
 #define GREYGATE_LISTING_H

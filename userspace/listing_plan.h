@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Lists on their way into force; for listing_load.c, listing_kept.c and
- * listing_import.c. Under listing.loading. */
+/* Lists on their way into force; for listing_plan.c, listing_load.c, listing_fit.c, listing_kept.c
+ * and listing_import.c. Under listing.loading. */
 #ifndef GREYGATE_LISTING_PLAN_H
 #define GREYGATE_LISTING_PLAN_H
 
@@ -35,12 +35,12 @@ int plan_commit(struct listing *l, struct plan *p, bool again,
 		const struct fastpath_progress *progress);
 /* As plan_commit; at a start, where there is no room for all, of what there is room for. */
 int plan_fit(struct listing *l, struct plan *p);
-/* After a commit: keeps the texts, forgets what isn't planned, frees. */
-void plan_finish(struct listing *l, struct plan *p);
 void plan_free(struct plan *p);
 /* Its place, -1; of "" one that is free. */
 int plan_find(const struct listing *l, const char *name);
 const struct config_list *plan_section(const struct config *c, const char *name);
+/* Its place is free then. Under l->lock. */
+void plan_forget(struct listed *one);
 
 /* ---- listing_kept.c ---- */
 
@@ -62,6 +62,9 @@ void plan_restore(struct listing *l, const struct config *c);
 const char *plan_lost(const struct listing *l, const char *name, int err, char ret[LIST_ERROR]);
 
 /* ---- listing_load.c ---- */
+
+/* After a commit: keeps the texts, forgets what isn't planned, frees. */
+void plan_finish(struct listing *l, struct plan *p);
 
 /* Its status says why it is not as its file has it; the log, too. */
 __attribute__((format(printf, 3, 4))) void plan_failed(struct listing *l, const struct stage *s,
