@@ -22,11 +22,13 @@
 #include "policy/conduct.h"
 #include "probe.h"
 #include "process.h"
+#include "remains.h"
 #include "taken.h"
 #include "verifier.h"
 #include "verify.h"
 #include "worker.h"
 
+#define REMAINS "what an earlier start has attached stays in force: "
 #define STORE_FIRST ((size_t)256 << 20)
 #define STORE_QUEUE 32768
 #define STORE_PATIENCE 60  /* tries, 50 ms apart */
@@ -137,10 +139,14 @@ static int open_fastpath(struct process *p, const struct config *c)
 	const struct fastpath_attachment *at;
 	int rc, n;
 
+	rc = remains_clear(c, p->takeover.pins_lock, p->err, sizeof(p->err));
+	if (rc)
+		log_message(LOG_ERROR, REMAINS "%s", p->err);
 	if (!kernel_wanted(c)) {
-		snprintf(d->fastpath_why, sizeof(d->fastpath_why), "%s",
+		snprintf(d->fastpath_why, sizeof(d->fastpath_why), "%s%s",
 			 c->interface_count ? "switched off (xdp = off)"
-					    : "no interfaces configured");
+					    : "no interfaces configured",
+			 rc ? "; " REMAINS "see the log" : "");
 		return 0;
 	}
 	rc = load_fastpath(p, c);

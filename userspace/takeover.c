@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -199,6 +200,9 @@ int takeover_ready(struct takeover *t, char *err, size_t err_size)
 	listeners_close(&t->listeners);
 	if (t->daemon->store)
 		store_lock_sign(t->daemon->store);
+	/* Nor of a lock on what has been detached: the predecessor has its own of the same. */
+	if (t->pins_lock)
+		flock(t->pins_lock, LOCK_UN);
 	return 0;
 }
 
@@ -316,6 +320,9 @@ void takeover_end(struct takeover *t)
 	}
 	if (t->channel >= 0)
 		close(t->channel);
+	if (t->pins_lock)
+		close(t->pins_lock);
+	t->pins_lock = 0;
 	listeners_close(&t->listeners);
 	t->channel = -1;
 	t->started = false;

@@ -11,6 +11,19 @@ SOURCES="192.0.2.7 2001:db8:1::7"
 hello() { talk "$1" "$(server_for "$1")" 'EHLO client.example.org' QUIT; }
 answers() { hello "$1" | grep -qE "$2"; } # source banner
 
+next_pid() { pgrep -P "$(pgrep -P "$gate_pid" -x greygate-start)" -x greygated; }
+# A new process comes as far as the file of what mail servers offer: its programs and maps are in force by
+# then, and it has given its rights up. There it stays until somebody writes, which nobody does.
+hanging() {
+	no_fifo
+	mkfifo "$T/state/offers" && chown $GATE_USER "$T/state/offers" && exec 9<>"$T/state/offers"
+	kill -USR2 "$gate_pid"
+	wait_for 30 hangs || return 1
+	next=$(next_pid)
+}
+hangs() { local p; p=$(next_pid) && [ "$(find /proc/"$p"/fd -lname "$T/state/offers")" ]; }
+no_fifo() { exec 9>&-; rm -f "$T/state/offers"; }
+
 # Nobody is known yet: two triplets of each source, and one of those who come later.
 scene_strangers() {
 	local src dst out

@@ -32,18 +32,6 @@ start() { # program
 	gate_pid=$started
 	wait_for 20 gate_up && ! gone "$gate_pid"
 }
-next_pid() { pgrep -P "$(pgrep -P "$gate_pid" -x greygate-start)" -x greygated; }
-# A new process comes as far as the file of what mail servers offer: its programs and maps are in force by
-# then, and it has given its rights up. There it stays until somebody writes, which nobody does.
-hanging() {
-	no_fifo
-	mkfifo "$T/state/offers" && chown $GATE_USER "$T/state/offers" && exec 9<>"$T/state/offers"
-	kill -USR2 "$gate_pid"
-	wait_for 30 hangs || return 1
-	next=$(next_pid)
-}
-hangs() { local p; p=$(next_pid) && [ "$(find /proc/"$p"/fd -lname "$T/state/offers")" ]; }
-no_fifo() { exec 9>&-; rm -f "$T/state/offers"; }
 next=
 
 # Who is attached, one a line: where, and whether it reads the maps pinned there.

@@ -167,6 +167,27 @@ static int none_of_others(const char *bpffs, const struct pins_ids *own, char *e
 			  bpffs, names);
 }
 
+/* What stands over the maps of `own`; with `orphans`, of a daemon that is gone, too. Returns how
+ * many. Programs first: while pins exist, a second try finds what is left. */
+static int clear_programs(const struct detach *d, const struct pins_ids *own, bool orphans)
+{
+	int removed = attach_clear(own, orphans, NULL, 0, d->report, d->arg);
+
+	rmdir(LIBXDP_DIR);
+	removed += filter_clear(own, orphans, NULL, NULL, d->report, d->arg);
+	if (route_clear(NULL))
+		say(d, "policy rules and routes removed");
+	return removed;
+}
+
+static int clear_pins(const struct detach *d, const char *bpffs, const struct pins_ids *own,
+		      char *err, size_t err_size)
+{
+	int code = own->count ? none_elsewhere(own, err, err_size) : 0;
+
+	return code ? code : detach_dirs(d, bpffs, err, err_size);
+}
+
 int fastpath_detach(const char *bpffs, void (*report)(const char *line, void *arg), void *arg,
 		    char *err, size_t err_size)
 {
@@ -184,16 +205,9 @@ int fastpath_detach(const char *bpffs, void (*report)(const char *line, void *ar
 			return code;
 		pins_own(bpffs, &own);
 	}
-	/* Programs first: while pins exist, a second try finds what is left. */
-	removed = attach_clear(&own, !own.count, NULL, 0, report, arg);
-	rmdir(LIBXDP_DIR);
-	removed += filter_clear(&own, !own.count, NULL, NULL, report, arg);
-	if (route_clear(NULL))
-		say(&d, "policy rules and routes removed");
-	code = own.count ? none_elsewhere(&own, err, err_size) : 0;
+	removed = clear_programs(&d, &own, !own.count);
 	if (lock >= 0) {
-		if (!code)
-			code = detach_dirs(&d, bpffs, err, err_size);
+		code = clear_pins(&d, bpffs, &own, err, err_size);
 		/* Fails, and should, where the directory is a mount point or holds more. */
 		if (!code)
 			rmdir(bpffs);
@@ -201,5 +215,28 @@ int fastpath_detach(const char *bpffs, void (*report)(const char *line, void *ar
 	}
 	if (!code && !own.count && !removed)
 		code = none_of_others(bpffs, &own, err, err_size);
+	return code;
+}
+
+int fastpath_clear(const char *bpffs, int held_lock, void (*report)(const char *line, void *arg),
+		   void *arg, char *err, size_t err_size)
+{
+	const struct detach d = {report, arg};
+	struct pins_ids own = {};
+	int lock = -1, code;
+
+	words_mute();
+	code = probe_capabilities(err, err_size);
+	if (!code && !held_lock)
+		code = pins_lock(bpffs, false, &lock, err, err_size);
+	if (code)
+		return code;
+	pins_own(bpffs, &own);
+	clear_programs(&d, &own, false);
+	code = clear_pins(&d, bpffs, &own, err, err_size);
+	if (!code && !held_lock)
+		rmdir(bpffs);
+	if (lock >= 0)
+		close(lock);
 	return code;
 }

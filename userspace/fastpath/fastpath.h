@@ -127,6 +127,12 @@ int fastpath_give(struct fastpath *fp, uid_t uid, gid_t gid);
 int fastpath_detach(const char *bpffs, void (*report)(const char *line, void *arg), void *arg,
 		    char *err, size_t err_size);
 
+/* The same of a bpffs that is there, before a start that has no use for it: of other greygateds
+ * nothing is touched. held_lock: as of fastpath_conf, stays the caller's, and then the directory
+ * stays; 0: none. -EBUSY: a running one works on it. */
+int fastpath_clear(const char *bpffs, int held_lock, void (*report)(const char *line, void *arg),
+		   void *arg, char *err, size_t err_size);
+
 int fastpath_attachments(const struct fastpath *fp, const struct fastpath_attachment **ret);
 /* gateway mode: why the way out is not watched although it was to be; NULL: it is. */
 const char *fastpath_observe_why(const struct fastpath *fp);

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "remains.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "fastpath/fastpath.h"
+#include "kernel_conf.h"
+
+#define HEAD "greygate kernel 1\n"
+
+static int file_of(const struct config *c, const char *suffix, char ret[PATH_MAX])
+{
+	int n = snprintf(ret, PATH_MAX, "%s/" REMAINS_FILE "%s", c->state_dir, suffix);
+
+	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+/* Whether it says one, with no doubt. The directory is the daemon's own, who has no rights: nothing
+ * but a bpf file system is believed to be one. */
+static bool read_note(const struct config *c, char ret[PATH_MAX])
+{
+	char file[PATH_MAX], head[sizeof(HEAD)];
+	struct statfs fs;
+	bool good;
+	size_t len;
+	FILE *f;
+	int fd;
+
+	if (file_of(c, "", file))
+		return false;
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	f = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!f) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	good = fgets(head, sizeof(head), f) && !strcmp(head, HEAD) && fgets(ret, PATH_MAX, f);
+	fclose(f);
+	len = good ? strlen(ret) : 0;
+	if (!len || ret[len - 1] != '\n' || ret[0] != '/')
+		return false;
+	ret[len - 1] = '\0';
+	return !statfs(ret, &fs) && fs.f_type == BPF_FS_MAGIC;
+}
+
+static int write_note(const struct config *c)
+{
+	char aside[PATH_MAX], file[PATH_MAX];
+	int fd, rc = file_of(c, ".new", aside);
+	bool written;
+
+	if (rc || file_of(c, "", file))
+		return -ENAMETOOLONG;
+	unlink(aside);
+	fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	written = dprintf(fd, HEAD "%s\n", c->bpffs) > 0 && !fsync(fd);
+	rc = written ? 0 : -errno;
+	close(fd);
+	if (!rc && rename(aside, file))
+		rc = -errno;
+	if (rc)
+		unlink(aside);
+	return rc;
+}
+
+static void forget_note(const struct config *c)
+{
+	char file[PATH_MAX];
+
+	if (!file_of(c, "", file))
+		unlink(file);
+}
+
+static void say(const char *line, void *arg)
+{
+	(void)arg;
+	log_message(LOG_START, "of an earlier start, no longer used: %s", line);
+}
+
+int remains_clear(const struct config *c, int held_lock, char *err, size_t err_size)
+{
+	const bool wanted = kernel_wanted(c);
+	char was[PATH_MAX] = "";
+	bool same, noted = read_note(c, was);
+	int rc = 0, kept;
+
+	/* A predecessor's lock says by itself where its own stand. */
+	if (held_lock) {
+		snprintf(was, sizeof(was), "%s", c->bpffs);
+		noted = true;
+	}
+	same = noted && !strcmp(was, c->bpffs);
+	if (noted && !(wanted && same))
+		rc = fastpath_clear(was, held_lock, say, NULL, err, err_size);
+	if (rc == -EBUSY) /* it is another's by now */
+		rc = 0;
+	if (!wanted) {
+		/* A predecessor's stays: it may have to go on, and then all is put back. */
+		if (!rc && !held_lock)
+			forget_note(c);
+		return rc;
+	}
+	kept = noted && same ? 0 : write_note(c);
+	if (kept)
+		log_message(LOG_ERROR,
+			    "%s/" REMAINS_FILE ": %s; a start with another bpffs, or without "
+			    "interfaces, won't know what this one has attached",
+			    c->state_dir, strerror(-kept));
+	return rc;
+}
