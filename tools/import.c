@@ -89,16 +89,23 @@ static int open_list(const char *file)
 	return copy;
 }
 
-static void print(const struct cli *cli, const json_t *s)
+static void warn(const json_t *s)
 {
 	char words[512];
 
+	if (*row_str(s, "warning"))
+		cli_complain("%s", format_safe(row_str(s, "warning"), 0, words, sizeof(words)));
+}
+
+static void print(const struct cli *cli, const json_t *s)
+{
 	if (cli->json) {
 		cli_print_json(s, NULL);
 		return;
 	}
 	if (json_is_true(json_object_get(s, "removed_list"))) {
 		printf("%s: no longer in force\n", row_str(s, "list"));
+		warn(s);
 		return;
 	}
 	printf("%s: %" PRIu64 " entries in force; added %" PRIu64 ", removed %" PRIu64
@@ -108,8 +115,7 @@ static void print(const struct cli *cli, const json_t *s)
 	if (row_num(s, "bad"))
 		printf("%s: %" PRIu64 " lines were left out\n", row_str(s, "list"),
 		       row_num(s, "bad"));
-	if (*row_str(s, "warning"))
-		cli_complain("%s", format_safe(row_str(s, "warning"), 0, words, sizeof(words)));
+	warn(s);
 }
 
 int cmd_import(struct cli *cli, int argc, char **argv)

@@ -148,7 +148,8 @@ static int take_list(struct control_reply *r, struct daemon *d, const struct con
 static int remove_list(struct control_reply *r, struct daemon *d, const struct config *c,
 		       const char *name)
 {
-	int rc = listing_remove(&d->lists, c, name);
+	char kept[LIST_ERROR];
+	int rc = listing_remove(&d->lists, c, name, kept);
 	json_t *s = control_summary(r);
 
 	if (rc == -ENOENT)
@@ -160,6 +161,8 @@ static int remove_list(struct control_reply *r, struct daemon *d, const struct c
 		return control_fail(r, "it is still in force", "%s: %s", name, strerror(-rc));
 	json_object_set_new(s, "list", json_string(name));
 	json_object_set_new(s, "removed_list", json_true());
+	if (kept[0])
+		json_object_set_new(s, "warning", row_text(kept));
 	return 0;
 }
 

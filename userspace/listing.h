@@ -137,8 +137,10 @@ int listing_import(struct listing *l, const struct config *c, const struct listi
  * lock. */
 const char *listing_unkept(const struct listing *l, const struct listed *one, char ret[LIST_ERROR]);
 /* An imported list goes; of one that the configuration names what was imported goes, and its file
- * is read again. -ENOENT, -EAGAIN. */
-int listing_remove(struct listing *l, const struct config *c, const char *name);
+ * is read again. -ENOENT, -EAGAIN. ret_kept: "", or why it comes back at the next start all the
+ * same, and what mends that. */
+int listing_remove(struct listing *l, const struct config *c, const char *name,
+		   char ret_kept[LIST_ERROR]);
 
 /* ---- asking ---- */
 

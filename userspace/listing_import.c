@@ -318,12 +318,14 @@ int listing_import(struct listing *l, const struct config *c, const struct listi
 	return rc;
 }
 
-int listing_remove(struct listing *l, const struct config *c, const char *name)
+int listing_remove(struct listing *l, const struct config *c, const char *name,
+		   char ret_kept[LIST_ERROR])
 {
 	static struct plan p; /* under l->loading */
 	bool section = plan_section(c, name);
-	int slot, rc = begin(l);
+	int slot, kept = 0, rc = begin(l);
 
+	ret_kept[0] = 0;
 	if (rc)
 		return rc;
 	rc = -ENOENT;
@@ -334,16 +336,24 @@ int listing_remove(struct listing *l, const struct config *c, const char *name)
 			if (p.stages[i].slot == slot)
 				memmove(&p.stages[i], &p.stages[i + 1],
 					(size_t)(--p.count - i) * sizeof(p.stages[0]));
-		/* Of another time than any file: it is read again. */
-		l->lists[slot].stamp = (struct kept_stamp){.ns = -1};
-		l->lists[slot].imported = false;
+		if (section) { /* of another time than any file: it is read again */
+			l->lists[slot].stamp = (struct kept_stamp){.ns = -1};
+			l->lists[slot].imported = false;
+		}
 		rc = section ? 0 : plan_commit(l, &p, false, NULL);
 		if (!rc && !section)
-			plan_finish(l, &p);
+			kept = plan_finish(l, &p);
 	}
 	plan_free(&p);
-	if (!rc && section)
+	if (!rc && section) {
 		plan_load(l, c);
+		kept = l->lists[slot].unkept;
+	}
+	if (kept)
+		snprintf(ret_kept, LIST_ERROR,
+			 "what was imported comes back at the next start: %.150s/lists: %s; %s, "
+			 "then import it and remove it again",
+			 l->state_dir ? l->state_dir : "", strerror(-kept), plan_mend(kept));
 	pthread_mutex_unlock(&l->loading);
 	return rc;
 }

@@ -54,7 +54,7 @@ static int write_kept(struct listing *l, const struct kept *k)
 }
 
 /* state_dir is a directory: the store is in it. */
-static const char *mend_of(int err)
+const char *plan_mend(int err)
 {
 	return err == -ENOTDIR ? "remove the file that stands there" : store_mend(err);
 }
@@ -74,7 +74,7 @@ void plan_keep(struct listing *l, struct stage *s)
 	pthread_mutex_unlock(&l->lock);
 	if (rc && l->state_dir)
 		log_message(LOG_ERROR, "list %s: %s/lists: %s; %s", k.name, l->state_dir,
-			    strerror(-rc), mend_of(rc));
+			    strerror(-rc), plan_mend(rc));
 }
 
 const char *listing_unkept(const struct listing *l, const struct listed *one, char ret[LIST_ERROR])
@@ -86,7 +86,7 @@ const char *listing_unkept(const struct listing *l, const struct listed *one, ch
 		snprintf(ret, LIST_ERROR,
 			 "it won't outlive a restart: %.150s/lists: %s; %s, and import it again",
 			 l->state_dir ? l->state_dir : "", strerror(-one->unkept),
-			 mend_of(one->unkept));
+			 plan_mend(one->unkept));
 	else if (!kept_is(l->kept, one->name))
 		snprintf(ret, LIST_ERROR,
 			 "it won't outlive a restart: %.150s/lists/%s" KEPT_SUFFIX

@@ -173,10 +173,12 @@ static void stage_imported(struct listing *l, struct stage *s)
 	log_message(LOG_ERROR, "list %s: %s", one->name, one->why);
 }
 
-/* Lists that nothing names any more. After a commit: nobody asks them. */
-static void remove_others(struct listing *l, const struct plan *p)
+/* Lists that nothing names any more. After a commit: nobody asks them. 0 or -errno: one that was
+ * imported is still kept, and comes back. */
+static int remove_others(struct listing *l, const struct plan *p)
 {
 	struct log_line line;
+	int kept = 0, rc;
 
 	for (int i = 0; i < LISTING_MAX; i++) {
 		bool planned = false;
@@ -187,22 +189,32 @@ static void remove_others(struct listing *l, const struct plan *p)
 			continue;
 		begin(&line, l->lists[i].name, "removed");
 		log_end(&line);
-		if (l->kept >= 0)
-			kept_remove(l->kept, l->lists[i].name);
+		rc = l->kept >= 0 ? kept_remove(l->kept, l->lists[i].name) : 0;
+		if (rc && rc != -ENOENT) {
+			log_message(LOG_ERROR,
+				    "list %s: %s/lists: %s; %s, and remove %s" KEPT_SUFFIX " there",
+				    l->lists[i].name, l->state_dir, strerror(-rc), plan_mend(rc),
+				    l->lists[i].name);
+			kept = l->lists[i].imported ? rc : kept;
+		}
 		if (l->fastpath)
 			fastpath_list_reset(l->fastpath, (uint8_t)(i + 1));
 		pthread_mutex_lock(&l->lock);
 		plan_forget(&l->lists[i]);
 		pthread_mutex_unlock(&l->lock);
 	}
+	return kept;
 }
 
-void plan_finish(struct listing *l, struct plan *p)
+int plan_finish(struct listing *l, struct plan *p)
 {
+	int rc;
+
 	for (int i = 0; i < p->count; i++)
 		plan_keep(l, &p->stages[i]);
-	remove_others(l, p);
+	rc = remove_others(l, p);
 	plan_free(p);
+	return rc;
 }
 
 void plan_load(struct listing *l, const struct config *c)

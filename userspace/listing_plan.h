@@ -49,6 +49,8 @@ struct kept plan_kept(const struct listing *l, const struct stage *s);
 /* Settings for a list that no section names; NULL: no memory. */
 struct config_list *plan_own(const struct kept *k);
 
+/* What helps where the directory of what is kept can't be written. */
+const char *plan_mend(int err);
 /* What was read goes to the disk; a disk that is full costs a restart the last good text. */
 void plan_keep(struct listing *l, struct stage *s);
 /* The text of a list as it was last good becomes what is staged. 0 or -errno; -EBADMSG: it is
@@ -63,8 +65,9 @@ const char *plan_lost(const struct listing *l, const char *name, int err, char r
 
 /* ---- listing_load.c ---- */
 
-/* After a commit: keeps the texts, forgets what isn't planned, frees. */
-void plan_finish(struct listing *l, struct plan *p);
+/* After a commit: keeps the texts, forgets what isn't planned, frees. 0 or -errno: an imported one
+ * that isn't planned is still kept, and comes back at the next start. */
+int plan_finish(struct listing *l, struct plan *p);
 
 /* Its status says why it is not as its file has it; the log, too. */
 __attribute__((format(printf, 3, 4))) void plan_failed(struct listing *l, const struct stage *s,

@@ -33,6 +33,7 @@ static struct scene {
 	char names[LISTS][2], files[LISTS][64];
 	struct list_matcher *matcher;
 	struct verdicts *verdicts;
+	char kept[LIST_ERROR]; /* what take_out left on the disk */
 } * scene;
 
 static inline void write_file(int n, const char *text)
@@ -48,6 +49,11 @@ static inline void load(int count)
 {
 	scene->config.list_count = count;
 	listing_load(&scene->lists, &scene->config);
+}
+
+static inline int take_out(const char *name)
+{
+	return listing_remove(&scene->lists, &scene->config, name, scene->kept);
 }
 
 /* Of all tests of a program, where begin() and what follows are of each. */

@@ -89,7 +89,7 @@ static void imported_lists_keep_their_order(void **state)
 	load(0);
 	import("old", "192.0.2.0/24\n", GG_DENY);
 	import("except", "10.0.0.1\n2001:db8::1\n", (enum gg_verdict)CONFIG_EXCEPT);
-	assert_int_equal(listing_remove(&scene->lists, &scene->config, "old"), 0);
+	assert_int_equal(take_out("old"), 0);
 	import("feed", "10.0.0.1\n2001:db8::1\n", GG_DENY);
 	for (int i = 0; i < 3; i++) {
 		assert_string_equal(in_order(), i ? "except feed other " : "except feed ");
@@ -103,7 +103,7 @@ static void imported_lists_keep_their_order(void **state)
 	/* Its text is new, its place is not; one that comes anew comes last. */
 	import("except", "10.0.0.1\n10.0.0.2\n", GG_UNKNOWN);
 	assert_string_equal(in_order(), "except feed other ");
-	assert_int_equal(listing_remove(&scene->lists, &scene->config, "except"), 0);
+	assert_int_equal(take_out("except"), 0);
 	import("except", "10.0.0.1\n", (enum gg_verdict)CONFIG_EXCEPT);
 	for (int i = 0; i < 2; i++) {
 		assert_string_equal(in_order(), "feed other except ");
@@ -112,7 +112,7 @@ static void imported_lists_keep_their_order(void **state)
 		again();
 	}
 	/* What it takes from is the list before it, which is another one now. */
-	assert_int_equal(listing_remove(&scene->lists, &scene->config, "other"), 0);
+	assert_int_equal(take_out("other"), 0);
 	for (int i = 0; i < 2; i++) {
 		assert_string_equal(in_order(), "feed except ");
 		assert_string_equal(address("10.0.0.1"), "none");
@@ -191,7 +191,7 @@ static void what_is_damaged_is_said_and_set_aside(void **state)
 	import("cut", "10.0.0.2\n", GG_UNKNOWN);
 	assert_string_equal(address("10.0.0.2"), "allow cut:1");
 	assert_int_equal(listed("cut")->failed, 0);
-	assert_int_equal(listing_remove(&scene->lists, &scene->config, "head"), 0);
+	assert_int_equal(take_out("head"), 0);
 	again();
 	assert_string_equal(address("10.0.0.2"), "allow cut:1");
 	assert_string_equal(in_order(), "cut nul good ");
@@ -261,6 +261,17 @@ static void a_directory_that_was_taken_away(void **state)
 	assert_string_equal(imported.unkept, "");
 	again();
 	assert_string_equal(address("10.0.0.1"), "deny one:1");
+	/* What can't be removed goes out of force, and that it comes back is said. */
+	snprintf(command, sizeof(command), "cd %s/lists && rm one.list && mkdir one.list",
+		 state_dir);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(take_out("one"), 0);
+	assert_non_null(strstr(scene->kept, "comes back at the next start: "));
+	assert_non_null(strstr(scene->kept, "/lists: Is a directory; "));
+	assert_string_equal(address("10.0.0.1"), "none");
+	import("two", "10.0.0.2\n", GG_DENY);
+	assert_int_equal(take_out("two"), 0);
+	assert_string_equal(scene->kept, "");
 	snprintf(command, sizeof(command), "rm -r %s", state_dir);
 	assert_int_equal(system(command), 0);
 }
