@@ -311,14 +311,34 @@ static int give_all(struct upgrade *u)
 	return rc ? rc : handover_send(u->channel, HANDOVER_REST, &rest, sizeof(rest), fds, n);
 }
 
+/* The successor reads imported lists where they are kept: of one that isn't there it would know
+ * nothing. */
+static bool would_lose(struct listing *l, char *why, size_t size)
+{
+	char unkept[LIST_ERROR];
+	bool lost = false;
+
+	pthread_mutex_lock(&l->lock);
+	for (int i = 0; i < LISTING_MAX && !lost; i++) {
+		lost = l->lists[i].name[0] && listing_unkept(l, &l->lists[i], unkept);
+		if (lost)
+			snprintf(why, size, "list %s would be lost: %s", l->lists[i].name, unkept);
+	}
+	pthread_mutex_unlock(&l->lock);
+	return lost;
+}
+
 static void give_when_still(struct upgrade *u)
 {
 	static const char busy[] =
 		"lists or kernel programs are still being loaded; upgrade again when "
 		"that is done";
+	char why[2 * LIST_ERROR];
 	int rc;
 
-	if (lend(u->daemon)) {
+	if (would_lose(&u->daemon->lists, why, sizeof(why))) {
+		give_up(u, why);
+	} else if (lend(u->daemon)) {
 		rc = give_all(u);
 		if (rc)
 			give_up(u, strerror(-rc));

@@ -95,5 +95,22 @@ check "an import goes on as before" gg import blocked "$T/list$((53 - before))"
 is "and is in force" "$(in_force)" "${whole[$((53 - before))]}"
 check "and can be removed" gg import blocked --remove
 is "from the kernel, too" "$(in_force)" "0 0 0 0"
+
+# ---- a list that could not be written down ----
+chmod 500 "$T/state/lists" && chown root "$T/state/lists"
+for src in 10.0.0.40 2001:db8:28::1; do echo $src; done >"$T/unkept"
+check "a list that can't be written down is in force" gg import unkept "$T/unkept" --action drop_new
+at=$(log_size)
+kill -USR2 "$gate_pid"
+check "the upgrade that would lose it" wait_for 20 logged "+$at" event=upgrade verdict=refused
+like "says so" "$(logged "+$at" event=upgrade verdict=refused)" "list unkept would be lost: .*Permission denied"
+like "it stays in force" "$(gg explain 10.0.0.40)" 'deny by list unkept'
+chown $GATE_USER "$T/state/lists" && chmod 700 "$T/state/lists"
+check "written down after all" gg import unkept "$T/unkept" --action drop_new
+old=$gate_pid
+kill -USR2 "$old"
+check "the upgrade takes place" wait_for 30 is_another "$old"
+gate_pid=$(pid_now)
+like "and the list is in force" "$(gg explain 2001:db8:28::1)" 'deny by list unkept'
 kill -TERM "$gate_pid"
 check "it stops" wait_for 10 gone "$gate_pid"
