@@ -79,6 +79,36 @@ static __always_inline bool find_way(struct xdp_md *ctx, const struct plain *p, 
 	return way->ifindex != ctx->ingress_ifindex && bpf_map_lookup_elem(&ports, &way->ifindex);
 }
 
+/* What a router has to look at before it sends a packet on: that all of it is there, and of IPv4
+ * that the header is sound (RFC 1812 5.2.2). No options: parse_plain has seen to that. */
+static __always_inline bool is_whole(struct xdp_md *ctx, const struct plain *p)
+{
+	const __u32 room = bpf_xdp_get_buff_len(ctx) - sizeof(struct ethhdr);
+	const __u16 *words = p->ip;
+	__u32 sum = 0;
+	int i;
+
+	if (!p->is4)
+		return bpf_ntohs(((struct ipv6hdr *)p->ip)->payload_len) + sizeof(struct ipv6hdr) <=
+		       room;
+#pragma unroll
+	for (i = 0; i < (int)(sizeof(struct iphdr) / sizeof(*words)); i++)
+		sum += words[i];
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum == 0xffff || sum == 0x1fffe) &&
+	       bpf_ntohs(((struct iphdr *)p->ip)->tot_len) <= room;
+}
+
+/* Whether the stack has a say in it that XDP knows nothing of. */
+static __always_inline bool stack_forwards(void)
+{
+	const struct gg_conf *switches;
+	__u32 zero = 0;
+
+	switches = bpf_map_lookup_elem(&conf, &zero);
+	return !switches || switches->flags & GG_CONF_STACK_FORWARDS;
+}
+
 /* XDP_REDIRECT, or XDP_PASS with the frame as it was. main_routes: what it is for is not this
  * machine, and no policy rule has a say. Not inlined, as is_connected. */
 __attribute__((noinline)) int forward(struct xdp_md *ctx, __u32 main_routes)
@@ -90,7 +120,8 @@ __attribute__((noinline)) int forward(struct xdp_md *ctx, __u32 main_routes)
 	__u32 sum;
 
 	if (!parse_plain((void *)(long)ctx->data, (void *)(long)ctx->data_end, &p) ||
-	    p.eth->h_dest[0] & 1 || !find_way(ctx, &p, main_routes, &way) || shows(way.dmac)) {
+	    p.eth->h_dest[0] & 1 || stack_forwards() || !is_whole(ctx, &p) ||
+	    !find_way(ctx, &p, main_routes, &way) || shows(way.dmac)) {
 		count(GG_STAT_forward_stack);
 		return XDP_PASS;
 	}

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Gateway mode: whether this machine's own firewall lets strangers in. Their packets are delivered
- * here, so the rules of input are theirs, although their address is the mail server's.
+ * here, so the rules of input are theirs, although their address is the mail server's; what has
+ * them delivered is the mark that tc gives them, which rules of prerouting can take away; and what
+ * these translate tc and XDP see as it was before.
  *
  * Limits: rules are read as nft(8) prints them, those of iptables-nft with them; a rule that asks
- * what can't be told from here, such as a source, may drop. Rules of iptables-legacy and of other
- * hooks are not seen.
+ * what can't be told from here, such as a source, may drop. Rules of iptables-legacy are not seen,
+ * nor drops in other hooks than input.
  */
 #include <fcntl.h>
 #include <net/if.h>
@@ -34,6 +36,71 @@ static void mend_chain(const struct chain *c, char *ret, size_t size)
 	else
 		snprintf(ret, size, "nft insert rule %s %s %s meta mark 0x%x accept", c->family,
 			 c->table, c->name, GG_MARK);
+}
+
+/* As mend_chain, in prerouting. */
+static void mend_marks(const struct chain *c, char *ret, size_t size)
+{
+	const bool iptables = !strcmp(c->table, "mangle") && !strcmp(c->name, "PREROUTING");
+
+	if (iptables && (!strcmp(c->family, "ip") || !strcmp(c->family, "ip6")))
+		snprintf(ret, size,
+			 "%stables -t mangle -I PREROUTING -m mark --mark 0x%x -j ACCEPT",
+			 c->family, GG_MARK);
+	else
+		snprintf(ret, size, "nft insert rule %s %s %s meta mark 0x%x accept", c->family,
+			 c->table, c->name, GG_MARK);
+}
+
+/* False: it takes the mark from strangers, or may do so, and that was said. */
+static bool check_marks(const struct doctor *d, const struct chain *chain)
+{
+	char mend[2 * RULE_NAME + 80];
+
+	for (int i = 0; i < d->config->protect_count; i++) {
+		struct stranger s = {.d = d, .to = &d->config->protect[i]};
+
+		if (!strcmp(chain->family, addr_is4(&s.to->addr) ? "ip6" : "ip"))
+			continue;
+		rule_fate(&s, chain, chain->name, 0);
+		if (!*s.marker)
+			continue;
+		mend_marks(chain, mend, sizeof(mend));
+		doctor_say(
+			d, s.marker_unsure ? DOCTOR_WARN : DOCTOR_FAIL, "firewall", "", mend,
+			"chain %.40s of table %s %.40s %s the mark of strangers, who go past the "
+			"daemon then: %s",
+			s.marker, chain->family, chain->table,
+			s.marker_unsure ? "may change" : "changes", s.mark);
+		return false;
+	}
+	return true;
+}
+
+/* False: it translates another address to a protected one, and that was said. */
+static bool check_translation(const struct doctor *d, const struct chain *in, const char *line)
+{
+	const char *end = rule_next_line(line),
+		   *at = memmem(line, (size_t)(end - line), "dnat ", 5);
+	char text[ENDPOINT_TEXT] = "";
+	struct endpoint e = {0};
+
+	at = at ? memmem(at, (size_t)(end - at), "to ", 3) : NULL;
+	if (!at || sscanf(at, "to %63[][0-9a-fA-F.:]", text) != 1 ||
+	    (endpoint_parse(text, &e) && addr_parse(text, &e.addr)))
+		return true;
+	for (int i = 0; i < d->config->protect_count; i++) {
+		if (!addr_eq(&e.addr, &d->config->protect[i].addr))
+			continue;
+		doctor_say(d, DOCTOR_FAIL, "firewall", "",
+			   "translate addresses before this machine, or set mode = relay and no "
+			   "dnat",
+			   "chain %.40s of table %s %.40s translates to %s, which tc and XDP don't "
+			   "see: strangers go past the daemon",
+			   in->name, in->family, in->table, text);
+		return false;
+	}
+	return true;
 }
 
 /* False: it drops strangers, or may do so, and that was said. */
@@ -74,29 +141,38 @@ static bool check_chain(const struct doctor *d, const struct chain *chain, bool 
 	return !dropped && !*doubtful.dropper;
 }
 
+/* Of a bridge or a device no rule is asked. */
+static bool is_routed(const struct chain *c)
+{
+	return !strcmp(c->family, "inet") || !strcmp(c->family, "ip") || !strcmp(c->family, "ip6");
+}
+
 void doctor_rules(const struct doctor *d, const char *ruleset)
 {
 	struct chain c = {0};
 	bool well = true;
 
 	for (const char *line = ruleset; *line; line = rule_next_line(line)) {
-		char hook[16] = "";
+		char hook[16] = "", type[16] = "";
 
 		if (sscanf(line, "table %7s %127s", c.family, c.table) == 2)
 			c.inside = rule_next_line(line);
 		else if (!strncmp(line, "\tchain ", 7))
 			sscanf(line, " chain %127s", c.name);
-		else if (c.inside && sscanf(line, "\t\ttype filter hook %15s", hook) == 1 &&
-			 !strcmp(hook, "input") &&
-			 (!strcmp(c.family, "inet") || !strcmp(c.family, "ip") ||
-			  !strcmp(c.family, "ip6")))
+		else if (!c.inside || !is_routed(&c))
+			continue;
+		else if (sscanf(line, "\t\ttype %15s hook %15s", type, hook) != 2)
+			well &= check_translation(d, &c, line);
+		else if (!strcmp(hook, "prerouting"))
+			well &= check_marks(d, &c);
+		else if (!strcmp(hook, "input") && !strcmp(type, "filter"))
 			well &= check_chain(d, &c,
 					    memmem(line, (size_t)(rule_next_line(line) - line),
 						   "policy drop", 11) != NULL);
 	}
 	if (well)
 		doctor_say(d, DOCTOR_OK, "firewall", "", "",
-			   "no input rule of nft drops strangers");
+			   "no rule of nft keeps strangers from the daemon");
 }
 
 /* False: there is no nft, or its listing is not whole. */

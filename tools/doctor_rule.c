@@ -65,6 +65,31 @@ static const char *beyond_statement(const char *p)
 	return p;
 }
 
+/* ---- marks ---- */
+
+/* Behind what gives a packet another mark, as nft writes it and as it writes what it can't read of
+ * iptables; the rule itself where it doesn't. */
+static const char *beyond_mark(struct stranger *s, const struct place *at, const char *rule)
+{
+	static const char *const words[] = {"meta mark set ", "xt target \"CONNMARK\"",
+					    "xt target \"MARK\""};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		const size_t n = strlen(words[i]);
+
+		if (strncmp(rule, words[i], n) != 0)
+			continue;
+		if (!*s->marker) {
+			snprintf(s->marker, sizeof(s->marker), "%s", at->name);
+			snprintf(s->mark, sizeof(s->mark), "%.*s", (int)strcspn(at->line, "\n"),
+				 at->line);
+			s->marker_unsure = at->guess;
+		}
+		return rule + n;
+	}
+	return rule;
+}
+
 /* ---- verdicts ---- */
 
 static void note_dropper(struct stranger *s, const struct place *at)
@@ -167,7 +192,9 @@ static enum fate fate_by(struct stranger *s, struct place *at, bool *ret_leave)
 
 		if (v)
 			return decide(s, at, v, rule, ret_leave);
-		next = beyond_statement(rule);
+		next = beyond_mark(s, at, rule);
+		if (next == rule)
+			next = beyond_statement(rule);
 		if (next > rule) {
 			rule = next;
 			continue;

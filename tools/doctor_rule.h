@@ -19,6 +19,10 @@ struct stranger {
 	bool unsure; /* a rule on its way that can't be judged may have accepted it */
 	/* The first rule on its way that may drop it, and can't be judged; "": none. */
 	char dropper[RULE_NAME], rule[RULE_TEXT];
+	/* The first rule that gives it another mark, the chain, and whether it may not be asked;
+	 * "": none. */
+	char marker[RULE_NAME], mark[RULE_TEXT];
+	bool marker_unsure;
 };
 
 struct chain {

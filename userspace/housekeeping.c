@@ -215,6 +215,22 @@ static void look_for_trouble(struct daemon *d)
 	seen = sum;
 }
 
+static void tell_of_ipsec(const struct daemon *d)
+{
+	static bool told; /* main thread only */
+	struct log_line line;
+
+	if (told || !fastpath_stack_forwards(d->fastpath))
+		return;
+	told = true;
+	log_begin(&line, LOG_KERNEL);
+	log_str(&line, "verdict", "slower");
+	log_str(&line, "reason",
+		"there are IPsec policies, which XDP can't obey: what is to be sent on goes "
+		"through the stack until a restart without any");
+	log_end(&line);
+}
+
 void daemon_tick(struct daemon *d)
 {
 	static uint32_t ticks;
@@ -230,6 +246,7 @@ void daemon_tick(struct daemon *d)
 	correspondents_sweep(d);
 	if (d->fastpath) {
 		fastpath_heartbeat(d->fastpath);
+		tell_of_ipsec(d);
 	}
 	if (d->fastpath && !d->lent) {
 		fastpath_tidy(d->fastpath);

@@ -13,8 +13,9 @@ static atomic_bool unheard;
 
 static const char why[] =
 	"strangers that tc hands to the daemon do not reach it: a firewall of this "
-	"machine drops them in its input rules; greygate doctor names the chain, "
-	"greygated(8) the rule";
+	"machine drops them in its input rules, or changes their mark in prerouting, by "
+	"which they go to the mail server; greygate doctor names the chain, greygated(8) "
+	"the rule";
 
 bool unheard_judge(const struct unheard_sums *before, const struct unheard_sums *after, bool was)
 {

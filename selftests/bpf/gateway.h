@@ -127,10 +127,20 @@ static inline uint16_t sum_of(const uint8_t *b, int n)
 	return (uint16_t)sum;
 }
 
+/* The header checksum of IPv4. */
+static inline void sign(uint8_t *ip)
+{
+	uint16_t sum;
+
+	ip[10] = ip[11] = 0;
+	sum = (uint16_t)~sum_of(ip, (ip[0] & 15) * 4);
+	ip[10] = sum >> 8;
+	ip[11] = (uint8_t)sum;
+}
+
 static inline void build(struct frame *f, const struct frame_spec *s, uint8_t ttl)
 {
 	uint8_t *ip = f->b + 14;
-	uint16_t sum;
 
 	frame_build(f, s);
 	for (int i = 0; s->tags[i]; i++)
@@ -140,9 +150,7 @@ static inline void build(struct frame *f, const struct frame_spec *s, uint8_t tt
 		return;
 	}
 	ip[8] = ttl;
-	sum = (uint16_t)~sum_of(ip, (ip[0] & 15) * 4);
-	ip[10] = sum >> 8;
-	ip[11] = (uint8_t)sum;
+	sign(ip);
 }
 
 #endif

@@ -183,6 +183,7 @@ static void what_is_too_large_is_left_to_the_stack(void **state)
 			} else {
 				f.b[14 + 2] = (uint8_t)(size >> 8);
 				f.b[14 + 3] = (uint8_t)size;
+				sign(f.b + 14);
 			}
 			memcpy(big, f.b, f.len);
 			assert_int_equal(bpf_prog_test_run_opts(
@@ -191,6 +192,72 @@ static void what_is_too_large_is_left_to_the_stack(void **state)
 			assert_int_equal(opts.retval, over ? XDP_PASS : XDP_REDIRECT);
 		}
 	room_run("ip route del " VIP4 "/32 && ip -6 route del " VIP6 "/128");
+}
+
+/* RFC 1812 5.2.2: the stack discards it. */
+static void what_a_router_discards_is_not_sent_on(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *from, *to;
+		int at;   /* octet of the IP header that is changed */
+		int more; /* what is added to it */
+		bool signs;
+	} cases[] = {
+		{"as it is", ALLOWED4, VIP4, 3, 0, true},
+		{"a false header checksum", ALLOWED4, VIP4, 10, 1, false},
+		{"another TTL than was signed", ALLOWED4, VIP4, 8, 1, false},
+		{"an octet more than there is", ALLOWED4, VIP4, 3, 1, true},
+		{"256 octets more than there are", ALLOWED4, VIP4, 2, 1, true},
+		{"IPv6, as it is", ALLOWED6, VIP6, 5, 0, false},
+		{"IPv6, an octet more than there is", ALLOWED6, VIP6, 5, 1, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct frame_spec spec = {
+			.from = cases[i].from, .to = cases[i].to, .to_port = 25, .flags = TCP_ACK};
+		uint8_t out[1024];
+		struct frame f;
+
+		build(&f, &spec, 64);
+		f.b[14 + cases[i].at] += (uint8_t)cases[i].more;
+		if (cases[i].signs)
+			sign(f.b + 14);
+		if (run_xdp("gg0", &f, out) != (cases[i].more ? XDP_PASS : XDP_REDIRECT))
+			fail_msg("%s", cases[i].name);
+	}
+}
+
+/* A policy that comes while the daemon runs, and one that a start finds. */
+static void what_ipsec_may_have_a_say_in_is_left_to_the_stack(void **state)
+{
+	static const struct frame_spec specs[] = {
+		{.from = ALLOWED4, .to = VIP4, .to_port = 25, .flags = TCP_ACK},
+		{.from = ALLOWED6, .to = VIP6, .to_port = 25, .flags = TCP_ACK}};
+	uint8_t out[1024];
+	struct frame f;
+
+	(void)state;
+	for (int step = 0; step < 3; step++) {
+		if (step == 1)
+			room_run("ip xfrm policy add src 198.18.0.0/15 dst 198.18.9.9 dir out "
+				 "action block");
+		if (step == 2) {
+			fastpath_close(&fp);
+			fp = room_open(&conf);
+		}
+		fastpath_heartbeat(fp);
+		assert_int_equal(fastpath_stack_forwards(fp), step > 0);
+		for (size_t i = 0; i < 2; i++) {
+			build(&f, &specs[i], 64);
+			assert_int_equal(run_xdp("gg0", &f, out), step ? XDP_PASS : XDP_REDIRECT);
+		}
+	}
+	room_run("ip xfrm policy flush");
+	fastpath_close(&fp);
+	fp = room_open(&conf);
+	assert_false(fastpath_stack_forwards(fp));
 }
 
 /* Follows `ip rule` as it is at the next heartbeat: 192.0.2.25 is by way of gg0 for who asks table
@@ -365,12 +432,14 @@ int main(void)
 		cmocka_unit_test(an_allowed_packet_is_sent_on),
 		cmocka_unit_test(what_is_not_ordinary_is_left_to_the_stack),
 		cmocka_unit_test(what_is_too_large_is_left_to_the_stack),
+		cmocka_unit_test(what_a_router_discards_is_not_sent_on),
 		cmocka_unit_test(a_policy_rule_is_obeyed),
 		cmocka_unit_test(a_rule_made_while_the_daemon_is_gone_is_obeyed),
 		cmocka_unit_test(a_frame_to_a_group_is_left_alone),
 		cmocka_unit_test(what_is_sent_on_is_a_hit_of_its_list),
 		cmocka_unit_test(each_neighbour_is_shown_to_the_stack),
 		cmocka_unit_test(what_comes_from_nowhere_is_not_sent_on),
+		cmocka_unit_test(what_ipsec_may_have_a_say_in_is_left_to_the_stack),
 	};
 
 	return cmocka_run_group_tests(tests, gateway_set_up, gateway_tear_down);

@@ -92,6 +92,20 @@ check "rules of an ordinary firewall" rule 'ct state vmap { established : accept
 	ip saddr 192.0.2.0/24 tcp dport 22 drop; meta pkttype broadcast drop; icmp type redirect drop; iifname "wg*" drop'
 is "doctor: all is well" "$(findings level firewall)" " ok ok"
 on gate nft flush ruleset
+
+# ---- rules of prerouting ----
+in_prerouting() { on gate nft "flush ruleset; table inet fw { chain pre { type $1 hook prerouting priority mangle; $2; }; }"; }
+met_by() { talk $1 "$(mail_for $1)" QUIT | grep -E '^S: 220' | cut -d' ' -f3; }
+for rule in 'meta mark set ct mark' 'meta mark set mark and 0xffffff00'; do
+	check "$rule" in_prerouting filter "$rule"
+	like "$rule: doctor fails for it" "$(findings what firewall)" '^ fail chain pre of table inet fw changes the mark of strangers'
+	check "$rule: the mend" on gate sh -c "$(findings mend firewall | sed 's/^ fail //')"
+	is "$rule: doctor is content" "$(findings level firewall)" " ok ok"
+	for src in 203.0.113.9 2001:db8:79::9; do is "$rule, $src: by the daemon" "$(met_by $src)" gate.example.net; done
+done
+check "a translation to the mail server" in_prerouting nat "ip daddr 192.0.2.99 dnat ip to $MAIL4"
+like "doctor fails for it" "$(findings what firewall)" "^ fail chain pre of table inet fw translates to $MAIL4"
+on gate nft flush ruleset
 check "status is content" wait_for 30 well
 check "the log says that they are heard" told 'strangers reach the daemon again'
 

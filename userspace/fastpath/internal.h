@@ -115,6 +115,8 @@ struct fastpath {
 	struct gg_conf switches;
 	struct gg_meta meta;
 	int rules_fd; /* rtnetlink, gateway mode; -1: none */
+	int ipsec_fd; /* of ipsec_open, gateway mode; -1: none */
+	bool ipsec;   /* what is to be forwarded is the stack's, until the next start */
 	struct route_need route;
 	struct fastpath_part
 		parts[FASTPATH_PARTS]; /* under lock; the looking thread alone writes */
@@ -177,6 +179,14 @@ void pins_own(const char *bpffs, struct pins_ids *ret);
 void pins_add(struct pins_ids *to, const int maps[MAP_COUNT]);
 /* Whether these maps, and no others, are pinned in dir. */
 bool pins_are(const char *dir, const int maps[MAP_COUNT]);
+
+/* ---- ipsec.c ---- */
+
+/* A socket for ipsec_changed, -1: there is nothing to hear; any: whether there are policies for
+ * what is sent or forwarded. Needs CAP_NET_ADMIN, without which there may be some. */
+int ipsec_open(bool *ret_any);
+/* Whether a policy came, or went, since. Needs no rights. */
+bool ipsec_changed(int fd);
 
 /* ---- parts.c ---- */
 

@@ -63,9 +63,12 @@ static int build(struct fastpath *fp, struct start *s, char *err, size_t err_siz
 		.heartbeat = entries_now(),
 	};
 	snprintf(fp->meta.build, sizeof(fp->meta.build), "%s", GREYGATE_VERSION);
+	if (s->conf->mode == GG_MODE_GATEWAY)
+		fp->ipsec_fd = ipsec_open(&fp->ipsec);
 	fp->switches = (struct gg_conf){
 		.mode = s->conf->mode,
 		.flags = (s->conf->open_when_down ? GG_CONF_OPEN_WHEN_DOWN : 0) |
+			 (fp->ipsec ? GG_CONF_STACK_FORWARDS : 0) |
 			 (s->conf->observe && s->conf->mode == GG_MODE_HOST ? GG_CONF_OBSERVE : 0),
 		.heartbeat_limit = s->conf->heartbeat_limit,
 		.sample = s->conf->sample,
@@ -285,7 +288,7 @@ int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char 
 		return words_fail(err, err_size, -ENOMEM, "fast path: out of memory");
 	for (i = 0; i < MAP_COUNT; i++)
 		fp->maps[i] = -1;
-	fp->lock_fd = fp->rules_fd = fp->pins_fd = fp->link_fd = -1;
+	fp->lock_fd = fp->rules_fd = fp->ipsec_fd = fp->pins_fd = fp->link_fd = -1;
 	pthread_mutex_init(&fp->lock, NULL);
 	nets_open(fp);
 
@@ -339,6 +342,8 @@ void fastpath_close(struct fastpath **fpp)
 	maps_close(fp->maps);
 	if (fp->rules_fd >= 0)
 		close(fp->rules_fd);
+	if (fp->ipsec_fd >= 0)
+		close(fp->ipsec_fd);
 	if (fp->lock_fd >= 0)
 		close(fp->lock_fd);
 	if (fp->pins_fd >= 0)

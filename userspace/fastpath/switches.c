@@ -258,19 +258,28 @@ int fastpath_listener(struct fastpath *fp, enum gg_sock slot, int fd)
 
 void fastpath_heartbeat(struct fastpath *fp)
 {
+	const __u32 own = GG_CONF_MAIN_ROUTES | GG_CONF_STACK_FORWARDS;
 	__u32 routes = 0, was;
 
 	if (fp->rules_fd >= 0 && route_main_only(fp->rules_fd))
 		routes = GG_CONF_MAIN_ROUTES;
+	fp->ipsec = fp->ipsec || ipsec_changed(fp->ipsec_fd);
+	if (fp->ipsec)
+		routes |= GG_CONF_STACK_FORWARDS;
 	pthread_mutex_lock(&fp->lock);
 	was = fp->switches.flags;
-	fp->switches.flags = (was & ~GG_CONF_MAIN_ROUTES) | routes;
+	fp->switches.flags = (was & ~own) | routes;
 	/* Before the heartbeat, on which the programs' trust in it depends. */
 	if (fp->switches.flags != was)
 		switches_write(fp);
 	fp->meta.heartbeat = entries_now();
 	switches_write_meta(fp);
 	pthread_mutex_unlock(&fp->lock);
+}
+
+bool fastpath_stack_forwards(const struct fastpath *fp)
+{
+	return fp->ipsec;
 }
 
 void fastpath_set_when_down(struct fastpath *fp, bool open)

@@ -265,6 +265,89 @@ static void chains_of_iptables(void **state)
 			    "ip6tables -I INPUT -m mark --mark 0x67726579 -j ACCEPT");
 }
 
+static void read_prerouting(const char *family, const char *table, const char *chain,
+			    const char *type, const char *rules)
+{
+	char *names[] = {(char *)"g0", (char *)"g1"};
+	const struct config c = {
+		.protect = both, .protect_count = 2, .interfaces = names, .interface_count = 2};
+	const struct doctor d = {.root = "", .config = &c};
+	char text[2000];
+
+	snprintf(text, sizeof(text),
+		 "table %s %s {\n\tchain restore {\n\t\tmeta mark set ct mark\n\t}\n\n"
+		 "\tchain %s {\n\t\ttype %s hook prerouting priority mangle; policy "
+		 "accept;\n%s\t}\n}\n",
+		 family, table, chain, type, rules);
+	count = 0;
+	doctor_rules(&d, text);
+}
+
+static void rules_that_take_the_mark(void **state)
+{
+	static const struct {
+		enum doctor_level level;
+		const char *rules;
+	} t[] = {
+		{DOCTOR_OK, ""},
+		{DOCTOR_FAIL, "\t\tmeta mark set ct mark\n"},
+		{DOCTOR_FAIL, "\t\tcounter packets 3 bytes 180 meta mark set 0x00000000\n"},
+		{DOCTOR_FAIL, "\t\tmeta mark set meta mark & 0xffffff00\n"},
+		{DOCTOR_FAIL, "\t\tcounter packets 3 bytes 180 xt target \"CONNMARK\"\n"},
+		{DOCTOR_FAIL, "\t\tiifname \"g0\" jump restore\n"},
+		{DOCTOR_FAIL, "\t\ttcp dport 25 meta mark set 0x00000001 accept\n"},
+		{DOCTOR_WARN, "\t\tip saddr 203.0.113.9 meta mark set 0x00000001\n"},
+		{DOCTOR_OK, "\t\ttcp dport 80 meta mark set 0x00000001\n"},
+		{DOCTOR_OK, "\t\tiifname \"wg0\" jump restore\n"},
+		{DOCTOR_OK, "\t\tmeta mark 0x67726579 accept\n\t\tmeta mark set ct mark\n"},
+		{DOCTOR_OK, "\t\tct mark set meta mark\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		read_prerouting("inet", "fw", "pre", "filter", t[i].rules);
+		if (count != 1 || found[0].level != t[i].level)
+			fail_msg("%s: %d found, the first of level %d", t[i].rules, count,
+				 found[0].level);
+	}
+	read_prerouting("inet", "fw", "pre", "filter", "\t\tjump restore\n");
+	assert_string_equal(found[0].mend,
+			    "nft insert rule inet fw pre meta mark 0x67726579 accept");
+	assert_string_equal(found[0].what, "chain restore of table inet fw changes the mark of "
+					   "strangers, who go past the daemon then: meta mark set "
+					   "ct mark");
+	read_prerouting("ip6", "mangle", "PREROUTING", "filter", "\t\tjump restore\n");
+	assert_string_equal(found[0].mend, "ip6tables -t mangle -I PREROUTING -m mark --mark "
+					   "0x67726579 -j ACCEPT");
+}
+
+static void what_is_translated_to_the_mail_server(void **state)
+{
+	static const struct {
+		enum doctor_level level;
+		const char *family, *rule;
+	} t[] = {
+		{DOCTOR_FAIL, "ip", "ip daddr 198.51.100.9 tcp dport 25 dnat to 192.0.2.25"},
+		{DOCTOR_FAIL, "ip", "tcp dport 25 counter packets 0 bytes 0 dnat to 192.0.2.25:25"},
+		{DOCTOR_FAIL, "inet", "tcp dport 25 dnat ip to 192.0.2.25:2525"},
+		{DOCTOR_FAIL, "inet", "tcp dport 25 dnat ip6 to [2001::]:25"},
+		{DOCTOR_FAIL, "ip6", "tcp dport 25 dnat to 2001::"},
+		{DOCTOR_OK, "ip", "tcp dport 443 dnat to 192.0.2.26:443"},
+		{DOCTOR_OK, "ip", "tcp dport 25 dnat to numgen inc mod 2 map { 0 : 10.0.0.1 }"},
+		{DOCTOR_OK, "bridge", "dnat to 192.0.2.25"},
+	};
+	char rule[200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		snprintf(rule, sizeof(rule), "\t\t%s\n", t[i].rule);
+		read_prerouting(t[i].family, "nat", "pre", "nat", rule);
+		if (count != 1 || found[0].level != t[i].level)
+			fail_msg("%s: %d found, the first of level %d", rule, count,
+				 found[0].level);
+	}
+}
+
 /* A listing that ends anywhere is read to there. */
 static void cut_short(void **state)
 {
@@ -294,9 +377,13 @@ static void cut_short(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(who_is_let_in),      cmocka_unit_test(rules_that_may_drop),
-		cmocka_unit_test(families_and_ports), cmocka_unit_test(chains_of_iptables),
+		cmocka_unit_test(who_is_let_in),
+		cmocka_unit_test(rules_that_may_drop),
+		cmocka_unit_test(families_and_ports),
+		cmocka_unit_test(chains_of_iptables),
 		cmocka_unit_test(cut_short),
+		cmocka_unit_test(rules_that_take_the_mark),
+		cmocka_unit_test(what_is_translated_to_the_mail_server),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
