@@ -203,6 +203,19 @@ gate_stop >/dev/null
 gate_conf
 gate_start || bail "the usual listeners"
 
+# ---- the new process dies while the old one has sessions ----
+talk $SRC $GATE4 "$HELLO" ":touch $T/lasting" ":await $T/lasting.go" NOOP QUIT >"$T/lasting.out" &
+job=$!
+wait_for 5 test -e "$T/lasting"
+check "a session, and an upgrade" upgrade
+kill -9 "$gate_pid"; wait_for 5 gone "$gate_pid"
+refuse "the old process is still there" gone "$old_pid"
+check "the next start doesn't wait for it" gate_start
+like "who comes is served" "$(talk 203.0.113.8 $GATE4 QUIT)" '^S: 220'
+touch "$T/lasting.go"; wait $job
+like "and so is the session" "$(cat "$T/lasting.out")" '^S: 221'
+check "then the old process ends" wait_for 8 gone "$old_pid"
+
 # ---- drain_time ends it ----
 sed -i 's/^drain_time = .*/drain_time = 3s/' "$T/greygate.conf"
 check "drain_time is changed" gg reload

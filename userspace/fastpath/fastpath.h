@@ -115,6 +115,8 @@ void fastpath_close(struct fastpath **fp);
 void fastpath_leave(struct fastpath **fp);
 /* Descriptor of the lock, for held_lock of a successor. */
 int fastpath_lock_fd(const struct fastpath *fp);
+/* Once the successor has it: it is the successor's alone. */
+void fastpath_lock_leave(struct fastpath *fp);
 /* A successor did not come after all, but may have changed what it found: switches are written
  * again, the index is built again. Entries: fastpath_sync, then fastpath_import. */
 void fastpath_again(struct fastpath *fp);

@@ -367,6 +367,13 @@ int fastpath_lock_fd(const struct fastpath *fp)
 	return fp->lock_fd;
 }
 
+void fastpath_lock_leave(struct fastpath *fp)
+{
+	if (fp->lock_fd >= 0)
+		close(fp->lock_fd);
+	fp->lock_fd = -1;
+}
+
 void fastpath_again(struct fastpath *fp)
 {
 	index_off(fp);

@@ -534,6 +534,13 @@ int store_lock_fd(const struct store *s)
 	return s->lock_fd;
 }
 
+void store_lock_leave(struct store *s)
+{
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
+	s->lock_fd = -1;
+}
+
 int store_open_lmdb(const struct store_conf *conf, struct store **ret, uint8_t ret_key[16],
 		    char *err, size_t err_size)
 {

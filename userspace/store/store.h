@@ -137,6 +137,8 @@ int store_open_lmdb(const struct store_conf *conf, struct store **ret, uint8_t r
 
 /* Of an LMDB store: the descriptor of its lock, for held_lock of a successor. */
 int store_lock_fd(const struct store *s);
+/* Once a successor has it: it is the successor's alone. */
+void store_lock_leave(struct store *s);
 /* Of an LMDB store opened with held_lock, once the predecessor has gone: who is to be named to
  * others who want it. */
 void store_lock_sign(const struct store *s);
