@@ -105,6 +105,16 @@ static int failed(struct control_reply *r, const struct listing_import *what,
 	case -ENODATA:
 		return control_fail(r, "nothing was changed; greygate import NAME --remove ends it",
 				    "%.200s: empty", what->file);
+	case -EMFILE:
+		return control_fail(r,
+				    "nothing was changed; greygate import NAME --remove ends one",
+				    "%.200s: not imported: there are %d lists already, as many as "
+				    "there can be",
+				    what->file, LISTING_MAX);
+	case -ENOENT:
+		return control_fail(
+			r, "nothing was changed; restart greygated, which makes it anew",
+			"%.200s: not imported: a pin of the kernel's maps is gone", what->file);
 	case -ENOSPC:
 		return control_fail(r, "nothing was changed; raise limit imports, or remove a list",
 				    "%.200s: no room for it", what->file);
@@ -142,6 +152,11 @@ static int take_list(struct control_reply *r, struct daemon *d, const struct con
 	json_object_set_new(s, "unchanged", json_integer((json_int_t)got.unchanged));
 	if (got.unkept[0])
 		json_object_set_new(s, "warning", row_text(got.unkept));
+	else if (got.cut)
+		json_object_set_new(s, "warning",
+				    json_sprintf("%.200s: %s: did all of it come? What was in "
+						 "force before is back when it is imported again",
+						 what->file, got.cut));
 	return 0;
 }
 

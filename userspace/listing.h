@@ -126,10 +126,12 @@ struct listing_imported {
 	/* Entries; changed: another verdict, action or message than before. */
 	uint64_t added, removed, changed, unchanged;
 	char unkept[LIST_ERROR]; /* why it won't outlive a restart; "": it will */
+	const char *cut;         /* what looks as if not all of it had come; NULL: nothing */
 };
 
 /* All or nothing: 0, or -errno and everything is as it was. -EBADMSG: bad lines. -EINVAL: not of
- * this format. -ENODATA: empty. -ENOSPC: one list too many, or one entry.
+ * this format. -ENODATA: empty. -EMFILE: one list too many. -ENOSPC: one entry too
+ * many. -ENOENT: a pin of the kernel's maps is gone.
  * -EAGAIN: see listing_lend. */
 int listing_import(struct listing *l, const struct config *c, const struct listing_import *what,
 		   struct listing_imported *ret);

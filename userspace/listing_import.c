@@ -224,6 +224,7 @@ static int take_text(struct listing *l, const struct listing_import *what, struc
 		return rc;
 	memcpy(s->text, what->text, what->len);
 	s->len = what->len;
+	ret->cut = listing_cut(what->text, what->len, s->got.entries, one->entries);
 	return compare((struct side){one->set, s->own ? one->own : s->conf},
 		       (struct side){s->got.set, s->conf}, ret);
 }
@@ -239,7 +240,7 @@ static int import(struct listing *l, const struct listing_import *what, struct p
 
 	s = slot < 0 ? NULL : planned(p, slot);
 	if (!s)
-		return -ENOSPC;
+		return -EMFILE;
 	rc = settle(what, section, &l->lists[slot], s);
 	if (!rc)
 		rc = take_text(l, what, s, ret);

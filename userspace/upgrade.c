@@ -387,7 +387,8 @@ static bool part(struct upgrade *u)
 	u->heir = h;
 	if (u->daemon->writer)
 		store_writer_resume(u->daemon->writer, (struct store *)h);
-	/* Should the successor end before our sessions do, the next start must not wait for them. */
+	/* Should the successor end before our sessions do, the next start must not wait for them.
+	 */
 	if (u->daemon->store)
 		store_lock_leave(u->daemon->store);
 	if (u->daemon->fastpath)

@@ -52,6 +52,7 @@ int reading_give_prefix(struct reading *r, const struct prefix *p);
  */
 int line_cidr(struct reading *r, char *text);
 int line_spamd(struct reading *r, char *text);
+int line_drop(struct reading *r, char *text);
 int line_postgrey_client(struct reading *r, char *text);
 int line_postgrey_recipient(struct reading *r, char *text);
 int line_sqlgrey_ip(struct reading *r, char *text);

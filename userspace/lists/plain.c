@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Lines that are an address, a prefix or a range of addresses. */
 #include <errno.h>
+#include <jansson.h>
 #include <string.h>
 
 #include "internal.h"
@@ -77,4 +78,26 @@ int line_cidr(struct reading *r, char *text)
 int line_spamd(struct reading *r, char *text)
 {
 	return read_line(r, text, true);
+}
+
+/* {"cidr":"192.0.2.0/24","sblid":"SBL1"}; an object without a prefix says what file it is. */
+static int read_object(struct reading *r, char *text)
+{
+	json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	const char *cidr = json_string_value(json_object_get(o, "cidr"));
+	int rc;
+
+	if (cidr)
+		rc = give_prefix(r, cidr);
+	else if (json_object_get(o, "type") && !json_object_get(o, "cidr"))
+		rc = 0;
+	else
+		rc = reading_bad(r, text, "no prefix; allowed is {\"cidr\":\"192.0.2.0/24\", ...}");
+	json_decref(o);
+	return rc;
+}
+
+int line_drop(struct reading *r, char *text)
+{
+	return *text == '{' ? read_object(r, text) : line_cidr(r, text);
 }

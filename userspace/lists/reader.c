@@ -30,7 +30,7 @@ static const struct format {
 } formats[LIST_FORMAT_MAX] = {
 	[LIST_CIDR] = {"cidr", line_cidr, "#;", 0},
 	[LIST_SPAMD] = {"spamd", line_spamd, "#;", 0},
-	[LIST_SPAMHAUS_DROP] = {"spamhaus-drop", line_cidr, "#;", A_FEED | TO_DENY},
+	[LIST_SPAMHAUS_DROP] = {"spamhaus-drop", line_drop, "#;", A_FEED | TO_DENY},
 	[LIST_POSTGREY_CLIENTS] = {"postgrey-clients", line_postgrey_client, "#", TO_ALLOW},
 	[LIST_POSTGREY_RECIPIENTS] = {"postgrey-recipients", line_postgrey_recipient, "#",
 				      TO_ALLOW | RECIPIENTS},

@@ -30,7 +30,7 @@
 enum list_format {
 	LIST_CIDR,                 /* addresses, prefixes, ranges */
 	LIST_SPAMD,                /* the same, as spamd-setup takes it: a - b, text behind it */
-	LIST_SPAMHAUS_DROP,        /* PREFIX ; SBLnnn */
+	LIST_SPAMHAUS_DROP,        /* PREFIX ; SBLnnn, or an object of JSON */
 	LIST_POSTGREY_CLIENTS,     /* names with what is below them, addresses, parts, /regex/ */
 	LIST_POSTGREY_RECIPIENTS,  /* domain, user@, user@domain, /regex/ */
 	LIST_SQLGREY_CLIENTS_IP,   /* addresses, parts of IPv4 addresses, prefixes */

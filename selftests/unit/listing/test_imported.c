@@ -276,6 +276,31 @@ static void a_directory_that_was_taken_away(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+/* What looks like a fetch that broke off is put in force, and said. */
+static void half_a_list(void **state)
+{
+	enum { MANY = 2000 };
+	enum { SIZE = MANY * 20 };
+	char *text = malloc(SIZE), *end = text, *half = NULL;
+
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		half = i == MANY / 2 - 1 ? end : half;
+		end += snprintf(end, (size_t)(text + SIZE - end), "10.%d.%d.1\n", i / 256, i % 256);
+	}
+	import("feed", text, GG_DENY);
+	assert_null(imported.cut);
+	*--end = 0;
+	import("feed", text, GG_DENY);
+	assert_string_equal(imported.cut, "cut off in its last line");
+	*half = 0;
+	import("feed", text, GG_DENY);
+	assert_string_equal(imported.cut, "has lost more than half of its entries");
+	import("feed", text, GG_DENY);
+	assert_null(imported.cut);
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +309,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_damaged_is_said_and_set_aside, begin, end),
 		cmocka_unit_test_setup_teardown(a_number_that_two_have, begin, end),
 		cmocka_unit_test_setup_teardown(a_directory_that_was_taken_away, begin, end),
+		cmocka_unit_test_setup_teardown(half_a_list, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, directory_make, directory_remove);

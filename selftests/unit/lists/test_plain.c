@@ -41,6 +41,11 @@ static void lines_of_addresses(void **state)
 		{LIST_SPAMHAUS_DROP, "; Spamhaus DROP List\n1.10.16.0/20 ; SBL256894\n",
 		 "2:1.10.16.0/20\n", NULL},
 		{LIST_SPAMHAUS_DROP, "2a06:5280::/29 ; SBL1\n", "1:2a06:5280::/29\n", NULL},
+		{LIST_SPAMHAUS_DROP,
+		 "{\"cidr\":\"1.10.16.0/20\",\"sblid\":\"SBL256894\",\"rir\":\"apnic\"}\r\n"
+		 "{ \"sblid\": \"SBL1\", \"cidr\": \"2a06:5280::/29\" }\n"
+		 "{\"type\":\"metadata\",\"timestamp\":1700000000,\"size\":2,\"records\":2}\n",
+		 "1:1.10.16.0/20\n2:2a06:5280::/29\n", NULL},
 	};
 
 	(void)state;
@@ -119,6 +124,10 @@ static void bad_lines_of_addresses(void **state)
 		{LIST_CIDR, "mail.example.com", "", "f:1: \"mail.example.com\": not an address"},
 		{LIST_CIDR, "\xff\xfe", "", "f:1: \"??\": not UTF-8"},
 		{LIST_CIDR, "\x01", "", "f:1: \"?\": a control character"},
+		{LIST_SPAMHAUS_DROP, "{\"cidr\":1}", "", "f:1: \"{\"cidr\":1}\": no prefix"},
+		{LIST_SPAMHAUS_DROP, "{\"cidr\":\"1.10.16.0/20\"", "", "f:1: \"{\"cidr"},
+		{LIST_SPAMHAUS_DROP, "{\"cidr\":\"1.10.16.0/33\"}", "", "f:1: \"1.10.16.0/33\""},
+		{LIST_SPAMHAUS_DROP, "{\"type\":\"metadata\"}\n", "", "f:1: no entry in it"},
 		{LIST_SPAMHAUS_DROP, "<html><body>404</body></html>", "", "f:1: \"<html><body>404"},
 		{LIST_SPAMHAUS_DROP, "; Spamhaus DROP List\n", "",
 		 "f:1: no entry in it: a list of format spamhaus-drop is never empty"},
