@@ -74,19 +74,51 @@ static __always_inline struct tcphdr *tarpit_plain(struct xdp_md *ctx, const str
 	return tcp;
 }
 
+static __always_inline __u64 rotated(__u64 x, int bits)
+{
+	return x << bits | x >> (64 - bits);
+}
+
+static __always_inline void sip_round(__u64 v[4])
+{
+	v[0] += v[1];
+	v[1] = rotated(v[1], 13) ^ v[0];
+	v[0] = rotated(v[0], 32);
+	v[2] += v[3];
+	v[3] = rotated(v[3], 16) ^ v[2];
+	v[0] += v[3];
+	v[3] = rotated(v[3], 21) ^ v[0];
+	v[2] += v[1];
+	v[1] = rotated(v[1], 17) ^ v[2];
+	v[2] = rotated(v[2], 32);
+}
+
+/* SipHash-1-3 (Aumasson, Bernstein 2012) of the ends of the connection: whoever sees cookies, as
+ * every host in the tarpit does, must not learn the key from them. The key is half as long as
+ * SipHash's; its other half is made of it. */
 static __always_inline __u32 tarpit_cookie(const struct gg_conf *switches, const struct packet *p)
 {
 	const __u32 *from = (const __u32 *)p->from, *to = (const __u32 *)p->to.addr;
-	__u64 h = switches->tarpit_key ^ ((__u64)p->from_port << 16 | p->to.port);
+	const __u64 first = switches->tarpit_key, second = first * 0x9e3779b97f4a7c15ull;
+	__u64 v[4] = {first ^ 0x736f6d6570736575ull, second ^ 0x646f72616e646f6dull,
+		      first ^ 0x6c7967656e657261ull, second ^ 0x7465646279746573ull};
+	__u64 word;
 	int i;
 
 #pragma unroll
-	for (i = 0; i < 4; i++) {
-		h ^= from[i] | (__u64)to[i] << 32;
-		h *= 0xd6e8feb86659fd93ull;
-		h ^= h >> 32;
+	for (i = 0; i < 5; i++) {
+		/* 36 octets; their number stands in the last word's upper one. */
+		word = i < 4 ? from[i] | (__u64)to[i] << 32
+			     : ((__u64)p->from_port << 16 | p->to.port) | 36ull << 56;
+		v[3] ^= word;
+		sip_round(v);
+		v[0] ^= word;
 	}
-	return h;
+	v[2] ^= 0xff;
+	sip_round(v);
+	sip_round(v);
+	sip_round(v);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
 /* Whether the tarpit would take this segment. This and tarpit_answer are functions of their own, so
