@@ -133,6 +133,11 @@ static int load_fastpath(struct process *p, const struct config *c)
 	return rc;
 }
 
+static const char *without_xdp(const struct config *c)
+{
+	return c->interface_count ? "switched off (xdp = off)" : "no interfaces configured";
+}
+
 static int open_fastpath(struct process *p, const struct config *c)
 {
 	struct daemon *d = &p->daemon;
@@ -143,9 +148,7 @@ static int open_fastpath(struct process *p, const struct config *c)
 	if (rc)
 		log_message(LOG_ERROR, REMAINS "%s", p->err);
 	if (!kernel_wanted(c)) {
-		snprintf(d->fastpath_why, sizeof(d->fastpath_why), "%s%s",
-			 c->interface_count ? "switched off (xdp = off)"
-					    : "no interfaces configured",
+		snprintf(d->fastpath_why, sizeof(d->fastpath_why), "%s%s", without_xdp(c),
 			 rc ? "; " REMAINS "see the log" : "");
 		return 0;
 	}
@@ -174,6 +177,9 @@ static int open_fastpath(struct process *p, const struct config *c)
 		snprintf(d->fastpath_why + used, sizeof(d->fastpath_why) - used, "%s%s: %s, %s",
 			 used ? "; " : "", at[i].interface, at[i].how, at[i].with);
 	}
+	if (!n && c->mode == GG_MODE_HOST)
+		snprintf(d->fastpath_why, sizeof(d->fastpath_why),
+			 "socket lookup, without XDP (%s)", without_xdp(c));
 	if (fastpath_replaced(d->fastpath)[0])
 		log_message(LOG_START,
 			    "kernel maps: those pinned as %s are of another schema, or damaged: "
