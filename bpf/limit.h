@@ -16,9 +16,24 @@
 /* Windows of the budget: 2^27 ns, 0.13 s. */
 #define LIMIT_WINDOW_SHIFT 27
 
-/* Over its limit for so long, a source is reported as lasting. */
+/* Over its limit for so long, a source is reported as lasting, and then as often. */
 #define LIMIT_LASTING (10 * NSEC)
 #define LIMIT_AGAIN NSEC /* until one that could not be reported is reported again */
+/* It has kept within its limit for so long: what it is over it later is counted from there. A burst
+ * now and another ten seconds later is not ten seconds of them. */
+#define LIMIT_LULL (2 * NSEC)
+
+/* As times of drops are kept. */
+static __always_inline __u32 limit_short(__u64 ns)
+{
+	return ns >> GG_SHORT_SHIFT;
+}
+
+/* Whether the last drop is longer ago. Another CPU may have dropped one a moment after `now`. */
+static __always_inline bool limit_lull(__u32 last_drop, __u64 now, __u64 length)
+{
+	return (__s32)(limit_short(now) - last_drop) > (__s32)limit_short(length);
+}
 
 /* False: there was no room for it. */
 static __always_inline bool report_limit(enum gg_event_kind kind, const __u8 *addr, __u64 dropped,
@@ -77,7 +92,6 @@ static __always_inline bool limit_bucket(const struct gg_conf *switches, struct 
 		if (r->over) {
 			report_limit(GG_EVENT_LIMIT_END, source, r->over, now);
 			r->over = 0;
-			r->lasting = 0;
 		}
 	}
 	if (full + switches->source_interval - now <= switches->source_burst) {
@@ -87,12 +101,16 @@ static __always_inline bool limit_bucket(const struct gg_conf *switches, struct 
 	if (!r->over) {
 		r->since = now;
 		report_limit(GG_EVENT_LIMIT_BEGIN, source, 0, now);
-	} else if (!r->lasting && now - r->since > LIMIT_LASTING) {
-		/* The daemon makes an entry of it: what found no room is said again. */
-		r->lasting = report_limit(GG_EVENT_LIMIT_LASTING, source, r->over, now);
-		if (!r->lasting)
-			r->since = now - LIMIT_LASTING + LIMIT_AGAIN;
+	} else if (limit_lull(r->last_drop, now, LIMIT_LULL)) {
+		r->since = now;
+	} else if ((__s64)(now - r->since) > (__s64)LIMIT_LASTING) {
+		/* The daemon makes an entry of it, if it can: as long as there is none, it is told
+		 * again, and sooner where there was no room to. */
+		r->since = report_limit(GG_EVENT_LIMIT_LASTING, source, r->over, now)
+				   ? now
+				   : now - LIMIT_LASTING + LIMIT_AGAIN;
 	}
+	r->last_drop = limit_short(now);
 	r->over++;
 	return false;
 }

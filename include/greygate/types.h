@@ -98,12 +98,15 @@ struct gg_entry {
 	__u64 added;     /* s, CLOCK_MONOTONIC */
 };
 
+/* Unit of a time that has 32 bits, as a shift of ns: 1.05 ms, and 52 days until it begins again. */
+#define GG_SHORT_SHIFT 20
+
 /* Value of rate4, rate6: the token bucket of a source, racy. */
 struct gg_rate {
-	__u64 full;    /* ns, CLOCK_MONOTONIC: when it will be full again */
-	__u64 since;   /* ns: over its limit since then */
-	__u32 over;    /* connections dropped since then; 0: within its limit */
-	__u32 lasting; /* was reported as lasting */
+	__u64 full;  /* ns, CLOCK_MONOTONIC: when it will be full again */
+	__u64 since; /* ns: over its limit without a lull since then, or since the last report */
+	__u32 over;  /* connections dropped since the limit began; 0: within it */
+	__u32 last_drop; /* GG_SHORT_SHIFT: when the last of them was */
 };
 
 /* Value of budget. */
@@ -240,7 +243,7 @@ enum gg_stat {
 enum gg_event_kind {
 	GG_EVENT_FIRST_DROP = 1,    /* first dropped connection of an entry */
 	GG_EVENT_LIMIT_BEGIN = 2,   /* a source is over its limit: address, or /64 with zeros */
-	GG_EVENT_LIMIT_LASTING = 3, /* still is, ten seconds later */
+	GG_EVENT_LIMIT_LASTING = 3, /* still is: every ten seconds */
 	GG_EVENT_LIMIT_END = 4,     /* is quiet again */
 	GG_EVENT_BUDGET_BEGIN = 5,  /* a CPU is over its budget */
 	GG_EVENT_BUDGET_END = 6,

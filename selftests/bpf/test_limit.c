@@ -15,6 +15,7 @@
 
 #define PER_SOURCE 3 /* a second: one token in 0.33 s */
 #define BURST (2 * PER_SOURCE)
+#define NSEC UINT64_C(1000000000)
 
 static uint32_t segment(const char *from, const char *to, uint8_t flags)
 {
@@ -63,6 +64,17 @@ static void fill_late(enum map_id id, const void *key)
 	assert_int_equal(bpf_map_update_elem(fp->maps[id], key, &r, BPF_EXIST), 0);
 }
 
+/* As if what has happened to it had been so much earlier: when it went over its limit, and its last
+ * drop. */
+static void make_older(enum map_id id, const void *key, uint64_t since, uint64_t last_drop)
+{
+	struct gg_rate r = rate_of(id, key);
+
+	r.since -= since;
+	r.last_drop -= last_drop >> GG_SHORT_SHIFT;
+	assert_int_equal(bpf_map_update_elem(fp->maps[id], key, &r, BPF_EXIST), 0);
+}
+
 static struct gg_event seen[16];
 static int seen_count;
 
@@ -72,6 +84,13 @@ static void see(const struct gg_event *e, void *arg)
 	if (seen_count < 16)
 		seen[seen_count] = *e;
 	seen_count++;
+}
+
+static void no_event(void)
+{
+	seen_count = 0;
+	fastpath_events(fp, see, NULL);
+	assert_int_equal(seen_count, 0);
 }
 
 static void only_event(enum gg_event_kind kind, const char *address)
@@ -220,10 +239,7 @@ static void edges_are_reported_once(void **state)
 	fill_late(MAP_RATE4, &key);
 	assert_int_equal(passed_of("198.51.100.99", 200), 0);
 	only_event(GG_EVENT_LIMIT_BEGIN, "198.51.100.99");
-	/* As if it had begun ten seconds ago. */
-	r = rate_of(MAP_RATE4, &key);
-	r.since -= 11000000000;
-	assert_int_equal(bpf_map_update_elem(fp->maps[MAP_RATE4], &key, &r, BPF_EXIST), 0);
+	make_older(MAP_RATE4, &key, 11 * NSEC, 0);
 	assert_int_equal(passed_of("198.51.100.99", 200), 0);
 	only_event(GG_EVENT_LIMIT_LASTING, "198.51.100.99");
 	assert_int_equal(seen[0].dropped, 200);
@@ -235,7 +251,69 @@ static void edges_are_reported_once(void **state)
 	only_event(GG_EVENT_LIMIT_END, "198.51.100.99");
 	assert_int_equal(seen[0].dropped, 400);
 	assert_int_equal(rate_of(MAP_RATE4, &key).over, 0);
-	assert_int_equal(rate_of(MAP_RATE4, &key).lasting, 0);
+}
+
+/* Whom the daemon does not make an entry of now, it may later. */
+static void one_that_goes_on_is_reported_every_ten_seconds(void **state)
+{
+	const struct gg_half6 key = {{0x20, 0x01, 0x0d, 0xb8, 0, 9, 0, 0}};
+
+	(void)state;
+	assert_int_equal(syn_from("2001:db8:9::1"), XDP_PASS);
+	fill_late(MAP_RATE6, &key);
+	assert_int_equal(passed_of("2001:db8:9::1", 100), 0);
+	only_event(GG_EVENT_LIMIT_BEGIN, "2001:db8:9::");
+	for (int i = 1; i <= 3; i++) {
+		make_older(MAP_RATE6, &key, 9 * NSEC, NSEC);
+		assert_int_equal(passed_of("2001:db8:9::1", 50), 0);
+		no_event();
+		make_older(MAP_RATE6, &key, 2 * NSEC, NSEC);
+		assert_int_equal(passed_of("2001:db8:9::1", 50), 0);
+		only_event(GG_EVENT_LIMIT_LASTING, "2001:db8:9::");
+		assert_int_equal(seen[0].dropped, 50 + 100 * i);
+	}
+}
+
+/* A burst that its limit is too small for, and another one later: it has kept within it between. */
+static void one_that_has_kept_within_it_does_not_last(void **state)
+{
+	const struct gg_key4 key = {{198, 51, 100, 99}};
+
+	(void)state;
+	assert_int_equal(syn_from("198.51.100.99"), XDP_PASS);
+	fill_late(MAP_RATE4, &key);
+	assert_int_equal(passed_of("198.51.100.99", 20), 0);
+	only_event(GG_EVENT_LIMIT_BEGIN, "198.51.100.99");
+	make_older(MAP_RATE4, &key, 11 * NSEC, 3 * NSEC);
+	assert_int_equal(passed_of("198.51.100.99", 20), 0);
+	no_event();
+	make_older(MAP_RATE4, &key, 9 * NSEC, NSEC);
+	assert_int_equal(passed_of("198.51.100.99", 20), 0);
+	no_event();
+	make_older(MAP_RATE4, &key, 2 * NSEC, NSEC);
+	assert_int_equal(passed_of("198.51.100.99", 1), 0);
+	only_event(GG_EVENT_LIMIT_LASTING, "198.51.100.99");
+	assert_int_equal(seen[0].dropped, 60);
+}
+
+/* Two CPUs in the same flood: one has dropped a moment after what the other takes for now. */
+static void a_drop_of_another_cpu_is_no_lull(void **state)
+{
+	const struct gg_key4 key = {{198, 51, 100, 99}};
+	struct gg_rate r;
+
+	(void)state;
+	assert_int_equal(syn_from("198.51.100.99"), XDP_PASS);
+	fill_late(MAP_RATE4, &key);
+	assert_int_equal(syn_from("198.51.100.99"), XDP_DROP);
+	only_event(GG_EVENT_LIMIT_BEGIN, "198.51.100.99");
+	r = rate_of(MAP_RATE4, &key);
+	r.since += 3600 * NSEC;
+	r.last_drop += 3600 * NSEC >> GG_SHORT_SHIFT;
+	assert_int_equal(bpf_map_update_elem(fp->maps[MAP_RATE4], &key, &r, BPF_EXIST), 0);
+	assert_int_equal(syn_from("198.51.100.99"), XDP_DROP);
+	assert_int_equal(rate_of(MAP_RATE4, &key).since, r.since);
+	no_event();
 }
 
 /* With first drops of others. */
@@ -255,8 +333,7 @@ static void fill_ring(void)
 static void an_offender_that_finds_no_room_is_reported_later(void **state)
 {
 	const struct gg_key4 key = {{198, 51, 100, 99}};
-	uint64_t lost;
-	struct gg_rate r;
+	uint64_t lost, since;
 
 	(void)state;
 	assert_int_equal(syn_from("198.51.100.99"), XDP_PASS);
@@ -265,20 +342,18 @@ static void an_offender_that_finds_no_room_is_reported_later(void **state)
 	fill_ring();
 	lost = counted(GG_STAT_event_lost);
 	for (int i = 0; i < 2; i++) {
-		r = rate_of(MAP_RATE4, &key);
-		r.since -= 11000000000;
-		assert_int_equal(bpf_map_update_elem(fp->maps[MAP_RATE4], &key, &r, BPF_EXIST), 0);
+		/* The second time a second and a bit after the first. */
+		make_older(MAP_RATE4, &key, i ? NSEC + NSEC / 8 : 11 * NSEC, 0);
+		since = rate_of(MAP_RATE4, &key).since;
 		assert_int_equal(syn_from("198.51.100.99"), XDP_DROP);
 		if (i)
 			continue;
 		assert_int_equal(counted(GG_STAT_event_lost), lost + 1);
-		assert_int_equal(rate_of(MAP_RATE4, &key).lasting, 0);
 		/* Not with each segment. */
-		assert_true(rate_of(MAP_RATE4, &key).since > r.since);
+		assert_true(rate_of(MAP_RATE4, &key).since > since);
 		fastpath_events(fp, see, NULL);
 	}
 	only_event(GG_EVENT_LIMIT_LASTING, "198.51.100.99");
-	assert_int_equal(rate_of(MAP_RATE4, &key).lasting, 1);
 }
 
 static void the_budget_comes_before_the_sources(void **state)
@@ -337,6 +412,9 @@ int main(void)
 				       fresh),
 		cmocka_unit_test_setup(a_source_of_ipv6_is_its_64, fresh),
 		cmocka_unit_test_setup(edges_are_reported_once, fresh),
+		cmocka_unit_test_setup(one_that_goes_on_is_reported_every_ten_seconds, fresh),
+		cmocka_unit_test_setup(one_that_has_kept_within_it_does_not_last, fresh),
+		cmocka_unit_test_setup(a_drop_of_another_cpu_is_no_lull, fresh),
 		cmocka_unit_test_setup(an_offender_that_finds_no_room_is_reported_later, fresh),
 		cmocka_unit_test_setup(the_budget_comes_before_the_sources, fresh),
 		cmocka_unit_test_setup(zero_means_unlimited, fresh),

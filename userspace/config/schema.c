@@ -200,7 +200,7 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
 { "limit", "new_per_cpu", KIND_NUMBER, KEY_RELOAD, AT(limit.new_per_cpu), .def = "20k", .max = 100000000,
   .manual = "New connections a second from all sources that aren't allowed, that XDP lets through on each CPU; asked before new_per_source. 0: unlimited." },
 { "limit", "offender_life", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(limit.offender_life), .def = "10m", .max = 30 * DAY,
-  .manual = "How long a source is denied that stays over new_per_source for ten seconds; new connections of it are dropped meanwhile, so that they come again. Those that are open go on, and no mail of theirs is refused for it. 0: not at all." },
+  .manual = "How long a source is denied that stays over new_per_source for ten seconds, without two seconds within it; new connections of it are dropped meanwhile, so that they come again. Those that are open go on, and no mail of theirs is refused for it. 0: not at all." },
 { "limit", "recipients", KIND_NUMBER, 0, AT(limit.recipients), .def = "100", .min = 1, .max = 10000,
   .manual = "Recipients of one message, those included that were refused or deferred." },
 { "limit", "line", KIND_NUMBER, 0, AT(limit.line), .def = "2048", .min = 512, .max = 8192,
