@@ -101,22 +101,24 @@ static bool drop_expired(const struct prefix *p, const struct verdict_entry *e, 
 
 /* A source that goes on and on above its limit is dropped for a while without being counted.
  * Addresses of SYNs can be forged, so that who is allowed keeps its place, and the while is short.
+ * False: no entry was made, for another verdict holds or there shall be none. The source is told of
+ * again as long as it goes on.
  */
-static void deny_offender(struct daemon *d, const struct addr *a)
+static bool deny_offender(struct daemon *d, const struct addr *a)
 {
 	const struct config *c = atomic_load(&d->config);
 	struct verdict_entry e;
 	struct prefix p = addr_mask(a, addr_is4(a) ? 128 : 64);
 
 	if (!c->limit.offender_life || verdicts_find(d->verdicts, a, daemon_now(), &e, NULL))
-		return;
+		return false;
 	e = (struct verdict_entry){
 		.verdict = GG_DENY,
 		.action = GG_DROP_NEW,
 		.origin = GG_BY_LIMIT,
 		.expires = daemon_now() + (uint32_t)(c->limit.offender_life / 1000),
 	};
-	daemon_verdict_put(d, &p, &e, NULL);
+	return !daemon_verdict_put(d, &p, &e, NULL);
 }
 
 /* The protected side has written to a host: its answers need not wait. */
@@ -134,7 +136,7 @@ static const struct {
 } edges[] = {
 	[GG_EVENT_FIRST_DROP] = {LOG_LIST, "deny", "first_drop"},
 	[GG_EVENT_LIMIT_BEGIN] = {LOG_LIMIT, "deny", "new_per_source"},
-	[GG_EVENT_LIMIT_LASTING] = {LOG_LIMIT, "deny", "offender"},
+	[GG_EVENT_LIMIT_LASTING] = {LOG_LIMIT, "deny", "lasting"},
 	[GG_EVENT_LIMIT_END] = {LOG_LIMIT, "allow", "new_per_source"},
 	[GG_EVENT_BUDGET_BEGIN] = {LOG_LIMIT, "deny", "new_per_cpu"},
 	[GG_EVENT_BUDGET_END] = {LOG_LIMIT, "allow", "new_per_cpu"},
@@ -143,6 +145,7 @@ static const struct {
 static void on_event(const struct gg_event *e, void *arg)
 {
 	const bool source = e->kind < GG_EVENT_BUDGET_BEGIN;
+	bool denied = false;
 	struct log_line l;
 	struct addr a;
 
@@ -152,14 +155,14 @@ static void on_event(const struct gg_event *e, void *arg)
 	if (e->kind < GG_EVENT_FIRST_DROP || e->kind > GG_EVENT_BUDGET_END)
 		return;
 	if (e->kind == GG_EVENT_LIMIT_LASTING)
-		deny_offender(arg, &a);
+		denied = deny_offender(arg, &a);
 	if (e->kind == GG_EVENT_BUDGET_BEGIN || e->kind == GG_EVENT_BUDGET_END)
 		doors_trouble(arg);
 	log_begin(&l, edges[e->kind].event);
 	if (source)
 		log_addr(&l, "src", &a);
 	log_str(&l, "verdict", edges[e->kind].verdict);
-	log_str(&l, "reason", edges[e->kind].reason);
+	log_str(&l, "reason", denied ? "offender" : edges[e->kind].reason);
 	if (e->kind == GG_EVENT_FIRST_DROP)
 		log_str(&l, "action", config_action_text(e->action));
 	else

@@ -4,6 +4,8 @@
 knock.py hold SOURCE SERVER FILE    connects, wants a banner, says EHLO, waits until FILE exists, ends;
                                     prints what happened
 knock.py flood SOURCE SERVER PER_SECOND SECONDS    connects and lets go; prints how many were answered
+knock.py pace SOURCE SERVER PER_SECOND,SECONDS...    the same at one pace after the other; prints how many
+                                                     were answered at once, of each
 knock.py ports SOURCE SERVER FIRST COUNT    so many connections in one go, by ports from FIRST on; prints
                                             how many were greeted by which host, and who was not
 """
@@ -59,6 +61,21 @@ def flood(source, server, rate, seconds):
     print(f"{n} {answered}")
 
 
+def pace(source, server, phases):
+    for phase in phases:
+        rate, seconds = map(float, phase.split(","))
+        begin = time.monotonic()
+        opened = []
+        while time.monotonic() < begin + seconds:
+            opened.append(open_from(source, server))
+            time.sleep(max(0, begin + len(opened) / rate - time.monotonic()))
+        time.sleep(0.05)
+        answered = len(select.select([], opened, [], 0)[1])
+        print(f"{len(opened)} {answered}", flush=True)
+        for s in opened:
+            s.close()
+
+
 def greeted_by(s):
     s.settimeout(60)
     try:
@@ -77,6 +94,8 @@ def ports(source, server, first, count):
 
 if sys.argv[1] == "hold":
     hold(*sys.argv[2:5])
+elif sys.argv[1] == "pace":
+    pace(*sys.argv[2:4], sys.argv[4:])
 elif sys.argv[1] == "ports":
     ports(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
 else:
