@@ -106,8 +106,10 @@ bool source_trap(const struct source *s, const char *why, struct verdict_entry *
 
 bool source_release(struct daemon *d, const struct addr *a)
 {
+	const struct prefix network = addr_network(a);
 	struct verdict_entry e;
-	struct prefix network;
 
-	return source_network(d, a, 0, &network, &e) && !daemon_verdict_del(d, &network);
+	return !addr_is4(a) && verdicts_get(d->verdicts, &network, 0, &e) &&
+	       (e.origin == GG_BY_TRAP || e.origin == GG_BY_LIMIT) &&
+	       !daemon_verdict_del(d, &network);
 }

@@ -31,7 +31,8 @@ bool source_trap(const struct source *s, const char *why, struct verdict_entry *
  * address; false: none is, as ever of IPv4. */
 bool source_network(const struct daemon *d, const struct addr *a, uint32_t now, struct prefix *ret,
 		    struct verdict_entry *ret_entry);
-/* Ends that; false: there was none. What has hit a trap itself stays denied. */
+/* Ends that, or what the limit of new connections has made of the /64; false: there was none. What
+ * has hit a trap itself stays denied. */
 bool source_release(struct daemon *d, const struct addr *a);
 
 #endif

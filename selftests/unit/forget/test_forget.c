@@ -117,6 +117,22 @@ static void an_ipv6_address(void **state)
 	assert_true(has_conduct("2001:db8:2::7"));
 }
 
+/* So is what the limit of new connections has made of it, but no operator's word on it. */
+static void the_64_of_an_ipv6_address(void **state)
+{
+	(void)state;
+	put("2001:db8:1::/64", GG_DENY, GG_BY_LIMIT, 0);
+	put("2001:db8:2::/64", GG_DENY, GG_BY_OPERATOR, 0);
+	put("192.0.2.0/24", GG_DENY, GG_BY_LIMIT, 0);
+	assert_int_equal(forget("2001:db8:1::7"), 1);
+	assert_false(have("2001:db8:1::/64"));
+	assert_int_equal(forget("2001:db8:1::7"), 0);
+	assert_int_equal(forget("2001:db8:2::7"), 0);
+	assert_true(have("2001:db8:2::/64"));
+	assert_int_equal(forget("192.0.2.7"), 0);
+	assert_true(have("192.0.2.0/24"));
+}
+
 /* In bytes ::1 has the beginning of all of IPv4. */
 static void the_families_are_apart(void **state)
 {
@@ -230,6 +246,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(an_address, make, unmake),
 		cmocka_unit_test_setup_teardown(an_ipv6_address, make, unmake),
+		cmocka_unit_test_setup_teardown(the_64_of_an_ipv6_address, make, unmake),
 		cmocka_unit_test_setup_teardown(the_families_are_apart, make, unmake),
 		cmocka_unit_test_setup_teardown(what_a_network_has_learned, make, unmake),
 		cmocka_unit_test_setup_teardown(a_prefix, make, unmake),
