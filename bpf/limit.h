@@ -13,14 +13,15 @@
 #include "lists.h"
 #include "parse.h"
 
-/* Windows of the budget: 2^27 ns, 0.13 s. */
-#define LIMIT_WINDOW_SHIFT 27
+/* What a CPU lets through at once besides one: so many ns of its budget. Longer than the clock
+ * stands still, or what comes between two of its ticks would be lost. */
+#define LIMIT_BUDGET_BURST (NSEC / 8)
 
 /* Over its limit for so long, a source is reported as lasting, and then as often. */
 #define LIMIT_LASTING (10 * NSEC)
 #define LIMIT_AGAIN NSEC /* until one that could not be reported is reported again */
-/* It has kept within its limit for so long: what it is over it later is counted from there. A burst
- * now and another ten seconds later is not ten seconds of them. */
+/* Within its limit for so long: what it is over it later is counted from there. A burst now and
+ * another ten seconds later is not ten seconds of them. */
 #define LIMIT_LULL (2 * NSEC)
 
 /* As times of drops are kept. */
@@ -54,29 +55,36 @@ static __always_inline bool report_limit(enum gg_event_kind kind, const __u8 *ad
 	return true;
 }
 
-/* Whether the CPU has a new connection left in this window. */
+static __always_inline void report_budget(enum gg_event_kind kind, __u64 dropped, __u64 now)
+{
+	const __u32 cpu[4] = {bpf_get_smp_processor_id()};
+
+	report_limit(kind, (const __u8 *)cpu, dropped, now);
+}
+
+/* Whether the CPU has a new connection left: a bucket as a source's. That its budget is exceeded
+ * ends with a lull, or a flood that comes in pulses would be told of with each of them. */
 static __always_inline bool limit_budget(const struct gg_conf *switches, __u64 now)
 {
-	const __u8 nobody[16] = {};
+	const __u64 interval = switches->budget_interval;
 	__u32 zero = 0;
-	__u64 window = now >> LIMIT_WINDOW_SHIFT;
 	struct gg_budget *b = bpf_map_lookup_elem(&budget, &zero);
+	__u64 full;
 
-	if (!b || !switches->budget)
+	if (!b || !interval)
 		return true;
-	if (b->window != window) {
-		/* A whole window within the budget ends it. */
-		if (b->over && (b->used <= switches->budget || b->window + 1 != window)) {
-			report_limit(GG_EVENT_BUDGET_END, nobody, b->over, now);
+	full = b->full > now ? b->full : now;
+	if (full - now <= LIMIT_BUDGET_BURST) {
+		b->full = full + interval;
+		if (b->over && limit_lull(b->last_drop, now, LIMIT_LULL)) {
+			report_budget(GG_EVENT_BUDGET_END, b->over, now);
 			b->over = 0;
 		}
-		b->window = window;
-		b->used = 0;
-	}
-	if (b->used++ < switches->budget)
 		return true;
+	}
 	if (!b->over)
-		report_limit(GG_EVENT_BUDGET_BEGIN, nobody, 0, now);
+		report_budget(GG_EVENT_BUDGET_BEGIN, 0, now);
+	b->last_drop = limit_short(now);
 	b->over++;
 	return false;
 }

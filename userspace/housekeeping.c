@@ -18,6 +18,7 @@
 
 #define SWEEP_MAX 60     /* s between two read-backs, less when entries live shorter */
 #define VIPS_EVERY 5     /* s */
+#define ENDED_EVERY 60   /* s between two looks for limits that have ended unseen */
 #define RECORD_STEPS 600 /* seconds for one round over the records */
 #define EXTEND_MAX 1024  /* entries that live on by one read-back; more wait for the next */
 
@@ -142,9 +143,21 @@ static const struct {
 	[GG_EVENT_BUDGET_END] = {LOG_LIMIT, "allow", "new_per_cpu"},
 };
 
+/* Of IPv6 it is a /64 that has a limit. */
+static void say_source(struct log_line *l, const struct gg_event *e, const struct addr *a)
+{
+	const struct prefix p = addr_mask(a, 64);
+	char text[PREFIX_TEXT];
+
+	if (e->kind == GG_EVENT_FIRST_DROP || addr_is4(a))
+		log_addr(l, "src", a);
+	else
+		log_str(l, "src", prefix_text(&p, text));
+}
+
 static void on_event(const struct gg_event *e, void *arg)
 {
-	const bool source = e->kind < GG_EVENT_BUDGET_BEGIN;
+	const bool budget = e->kind == GG_EVENT_BUDGET_BEGIN || e->kind == GG_EVENT_BUDGET_END;
 	bool denied = false;
 	struct log_line l;
 	struct addr a;
@@ -156,18 +169,33 @@ static void on_event(const struct gg_event *e, void *arg)
 		return;
 	if (e->kind == GG_EVENT_LIMIT_LASTING)
 		denied = deny_offender(arg, &a);
-	if (e->kind == GG_EVENT_BUDGET_BEGIN || e->kind == GG_EVENT_BUDGET_END)
-		doors_trouble(arg);
 	log_begin(&l, edges[e->kind].event);
-	if (source)
-		log_addr(&l, "src", &a);
+	if (!budget)
+		say_source(&l, e, &a);
 	log_str(&l, "verdict", edges[e->kind].verdict);
 	log_str(&l, "reason", denied ? "offender" : edges[e->kind].reason);
 	if (e->kind == GG_EVENT_FIRST_DROP)
 		log_str(&l, "action", config_action_text(e->action));
 	else
 		log_int(&l, "dropped", (int64_t)e->dropped);
+	if (budget)
+		log_int(&l, "cpu", e->cpu);
 	log_end(&l);
+}
+
+/* A source that has not come again. One that is denied for it is not done with before that is over.
+ */
+static bool on_ended(const struct gg_event *e, void *arg)
+{
+	const struct daemon *d = arg;
+	struct verdict_entry v;
+	struct addr a;
+
+	memcpy(a.b, e->addr, sizeof(a.b));
+	if (verdicts_find(d->verdicts, &a, daemon_now(), &v, NULL) && v.origin == GG_BY_LIMIT)
+		return false;
+	on_event(e, arg);
+	return true;
 }
 
 void daemon_endpoints(struct daemon *d)
@@ -209,8 +237,12 @@ static void look_for_trouble(struct daemon *d)
 					     COUNT_limit_backend,  COUNT_limit_reserve,
 					     COUNT_limit_held,     COUNT_queue_full};
 	static uint64_t seen; /* main thread only */
-	uint64_t sum = 0;
+	uint64_t kernel[GG_STAT_MAX] = {0}, sum;
 
+	/* Not by the edges of it, for a flood may be long. */
+	if (d->fastpath)
+		fastpath_stats(d->fastpath, kernel);
+	sum = kernel[GG_STAT_flood_budget];
 	for (size_t i = 0; i < sizeof(wants) / sizeof(wants[0]); i++)
 		sum += daemon_count(d, wants[i]);
 	if (sum != seen)
@@ -256,6 +288,8 @@ void daemon_tick(struct daemon *d)
 		fastpath_events(d->fastpath, on_event, d);
 		if (ticks % (every ? every : 1) == 0)
 			read_back(d, s.now);
+		if (ticks % ENDED_EVERY == 0)
+			fastpath_limits_ended(d->fastpath, on_ended, d);
 		lacking_step(d);
 		if (ticks % VIPS_EVERY == 0)
 			follow_addresses(d);

@@ -109,11 +109,11 @@ struct gg_rate {
 	__u32 last_drop; /* GG_SHORT_SHIFT: when the last of them was */
 };
 
-/* Value of budget. */
+/* Value of budget: the token bucket of a CPU. */
 struct gg_budget {
-	__u64 window; /* its number */
-	__u32 used;   /* new connections in it */
-	__u32 over;   /* dropped since the budget was first exceeded; 0: within it */
+	__u64 full;      /* as in gg_rate */
+	__u32 last_drop; /* the same */
+	__u32 over;      /* dropped since the budget was first exceeded; 0: within it */
 };
 
 /* Protected endpoints that there is room for; each takes an entry of vip, and so does each address.
@@ -161,7 +161,7 @@ struct gg_conf {
 	__u32 heartbeat_limit; /* s; an older meta.heartbeat: the daemon is gone. 0: not watched */
 	__u32 have_net4;       /* prefixes own and imported: 0 spares the trie walk */
 	__u32 have_net6;
-	__u32 budget;          /* new connections of each CPU in 2^27 ns; 0: unlimited */
+	__u32 budget_interval; /* ns between two new connections on a CPU; 0: unlimited */
 	__u64 source_interval; /* ns between two new connections of a source; 0: unlimited */
 	__u32 sample;          /* one in N new connections of a learned source is for the daemon; 0:
 				  none */
@@ -255,7 +255,10 @@ struct gg_event {
 	enum gg_action action;
 	__u64 time;    /* s, CLOCK_MONOTONIC */
 	__u64 dropped; /* limits: connections dropped since the begin */
-	__u8 addr[16]; /* IPv4 is IPv4-mapped */
+	union {
+		__u8 addr[16]; /* IPv4 is IPv4-mapped */
+		__u32 cpu;     /* of a budget */
+	};
 };
 
 #endif

@@ -13,11 +13,14 @@ gate_start || bail "greygated starts"
 
 knock() { local how=$1 src=$2; shift 2; on client $PYTHON "$HERE/knock.py" "$how" "$src" "$(server_for "$src")" "$@"; }
 # Of IPv6 it is the /64 that has a limit, and is denied.
-limited() { case $1 in *::*) echo "${1%%::*}::" ;; *) echo "$1" ;; esac; }
-entry_of() { case $1 in *::*) echo "${1%%::*}::/64" ;; *) echo "$1" ;; esac; }
+limited() { case $1 in *::*) echo "${1%%::*}::/64" ;; *) echo "$1" ;; esac; }
 told() { logged event=limit "src=$(limited "$1")" "reason=$2" verdict="${3:-deny}"; } # source reason [verdict]
 times() { told "$@" | wc -l; }
-origin_of() { gg list deny | awk -v p="$(entry_of "$1")" '$1 == p' | grep -oE 'operator|limit'; }
+# What the last end says, and how many begins and ends there were of all sources.
+total() { told "$1" new_per_source allow | tail -n 1 | grep -oE '"dropped":[0-9]+' | cut -d: -f2; }
+begins() { logged event=limit reason=new_per_source verdict=deny | wc -l; }
+ends() { logged event=limit reason=new_per_source verdict=allow | wc -l; }
+origin_of() { gg list deny | awk -v p="$(limited "$1")" '$1 == p' | grep -oE 'operator|limit'; }
 
 # ---- who stays over it, and who does not ----
 gg deny 203.0.113.8 --action stutter --for 14s >/dev/null
@@ -35,6 +38,8 @@ done
 for src in 203.0.113.9 2001:db8:79::9; do
 	check "$src goes on for ten seconds: denied" wait_for 20 told $src offender
 	is "$src: by an entry of the limit" "$(origin_of $src)" limit
+	check "$src: forget of the address" gg forget $src
+	is "$src: ends it, of IPv6 that of its /64" "$(origin_of $src)" ""
 done
 for src in 203.0.113.8 2001:db8:78::8; do
 	check "$src: of whom something is said is told of" wait_for 5 told $src lasting
@@ -62,4 +67,27 @@ for src in 192.0.2.8 2001:db8:1::8; do
 	is "$src: not denied" "$(times $src offender)$(origin_of $src)" 0
 done
 wait "${floods[@]}"
+
+# ---- its end ----
+# Those that have come again since the first floods were told then, and the others as it is looked for them.
+for src in 192.0.2.8 2001:db8:1::8 203.0.113.66 2001:db8:66::66; do
+	check "$src, which does not come again: the end is told" wait_for 70 told $src new_per_source allow
+	between "$src: with how many were dropped" "$(total $src)" 100 2000
+done
+all_ended() { [ "$(ends)" = "$(begins)" ]; }
+check "all ends are" wait_for 130 all_ended
+
+# ---- a CPU over its budget ----
+limit="per_source = 1000  new_per_source = 0  new_per_cpu = 50"
+check "new_per_cpu" gate_renew
+at=$(log_size)
+pulses=(); for _ in $(seq 20); do pulses+=(1000,0.06 1,0.2); done
+knock pace 203.0.113.8 "${pulses[@]}" >/dev/null
+check "pulses over the budget are told" log_wait "+$at" event=limit reason=new_per_cpu verdict=deny cpu=
+between "not with each of them" "$(logged "+$at" event=limit reason=new_per_cpu | wc -l)" 1 $((6 * $(nproc)))
+begun() { logged "+$at" event=limit reason=new_per_cpu verdict=deny | grep -oE '"cpu":[0-9]+' | sort -u; }
+over() { logged "+$at" event=limit reason=new_per_cpu verdict=allow | grep -oE '"cpu":[0-9]+' | sort -u; }
+quiet() { knock pace 203.0.113.8 20,0.5 >/dev/null; [ "$(over)" = "$(begun)" ]; }
+sleep 2.1
+check "and its end, for each" wait_for 20 quiet
 gate_stop; is "SIGTERM: exit code 0" $? 0

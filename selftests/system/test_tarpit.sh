@@ -60,7 +60,7 @@ tarpit() { # source
 }
 
 # Of IPv6 it is the /64 that has a limit, and is denied.
-declare -A limited=([203.0.113.9]=203.0.113.9 [2001:db8:79::9]=2001:db8:79::)
+declare -A limited=([203.0.113.9]=203.0.113.9 [2001:db8:79::9]=2001:db8:79::/64)
 limit_entry() { # source
 	# shellcheck disable=SC2046
 	case $1 in

@@ -292,5 +292,10 @@ int fastpath_stats(struct fastpath *fp, uint64_t ret[GG_STAT_MAX]);
 /* Drains the events ring: calls see for each record. */
 int fastpath_events(struct fastpath *fp, void (*see)(const struct gg_event *e, void *arg),
 		    void *arg);
+/* Looks for sources whose limit has ended and who have not come again, which is when the programs
+ * tell it: see gets GG_EVENT_LIMIT_END of each, and says whether it is told by that. If not, it is
+ * there the next time. As long as the maps of limits are large; 0 or -errno. */
+int fastpath_limits_ended(struct fastpath *fp, bool (*see)(const struct gg_event *e, void *arg),
+			  void *arg);
 
 #endif

@@ -27,12 +27,16 @@ int switches_write_meta(struct fastpath *fp)
 	return bpf_map_update_elem(fp->maps[MAP_META], &zero, &fp->meta, BPF_ANY) ? -errno : 0;
 }
 
+/* ns between two, to the nearest one; 0: unlimited. */
+static uint32_t interval_of(uint32_t per_second)
+{
+	return per_second ? (1000000000 + per_second / 2) / per_second : 0;
+}
+
 void switches_limits(struct gg_conf *c, uint32_t per_source, uint32_t per_cpu)
 {
-	c->budget = (uint32_t)(((uint64_t)per_cpu << 27) / 1000000000);
-	if (per_cpu && !c->budget)
-		c->budget = 1;
-	c->source_interval = per_source ? 1000000000 / per_source : 0;
+	c->budget_interval = interval_of(per_cpu);
+	c->source_interval = interval_of(per_source);
 	c->source_burst = (uint64_t)LIMIT_BURST * 1000000000;
 }
 
