@@ -109,7 +109,8 @@ struct gg_rate {
 	__u32 last_drop; /* GG_SHORT_SHIFT: when the last of them was */
 };
 
-/* Value of budget: the token bucket of a CPU. */
+/* Value of budget: the token bucket of a CPU. What 0.1.0 has left in these places, and in those of
+ * gg_rate, is taken for long ago, and put right by the next connection. */
 struct gg_budget {
 	__u64 full;      /* as in gg_rate */
 	__u32 last_drop; /* the same */
