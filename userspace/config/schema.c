@@ -196,7 +196,7 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
 { "limit", "per_source", KIND_NUMBER, KEY_RELOAD, AT(limit.per_source), .def = "50", .min = 1, .max = 10000000,
   .manual = "Sessions of one address open at once." },
 { "limit", "new_per_source", KIND_NUMBER, KEY_RELOAD, AT(limit.new_per_source), .def = "20", .max = 1000000,
-  .manual = "New connections a second from one source, an IPv4 address or an IPv6 /64, that XDP lets through; twice as many at once after a quiet time. Allowed sources are exempt. 0: unlimited." },
+  .manual = "New connections a second from one source, an IPv4 address or an IPv6 /64, that XDP lets through; twice as many at once after a quiet time. Allowed sources are exempt; whom only a list of names or of DNS allows is not. 0: unlimited." },
 { "limit", "new_per_cpu", KIND_NUMBER, KEY_RELOAD, AT(limit.new_per_cpu), .def = "20k", .max = 100000000,
   .manual = "New connections a second from all sources that aren't allowed, that XDP lets through on each CPU, evenly: after a quiet time one and an eighth of them at once. It is exact up to 1m, and within 5 % beyond; asked before new_per_source. 0: unlimited." },
 { "limit", "offender_life", KIND_DURATION, KEY_RELOAD | KEY_SECONDS, AT(limit.offender_life), .def = "10m", .max = 30 * DAY,
