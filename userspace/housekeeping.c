@@ -260,7 +260,7 @@ static void tell_of_ipsec(const struct daemon *d)
 	told = true;
 	log_begin(&line, LOG_KERNEL);
 	log_str(&line, "verdict", "slower");
-	log_str(&line, "reason",
+	log_str(&line, "message",
 		"there are IPsec policies, which XDP can't obey: what is to be sent on goes "
 		"through the stack until a restart without any");
 	log_end(&line);
