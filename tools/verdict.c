@@ -35,6 +35,10 @@ static int put(struct cli *cli, int argc, char **argv, const struct cli_option *
 		       json_is_true(json_object_get(s, "asks"))     ? "; left to the daemon"
 		       : json_is_true(json_object_get(s, "kernel")) ? "; the kernel knows"
 								    : "");
+	if (!cli->json && json_is_true(json_object_get(s, "exempt")))
+		printf("%s stands in greylist.exempt of the configuration: the %s wins while it "
+		       "lasts\n",
+		       row_str(s, "prefix"), row_str(s, "verdict"));
 	json_decref(s);
 	return CLI_DONE;
 }
@@ -62,6 +66,7 @@ int cmd_deny(struct cli *cli, int argc, char **argv)
 int cmd_forget(struct cli *cli, int argc, char **argv)
 {
 	const char *prefix;
+	bool exempt;
 	json_t *args, *s = NULL;
 	int rc;
 
@@ -71,13 +76,18 @@ int cmd_forget(struct cli *cli, int argc, char **argv)
 	rc = cli_ask(cli, "forget", args, NULL, NULL, &s);
 	if (rc)
 		return rc;
+	exempt = json_is_true(json_object_get(s, "exempt"));
 	if (cli->json)
 		cli_print_json(s, NULL);
 	else if (row_num(s, "forgotten"))
 		printf("%s: forgotten, verdicts and records: %" PRIu64 "\n", prefix,
 		       row_num(s, "forgotten"));
-	else
+	else if (!exempt)
 		printf("%s: nothing was known of it\n", prefix);
+	if (!cli->json && exempt)
+		printf("%s stands in greylist.exempt of the configuration, and stays allowed; take "
+		       "it out there and reload\n",
+		       prefix);
 	json_decref(s);
 	return CLI_DONE;
 }

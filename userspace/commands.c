@@ -168,6 +168,8 @@ static int put_verdict(struct control_reply *r, const json_t *args, struct daemo
 		return control_fail(r, "see the log", "the kernel did not take it: %s",
 				    strerror(-rc));
 	row = row_verdict(d, &p, &e, reason, 0);
+	if (config_exempt(atomic_load(&d->config), &p))
+		json_object_set_new(row, "exempt", json_true());
 	json_object_update(control_summary(r), row);
 	json_decref(row);
 	return 0;
@@ -199,6 +201,8 @@ static int forget(struct control_reply *r, json_t *args, void *daemon)
 	n = daemon_forget(d, &p);
 	command_settle(r, d);
 	json_object_set_new(control_summary(r), "forgotten", json_integer((json_int_t)n));
+	if (config_exempt(atomic_load(&d->config), &p))
+		json_object_set_new(control_summary(r), "exempt", json_true());
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include "commands_show.h"
 #include "core/ticket.h"
+#include "verdict.h"
 #include "verify.h"
 
 #define DECISIONS 20 /* newest that are shown */
@@ -121,16 +122,6 @@ static void mend(struct explain *e, const char *before, const char *what, const 
 	json_array_append_new(array, json_sprintf("%s %s%s", before, what, after));
 }
 
-static bool is_exempt(const struct config *c, const struct prefix *p)
-{
-	for (int i = 0; i < c->greylist.exempt_count; i++) {
-		if (addr_eq(&c->greylist.exempt[i].addr, &p->addr) &&
-		    c->greylist.exempt[i].len == p->len)
-			return true;
-	}
-	return false;
-}
-
 static void emit_list(struct explain *e, const char *what, const struct listing_answer *a)
 {
 	emit(e, "list",
@@ -224,7 +215,7 @@ static int explain_verdict(struct explain *e)
 		prefix_text(&p, prefix);
 		known = p.len;
 		outcome = v.verdict == GG_ALLOW ? "allow" : "deny";
-		if (is_exempt(c, &p))
+		if (v.list == VERDICT_OF_CONFIG)
 			mend(e, "take", prefix, " out of greylist.exempt and reload");
 		else
 			mend(e, "greygate forget", prefix, "");

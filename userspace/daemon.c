@@ -130,29 +130,21 @@ void daemon_demote(struct daemon *d, const struct addr *src, const char *reason)
 
 /* ---- what settings make ---- */
 
-static bool is_exempt_gone(const struct prefix *p, const struct verdict_entry *e, void *arg)
+static bool unless_exempt(const struct prefix *p, const struct verdict_entry *e, void *arg)
 {
 	struct daemon *d = arg;
-	const struct config *c = atomic_load(&d->config);
 
-	if (e->list != VERDICT_OF_CONFIG)
-		return false;
-	for (int i = 0; i < c->greylist.exempt_count; i++)
-		if (!memcmp(&c->greylist.exempt[i], p, sizeof(*p)))
-			return false;
-	verdict_kernel_del(d, p);
-	return true;
+	if (e->list == VERDICT_OF_CONFIG && !config_exempt(atomic_load(&d->config), p))
+		verdict_unexempt(d, p);
+	return false;
 }
 
 void daemon_apply(struct daemon *d, const struct config *from, const struct config *to)
 {
-	const struct verdict_entry allow = {
-		.verdict = GG_ALLOW, .origin = GG_BY_OPERATOR, .list = VERDICT_OF_CONFIG};
-
-	verdicts_walk(d->verdicts, daemon_now(), is_exempt_gone, d);
+	verdicts_walk(d->verdicts, daemon_now(), unless_exempt, d);
 	verdict_balancers(d, from, to);
 	for (int i = 0; i < to->greylist.exempt_count; i++)
-		daemon_verdict_put(d, &to->greylist.exempt[i], &allow, "exempt");
+		daemon_verdict_put(d, &to->greylist.exempt[i], &verdict_of_config, "exempt");
 	traps_apply(d, from, to);
 	listing_load(&d->lists, to);
 	if (d->fastpath) {

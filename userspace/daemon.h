@@ -15,6 +15,7 @@
 
 #include "config/config.h"
 #include "core/digest.h"
+#include "core/ends.h"
 #include "core/hash.h"
 #include "core/table.h"
 #include "core/verdicts.h"
@@ -172,6 +173,7 @@ struct daemon {
 	} * kept;
 	size_t kept_count;
 	pthread_mutex_t config_lock;
+	struct ends ends; /* of entries behind which something else is: ending.c's alone */
 	/* Serialises writers of verdicts, fastpath and their store items. */
 	pthread_mutex_t verdict_lock;
 };
@@ -185,7 +187,8 @@ void daemon_counted(struct daemon *d, enum counter which); /* one more; any thre
  * One verdict, everywhere: RAM, kernel map, store queue. Effective when it returns: the next SYN
  * and the next accept see it. reason: words for people; NULL: the entry only
  * slides and keeps its reason and the time it was made. 0, -ENOSPC, -EPERM: a load balancer's
- * address is never denied. Any thread.
+ * address is never denied; -EEXIST: greylist.exempt has the prefix, of which only operators say
+ * otherwise, or they have said so already. Any thread.
  */
 int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
 		       const char *reason);

@@ -105,8 +105,10 @@ static bool forget_verdict(const struct prefix *p, const struct verdict_entry *e
 {
 	struct forgetting *f = arg;
 
-	(void)e;
-	f->count += verdict_forget(f->daemon, p);
+	if (e->expires && e->expires <= daemon_now())
+		verdict_expire(f->daemon, p);
+	else
+		f->count += verdict_forget(f->daemon, p);
 	return false;
 }
 
@@ -137,7 +139,8 @@ size_t daemon_forget(struct daemon *d, const struct prefix *p)
 {
 	struct forgetting f = {d, p, 0};
 
-	verdicts_within(d->verdicts, p, daemon_now(), forget_verdict, &f);
+	/* At 0 s nothing is over yet: what is, and still in the kernel, goes too. */
+	verdicts_within(d->verdicts, p, 0, forget_verdict, &f);
 	/* A network that is allowed, or denied, for what this source did, too, would go on being
 	 * so.
 	 */

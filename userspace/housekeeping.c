@@ -11,6 +11,7 @@
 #include "core/owners.h"
 #include "correspondents.h"
 #include "daemon.h"
+#include "ending.h"
 #include "lacking.h"
 #include "listeners.h"
 #include "verdict.h"
@@ -294,6 +295,7 @@ void daemon_tick(struct daemon *d)
 		if (ticks % VIPS_EVERY == 0)
 			follow_addresses(d);
 	}
+	ending_step(d);
 	/* A successor knows of renewals that we don't. At 0 s nothing is over yet: all are seen. */
 	if (!d->lent && ticks % (every ? every : 1) == 0)
 		verdicts_walk(d->verdicts, 0, drop_expired, &s);

@@ -103,6 +103,7 @@ static void stop(struct process *p)
 	notices_free(&d->notices);
 	listing_free(&d->lists);
 	verdicts_free(&d->verdicts);
+	ends_free(&d->ends);
 }
 
 static void reload(struct daemon *d)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ending.h"
 #include "lacking.h"
 #include "reasons.h"
 
@@ -111,6 +112,9 @@ void verdict_balancers(struct daemon *d, const struct config *from, const struct
 
 /* ---- verdicts ---- */
 
+const struct verdict_entry verdict_of_config = {
+	.verdict = GG_ALLOW, .origin = GG_BY_OPERATOR, .list = VERDICT_OF_CONFIG};
+
 /* A source has lost its place; nothing is said of one that had none. */
 static void say_demoted(struct daemon *d, const struct prefix *p, const struct verdict_entry *was,
 			const char *reason)
@@ -132,6 +136,73 @@ static const char *demote_reason(const struct verdict_entry *now)
 	return now->origin == GG_BY_TRAP ? "trap" : "operator";
 }
 
+static bool is_operators(const struct verdict_entry *e)
+{
+	return e->origin == GG_BY_OPERATOR;
+}
+
+static bool is_of_config(const struct verdict_entry *e)
+{
+	return e->list == VERDICT_OF_CONFIG;
+}
+
+/* What an operator is told is done must be so; settings are in force whatever comes of them. */
+static bool must_be_whole(const struct verdict_entry *e)
+{
+	return is_operators(e) && !is_of_config(e);
+}
+
+/* What a put found. */
+struct putting {
+	struct verdict_entry was; /* zero: nothing */
+	struct prefix gone;       /* made room in memory */
+	struct verdict_entry gone_was;
+	bool evicted;
+	int memory, kernel; /* 0 or -errno */
+};
+
+/* Under verdict_lock. */
+static void put_everywhere(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
+			   const char *reason, struct putting *ret)
+{
+	*ret = (struct putting){0};
+	verdicts_get(d->verdicts, p, 0, &ret->was);
+	ret->memory = verdicts_put_over(d->verdicts, p, e, &ret->gone, &ret->gone_was);
+	if (ret->memory < 0)
+		return;
+	ret->evicted = ret->memory > 0;
+	ret->memory = 0;
+	if (ret->evicted) {
+		verdict_kernel_del(d, &ret->gone);
+		verdict_store(d, &ret->gone, NULL, "");
+	}
+	ret->kernel = kernel_put(d, p, e);
+	if (ret->kernel && must_be_whole(e)) {
+		if (ret->was.verdict)
+			verdicts_put(d->verdicts, p, &ret->was);
+		else
+			verdicts_del(d->verdicts, p);
+		return;
+	}
+	if (e->list != VERDICT_OF_CONFIG)
+		verdict_store(d, p, e, reason);
+	else if (ret->was.verdict && !is_of_config(&ret->was))
+		verdict_store(d, p, NULL, "");
+	ending_note(d, p, e);
+}
+
+/* What greylist.exempt says is in force as soon as nobody says otherwise; nothing was lost by it.
+ * Under verdict_lock. */
+static bool exempt_instead(struct daemon *d, const struct prefix *p, struct verdict_entry *ret_was)
+{
+	struct putting got;
+
+	put_everywhere(d, p, &verdict_of_config, NULL, &got);
+	if (got.was.verdict == GG_ALLOW)
+		*ret_was = (struct verdict_entry){0};
+	return got.was.verdict != GG_UNKNOWN;
+}
+
 /* Under verdict_lock. */
 static bool del_everywhere(struct daemon *d, const struct prefix *p, struct verdict_entry *ret_was)
 {
@@ -139,6 +210,8 @@ static bool del_everywhere(struct daemon *d, const struct prefix *p, struct verd
 
 	*ret_was = (struct verdict_entry){0};
 	verdicts_get(d->verdicts, p, 0, ret_was);
+	if (config_exempt(atomic_load(&d->config), p))
+		return exempt_instead(d, p, ret_was);
 	there = verdicts_del(d->verdicts, p);
 	verdict_kernel_del(d, p);
 	if (there)
@@ -181,11 +254,6 @@ static bool del_unless(struct daemon *d, const struct prefix *p,
 	return goes;
 }
 
-static bool is_operators(const struct verdict_entry *e)
-{
-	return e->origin == GG_BY_OPERATOR;
-}
-
 static bool is_in_force(const struct verdict_entry *e)
 {
 	return !e->expires || e->expires > daemon_now();
@@ -196,14 +264,19 @@ void verdict_expire(struct daemon *d, const struct prefix *p)
 	del_unless(d, p, is_in_force, "idle");
 }
 
-static bool is_of_config(const struct verdict_entry *e)
-{
-	return e->list == VERDICT_OF_CONFIG;
-}
-
 bool verdict_forget(struct daemon *d, const struct prefix *p)
 {
 	return del_unless(d, p, is_of_config, "operator");
+}
+
+void verdict_unexempt(struct daemon *d, const struct prefix *p)
+{
+	struct verdict_entry was;
+
+	pthread_mutex_lock(&d->verdict_lock);
+	if (verdicts_get(d->verdicts, p, 0, &was) && is_of_config(&was))
+		del_everywhere(d, p, &was);
+	pthread_mutex_unlock(&d->verdict_lock);
 }
 
 static bool evict(struct daemon *d, const struct prefix *p)
@@ -223,48 +296,6 @@ bool verdict_make_room(struct daemon *d, const struct prefix *p)
 	for (int i = 0; i < n; i++)
 		made += evict(d, &old[i]);
 	return made;
-}
-
-/* What an operator is told is done must be so; settings are in force whatever comes of them. */
-static bool must_be_whole(const struct verdict_entry *e)
-{
-	return e->origin == GG_BY_OPERATOR && e->list != VERDICT_OF_CONFIG;
-}
-
-/* What a put found. */
-struct putting {
-	struct verdict_entry was; /* zero: nothing */
-	struct prefix gone;       /* made room in memory */
-	struct verdict_entry gone_was;
-	bool evicted;
-	int memory, kernel; /* 0 or -errno */
-};
-
-/* Under verdict_lock. */
-static void put_everywhere(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
-			   const char *reason, struct putting *ret)
-{
-	*ret = (struct putting){0};
-	verdicts_get(d->verdicts, p, 0, &ret->was);
-	ret->memory = verdicts_put_over(d->verdicts, p, e, &ret->gone, &ret->gone_was);
-	if (ret->memory < 0)
-		return;
-	ret->evicted = ret->memory > 0;
-	ret->memory = 0;
-	if (ret->evicted) {
-		verdict_kernel_del(d, &ret->gone);
-		verdict_store(d, &ret->gone, NULL, "");
-	}
-	ret->kernel = kernel_put(d, p, e);
-	if (ret->kernel && must_be_whole(e)) {
-		if (ret->was.verdict)
-			verdicts_put(d->verdicts, p, &ret->was);
-		else
-			verdicts_del(d->verdicts, p);
-		return;
-	}
-	if (e->list != VERDICT_OF_CONFIG)
-		verdict_store(d, p, e, reason);
 }
 
 void verdict_extend(struct daemon *d, const struct prefix *p, uint32_t expires)
@@ -303,6 +334,17 @@ static void say_put(struct daemon *d, const struct prefix *p, const struct verdi
 		say_demoted(d, p, &got->was, demote_reason(e));
 }
 
+/* Of a prefix of greylist.exempt only operators say otherwise, and what they say stands. Under
+ * verdict_lock. */
+static bool is_settled(struct daemon *d, const struct prefix *p, const struct verdict_entry *e)
+{
+	struct verdict_entry have;
+
+	if (is_of_config(e))
+		return verdicts_get(d->verdicts, p, daemon_now(), &have) && must_be_whole(&have);
+	return !is_operators(e) && config_exempt(atomic_load(&d->config), p);
+}
+
 int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct verdict_entry *e,
 		       const char *reason)
 {
@@ -316,6 +358,10 @@ int daemon_verdict_put(struct daemon *d, const struct prefix *p, const struct ve
 		put.list = reasons_number(reason);
 	for (int i = 0;; i++) {
 		pthread_mutex_lock(&d->verdict_lock);
+		if (is_settled(d, p, e)) {
+			pthread_mutex_unlock(&d->verdict_lock);
+			return -EEXIST;
+		}
 		was_full = d->fastpath && fastpath_full(d->fastpath) >> fastpath_map_of(p) & 1;
 		put_everywhere(d, p, &put, reason, &got);
 		pthread_mutex_unlock(&d->verdict_lock);

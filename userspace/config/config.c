@@ -446,6 +446,17 @@ bool config_balancer(const struct config *c, const struct prefix *p)
 	return false;
 }
 
+bool config_exempt(const struct config *c, const struct prefix *p)
+{
+	for (int i = 0; c && i < c->greylist.exempt_count; i++) {
+		const struct prefix *q = &c->greylist.exempt[i];
+
+		if (q->len == p->len && addr_eq(&q->addr, &p->addr))
+			return true;
+	}
+	return false;
+}
+
 /* In gateway mode a listener stands for each protected endpoint. */
 static bool may_reload(const struct schema_key *k, const struct config *c)
 {

@@ -216,6 +216,8 @@ const char *config_needs_restart(const struct config *from, const struct config 
 /* Whether all of a prefix belongs to one load balancer (proxy_protocol_from): nothing of it is ever
  * judged. c NULL: no. */
 bool config_balancer(const struct config *c, const struct prefix *p);
+/* Whether the very prefix stands in greylist.exempt. c NULL: no. */
+bool config_exempt(const struct config *c, const struct prefix *p);
 
 /* What the policy is to know of section greylist; the key is left to the caller. */
 struct policy_conf config_policy(const struct config *c);

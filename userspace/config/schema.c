@@ -163,7 +163,7 @@ GREYLIST_KEYS("greylist", AT_GREYLIST, 0)
 { "greylist", "records", KIND_NUMBER, 0, AT(greylist.records), .def = "1m", .min = 1000, .max = 1000000000,
   .manual = "Records held in memory, 32 bytes each and 3 to find them by their source; the oldest grey one makes room." },
 { "greylist", "exempt", KIND_PREFIXES, KEY_RELOAD, LIST(greylist.exempt, greylist.exempt_count), .max = 4096, .example = "10.0.0.0/8",
-  .manual = "Sources that are never greylisted." },
+  .manual = "Sources that are never greylisted. What an operator says of the very prefix (greygate allow, deny) wins while it lasts, over reloads and restarts too; after that it is exempt again." },
 
 { "trap", "addresses", KIND_TRAPS, KEY_RELOAD, LIST(trap.addresses, trap.address_count), .max = 65536, .example = "old@example.net",
   .manual = "Greytrap addresses, user@domain or @domain for all of a domain; patterns of them. Who sends to one is denied. See TRAPS." },
