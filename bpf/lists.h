@@ -3,7 +3,8 @@
  * Which entry is in force for an address, and the marks a new connection leaves on it.
  *
  * The most specific entry wins: the exact address, then prefixes from long to short. An expired
- * entry is absent; userspace sweeps it away later.
+ * entry is absent; userspace sweeps it away later. One that stands where a list's should be leaves
+ * the source to the daemon.
  */
 #ifndef BPF_LISTS_H
 #define BPF_LISTS_H
@@ -43,6 +44,8 @@ static __always_inline struct gg_entry *find_in4(void *trie, const __u8 addr[4],
 		e = bpf_map_lookup_elem(trie, &key);
 		if (!e || in_force(e, now))
 			return e;
+		if (e->list & GG_HIDES)
+			return NULL;
 		key.prefixlen = (__u32)e->length - 1;
 		if (key.prefixlen >= 32)
 			break;
@@ -61,6 +64,8 @@ static __always_inline struct gg_entry *find_in6(void *trie, const __u8 addr[16]
 		e = bpf_map_lookup_elem(trie, &key);
 		if (!e || in_force(e, now))
 			return e;
+		if (e->list & GG_HIDES)
+			return NULL;
 		key.prefixlen = (__u32)e->length - 1;
 		if (key.prefixlen >= 128)
 			break;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Ends are noted as entries are put. New settings are something new behind entries that were there
- * before: then all of them are gone through once, as they are where there was no room for a note.
+ * Ends are noted as entries are put. New settings and new lists are something new behind entries
+ * that were there before: then all of them are gone through once, as they are where there was no
+ * room for a note.
  *
  * Limits: an end for which there is no memory is noticed with all others, within a minute.
  */
@@ -9,14 +10,20 @@
 
 #include "verdict.h"
 
-static bool is_before_another(struct daemon *d, const struct prefix *p)
+/* Of an address by itself the kernel has a list's entry beside the daemon's own; and only operators
+ * have something to say of what is exempt. */
+static bool is_before_another(struct daemon *d, const struct prefix *p,
+			      const struct verdict_entry *e)
 {
-	return config_exempt(atomic_load(&d->config), p);
+	if (!e->expires)
+		return false;
+	return (p->len < 128 && verdicts_listed(d->verdicts, p)) ||
+	       (e->origin == GG_BY_OPERATOR && config_exempt(atomic_load(&d->config), p));
 }
 
 void ending_note(struct daemon *d, const struct prefix *p, const struct verdict_entry *e)
 {
-	if (e->expires && is_before_another(d, p))
+	if (is_before_another(d, p, e))
 		ends_add(&d->ends, p, e->expires);
 }
 
@@ -24,7 +31,7 @@ static bool note(const struct prefix *p, const struct verdict_entry *e, void *ar
 {
 	struct daemon *d = arg;
 
-	if (!e->expires || !is_before_another(d, p))
+	if (!is_before_another(d, p, e))
 		return false;
 	pthread_mutex_lock(&d->verdict_lock);
 	ending_note(d, p, e);
@@ -69,6 +76,7 @@ void ending_step(struct daemon *d)
 {
 	/* Main thread only. */
 	static const struct config *seen;
+	static unsigned turn;
 	const struct config *c = atomic_load(&d->config);
 	const uint32_t now = daemon_now();
 	const bool missed = make_room(d);
@@ -77,8 +85,9 @@ void ending_step(struct daemon *d)
 	/* A successor knows of renewals that we don't. */
 	if (d->lent)
 		return;
-	if (missed || c != seen) {
+	if (missed || c != seen || verdicts_turn(d->verdicts) != turn) {
 		seen = c;
+		turn = verdicts_turn(d->verdicts);
 		note_all(d);
 	}
 	while (take(d, now, &p))

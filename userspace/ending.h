@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Entries behind which something else is: while they last they have the place of what
- * greylist.exempt says of the very prefix. That comes in force when they end, and not when somebody
- * next goes through all entries.
+ * greylist.exempt says of the very prefix, in memory, or a list, in the kernel. That comes in force
+ * when they end, and not when somebody next goes through all entries.
  */
 #ifndef GREYGATE_ENDING_H
 #define GREYGATE_ENDING_H

@@ -210,7 +210,7 @@ static bool del_everywhere(struct daemon *d, const struct prefix *p, struct verd
 
 	*ret_was = (struct verdict_entry){0};
 	verdicts_get(d->verdicts, p, 0, ret_was);
-	if (config_exempt(atomic_load(&d->config), p))
+	if (is_operators(ret_was) && config_exempt(atomic_load(&d->config), p))
 		return exempt_instead(d, p, ret_was);
 	there = verdicts_del(d->verdicts, p);
 	verdict_kernel_del(d, p);

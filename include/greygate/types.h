@@ -88,7 +88,8 @@ struct gg_entry {
 	enum gg_verdict verdict;
 	enum gg_action action; /* with GG_UNKNOWN: of a denied prefix that is left to the daemon */
 	enum gg_origin origin;
-	__u16 list;      /* number of the imported list (by GG_BY_IMPORT, _EXCEPTION), 0: none */
+	__u16 list;      /* number of the imported list (by GG_BY_IMPORT, _EXCEPTION), 0: none; of
+			    others the daemon's, and GG_HIDES */
 	__u16 length;    /* of the prefix: 32 or 128 for a host. Leads from an expired prefix to the
 			    next shorter one. GG_BY_EXCEPTION: of the prefix that says it */
 	__u64 expires;   /* s, CLOCK_MONOTONIC; 0: never. Expired means absent */
@@ -100,6 +101,11 @@ struct gg_entry {
 
 /* Unit of a time that has 32 bits, as a shift of ns: 1.05 ms, and 52 days until it begins again. */
 #define GG_SHORT_SHIFT 20
+
+/* In `list` of a prefix of the daemon's own in net4, net6: imported lists have the very prefix,
+ * too, and no room beside it. Once the entry is over, a shorter prefix is not what holds: whom it
+ * held is left to the daemon, until that has put the lists' in its place. */
+#define GG_HIDES 0x8000
 
 /* Value of rate4, rate6: the token bucket of a source, racy. */
 struct gg_rate {

@@ -2,7 +2,7 @@
 /*
  * Imported lists: random ones against a search one by one, in all three programs and in the
  * daemon's own view; and that at no moment, before, while or after lists are exchanged, a packet is
- * judged by a part of one.
+ * judged by a part of one, and by a wider prefix where one of theirs is hidden by what is over.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "import.h"
 
@@ -62,6 +63,148 @@ static void random_lists_say_the_same_everywhere(void **state)
 		assert_int_equal(fastpath_del(fp, &p), 0);
 		assert_true(verdicts_del(verdicts, &p));
 	}
+	put_in_force(NULL, NULL);
+}
+
+/* ---- what hides a list's entry ---- */
+
+static const struct {
+	const char *prefix;
+	enum import_says says;
+} nested[] = {
+	{"203.0.113.0/24", IMPORT_DENY},   {"203.0.0.0/16", IMPORT_ALLOW},
+	{"2001:db8:77::/64", IMPORT_DENY}, {"2001:db8::/32", IMPORT_ALLOW},
+	{"10.1.0.0/16", IMPORT_ALLOW},     {"10.0.0.0/8", IMPORT_DENY},
+};
+
+static struct imports *nested_lists(void)
+{
+	struct import_item items[sizeof(nested) / sizeof(nested[0])];
+	const uint8_t rank[GG_LISTS] = {[3] = 1};
+	const size_t n = sizeof(items) / sizeof(items[0]);
+	struct imports *in;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct prefix p = room_prefix(nested[i].prefix);
+
+		items[i] = (struct import_item){
+			.addr = p.addr, .len = p.len, .list = 3, .says = nested[i].says};
+	}
+	assert_int_equal(imports_make(items, n, rank, &in), 0);
+	memset(in->action, GG_DROP_NEW, sizeof(in->action));
+	return in;
+}
+
+static void says(const char *what, const char *address, enum gg_verdict want)
+{
+	const struct prefix p = room_prefix(address);
+
+	if (verdict_of_lookup(&p.addr) != want)
+		fail_msg("%s: %s: socket lookup says %d, not %d", what, address,
+			 verdict_of_lookup(&p.addr), want);
+	if (is_dropped_by_xdp(&p.addr) != (want == GG_DENY))
+		fail_msg("%s: %s: XDP says otherwise than %d", what, address, want);
+	if (is_dropped_by_tc(&p.addr) != (want == GG_DENY))
+		fail_msg("%s: %s: tc says otherwise than %d", what, address, want);
+}
+
+static int finds(const char *address, enum gg_verdict *ret)
+{
+	const struct prefix p = room_prefix(address);
+	struct prefix found;
+	struct gg_entry e = {};
+	int code = fastpath_find(fp, &p.addr, &found, &e);
+
+	*ret = e.verdict;
+	return code;
+}
+
+static void put_own(const char *prefix, enum gg_verdict verdict, uint32_t expires)
+{
+	room_put(fp, prefix, verdict, verdict == GG_DENY ? GG_DROP_NEW : 0, expires);
+}
+
+static const struct {
+	const char *prefix, *inside;
+	enum gg_verdict listed;
+} hidden[] = {
+	{"203.0.113.0/24", "203.0.113.7", GG_DENY},
+	{"2001:db8:77::/64", "2001:db8:77::7", GG_DENY},
+	{"10.1.0.0/16", "10.1.2.3", GG_ALLOW},
+};
+#define HIDDEN (sizeof(hidden) / sizeof(hidden[0]))
+
+static void all_are_unknown(const char *what)
+{
+	enum gg_verdict verdict;
+
+	for (size_t i = 0; i < HIDDEN; i++) {
+		says(what, hidden[i].inside, GG_UNKNOWN);
+		assert_int_equal(finds(hidden[i].inside, &verdict), -ENOENT);
+	}
+}
+
+/* Neither by the prefix around it: the list has said something of this very one. */
+static void what_is_over_and_hides_a_lists_entry_is_unknown(void **state)
+{
+	enum gg_verdict verdict;
+
+	(void)state;
+	put_in_force(nested_lists(), NULL);
+	for (size_t i = 0; i < HIDDEN; i++) {
+		says("listed", hidden[i].inside, hidden[i].listed);
+		put_own(hidden[i].prefix, GG_DENY, 0);
+		says("in force", hidden[i].inside, GG_DENY);
+		assert_int_equal(finds(hidden[i].inside, &verdict), 0);
+		assert_int_equal(verdict, GG_DENY);
+		put_own(hidden[i].prefix, GG_DENY, ROOM_EXPIRED);
+	}
+	all_are_unknown("over");
+	put_in_force(nested_lists(), NULL);
+	all_are_unknown("over, lists anew");
+	/* what lies within one that is over counts, and what hides nothing is absent */
+	put_own("203.0.113.0/28", GG_ALLOW, 0);
+	says("within", "203.0.113.7", GG_ALLOW);
+	put_own("203.0.113.0/28", GG_ALLOW, ROOM_EXPIRED);
+	says("both over", "203.0.113.7", GG_UNKNOWN);
+	put_own("10.2.0.0/16", GG_ALLOW, ROOM_EXPIRED);
+	says("hides nothing", "10.2.3.4", GG_DENY);
+	for (size_t i = 0; i < HIDDEN; i++) {
+		const struct prefix p = room_prefix(hidden[i].prefix);
+
+		assert_int_equal(fastpath_del(fp, &p), 0);
+		says("gone", hidden[i].inside, hidden[i].listed);
+		put_own(hidden[i].prefix, GG_ALLOW, ROOM_EXPIRED);
+	}
+	/* lists that no longer name it have nothing to be hidden */
+	put_in_force(NULL, NULL);
+	put_own("10.0.0.0/8", GG_DENY, 0);
+	says("no lists", "10.1.2.3", GG_DENY);
+	put_in_force(nested_lists(), NULL);
+	all_are_unknown("lists that come later");
+	put_in_force(NULL, NULL);
+	assert_true(fastpath_sync(fp, verdicts, time(NULL)) >= 0); /* takes all out */
+}
+
+/* A start compares entries before it has read the lists, which the maps still hold. */
+static void so_it_is_until_a_start_has_read_the_lists(void **state)
+{
+	const uint32_t now = time(NULL);
+
+	(void)state;
+	put_in_force(nested_lists(), NULL);
+	for (size_t i = 0; i < HIDDEN; i++)
+		put_own(hidden[i].prefix, GG_DENY, i % 2 ? ROOM_EXPIRED : now + 1000);
+	close_all();
+	open_all();
+	assert_true(fastpath_sync(fp, verdicts, now) >= 0); /* by now it knows none of them */
+	all_are_unknown("compared");
+	put_own(hidden[0].prefix, GG_DENY, ROOM_EXPIRED);
+	all_are_unknown("put again");
+	put_in_force(nested_lists(), NULL);
+	says("lists read", hidden[0].inside, GG_UNKNOWN);
+	for (size_t i = 1; i < HIDDEN; i++)
+		says("lists read", hidden[i].inside, hidden[i].listed);
 	put_in_force(NULL, NULL);
 }
 
@@ -200,6 +343,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_lists_say_the_same_everywhere),
+		cmocka_unit_test(what_is_over_and_hides_a_lists_entry_is_unknown),
+		cmocka_unit_test(so_it_is_until_a_start_has_read_the_lists),
 		cmocka_unit_test(a_list_counts_what_the_daemon_never_sees),
 		cmocka_unit_test(no_packet_meets_a_part_of_a_list),
 	};

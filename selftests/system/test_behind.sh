@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What stands behind an operator's word on the very same prefix: it holds against greylist.exempt over
-# reload, restart and upgrade, and what is behind it is in force again as soon as it ends.
+# reload, restart and upgrade, and what is behind it is in force again as soon as it ends; so is a list's
+# entry, and meanwhile no wider prefix is what the kernel goes by.
 # shellcheck source=selftests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -111,4 +112,49 @@ for src in 203.0.113.9 $six; do
 	check "a trap: $src stays exempt" served $src
 done
 unlike "nobody is trapped" "$(gg list trap)" '203\.0\.113\.9|2001:db8:77'
+gate_stop; is "SIGTERM: exit code 0" $? 0
+
+# ---- a list ----
+for at in "$GATE4" "$GATE6" 127.0.0.1; do
+	backend_up gate "$at,25" "$T/b$at" || exit 1
+done
+printf '203.0.113.0/24\n2001:db8:77::/64\n' >"$T/bad"
+printf '203.0.0.0/16\n2001:db8::/32\n' >"$T/good"
+chmod 644 "$T/bad" "$T/good"
+mode=host listen='"0.0.0.0:10025", "[::]:10025"' backend='"127.0.0.1:25"'
+protect="\"$GATE4:25\", \"[$GATE6]:25\"" greylist=$waits
+extra="list \"bad\" { file = \"$T/bad\"  verdict = deny  action = drop_new }
+list \"good\" { file = \"$T/good\"  verdict = allow }"
+gate_conf
+check "host mode" gate_start
+meets_mail() { talk "$1" "$(server_for "$1")" QUIT | grep -qE '^S: 220 backend\.example\.net'; }
+unjudged() { TALK_TIMEOUT=1.5 meets_mail "$1"; }
+for src in 203.0.113.7 $six; do check "a list: $src is dropped" dropped $src; done
+check "the list around it: the mail server" meets_mail 2001:db8:78::8
+for p in 203.0.113.0/24 $net6; do check "$p: deny --for 3s" gg deny $p --action reject --for 3s; done
+for src in 203.0.113.7 $six; do check "$src: meanwhile refused" refused $src; done
+watch() { # until both are dropped by the list; fails as soon as one meets the mail server
+	local src seen late=$((SECONDS + 40))
+	while :; do
+		seen=0
+		for src in 203.0.113.7 $six; do
+			unjudged $src && { echo "$src met the mail server"; return 1; }
+			dropped $src && seen=$((seen + 1))
+		done
+		[ $seen = 2 ] && return 0
+		[ $SECONDS -lt $late ] || { echo "the list is not in force"; return 1; }
+	done
+}
+check "over: the list is in force, and nobody meets the mail server before" watch
+check "the kernel has it" eval 'net_is 203.0.113.0/24 GG_BY_IMPORT && net_is $net6 GG_BY_IMPORT'
+for p in 203.0.113.0/24 $net6; do gg allow $p --for 3s >/dev/null; done
+check "a reload with the lists anew meanwhile" gate_renew
+for src in 203.0.113.7 $six; do check "$src: allowed" meets_mail $src; done
+sleep 4.5
+check "over, after a reload" watch
+for p in 203.0.113.0/24 $net6; do gg allow $p --for 3s >/dev/null; done
+gate_kill
+sleep 4
+check "killed: restart after the end" gate_start
+check "over, after a restart" watch
 gate_stop; is "SIGTERM: exit code 0" $? 0

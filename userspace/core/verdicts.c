@@ -28,7 +28,8 @@ struct lengths {
 
 struct verdicts {
 	struct table *table;
-	struct swap imports; /* struct imports; NULL: none */
+	struct swap imports;   /* struct imports; NULL: none */
+	_Atomic unsigned turn; /* how often they were replaced */
 	uint8_t key[HASH_KEY];
 	struct lengths lengths[2]; /* [1]: IPv4 */
 	pthread_mutex_t nets_lock;
@@ -197,7 +198,29 @@ static bool find_import(const struct verdicts *v, const struct addr *a, int know
 
 struct imports *verdicts_import(struct verdicts *v, struct imports *in)
 {
-	return swap_replace(&v->imports, in);
+	in = swap_replace(&v->imports, in);
+	atomic_fetch_add(&v->turn, 1);
+	return in;
+}
+
+unsigned verdicts_turn(const struct verdicts *v)
+{
+	return atomic_load(&v->turn);
+}
+
+bool verdicts_listed(const struct verdicts *v, const struct prefix *p)
+{
+	struct swap *imports = &((struct verdicts *)v)->imports;
+	const struct imports *in;
+	unsigned side;
+	bool found;
+
+	if (!atomic_load_explicit(&imports->value, memory_order_relaxed))
+		return false;
+	in = swap_enter(imports, &side);
+	found = in && imports_get(in, p);
+	swap_leave(imports, side);
+	return found;
 }
 
 /* ---- asking ---- */

@@ -71,6 +71,10 @@ size_t verdicts_count(const struct verdicts *v); /* expired ones that are still 
  * any more and which are the caller's again. One writer at a time; waits for readers, for
  * microseconds. The caller keeps `in` until it has replaced it. */
 struct imports *verdicts_import(struct verdicts *v, struct imports *in);
+/* How often they were replaced. */
+unsigned verdicts_turn(const struct verdicts *v);
+/* Whether they have something of exactly this prefix. */
+bool verdicts_listed(const struct verdicts *v, const struct prefix *p);
 
 /* Calls see for every live entry; a true answer deletes it. Expired ones are passed over: whoever
  * deletes them has to do it in the kernel and in the store, too. Nothing is held while see runs.

@@ -294,7 +294,7 @@ static int find_in(struct fastpath *fp, enum map_id id, const struct addr *a, ui
 			return -errno;
 		if (!is_over(ret, now))
 			return 0;
-		if (!ret->length)
+		if (!ret->length || ret->list & GG_HIDES)
 			return -ENOENT;
 		p = addr_mask(a, (uint8_t)(ret->length - 1 + left));
 	}

@@ -72,6 +72,7 @@ struct nets {
 	bool used[2];         /* the spare trie of a family may hold something */
 	/* The rest under fp->lock. */
 	enum { NETS_STILL, NETS_FILLING, NETS_TWIN } state;
+	bool known;                    /* imports are what is in force: the first are put */
 	const struct imports *imports; /* in force; NULL: none */
 	const struct prefix *skip;     /* what lists say within these stays out of the kernel */
 	int skip_count;

@@ -8,8 +8,8 @@
  * names. Own prefixes that change meanwhile are noted down, and set in the spare tries at the end.
  * For as long as the pointing takes they are set in both.
  *
- * Limits: an own prefix that has expired hides an imported entry of the same prefix until the
- * daemon removes it.
+ * A trie has one entry for a prefix: an own one hides an imported one, which is put back when it
+ * goes. It says that it does (GG_HIDES): from its end until then the programs ask the daemon.
  */
 #include "internal.h"
 
@@ -69,19 +69,55 @@ static struct gg_entry import_entry(const struct imports *in, const struct impor
 	};
 }
 
+/* What the lists say of the very prefix, or NULL. */
+static const struct import_item *listed_at(const struct nets *n, const struct prefix *p)
+{
+	const struct import_item *item = n->imports ? imports_get(n->imports, p) : NULL;
+
+	return item && !is_skipped(n, item) ? item : NULL;
+}
+
+/* The entry of an own prefix that hides what an earlier start has put there. */
+static bool hides_unknown(int fd, const union entries_key *key, const struct prefix *p,
+			  struct gg_entry *ret)
+{
+	const uint8_t left = addr_is4(&p->addr) ? 96 : 0;
+
+	return !bpf_map_lookup_elem(fd, key, ret) && ret->list & GG_HIDES &&
+	       ret->length == p->len - left;
+}
+
+/* Until this process has put lists in force, what others have left may be there: too much is no
+ * harm, it is made anew then. */
+static bool hides(int fd, const struct nets *n, const union entries_key *key,
+		  const struct prefix *p)
+{
+	struct gg_entry have;
+
+	if (n->known)
+		return listed_at(n, p);
+	return hides_unknown(fd, key, p, &have) ||
+	       (!bpf_map_lookup_elem(fd, key, &have) && gg_is_imported(&have));
+}
+
 /* What a trie is to hold of a prefix: the daemon's own, else what the lists say, else nothing. */
 static int set_in(struct fastpath *fp, int fd, const struct nets *n, const struct prefix *p)
 {
-	const struct import_item *item = n->imports ? imports_get(n->imports, p) : NULL;
+	const struct import_item *item = listed_at(n, p);
 	struct gg_entry entry;
 	union entries_key key;
 	int code = 0;
 
 	entries_net_key(p, &key);
-	if (!fastpath_get(fp, p, &entry))
+	if (!fastpath_get(fp, p, &entry)) {
+		if (hides(fd, n, &key, p))
+			entry.list |= GG_HIDES;
 		code = bpf_map_update_elem(fd, &key, &entry, BPF_ANY);
-	else if (item && !is_skipped(n, item)) {
+	} else if (item) {
 		entry = import_entry(n->imports, item, entries_now());
+		code = bpf_map_update_elem(fd, &key, &entry, BPF_ANY);
+	} else if (!n->known && hides_unknown(fd, &key, p, &entry)) {
+		entry.expires = 1; /* what is behind it comes with the lists */
 		code = bpf_map_update_elem(fd, &key, &entry, BPF_ANY);
 	} else if (bpf_map_delete_elem(fd, &key) && errno != ENOENT) {
 		code = -1;
@@ -194,6 +230,8 @@ int nets_tidy(struct fastpath *fp, size_t most)
 /* Keys and entries on their way into a trie. */
 struct filling {
 	int fd;
+	enum map_id own;
+	const struct nets *nets;
 	size_t key_size, count, taken;
 	char *keys;
 	struct gg_entry *entries;
@@ -224,8 +262,15 @@ static int fill_own(const void *keys, const void *values, uint32_t n, void *arg)
 	const struct gg_entry *entries = values;
 	struct filling *w = arg;
 
-	for (uint32_t i = 0; i < n && !w->failed; i++)
-		fill_one(w, (const char *)keys + i * w->key_size, &entries[i]);
+	for (uint32_t i = 0; i < n && !w->failed; i++) {
+		const char *key = (const char *)keys + i * w->key_size;
+		const struct prefix p = entries_prefix(w->own, key);
+		struct gg_entry entry = entries[i];
+
+		if (listed_at(w->nets, &p))
+			entry.list |= GG_HIDES;
+		fill_one(w, key, &entry);
+	}
 	return w->failed;
 }
 
@@ -257,7 +302,8 @@ static int fill(struct fastpath *fp, const struct nets *n, int family,
 		const struct fastpath_progress *progress)
 {
 	const struct family *f = &families[family];
-	struct filling w = {.fd = fp->maps[f->spare], .key_size = f->key_size};
+	struct filling w = {
+		.fd = fp->maps[f->spare], .own = f->own, .nets = n, .key_size = f->key_size};
 	size_t wanted = 0;
 	int code;
 
@@ -335,6 +381,7 @@ static void settle(struct fastpath *fp, const struct nets *next)
 		n->listed[f] = listed(next->imports, f);
 		n->used[f] = true;
 	}
+	n->known = true;
 	n->imports = next->imports;
 	n->skip = next->skip;
 	n->skip_count = next->skip_count;
@@ -344,7 +391,7 @@ int fastpath_import(struct fastpath *fp, const struct imports *in, const struct 
 		    int skip_count, const struct fastpath_progress *progress)
 {
 	const struct fastpath_progress silent = {NULL, NULL};
-	struct nets next = {.imports = in, .skip = skip, .skip_count = skip_count};
+	struct nets next = {.known = true, .imports = in, .skip = skip, .skip_count = skip_count};
 	struct nets *n = &fp->nets;
 	int code;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Whose word on a prefix of greylist.exempt is in force. */
+/* Whose word on a prefix of greylist.exempt is in force; and what comes in force at the end of an
+ * entry. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -151,6 +152,37 @@ static void new_settings_stand_behind_what_there_is(void **state)
 	assert_true(is_exempt(&exempt[1]));
 }
 
+/* The kernel has one entry for a prefix. */
+static void a_list_stands_behind_what_there_is(void **state)
+{
+	const struct prefix p = prefix("198.51.100.0/24"), near = prefix("198.51.101.0/24");
+	struct import_item item = {.addr = p.addr, .len = p.len, .list = 1, .says = IMPORT_DENY};
+	const uint8_t rank[GG_LISTS] = {[1] = 1};
+	const uint32_t now = daemon_now();
+	struct imports *in;
+
+	(void)state;
+	ending_step(&d);
+	for (int later = 0; later < 2; later++) {
+		try(&near, GG_BY_OPERATOR, now - 1);
+		if (later)
+			try(&p, GG_BY_OPERATOR, now - 1);
+		assert_int_equal(imports_make(&item, 1, rank, &in), 0);
+		in = verdicts_import(d.verdicts, in);
+		imports_free(&in);
+		assert_true(verdicts_listed(d.verdicts, &p));
+		assert_false(verdicts_listed(d.verdicts, &near));
+		if (!later)
+			try(&p, GG_BY_OPERATOR, now - 1);
+		ending_step(&d);
+		assert_int_equal(stands(&p).verdict, GG_UNKNOWN);
+		assert_true(is_denied(&near)); /* until all are gone through */
+		in = verdicts_import(d.verdicts, NULL);
+		imports_free(&in);
+		ending_step(&d);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +191,8 @@ int main(void)
 						unmake_all),
 		cmocka_unit_test_setup_teardown(new_settings_take_only_it_away, make, unmake_all),
 		cmocka_unit_test_setup_teardown(new_settings_stand_behind_what_there_is, make,
+						unmake_all),
+		cmocka_unit_test_setup_teardown(a_list_stands_behind_what_there_is, make,
 						unmake_all),
 	};
 
