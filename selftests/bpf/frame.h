@@ -29,6 +29,8 @@ struct frame_spec {
 	uint8_t units;       /* of eight bytes that each of them has beyond its first */
 	uint8_t protocol;    /* instead of TCP */
 	uint16_t ethertype;  /* instead of what the family says */
+	uint8_t tos;         /* or traffic class */
+	uint32_t label;      /* IPv6 flow label */
 };
 
 #define FRAME_HBH 0xff
@@ -79,7 +81,7 @@ static inline void frame_ip4(struct frame *f, const struct frame_spec *s)
 	uint8_t addr[4];
 
 	frame_u8(f, 0x40 | (5 + s->options));
-	frame_u8(f, 0);
+	frame_u8(f, s->tos);
 	frame_u16(f, 0); /* total length, below */
 	frame_u16(f, 0x1234);
 	frame_u16(f, (s->fragment & FRAGMENT_MORE ? 0x2000 : 0) | (s->fragment & 0x1fff));
@@ -108,8 +110,9 @@ static inline void frame_ip6(struct frame *f, const struct frame_spec *s)
 
 	while (s->headers[n])
 		n++;
-	frame_u8(f, 0x60);
-	frame_fill(f, 0, 3);
+	frame_u8(f, 0x60 | s->tos >> 4);
+	frame_u8(f, (uint8_t)(s->tos << 4 | s->label >> 16));
+	frame_u16(f, (uint16_t)s->label);
 	length_at = f->len;
 	frame_u16(f, 0);
 	frame_u8(f, n ? (s->headers[0] == FRAME_HBH ? 0 : s->headers[0]) : last);

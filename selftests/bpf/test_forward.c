@@ -260,76 +260,6 @@ static void what_ipsec_may_have_a_say_in_is_left_to_the_stack(void **state)
 	assert_false(fastpath_stack_forwards(fp));
 }
 
-/* Follows `ip rule` as it is at the next heartbeat: 192.0.2.25 is by way of gg0 for who asks table
- * 77, and by way of gg1 for all others. */
-static void a_policy_rule_is_obeyed(void **state)
-{
-	static const struct {
-		const char *rule; /* NULL: none */
-		const char *interface;
-		bool walked; /* the rules are */
-	} cases[] = {
-		{NULL, "gg1", false},
-		{"from " ALLOWED4 " table 77", "gg0", true},
-		{"iif gg2 table 77", "gg0", true},
-		{"table 77", "gg0", true},
-		{"not fwmark 1 table 77", "gg0", true},
-		{"from 203.0.113.9 table 77", "gg1", true},
-		{"priority 40 table main suppress_prefixlength 0", "gg1", true},
-		{"priority 40 table main", "gg1", false},
-	};
-	static const struct frame_spec s = {SYN4(ALLOWED4)};
-
-	(void)state;
-	room_run("ip link add gg2 type veth peer name out2 && ip link set gg2 up && "
-		 "ip link set out2 up && ip route add default via 10.0.0.2 table 77");
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		char command[200];
-		uint8_t out[1024];
-		struct frame f;
-
-		if (cases[i].rule) {
-			snprintf(command, sizeof(command), "ip rule add %s", cases[i].rule);
-			room_run(command);
-		}
-		fastpath_heartbeat(fp);
-		assert_int_equal(!(fp->switches.flags & GG_CONF_MAIN_ROUTES), cases[i].walked);
-		build(&f, &s, 64);
-		assert_int_equal(run_xdp("gg2", &f, out), XDP_REDIRECT);
-		assert_memory_equal(out,
-				    strcmp(cases[i].interface, "gg0") ? "\x02\0\0\0\x02\x25"
-								      : "\x02\0\0\0\x01\x02",
-				    6);
-		if (cases[i].rule) {
-			snprintf(command, sizeof(command), "ip rule del %s", cases[i].rule);
-			room_run(command);
-		}
-	}
-	room_run("ip route del default table 77 && ip link del gg2");
-	fastpath_heartbeat(fp);
-	assert_true(fp->switches.flags & GG_CONF_MAIN_ROUTES);
-}
-
-/* With the daemon gone nobody watches the rules. */
-static void a_rule_made_while_the_daemon_is_gone_is_obeyed(void **state)
-{
-	static const struct frame_spec s = {SYN4(ALLOWED4)};
-	uint8_t out[1024];
-	struct frame f;
-
-	(void)state;
-	fastpath_heartbeat(fp);
-	assert_true(fp->switches.flags & GG_CONF_MAIN_ROUTES);
-	room_run("ip rule add blackhole");
-	build(&f, &s, 64);
-	assert_int_equal(run_xdp("gg0", &f, out), XDP_REDIRECT);
-	fp->meta.heartbeat -= 2 * conf.heartbeat_limit + 2;
-	assert_int_equal(switches_write_meta(fp), 0);
-	assert_int_equal(run_xdp("gg0", &f, out), XDP_PASS);
-	room_run("ip rule del blackhole");
-	fastpath_heartbeat(fp);
-}
-
 static void a_frame_to_a_group_is_left_alone(void **state)
 {
 	static const struct frame_spec s = {SYN4(ALLOWED4)};
@@ -433,8 +363,6 @@ int main(void)
 		cmocka_unit_test(what_is_not_ordinary_is_left_to_the_stack),
 		cmocka_unit_test(what_is_too_large_is_left_to_the_stack),
 		cmocka_unit_test(what_a_router_discards_is_not_sent_on),
-		cmocka_unit_test(a_policy_rule_is_obeyed),
-		cmocka_unit_test(a_rule_made_while_the_daemon_is_gone_is_obeyed),
 		cmocka_unit_test(a_frame_to_a_group_is_left_alone),
 		cmocka_unit_test(what_is_sent_on_is_a_hit_of_its_list),
 		cmocka_unit_test(each_neighbour_is_shown_to_the_stack),
