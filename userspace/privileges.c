@@ -114,15 +114,19 @@ static int keep_capabilities(uint64_t which)
 	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
+static uint64_t needed_by(bool transparent)
+{
+	return transparent ? 1ull << CAP_NET_RAW | 1ull << CAP_NET_BIND_SERVICE : 0;
+}
+
 void privileges_forget(bool transparent)
 {
-	keep_capabilities(transparent ? 1ull << CAP_NET_RAW : 0);
+	keep_capabilities(needed_by(transparent));
 }
 
 int privileges_drop(const struct privileges *p, bool transparent, char *err, size_t err_size)
 {
-	uint64_t kept = 1ull << CAP_IPC_LOCK | (transparent ? 1ull << CAP_NET_RAW : 0);
-
+	const uint64_t kept = 1ull << CAP_IPC_LOCK | needed_by(transparent);
 	const char *step = NULL;
 
 	if (geteuid() != 0)

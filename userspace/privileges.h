@@ -27,12 +27,12 @@ void privileges_limits(void);
 /* Drops to the user for good and forbids to gain any right. Capabilities that stay with the calling
  * thread and the threads it makes: CAP_IPC_LOCK, because the memory of rings would else count
  * against the user's RLIMIT_MEMLOCK, beside that of a daemon that is just ending; with transparent
- * CAP_NET_RAW, for sockets that hold another machine's address. Nothing happens for a process that
- * is not root. */
+ * CAP_NET_RAW, for sockets that hold another machine's address, and CAP_NET_BIND_SERVICE, for those
+ * of a port below 1024. Nothing happens for a process that is not root. */
 int privileges_drop(const struct privileges *p, bool transparent, char *err, size_t err_size);
 
 /* Gives up what is left, for the calling thread, when its rings stand: all, or with transparent all
- * but CAP_NET_RAW. */
+ * but CAP_NET_RAW and CAP_NET_BIND_SERVICE. */
 void privileges_forget(bool transparent);
 
 #endif

@@ -106,9 +106,8 @@ bool stutter_begin(struct worker *w, uint32_t n, uint64_t duration)
 	s->drips = (uint32_t)drips;
 	s->phase = PHASE_STUTTER;
 	/* A random first wait keeps sessions that came together from being written together. */
-	w->random = w->random * 6364136223846793005ull + 1442695040888963407ull;
 	if (!wheel_add(w->drips, n, s->generation,
-		       w->now + (w->random >> 33) % c->stutter.interval)) {
+		       w->now + worker_random(w) % c->stutter.interval)) {
 		counter_add(&w->counters, COUNT_queue_full, 1);
 		shared_give(&w->daemon->stuttering);
 		s->phase = PHASE_BANNER;

@@ -16,16 +16,13 @@ int transparent_allow(int fd, int family)
 	return rc ? -errno : 0;
 }
 
-int transparent_socket(const struct endpoint *e, bool any_port)
+int transparent_socket(const struct endpoint *e)
 {
-	struct endpoint from = *e;
 	struct sockaddr_storage sa;
 	int one = 1, fd, rc;
 	socklen_t len;
 
-	if (any_port)
-		from.port = 0;
-	len = addr_to_sockaddr(&from, &sa);
+	len = addr_to_sockaddr(e, &sa);
 	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;

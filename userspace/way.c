@@ -10,20 +10,38 @@
 #include "proxy/header.h"
 #include "transparent.h"
 
-#define CLIENT_TRIES 2
+/* Connections of the client's own that are forwarded stand in no table here, and one of the same
+ * two ends would break them. Clients take their ports from above these, and NAT seldom takes one of
+ * them. The kernel can't be told to choose among them: IP_LOCAL_PORT_RANGE counts only within
+ * net.ipv4.ip_local_port_range. */
+#define ASIDE_FIRST 1024
+#define ASIDE_LAST 9999
 
-/* In the client's own name: its address, and its port, which no connection of its own to the mail
- * server can have while this session is open. After a first delivery the port may be in TIME_WAIT;
- * then any other will do. A descriptor, -1: no more tries. */
+#define CLIENT_TRIES 8
+
+/* Its own port, which no connection of its own to the mail server can have while this session is
+ * open. After a first delivery that may be in TIME_WAIT, or a server of this machine listens there:
+ * then another, and at last whatever the kernel has (0). */
+static uint16_t choose_port(struct worker *w, uint16_t own, int attempt)
+{
+	if (!attempt)
+		return own;
+	if (attempt == CLIENT_TRIES - 1)
+		return 0;
+	return (uint16_t)(ASIDE_FIRST + worker_random(w) % (ASIDE_LAST - ASIDE_FIRST + 1));
+}
+
+/* In the client's own name. A descriptor, -1: no more tries. */
 static int open_as_client(struct worker *w, struct delivery *d)
 {
 	const struct session *s = worker_session(w, d->session);
-	const struct endpoint client = {s->src, s->port};
+	struct endpoint client = {s->src, s->port};
 	int fd;
 
 	d->peer = w->config->protect[s->listener];
 	for (; d->backend < CLIENT_TRIES; d->backend++) {
-		fd = transparent_socket(&client, d->backend > 0);
+		client.port = choose_port(w, s->port, d->backend);
+		fd = transparent_socket(&client);
 		if (fd >= 0)
 			return fd;
 	}

@@ -281,6 +281,13 @@ static inline struct ring *worker_ring(struct worker *w, uint32_t n)
 	return &w->rings[n >> w->slot_bits];
 }
 
+/* 31 bits, of which nothing depends that somebody might gain by foreseeing. */
+static inline uint32_t worker_random(struct worker *w)
+{
+	w->random = w->random * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(w->random >> 33);
+}
+
 /* ---- drain.c ---- */
 
 /* After each turn: begins what the daemon says, and true when all are gone. */

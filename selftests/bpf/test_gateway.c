@@ -19,7 +19,7 @@
 static int listen_at(const char *text)
 {
 	const struct endpoint e = room_endpoint(text);
-	int fd = transparent_socket(&e, false);
+	int fd = transparent_socket(&e);
 
 	assert_true(fd >= 0);
 	assert_int_equal(listen(fd, 8), 0);
@@ -201,7 +201,7 @@ static int as_client(const char *client, const char *server)
 	const struct endpoint from = room_endpoint(client), to = room_endpoint(server);
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(&to, &sa);
-	int fd = transparent_socket(&from, false);
+	int fd = transparent_socket(&from);
 
 	assert_true(fd >= 0);
 	fcntl(fd, F_SETFL, O_NONBLOCK);
