@@ -25,6 +25,7 @@ struct frame_spec {
 	uint8_t options;   /* words of IPv4 options */
 	uint16_t fragment; /* FRAGMENT_MORE | offset; for IPv6 there must be a 44 among the headers
 			    */
+	uint16_t id;       /* of the packet that is in fragments */
 	uint8_t headers[10]; /* IPv6 extension headers; FRAME_HBH stands for 0, 0 ends */
 	uint8_t units;       /* of eight bytes that each of them has beyond its first */
 	uint8_t protocol;    /* instead of TCP */
@@ -83,7 +84,7 @@ static inline void frame_ip4(struct frame *f, const struct frame_spec *s)
 	frame_u8(f, 0x40 | (5 + s->options));
 	frame_u8(f, s->tos);
 	frame_u16(f, 0); /* total length, below */
-	frame_u16(f, 0x1234);
+	frame_u16(f, s->id ? s->id : 0x1234);
 	frame_u16(f, (s->fragment & FRAGMENT_MORE ? 0x2000 : 0) | (s->fragment & 0x1fff));
 	frame_u8(f, 64);
 	frame_u8(f, s->protocol ? s->protocol : 6);
@@ -134,7 +135,8 @@ static inline void frame_ip6(struct frame *f, const struct frame_spec *s)
 			frame_u8(f, 0);
 			frame_u16(f, (s->fragment & 0x1fff) << 3 |
 					     (s->fragment & FRAGMENT_MORE ? 1 : 0));
-			frame_fill(f, 0x22, 4);
+			frame_u16(f, 0x2222);
+			frame_u16(f, s->id ? s->id : 0x2222);
 		} else if (kind == 51) { /* AH counts words, less two */
 			frame_u8(f, 2 * s->units);
 			frame_fill(f, 0x33, 6 + 8u * s->units);

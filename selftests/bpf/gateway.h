@@ -4,11 +4,15 @@
 #define SELFTESTS_BPF_GATEWAY_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 #include <net/if.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "lists.h"
+#include "userspace/transparent.h"
 
 #define ALLOWED4 "198.51.100.6"
 #define ALLOWED6 "2001:db8:1::6"
@@ -74,6 +78,30 @@ static inline char tc_does(const struct frame_spec *s)
 	assert_true(!mark || mark == GG_MARK);
 	return mark ? 'm' : 'l';
 }
+
+/* ---- the daemon's sockets ---- */
+
+/* A handshake under way in another machine's name: nobody answers. */
+static inline int handshake(const char *local, const char *peer)
+{
+	const struct endpoint from = room_endpoint(local), to = room_endpoint(peer);
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(&to, &sa);
+	int fd = transparent_socket(&from);
+
+	assert_true(fd >= 0);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, len), -1);
+	assert_int_equal(errno, EINPROGRESS);
+	return fd;
+}
+
+__attribute__((unused)) static const struct side {
+	const char *client, *server, *client_at, *server_at;
+} sides[] = {
+	{ALLOWED4, VIP4, ALLOWED4 ":40000", VIP4 ":25"},
+	{ALLOWED6, VIP6, "[" ALLOWED6 "]:40000", "[" VIP6 "]:25"},
+};
 
 /* ---- the place ---- */
 

@@ -7,13 +7,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "gateway.h"
 #include "selftests/unit/random.h"
-#include "userspace/transparent.h"
 
 /* A listener on an address that isn't ours, as the daemon has it. */
 static int listen_at(const char *text)
@@ -195,28 +193,6 @@ static void a_listener_on_any_address_is_somebody_else(void **state)
 
 /* ---- connections ---- */
 
-/* A handshake under way towards the mail server in a client's name: nobody answers. */
-static int as_client(const char *client, const char *server)
-{
-	const struct endpoint from = room_endpoint(client), to = room_endpoint(server);
-	struct sockaddr_storage sa;
-	socklen_t len = addr_to_sockaddr(&to, &sa);
-	int fd = transparent_socket(&from);
-
-	assert_true(fd >= 0);
-	fcntl(fd, F_SETFL, O_NONBLOCK);
-	assert_int_equal(connect(fd, (struct sockaddr *)&sa, len), -1);
-	assert_int_equal(errno, EINPROGRESS);
-	return fd;
-}
-
-static const struct side {
-	const char *client, *server, *client_at, *server_at;
-} sides[] = {
-	{ALLOWED4, VIP4, ALLOWED4 ":40000", VIP4 ":25"},
-	{ALLOWED6, VIP6, "[" ALLOWED6 "]:40000", "[" VIP6 "]:25"},
-};
-
 static void answers_to_the_daemon_come_home(void **state)
 {
 	(void)state;
@@ -233,7 +209,7 @@ static void answers_to_the_daemon_come_home(void **state)
 		build(&f, &answer, 64);
 		assert_int_equal(tc_does(&answer), 'l');
 		assert_int_equal(run_xdp("gg1", &f, out), XDP_REDIRECT);
-		fd = as_client(sides[i].client_at, sides[i].server_at);
+		fd = handshake(sides[i].client_at, sides[i].server_at);
 		assert_int_equal(tc_does(&answer), 'm');
 		assert_int_equal(run_xdp("gg1", &f, out), XDP_PASS);
 		answer.to_port++; /* another connection of the same client */
@@ -253,7 +229,7 @@ static void a_port_that_the_daemon_uses_is_not_forwarded(void **state)
 					 .from_port = PORT,
 					 .to_port = 25,
 					 .flags = TCP_SYN};
-		int fd = as_client(sides[i].client_at, sides[i].server_at);
+		int fd = handshake(sides[i].client_at, sides[i].server_at);
 		uint8_t out[1024];
 		struct frame f;
 
@@ -263,76 +239,6 @@ static void a_port_that_the_daemon_uses_is_not_forwarded(void **state)
 		close(fd);
 		assert_int_equal(tc_does(&syn), 'l');
 		assert_int_equal(run_xdp("gg0", &f, out), XDP_REDIRECT);
-	}
-}
-
-/* ---- ICMP ---- */
-
-/* An error with `bytes` of the packet's TCP header quoted. */
-static void icmp_build(struct frame *f, const struct frame_spec *quoted, uint8_t type, int bytes)
-{
-	bool six = strchr(quoted->from, ':') != NULL;
-	struct frame_spec outer = {.from = six ? "2001:db8:9::1" : "10.9.9.9",
-				   .to = quoted->from,
-				   .protocol = six ? 58 : 1};
-	int ip = six ? 40 : 20;
-	struct frame inner;
-
-	frame_build(&inner, quoted);
-	frame_build(f, &outer);
-	f->len = 14 + (uint32_t)ip;
-	frame_u8(f, type);
-	frame_fill(f, 0, 7);
-	frame_bytes(f, inner.b + 14, (uint32_t)(ip + bytes));
-	if (six) {
-		f->b[14 + 4] = 0;
-		f->b[14 + 5] = (uint8_t)(f->len - 14 - 40);
-	} else {
-		f->b[14 + 2] = 0;
-		f->b[14 + 3] = (uint8_t)(f->len - 14);
-	}
-}
-
-static void errors_about_the_daemons_packets_come_home(void **state)
-{
-	static const uint8_t errors[2][3] = {{3, 11, 12}, {1, 2, 4}},
-			     others[2][3] = {{0, 5, 8}, {0, 128, 129}};
-
-	(void)state;
-	for (size_t i = 0; i < 2; i++) {
-		const struct frame_spec sent = {.from = sides[i].client,
-						.to = sides[i].server,
-						.from_port = PORT,
-						.to_port = 25,
-						.flags = TCP_ACK};
-		struct frame_spec udp = sent;
-		int fd = as_client(sides[i].client_at, sides[i].server_at);
-		uint64_t before = counted(GG_STAT_tc_icmp);
-		uint32_t mark;
-		struct frame f;
-
-		udp.protocol = 17;
-		for (int k = 0; k < 3; k++) {
-			icmp_build(&f, &sent, errors[i][k], 8);
-			assert_int_equal((int)run_tc(f.b, f.len, &mark), TC_ACT_UNSPEC);
-			assert_int_equal(mark, GG_MARK);
-			icmp_build(&f, &sent, others[i][k], 8);
-			assert_int_equal((int)run_tc(f.b, f.len, &mark), TC_ACT_UNSPEC);
-			assert_int_equal(mark, 0);
-		}
-		assert_int_equal(counted(GG_STAT_tc_icmp) - before, 3);
-		/* Cut off before the ports; about UDP. */
-		icmp_build(&f, &sent, errors[i][0], 3);
-		run_tc(f.b, f.len, &mark);
-		assert_int_equal(mark, 0);
-		icmp_build(&f, &udp, errors[i][0], 8);
-		run_tc(f.b, f.len, &mark);
-		assert_int_equal(mark, 0);
-		close(fd);
-		/* About a connection that was forwarded. */
-		icmp_build(&f, &sent, errors[i][0], 8);
-		run_tc(f.b, f.len, &mark);
-		assert_int_equal(mark, 0);
 	}
 }
 
@@ -543,7 +449,7 @@ static void the_tarpit_answers_for_the_mail_server(void **state)
 		assert_int_equal(tcp[13], TCP_SYN | TCP_ACK);
 		assert_int_equal(tcp[14] | tcp[15], 0);
 		assert_int_equal(counted(GG_STAT_tarpit_syn) - before, 1);
-		fd = as_client(stuck[i].client_at, stuck[i].server_at);
+		fd = handshake(stuck[i].client_at, stuck[i].server_at);
 		assert_int_equal(xdp_of("gg0", &s, out), XDP_PASS);
 		close(fd);
 		assert_int_equal(xdp_of("gg0", &s, out), XDP_TX);
@@ -559,7 +465,6 @@ int main(void)
 		cmocka_unit_test(a_listener_on_any_address_is_somebody_else),
 		cmocka_unit_test(answers_to_the_daemon_come_home),
 		cmocka_unit_test(a_port_that_the_daemon_uses_is_not_forwarded),
-		cmocka_unit_test(errors_about_the_daemons_packets_come_home),
 		cmocka_unit_test(both_programs_agree),
 		cmocka_unit_test(samples_of_earned_sources_are_the_daemons),
 		cmocka_unit_test(a_sample_that_nobody_takes_is_forwarded),
