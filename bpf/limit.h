@@ -30,10 +30,15 @@ static __always_inline __u32 limit_short(__u64 ns)
 	return ns >> GG_SHORT_SHIFT;
 }
 
-/* Whether the last drop is longer ago. Another CPU may have dropped one a moment after `now`. */
+/* Of what another CPU may have dropped after `now`: 4 s. */
+#define LIMIT_AHEAD (1u << 12)
+
+/* Whether the last drop is longer ago. */
 static __always_inline bool limit_lull(__u32 last_drop, __u64 now, __u64 length)
 {
-	return (__s32)(limit_short(now) - last_drop) > (__s32)limit_short(length);
+	const __u32 ago = limit_short(now) - last_drop;
+
+	return ago > limit_short(length) && ago < -LIMIT_AHEAD;
 }
 
 /* False: there was no room for it. */

@@ -77,12 +77,13 @@ static bool check_marks(const struct doctor *d, const struct chain *chain)
 	return true;
 }
 
-/* False: it translates another address to a protected one, and that was said. */
+/* False: it translates another address to a protected one, or may do so for its port, and that was
+ * said. */
 static bool check_translation(const struct doctor *d, const struct chain *in, const char *line)
 {
 	const char *end = rule_next_line(line),
 		   *at = memmem(line, (size_t)(end - line), "dnat ", 5);
-	char text[ENDPOINT_TEXT] = "";
+	char text[64] = "";
 	struct endpoint e = {0};
 
 	at = at ? memmem(at, (size_t)(end - at), "to ", 3) : NULL;
@@ -90,9 +91,11 @@ static bool check_translation(const struct doctor *d, const struct chain *in, co
 	    (endpoint_parse(text, &e) && addr_parse(text, &e.addr)))
 		return true;
 	for (int i = 0; i < d->config->protect_count; i++) {
-		if (!addr_eq(&e.addr, &d->config->protect[i].addr))
+		const struct endpoint *to = &d->config->protect[i];
+
+		if (!addr_eq(&e.addr, &to->addr) || (e.port && e.port != to->port))
 			continue;
-		doctor_say(d, DOCTOR_FAIL, "firewall", "",
+		doctor_say(d, e.port ? DOCTOR_FAIL : DOCTOR_WARN, "firewall", "",
 			   "translate addresses before this machine, or set mode = relay and no "
 			   "dnat",
 			   "chain %.40s of table %s %.40s translates to %s, which tc and XDP don't "
@@ -150,19 +153,20 @@ static bool is_routed(const struct chain *c)
 void doctor_rules(const struct doctor *d, const char *ruleset)
 {
 	struct chain c = {0};
+	char hook[16] = "", type[16] = ""; /* of the chain; "": it has none, others send there */
 	bool well = true;
 
 	for (const char *line = ruleset; *line; line = rule_next_line(line)) {
-		char hook[16] = "", type[16] = "";
 
 		if (sscanf(line, "table %7s %127s", c.family, c.table) == 2)
 			c.inside = rule_next_line(line);
 		else if (!strncmp(line, "\tchain ", 7))
-			sscanf(line, " chain %127s", c.name);
+			hook[0] = sscanf(line, " chain %127s", c.name) == 1 ? '\0' : '-';
 		else if (!c.inside || !is_routed(&c))
 			continue;
 		else if (sscanf(line, "\t\ttype %15s hook %15s", type, hook) != 2)
-			well &= check_translation(d, &c, line);
+			well &= (*hook && strcmp(hook, "prerouting") != 0) ||
+				check_translation(d, &c, line);
 		else if (!strcmp(hook, "prerouting"))
 			well &= check_marks(d, &c);
 		else if (!strcmp(hook, "input") && !strcmp(type, "filter"))

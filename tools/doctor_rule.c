@@ -71,8 +71,9 @@ static const char *beyond_statement(const char *p)
  * iptables; the rule itself where it doesn't. */
 static const char *beyond_mark(struct stranger *s, const struct place *at, const char *rule)
 {
-	static const char *const words[] = {"meta mark set ", "xt target \"CONNMARK\"",
-					    "xt target \"MARK\""};
+	/* The last two may as well only note it. */
+	static const char *const words[] = {"meta mark set ", "xt target \"MARK\"",
+					    "xt target \"CONNMARK\""};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		const size_t n = strlen(words[i]);
@@ -83,7 +84,7 @@ static const char *beyond_mark(struct stranger *s, const struct place *at, const
 			snprintf(s->marker, sizeof(s->marker), "%s", at->name);
 			snprintf(s->mark, sizeof(s->mark), "%.*s", (int)strcspn(at->line, "\n"),
 				 at->line);
-			s->marker_unsure = at->guess;
+			s->marker_unsure = at->guess || s->guess || i;
 		}
 		return rule + n;
 	}
@@ -142,8 +143,15 @@ static enum fate decide(struct stranger *s, const struct place *at, const struct
 	here.guess |= v->asks;
 	s->unsure |= v->asks || (here.guess && v->leaves);
 	*ret_leave = v->leaves && !here.guess;
-	if (v->jumps && sscanf(rule, "%*s %127[^ ,}\n]", name) == 1)
-		return weigh(s, &here, rule_fate(s, at->in, name, at->depth + 1));
+	if (v->jumps && sscanf(rule, "%*s %127[^ ,}\n]", name) == 1) {
+		const bool before = s->guess;
+		enum fate fate;
+
+		s->guess |= here.guess;
+		fate = rule_fate(s, at->in, name, at->depth + 1);
+		s->guess = before;
+		return weigh(s, &here, fate);
+	}
 	return weigh(s, &here, v->fate);
 }
 

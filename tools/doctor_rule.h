@@ -23,6 +23,7 @@ struct stranger {
 	 * "": none. */
 	char marker[RULE_NAME], mark[RULE_TEXT];
 	bool marker_unsure;
+	bool guess; /* a rule that can't be judged has sent it where it is now */
 };
 
 struct chain {

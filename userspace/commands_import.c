@@ -105,7 +105,7 @@ static int failed(struct control_reply *r, const struct listing_import *what,
 	case -ENODATA:
 		return control_fail(r, "nothing was changed; greygate import NAME --remove ends it",
 				    "%.200s: empty", what->file);
-	case -EMFILE:
+	case -EUSERS:
 		return control_fail(r,
 				    "nothing was changed; greygate import NAME --remove ends one",
 				    "%.200s: not imported: there are %d lists already, as many as "

@@ -9,6 +9,7 @@
 #include "commands_show.h"
 #include "correspondents.h"
 #include "store/backup.h"
+#include "verdict.h"
 
 struct restoring {
 	struct daemon *daemon;
@@ -26,9 +27,18 @@ static void add_record(struct restoring *r, const struct store_item *item)
 		r->kept++;
 }
 
+/* Over what settings exempt an operator's word has its place. */
+static bool is_taken(const struct restoring *r, const struct store_item *item)
+{
+	struct verdict_entry there;
+
+	return verdicts_get(r->daemon->verdicts, &item->prefix, daemon_now(), &there) &&
+	       !(there.list == VERDICT_OF_CONFIG && item->entry.origin == GG_BY_OPERATOR);
+}
+
 static void add_verdict(struct restoring *r, const struct store_item *item)
 {
-	if (verdicts_get(r->daemon->verdicts, &item->prefix, daemon_now(), NULL) ||
+	if (is_taken(r, item) ||
 	    daemon_verdict_put(r->daemon, &item->prefix, &item->entry, item->text))
 		r->kept++;
 	else

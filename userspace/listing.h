@@ -130,7 +130,7 @@ struct listing_imported {
 };
 
 /* All or nothing: 0, or -errno and everything is as it was. -EBADMSG: bad lines. -EINVAL: not of
- * this format. -ENODATA: empty. -EMFILE: one list too many. -ENOSPC: one entry too
+ * this format. -ENODATA: empty. -EUSERS: one list too many. -ENOSPC: one entry too
  * many. -ENOENT: a pin of the kernel's maps is gone.
  * -EAGAIN: see listing_lend. */
 int listing_import(struct listing *l, const struct config *c, const struct listing_import *what,

@@ -240,7 +240,7 @@ static int import(struct listing *l, const struct listing_import *what, struct p
 
 	s = slot < 0 ? NULL : planned(p, slot);
 	if (!s)
-		return -EMFILE;
+		return -EUSERS;
 	rc = settle(what, section, &l->lists[slot], s);
 	if (!rc)
 		rc = take_text(l, what, s, ret);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/log.h"
@@ -16,6 +17,7 @@
 #include "kernel_conf.h"
 
 #define HEAD "greygate kernel 1\n"
+#define PATIENCE 100 /* tries, 50 ms apart */
 
 static int file_of(const struct config *c, const char *suffix, char ret[PATH_MAX])
 {
@@ -53,26 +55,33 @@ static bool read_note(const struct config *c, char ret[PATH_MAX])
 	return !statfs(ret, &fs) && fs.f_type == BPF_FS_MAGIC;
 }
 
-static int write_note(const struct config *c)
+static bool written(const struct config *c)
 {
 	char aside[PATH_MAX], file[PATH_MAX];
-	int fd, rc = file_of(c, ".new", aside);
-	bool written;
+	bool good;
+	int fd;
 
-	if (rc || file_of(c, "", file))
-		return -ENAMETOOLONG;
+	if (file_of(c, ".new", aside) || file_of(c, "", file))
+		return false;
 	unlink(aside);
 	fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return -errno;
-	written = dprintf(fd, HEAD "%s\n", c->bpffs) > 0 && !fsync(fd);
-	rc = written ? 0 : -errno;
+		return false;
+	good = dprintf(fd, HEAD "%s\n", c->bpffs) > 0 && !fsync(fd);
 	close(fd);
-	if (!rc && rename(aside, file))
-		rc = -errno;
-	if (rc)
+	good = good && !rename(aside, file);
+	if (!good)
 		unlink(aside);
-	return rc;
+	return good;
+}
+
+static void write_note(const struct config *c)
+{
+	if (!written(c))
+		log_message(LOG_ERROR,
+			    "%s/" REMAINS_FILE ": %s; a start with another bpffs, or without "
+			    "interfaces, won't know what this one has attached",
+			    c->state_dir, strerror(errno));
 }
 
 static void forget_note(const struct config *c)
@@ -91,32 +100,31 @@ static void say(const char *line, void *arg)
 
 int remains_clear(const struct config *c, int held_lock, char *err, size_t err_size)
 {
+	const struct timespec pause = {.tv_nsec = 50000000};
 	const bool wanted = kernel_wanted(c);
 	char was[PATH_MAX] = "";
-	bool same, noted = read_note(c, was);
-	int rc = 0, kept;
+	const bool noted = read_note(c, was), same = noted && !strcmp(was, c->bpffs);
+	int rc = 0;
 
 	/* A predecessor's lock says by itself where its own stand. */
-	if (held_lock) {
-		snprintf(was, sizeof(was), "%s", c->bpffs);
-		noted = true;
+	if (held_lock && !wanted)
+		rc = fastpath_clear(c->bpffs, held_lock, say, NULL, err, err_size);
+	else if (noted && !(wanted && same))
+		rc = fastpath_clear(was, 0, say, NULL, err, err_size);
+	/* A daemon that was just killed, and what it had begun, may not be quite gone. */
+	for (int i = 0; rc == -EBUSY && i < PATIENCE; i++) {
+		nanosleep(&pause, NULL);
+		rc = fastpath_clear(was, 0, say, NULL, err, err_size);
 	}
-	same = noted && !strcmp(was, c->bpffs);
-	if (noted && !(wanted && same))
-		rc = fastpath_clear(was, held_lock, say, NULL, err, err_size);
 	if (rc == -EBUSY) /* it is another's by now */
 		rc = 0;
-	if (!wanted) {
-		/* A predecessor's stays: it may have to go on, and then all is put back. */
-		if (!rc && !held_lock)
-			forget_note(c);
+	/* What is left is tried again by the next start; so is a predecessor's, which may have to
+	 * go on, and then all is put back. */
+	if (rc || (held_lock && !wanted))
 		return rc;
-	}
-	kept = noted && same ? 0 : write_note(c);
-	if (kept)
-		log_message(LOG_ERROR,
-			    "%s/" REMAINS_FILE ": %s; a start with another bpffs, or without "
-			    "interfaces, won't know what this one has attached",
-			    c->state_dir, strerror(-kept));
-	return rc;
+	if (!wanted)
+		forget_note(c);
+	else if (!same)
+		write_note(c);
+	return 0;
 }

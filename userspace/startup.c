@@ -147,6 +147,7 @@ static int open_fastpath(struct process *p, const struct config *c)
 	rc = remains_clear(c, p->takeover.pins_lock, p->err, sizeof(p->err));
 	if (rc)
 		log_message(LOG_ERROR, REMAINS "%s", p->err);
+	p->err[0] = '\0';
 	if (!kernel_wanted(c)) {
 		snprintf(d->fastpath_why, sizeof(d->fastpath_why), "%s%s", without_xdp(c),
 			 rc ? "; " REMAINS "see the log" : "");

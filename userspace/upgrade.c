@@ -336,9 +336,12 @@ static void give_when_still(struct upgrade *u)
 	char why[2 * LIST_ERROR];
 	int rc;
 
-	if (would_lose(&u->daemon->lists, why, sizeof(why))) {
-		give_up(u, why);
-	} else if (lend(u->daemon)) {
+	if (lend(u->daemon)) {
+		/* Only now: of an import under way nothing is on the disk yet. */
+		if (would_lose(&u->daemon->lists, why, sizeof(why))) {
+			give_up(u, why);
+			return;
+		}
 		rc = give_all(u);
 		if (rc)
 			give_up(u, strerror(-rc));

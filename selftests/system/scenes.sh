@@ -22,6 +22,12 @@ hanging() {
 	next=$(next_pid)
 }
 hangs() { local p; p=$(next_pid) && [ "$(find /proc/"$p"/fd -lname "$T/state/offers")" ]; }
+# All mail servers were heard: the file is not written anew, in the place of what hanging makes of it.
+all_offer() {
+	local key=backend
+	! grep -q '^[[:space:]]*mode = gateway' "$T/greygate.conf" || key=protect
+	[ "$(grep -c . "$T/state/offers")" -gt "$(sed -n "s/^[[:space:]]*$key = //p" "$T/greygate.conf" | grep -oE '"[^"]+"' | wc -l)" ]
+}
 no_fifo() { exec 9>&-; rm -f "$T/state/offers"; }
 
 # Nobody is known yet: two triplets of each source, and one of those who come later.

@@ -87,15 +87,20 @@ check "forget of the IPv6 deny" forgotten $net6
 check "forget: exempt at once" served $six
 check "forget of the allow" forgotten 203.0.113.8
 check "still exempt" served 203.0.113.8
+check "a deny is backed up" eval 'gg deny 203.0.113.7 && gg deny $net6 && gg backup "$T/backup"'
+check "and forgotten" eval 'forgotten 203.0.113.7 && forgotten $net6 && served 203.0.113.7'
+check "restore brings it back" gg restore "$T/backup"
+for src in 203.0.113.7 $six; do check "restored: $src is denied" refused $src; done
+check "and forgotten again" eval 'forgotten 203.0.113.7 && forgotten $net6'
 for word in "deny 203.0.113.7" "deny $net6" "allow 203.0.113.8"; do
 	# shellcheck disable=SC2086
-	check "$word --for 4s" gg $word --for 4s
+	check "$word --for 10s" gg $word --for 10s
 done
 check "meanwhile IPv4 is denied" refused 203.0.113.7
 check "meanwhile IPv6 is denied" refused $six
 check "a reload meanwhile" gg reload
 check "which changes nothing" eval 'refused 203.0.113.7 && refused $six'
-sleep 6.5 # and not a sweep, which is a minute away
+sleep 12.5 # and not a sweep, which is a minute away
 for src in 203.0.113.7 $six 203.0.113.8; do check "over: $src is exempt" served $src; done
 check "over: in the kernel, too" eval 'map_is 203.0.113.7 GG_ALLOW && net_is $net6 GG_ALLOW && map_is 203.0.113.8 GG_ALLOW'
 unlike "nobody is said to have lost a place" "$(grep '"event":"demote"' "$T/gate.log" | grep -v operator)" .
@@ -131,7 +136,7 @@ meets_mail() { talk "$1" "$(server_for "$1")" QUIT | grep -qE '^S: 220 backend\.
 unjudged() { TALK_TIMEOUT=1.5 meets_mail "$1"; }
 for src in 203.0.113.7 $six; do check "a list: $src is dropped" dropped $src; done
 check "the list around it: the mail server" meets_mail 2001:db8:78::8
-for p in 203.0.113.0/24 $net6; do check "$p: deny --for 3s" gg deny $p --action reject --for 3s; done
+for p in 203.0.113.0/24 $net6; do check "$p: deny --for 8s" gg deny $p --action reject --for 8s; done
 for src in 203.0.113.7 $six; do check "$src: meanwhile refused" refused $src; done
 watch() { # until both are dropped by the list; fails as soon as one meets the mail server
 	local src seen late=$((SECONDS + 40))
@@ -147,10 +152,10 @@ watch() { # until both are dropped by the list; fails as soon as one meets the m
 }
 check "over: the list is in force, and nobody meets the mail server before" watch
 check "the kernel has it" eval 'net_is 203.0.113.0/24 GG_BY_IMPORT && net_is $net6 GG_BY_IMPORT'
-for p in 203.0.113.0/24 $net6; do gg allow $p --for 3s >/dev/null; done
+for p in 203.0.113.0/24 $net6; do gg allow $p --for 10s >/dev/null; done
 check "a reload with the lists anew meanwhile" gate_renew
 for src in 203.0.113.7 $six; do check "$src: allowed" meets_mail $src; done
-sleep 4.5
+sleep 11.5
 check "over, after a reload" watch
 for p in 203.0.113.0/24 $net6; do gg allow $p --for 3s >/dev/null; done
 gate_kill

@@ -103,7 +103,7 @@ for rule in 'meta mark set ct mark' 'meta mark set mark and 0xffffff00'; do
 	is "$rule: doctor is content" "$(findings level firewall)" " ok ok"
 	for src in 203.0.113.9 2001:db8:79::9; do is "$rule, $src: by the daemon" "$(met_by $src)" gate.example.net; done
 done
-check "a translation to the mail server" in_prerouting nat "ip daddr 192.0.2.99 dnat ip to $MAIL4"
+check "a translation to the mail server" in_prerouting nat "ip daddr 192.0.2.99 tcp dport 25 dnat ip to $MAIL4:25"
 like "doctor fails for it" "$(findings what firewall)" "^ fail chain pre of table inet fw translates to $MAIL4"
 on gate nft flush ruleset
 check "status is content" wait_for 30 well

@@ -76,7 +76,21 @@ for how in restart renewed; do
 	done
 done
 
+# ---- an upgrade from a version that left no note ----
+rm "$T/state/kernel"
+check "without a note: an upgrade" upgrade
+stop_now
+xdp=off
+gate_conf
+check "without a note: then a start with xdp = off" gate_start
+is "without a note: nothing is attached" "$(attached_now)" 0
+stop_now
+unset xdp
+gate_conf
+gate_start || bail "greygated starts"
+
 # ---- an upgrade to xdp = off that comes to nothing ----
+wait_for 10 all_offer
 cp "$T/greygate.conf" "$T/good.conf"
 xdp=off
 gate_conf

@@ -76,7 +76,7 @@ settle_in() { # name
 	for src in ${known-}; do gg allow "$src" >/dev/null; done
 	is "$1: what is attached" "$(attached_now $ONE)" "${expected[$mode]}"
 	scene_meetings "$1"
-	wait_for 10 test -f "$T/state/offers"
+	wait_for 10 all_offer
 }
 # All is as it was before the attempt.
 went_back() { # name what-the-log-says
@@ -169,7 +169,7 @@ is "host: the old programs stay" "$(attached_now $ONE)" "${expected[host]}"
 limit="per_source = 1000  new_per_source = 0" xdp=generic
 gate_conf
 start "$BUILD/greygated" || bail "greygated starts with xdp = generic"
-wait_for 10 test -f "$T/state/offers"
+wait_for 10 all_offer
 becomes "$NEXT"
 new_pins=$TWO killed "host, generic XDP"
 scene_end host
@@ -207,7 +207,7 @@ no_fifo
 # Both are killed: what the next start finds goes, in either layout.
 for program in "$BUILD/greygated" "$NEXT"; do
 	start "$BUILD/greygated" || fail "starts again"
-	wait_for 10 test -f "$T/state/offers"
+	wait_for 10 all_offer
 	becomes "$NEXT"
 	check "gateway: one more that hangs" hanging
 	kill -KILL "$gate_pid" "$next"
