@@ -87,9 +87,9 @@ check "forget of the IPv6 deny" forgotten $net6
 check "forget: exempt at once" served $six
 check "forget of the allow" forgotten 203.0.113.8
 check "still exempt" served 203.0.113.8
-check "a deny is backed up" eval 'gg deny 203.0.113.7 && gg deny $net6 && gg backup "$T/backup"'
+check "a deny is backed up" eval 'gg deny 203.0.113.7 && gg deny $net6 && gg -c "$T/greygate.conf" backup "$T/backup"'
 check "and forgotten" eval 'forgotten 203.0.113.7 && forgotten $net6 && served 203.0.113.7'
-check "restore brings it back" gg restore "$T/backup"
+check "restore brings it back" gg -c "$T/greygate.conf" restore "$T/backup"
 for src in 203.0.113.7 $six; do check "restored: $src is denied" refused $src; done
 check "and forgotten again" eval 'forgotten 203.0.113.7 && forgotten $net6'
 for word in "deny 203.0.113.7" "deny $net6" "allow 203.0.113.8"; do
