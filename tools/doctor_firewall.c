@@ -25,31 +25,30 @@
 
 /* ---- chains ---- */
 
-/* The command for iptables' own chains: it doesn't know every rule that nft makes. */
+/* iptables has a command for its own chains: it doesn't know every rule that nft makes. */
+static const struct own_chain {
+	const char *table, *name, *option;
+} own_chains[] = {
+	{"filter", "INPUT", ""},
+	{"mangle", "PREROUTING", "-t mangle "},
+};
+
+/* Strangers' packets leave the chain before any other rule of it. */
 static void mend_chain(const struct chain *c, char *ret, size_t size)
 {
-	const bool iptables = !strcmp(c->table, "filter") && !strcmp(c->name, "INPUT");
+	const bool one_family = !strcmp(c->family, "ip") || !strcmp(c->family, "ip6");
 
-	if (iptables && (!strcmp(c->family, "ip") || !strcmp(c->family, "ip6")))
-		snprintf(ret, size, "%stables -I INPUT -m mark --mark 0x%x -j ACCEPT", c->family,
-			 GG_MARK);
-	else
-		snprintf(ret, size, "nft insert rule %s %s %s meta mark 0x%x accept", c->family,
-			 c->table, c->name, GG_MARK);
-}
+	for (size_t i = 0; one_family && i < sizeof(own_chains) / sizeof(own_chains[0]); i++) {
+		const struct own_chain *own = &own_chains[i];
 
-/* As mend_chain, in prerouting. */
-static void mend_marks(const struct chain *c, char *ret, size_t size)
-{
-	const bool iptables = !strcmp(c->table, "mangle") && !strcmp(c->name, "PREROUTING");
-
-	if (iptables && (!strcmp(c->family, "ip") || !strcmp(c->family, "ip6")))
-		snprintf(ret, size,
-			 "%stables -t mangle -I PREROUTING -m mark --mark 0x%x -j ACCEPT",
-			 c->family, GG_MARK);
-	else
-		snprintf(ret, size, "nft insert rule %s %s %s meta mark 0x%x accept", c->family,
-			 c->table, c->name, GG_MARK);
+		if (strcmp(c->table, own->table) != 0 || strcmp(c->name, own->name) != 0)
+			continue;
+		snprintf(ret, size, "%stables %s-I %s -m mark --mark 0x%x -j ACCEPT", c->family,
+			 own->option, own->name, GG_MARK);
+		return;
+	}
+	snprintf(ret, size, "nft insert rule %s %s %s meta mark 0x%x accept", c->family, c->table,
+		 c->name, GG_MARK);
 }
 
 /* False: it takes the mark from strangers, or may do so, and that was said. */
@@ -65,7 +64,7 @@ static bool check_marks(const struct doctor *d, const struct chain *chain)
 		rule_fate(&s, chain, chain->name, 0);
 		if (!*s.marker)
 			continue;
-		mend_marks(chain, mend, sizeof(mend));
+		mend_chain(chain, mend, sizeof(mend));
 		doctor_say(
 			d, s.marker_unsure ? DOCTOR_WARN : DOCTOR_FAIL, "firewall", "", mend,
 			"chain %.40s of table %s %.40s %s the mark of strangers, who go past the "

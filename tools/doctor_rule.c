@@ -71,20 +71,25 @@ static const char *beyond_statement(const char *p)
  * iptables; the rule itself where it doesn't. */
 static const char *beyond_mark(struct stranger *s, const struct place *at, const char *rule)
 {
-	/* The last two may as well only note it. */
-	static const char *const words[] = {"meta mark set ", "xt target \"MARK\"",
-					    "xt target \"CONNMARK\""};
+	static const struct {
+		const char *words;
+		bool unsure; /* it may as well only note the mark */
+	} markers[] = {
+		{"meta mark set ", false},
+		{"xt target \"MARK\"", false},
+		{"xt target \"CONNMARK\"", true},
+	};
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		const size_t n = strlen(words[i]);
+	for (size_t i = 0; i < sizeof(markers) / sizeof(markers[0]); i++) {
+		const size_t n = strlen(markers[i].words);
 
-		if (strncmp(rule, words[i], n) != 0)
+		if (strncmp(rule, markers[i].words, n) != 0)
 			continue;
 		if (!*s->marker) {
 			snprintf(s->marker, sizeof(s->marker), "%s", at->name);
 			snprintf(s->mark, sizeof(s->mark), "%.*s", (int)strcspn(at->line, "\n"),
 				 at->line);
-			s->marker_unsure = at->guess || s->guess || i;
+			s->marker_unsure = at->guess || s->guess || markers[i].unsure;
 		}
 		return rule + n;
 	}
