@@ -99,19 +99,10 @@ static __always_inline bool is_whole(struct xdp_md *ctx, const struct plain *p)
 	return sum == 0xffff && bpf_ntohs(((struct iphdr *)p->ip)->tot_len) <= room;
 }
 
-/* Whether the stack has a say in it that XDP knows nothing of. */
-static __always_inline bool stack_forwards(void)
-{
-	const struct gg_conf *switches;
-	__u32 zero = 0;
-
-	switches = bpf_map_lookup_elem(&conf, &zero);
-	return !switches || switches->flags & GG_CONF_STACK_FORWARDS;
-}
-
-/* XDP_REDIRECT, or XDP_PASS with the frame as it was. main_routes: what it is for is not this
- * machine, and no policy rule has a say. Not inlined, as is_connected. */
-__attribute__((noinline)) int forward(struct xdp_md *ctx, __u32 main_routes)
+/* XDP_REDIRECT, or XDP_PASS with the frame as it was. flags: the switches', GG_CONF_MAIN_ROUTES
+ * only where what it is for is not this machine, and no policy rule has a say. Not inlined, as
+ * is_connected. */
+__attribute__((noinline)) int forward(struct xdp_md *ctx, __u32 flags)
 {
 	struct bpf_fib_lookup way = {};
 	struct ipv6hdr *ip6;
@@ -120,8 +111,8 @@ __attribute__((noinline)) int forward(struct xdp_md *ctx, __u32 main_routes)
 	__u32 sum;
 
 	if (!parse_plain((void *)(long)ctx->data, (void *)(long)ctx->data_end, &p) ||
-	    p.eth->h_dest[0] & 1 || stack_forwards() || !is_whole(ctx, &p) ||
-	    !find_way(ctx, &p, main_routes, &way) || shows(way.dmac)) {
+	    p.eth->h_dest[0] & 1 || flags & GG_CONF_STACK_FORWARDS || !is_whole(ctx, &p) ||
+	    !find_way(ctx, &p, flags & GG_CONF_MAIN_ROUTES, &way) || shows(way.dmac)) {
 		count(GG_STAT_forward_stack);
 		return XDP_PASS;
 	}

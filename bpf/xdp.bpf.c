@@ -34,6 +34,17 @@ struct {
 	__uint(XDP_PASS, 1);
 } XDP_RUN_CONFIG(greygate_xdp);
 
+/* What forward is told of a packet for a protected endpoint: which policy rules there are is known
+ * as long as the daemon looks. */
+static __always_inline __u32 routes_known(const struct gg_conf *switches, __u64 now)
+{
+	const __u32 flags = switches->flags;
+
+	if (flags & GG_CONF_MAIN_ROUTES && !daemon_alive(switches, now))
+		return flags & ~GG_CONF_MAIN_ROUTES;
+	return flags;
+}
+
 /* Gateway mode: a packet that is for no protected endpoint may come from one. Not inlined, as
  * is_connected. */
 __attribute__((noinline)) int answer(struct xdp_md *ctx, const struct packet *p)
@@ -49,7 +60,7 @@ __attribute__((noinline)) int answer(struct xdp_md *ctx, const struct packet *p)
 	if (!is_protected(switches, &from))
 		goto other;
 	if (!is_connected(ctx, p))
-		return forward(ctx, false);
+		return forward(ctx, switches->flags & ~GG_CONF_MAIN_ROUTES);
 	count(GG_STAT_local_flow);
 	return XDP_PASS;
 other:
@@ -240,8 +251,7 @@ __noinline int judge(struct xdp_md *ctx)
 		 !(decision.cause == GG_STAT_allow_syn &&
 		   is_nth(switches, p->from, p->from_port, p->to.port, now)))
 		/* of every Nth tc knows whether the daemon gets it */
-		action = forward(ctx, switches->flags & GG_CONF_MAIN_ROUTES &&
-					      daemon_alive(switches, now));
+		action = forward(ctx, routes_known(switches, now));
 	/* A connection that passes is marked where it is decided: in host mode with the choice of
 	 * its listener, in gateway mode by tc. */
 	decided = dropped || decision.cause == GG_STAT_tarpit_syn ||
@@ -324,8 +334,7 @@ __noinline int send_on(struct xdp_md *ctx)
 		return XDP_PASS;
 	}
 	count(GG_STAT_not_new);
-	return forward(ctx, switches->flags & GG_CONF_MAIN_ROUTES &&
-				    daemon_alive(switches, bpf_ktime_get_coarse_ns()));
+	return forward(ctx, routes_known(switches, bpf_ktime_get_coarse_ns()));
 }
 
 /* On a gate tc has the last word on what hides. */

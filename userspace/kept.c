@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NEW ".new"
+#include "aside.h"
+
 #define HEAD 2048 /* bytes of the line that says what it is */
 #define FILE_NAME (CONFIG_LIST_NAME + sizeof(KEPT_SUFFIX))
 
@@ -69,44 +70,16 @@ static int head_of(const struct kept *k, char ret[HEAD])
 	return (int)len + 1;
 }
 
-static int write_all(int fd, const char *bytes, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, bytes, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 int kept_write(int dir, const struct kept *k)
 {
-	char head[HEAD], file[FILE_NAME], beside[FILE_NAME];
-	int len = head_of(k, head), fd, rc;
+	char head[HEAD], file[FILE_NAME];
+	const int len = head_of(k, head);
+	const struct aside_text parts[] = {{head, (size_t)len}, {k->text, k->len}};
 
 	if (len < 0)
 		return len;
-	snprintf(beside, sizeof(beside), "%s" NEW, k->name);
 	snprintf(file, sizeof(file), "%s" KEPT_SUFFIX, k->name);
-	fd = openat(dir, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	rc = write_all(fd, head, (size_t)len);
-	if (!rc)
-		rc = write_all(fd, k->text, k->len);
-	if (!rc && fsync(fd))
-		rc = -errno;
-	close(fd);
-	if (!rc && renameat(dir, beside, dir, file))
-		rc = -errno;
-	if (rc)
-		unlinkat(dir, beside, 0);
-	return rc;
+	return aside_write(dir, ".", file, parts, 2);
 }
 
 int kept_remove(int dir, const char *name)

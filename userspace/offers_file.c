@@ -8,11 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "aside.h"
 #include "relay/greeting.h"
 
-#define ASIDE OFFERS_FILE ".new"
 #define HEAD "greygate offers 1\n"
 #define LINE 256
 
@@ -31,32 +30,21 @@ static void say(FILE *f, const struct offer *o)
 
 int offers_file_write(const char *state_dir, const struct offer *list, int count)
 {
-	char aside[PATH_MAX], file[PATH_MAX];
-	int fd, rc = 0;
-	FILE *f;
+	struct aside_text text = {};
+	char *bytes = NULL;
+	int rc;
+	FILE *f = open_memstream(&bytes, &text.len);
 
-	if (snprintf(aside, sizeof(aside), "%s/" ASIDE, state_dir) >= (int)sizeof(aside))
-		return -ENAMETOOLONG;
-	snprintf(file, sizeof(file), "%s/" OFFERS_FILE, state_dir);
-	fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	f = fdopen(fd, "w");
-	if (!f) {
-		rc = -errno;
-		close(fd);
-		return rc;
-	}
+	if (!f)
+		return -ENOMEM;
 	fputs(HEAD, f);
 	for (int i = 0; i < count; i++)
 		say(f, &list[i]);
-	if (fflush(f) || fsync(fd))
-		rc = -errno;
-	fclose(f);
-	if (!rc && rename(aside, file))
-		rc = -errno;
-	if (rc)
-		unlink(aside);
+	rc = fclose(f) ? -ENOMEM : 0;
+	text.bytes = bytes;
+	if (!rc)
+		rc = aside_write(AT_FDCWD, state_dir, OFFERS_FILE, &text, 1);
+	free(bytes);
 	return rc;
 }
 

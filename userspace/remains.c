@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "aside.h"
 #include "core/log.h"
 #include "fastpath/fastpath.h"
 #include "kernel_conf.h"
@@ -19,9 +20,9 @@
 #define HEAD "greygate kernel 1\n"
 #define PATIENCE 100 /* tries, 50 ms apart */
 
-static int file_of(const struct config *c, const char *suffix, char ret[PATH_MAX])
+static int file_of(const struct config *c, char ret[PATH_MAX])
 {
-	int n = snprintf(ret, PATH_MAX, "%s/" REMAINS_FILE "%s", c->state_dir, suffix);
+	int n = snprintf(ret, PATH_MAX, "%s/" REMAINS_FILE, c->state_dir);
 
 	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
@@ -37,7 +38,7 @@ static bool read_note(const struct config *c, char ret[PATH_MAX])
 	FILE *f;
 	int fd;
 
-	if (file_of(c, "", file))
+	if (file_of(c, file))
 		return false;
 	fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	f = fd < 0 ? NULL : fdopen(fd, "r");
@@ -55,40 +56,27 @@ static bool read_note(const struct config *c, char ret[PATH_MAX])
 	return !statfs(ret, &fs) && fs.f_type == BPF_FS_MAGIC;
 }
 
-static bool written(const struct config *c)
-{
-	char aside[PATH_MAX], file[PATH_MAX];
-	bool good;
-	int fd;
-
-	if (file_of(c, ".new", aside) || file_of(c, "", file))
-		return false;
-	unlink(aside);
-	fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return false;
-	good = dprintf(fd, HEAD "%s\n", c->bpffs) > 0 && !fsync(fd);
-	close(fd);
-	good = good && !rename(aside, file);
-	if (!good)
-		unlink(aside);
-	return good;
-}
-
 static void write_note(const struct config *c)
 {
-	if (!written(c))
+	char note[sizeof(HEAD) + PATH_MAX];
+	const int len = snprintf(note, sizeof(note), HEAD "%s\n", c->bpffs);
+	const struct aside_text text = {note, (size_t)len};
+	const int rc = len < (int)sizeof(note)
+			       ? aside_write(AT_FDCWD, c->state_dir, REMAINS_FILE, &text, 1)
+			       : -ENAMETOOLONG;
+
+	if (rc)
 		log_message(LOG_ERROR,
 			    "%s/" REMAINS_FILE ": %s; a start with another bpffs, or without "
 			    "interfaces, won't know what this one has attached",
-			    c->state_dir, strerror(errno));
+			    c->state_dir, strerror(-rc));
 }
 
 static void forget_note(const struct config *c)
 {
 	char file[PATH_MAX];
 
-	if (!file_of(c, "", file))
+	if (!file_of(c, file))
 		unlink(file);
 }
 

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "offers_file.c"
 #include "relay/upstream.h"
@@ -126,10 +127,10 @@ static void what_can_not_be_written_leaves_what_was(void **unused)
 
 	(void)unused;
 	assert_int_equal(offers_file_write(state, &o, 1), 0);
-	snprintf(aside, sizeof(aside), "%s/" ASIDE, state);
+	snprintf(aside, sizeof(aside), "%s/" OFFERS_FILE ".new", state);
 	assert_int_equal(mkdir(aside, 0700), 0);
 	o.size = 8;
-	assert_int_equal(offers_file_write(state, &o, 1), -EISDIR);
+	assert_int_equal(offers_file_write(state, &o, 1), -EEXIST);
 	assert_int_equal(rmdir(aside), 0);
 	assert_int_equal(offers_file_read(state, got, 1), 1);
 	assert_true(got[0].size == 7);
