@@ -187,13 +187,13 @@ static const struct {
 	const char *command;
 	bool first, second;
 } thefts[] = {
-	{"ip rule del pref 25 iif gg0", true, false},
-	{"ip -6 rule del pref 25 iif gg1", true, false},
-	{"ip rule del pref 25 iif gg3", false, true},
-	{"ip -6 rule del pref 25 iif gg2", false, true},
+	{"ip rule del pref 10000 iif gg0", true, false},
+	{"ip -6 rule del pref 10000 iif gg1", true, false},
+	{"ip rule del pref 10000 iif gg3", false, true},
+	{"ip -6 rule del pref 10000 iif gg2", false, true},
 	{"ip route flush table 26489", true, true},
 	{"ip -6 route flush table 26489", true, true},
-	{"for i in 1 2 3 4; do ip rule del pref 25; ip -6 rule del pref 25; done", true, true},
+	{"for i in 1 2 3 4; do ip rule del pref 10000; ip -6 rule del pref 10000; done", true, true},
 };
 
 static void each_misses_its_own_alone(void **state)
@@ -229,7 +229,7 @@ static void rules_that_nobody_needs_go(void **state)
 	room_run("for f in -4 -6; do for i in $(seq 70); do ip $f rule add fwmark 0x67726579 "
 		 "iif gone$i lookup 26489 pref 25 protocol 67 || exit 1; done; done");
 	assert_false(fastpath_look(first));
-	room_run("ip rule del pref 25 iif gg1");
+	room_run("ip rule del pref 10000 iif gg1");
 	assert_true(fastpath_look(first));
 	mend_all(first, &a);
 	other = room_open(&b);
@@ -321,7 +321,7 @@ static void a_rule_lost_during_the_start_is_missed(void **state)
 	struct fastpath *first = room_open(&a);
 
 	(void)state;
-	room_run("ip rule del pref 25 iif gg0");
+	room_run("ip rule del pref 10000 iif gg0");
 	parts_begin(first, &a);
 	assert_int_equal(missing(first), 0);
 	assert_true(fastpath_look(first));

@@ -67,8 +67,8 @@ static const struct {
 	{"tc qdisc del dev gg1 clsact", FASTPATH_TC, "gg1", 2},
 	{"tc filter del dev gg0 ingress", FASTPATH_TC, "gg0", 1},
 	{"tc filter del dev gg0 egress", FASTPATH_TC_OUT, "gg0", 1},
-	{"ip rule del pref 25 iif gg0", FASTPATH_POLICY, "", 1},
-	{"ip -6 rule del pref 25 iif gg1", FASTPATH_POLICY, "", 1},
+	{"ip rule del pref 10000 iif gg0", FASTPATH_POLICY, "", 1},
+	{"ip -6 rule del pref 10000 iif gg1", FASTPATH_POLICY, "", 1},
 	{"ip route flush table 26489", FASTPATH_POLICY, "", 1},
 	{"ip -6 route flush table 26489", FASTPATH_POLICY, "", 1},
 	{"ip link set lo down; ip link set lo up", FASTPATH_POLICY, "", 1},
@@ -281,7 +281,7 @@ static void nobody_without_rights_is_told_wrong(void **state)
 	pid_t pid;
 
 	(void)state;
-	room_run("ip link set dev gg0 xdp off; tc qdisc del dev gg1 clsact; ip rule del pref 25");
+	room_run("ip link set dev gg0 xdp off; tc qdisc del dev gg1 clsact; ip rule del pref 10000");
 	pid = fork();
 	if (!pid) {
 		if (setgid(65534) || setuid(65534))

@@ -157,13 +157,40 @@ SERVER4=$MAIL4 SERVER6=$MAIL6
 interfaces='"g0", "g1"' listen='' backend='' protect="\"$MAIL4:25\", \"[$MAIL6]:25\""
 begin gateway
 with=$(routing)
-lost "ip rule del" "policy rules and routes" "" ip rule del pref 25 iif g0
+lost "ip rule del" "policy rules and routes" "" ip rule del pref 10000 iif g0
 lost "ip route flush" "policy rules and routes" "" ip -6 route flush table 26489
 is "the rules are as before" "$(routing)" "$with"
+# Whatever is added without a priority comes before all rules: VPNs, second uplinks. Both ways.
+first() { on gate ip "$1" rule | awk '!/from all lookup local/ { print /fwmark 0x67726579/ ? "ours" : "others"; exit }'; }
+ours() { on gate ip "$1" rule | grep -c 'fwmark 0x67726579'; }
+for turn in 1 2; do
+	lost "overtaken $turn" "policy rules and routes" "" sh -c "ip rule add table main suppress_prefixlength 0; ip rule add iif g0 table main
+		ip -6 rule add iif g0 table main; ip rule add iif g1 table main; ip -6 rule add iif g1 table main"
+	for family in -4 -6; do
+		is "overtaken $turn, $family: ours are first again" "$(first $family)" ours
+		is "overtaken $turn, $family: and one for each interface" "$(ours $family)" 2
+	done
+	like "overtaken $turn: the log says by what" "$(told "policy rules and routes" gone)" 'a rule of others stands before them'
+	scene_meetings "overtaken $turn"
+done
+at=$(log_size)
+on gate ip rule add pref 0 from 203.0.113.250 table main
+stuck() { told "policy rules and routes" gone | grep -q 'give it a priority of 2 or more'; }
+check "what can't be passed is told, with the mend" wait_for 10 stuck
+like "status tells it too" "$(gg status)" 'policy rules and routes: a rule of others stands before them.*priority of 2 or more'
+on gate ip rule del pref 0 from 203.0.113.250
+check "all is well when it has gone" wait_for 10 whole
+on gate sh -c 'ip rule del table main suppress_prefixlength 0; for i in 1 2; do for g in g0 g1; do ip rule del iif $g table main; ip -6 rule del iif $g table main; done; done
+	ip rule del table main suppress_prefixlength 0'
+old_pid=$gate_pid
+kill -USR2 "$gate_pid"
+check "an upgrade" wait_for 20 is_another "$old_pid"
+gate_pid=$(pid_now)
+is "brings the rules back to where they were" "$(routing)" "$with"
 lost "the way out" "tc program on the way out" g0 tc filter del dev g0 egress
 lost "clsact" "tc program" g0 tc qdisc del dev g0 clsact
 lost "all at once" "XDP program" g1 sh -c "tc qdisc del dev g1 clsact; ip link set dev g0 xdp off; ip link set dev g1 xdp off
-	ip rule del pref 25 iif g0; ip -6 rule del pref 25 iif g1"
+	ip rule del pref 10000 iif g0; ip -6 rule del pref 10000 iif g1"
 is "all at once: the rules are as before" "$(routing)" "$with"
 scene_meetings "all at once"
 at=$(log_size)

@@ -92,7 +92,8 @@ struct fastpath_part {
 	enum fastpath_state state;
 	char interface[16]; /* "": of none */
 	/* What stands for it, and what was seen last: index of the interface; id of the program,
-	 * for FASTPATH_POLICY 1 when none is missing. 0: none. */
+	 * for FASTPATH_POLICY 1 when none is missing, 2 when rules of others stand before. 0:
+	 * none. */
 	struct fastpath_sight {
 		uint32_t ifindex, id;
 	} ours, seen;

@@ -191,6 +191,8 @@ bool ipsec_changed(int fd);
 
 /* ---- parts.c ---- */
 
+#define PARTS_BEHIND "a rule of others stands before them, and what it takes may go past the daemon"
+
 /* All parts of a start with these settings, none seen yet. Returns how many. */
 int parts_of(const struct fastpath_conf *conf, struct fastpath_part ret[FASTPATH_PARTS]);
 /* What is there now; link: of the socket lookup program, or -1. -errno: it can't be asked. */
@@ -308,14 +310,18 @@ int filter_clear(const struct pins_ids *own, bool orphans, const struct filters 
 
 /* ---- route.c ---- */
 
-/* Rules and routes for these interfaces and the families that are protected; twice is once. */
+/* Rules and routes for these interfaces and the families that are protected; twice is once. Rules
+ * that stand behind others' go before them. */
 int route_add(const struct fastpath_conf *conf, char *err, size_t err_size);
 /* Removes rules of interfaces that have no tc program of any greygated, and what the settings kept
  * (NULL: none) don't need on theirs; a family's route with its last rule. Returns how many. */
 int route_clear(const struct fastpath_conf *keep);
 
 void route_need(const struct fastpath_conf *conf, struct route_need *ret);
-/* 1: all of that is there, whatever else is; 0: not. Needs no rights. -errno. */
+/* BEHIND: all is there, and rules of others stand before some of it, and may take what is the
+ * daemon's. */
+enum route_state { ROUTE_GONE, ROUTE_STANDS, ROUTE_BEHIND };
+/* Whether all of that is there, whatever else is: enum route_state. Needs no rights. -errno. */
 int route_stands(const struct route_need *need, uint32_t *ret);
 
 /* Whether the policy rules of both families are the kernel's own and ours, and no others. */

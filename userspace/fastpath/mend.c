@@ -91,13 +91,25 @@ static bool is_ours(const struct mend *m, struct fastpath_part *p)
 		p->dispatched = a.dispatched;
 		return ours;
 	case FASTPATH_POLICY:
-		return true;
+		return p->seen.id == ROUTE_STANDS;
 	case FASTPATH_LOOKUP:
 		return lookup_ours(m->link, &m->mine) && !strcmp(m->dir, m->pin_dir);
 	default:
 		return filter_owner((int)p->seen.ifindex, p->kind == FASTPATH_TC_OUT, &m->mine) ==
 		       OWNER_US;
 	}
+}
+
+/* Whether what was put back is there. */
+static int judge_put(struct fastpath_part *p)
+{
+	if (p->kind == FASTPATH_POLICY && p->seen.id == ROUTE_BEHIND)
+		snprintf(p->why, sizeof(p->why), PARTS_BEHIND "; give it a priority of 2 or more");
+	else if (!p->seen.id)
+		snprintf(p->why, sizeof(p->why), "put back, and gone again at once");
+	else
+		return 0;
+	return -ENOENT;
 }
 
 void mend_part(struct mend *m, struct fastpath_part *p)
@@ -115,10 +127,8 @@ void mend_part(struct mend *m, struct fastpath_part *p)
 		code = put[p->kind](m, p);
 		if (!code)
 			code = parts_see(p, &m->route, m->link, &p->seen);
-		if (!code && !p->seen.id) {
-			code = -ENOENT;
-			snprintf(p->why, sizeof(p->why), "put back, and gone again at once");
-		}
+		if (!code)
+			code = judge_put(p);
 		p->restored = !code;
 	}
 	if (!code) {

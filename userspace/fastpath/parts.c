@@ -119,6 +119,9 @@ static void judge(struct fastpath_part *p)
 	p->rival = p->restored = false;
 	if (is_same(&p->seen, &p->ours)) {
 		p->state = FASTPATH_STANDS;
+	} else if (p->kind == FASTPATH_POLICY && p->seen.id == ROUTE_BEHIND) {
+		p->state = FASTPATH_GONE;
+		snprintf(p->why, sizeof(p->why), PARTS_BEHIND);
 	} else if (has_interface(p->kind) && !p->seen.ifindex) {
 		judge_name(p);
 	} else if (!p->seen.id) {
@@ -154,7 +157,7 @@ void parts_begin(struct fastpath *fp, const struct fastpath_conf *conf)
 		/* Another's start may have met the rules before there were programs for them: what
 		 * is missing of them by now is for the first look to find. */
 		if (p->kind == FASTPATH_POLICY)
-			p->ours.id = 1;
+			p->ours.id = ROUTE_STANDS;
 		else
 			parts_see(p, &fp->route, fp->link_fd, &p->ours);
 		p->seen = p->ours;
