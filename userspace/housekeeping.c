@@ -251,19 +251,21 @@ static void look_for_trouble(struct daemon *d)
 	seen = sum;
 }
 
-static void tell_of_ipsec(const struct daemon *d)
+static void tell_of_stack(const struct daemon *d)
 {
-	static bool told; /* main thread only */
+	static const char *told; /* main thread only */
+	const char *why = fastpath_stack_forwards(d->fastpath);
 	struct log_line line;
+	char text[160];
 
-	if (told || !fastpath_stack_forwards(d->fastpath))
+	if (why == told)
 		return;
-	told = true;
+	told = why;
+	snprintf(text, sizeof(text), "there are %s, which XDP can't obey: %s", why ? why : "",
+		 "what is to be sent on goes through the stack");
 	log_begin(&line, LOG_KERNEL);
-	log_str(&line, "verdict", "slower");
-	log_str(&line, "message",
-		"there are IPsec policies, which XDP can't obey: what is to be sent on goes "
-		"through the stack until a restart without any");
+	log_str(&line, "verdict", why ? "slower" : "as_before");
+	log_str(&line, "message", why ? text : "XDP sends on by itself again");
 	log_end(&line);
 }
 
@@ -282,7 +284,7 @@ void daemon_tick(struct daemon *d)
 	correspondents_sweep(d);
 	if (d->fastpath) {
 		fastpath_heartbeat(d->fastpath);
-		tell_of_ipsec(d);
+		tell_of_stack(d);
 	}
 	if (d->fastpath && !d->lent) {
 		fastpath_tidy(d->fastpath);

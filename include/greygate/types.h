@@ -158,7 +158,7 @@ struct gg_vip {
  * first such entry for as long as they last. */
 #define GG_CONF_OPENINGS_ONLY (1u << 3)
 
-/* What is to be sent on is left to the stack, which has policies of IPsec for it. */
+/* What is to be sent on is left to the stack, which may know ways for it that XDP does not. */
 #define GG_CONF_STACK_FORWARDS (1u << 4)
 
 /* Value of conf[0]: switches the programs read at run time. */

@@ -193,7 +193,8 @@ static const struct {
 	{"ip -6 rule del pref 10000 iif gg2", false, true},
 	{"ip route flush table 26489", true, true},
 	{"ip -6 route flush table 26489", true, true},
-	{"for i in 1 2 3 4; do ip rule del pref 10000; ip -6 rule del pref 10000; done", true, true},
+	{"for i in 1 2 3 4; do ip rule del pref 10000; ip -6 rule del pref 10000; done", true,
+	 true},
 };
 
 static void each_misses_its_own_alone(void **state)

@@ -281,7 +281,8 @@ static void nobody_without_rights_is_told_wrong(void **state)
 	pid_t pid;
 
 	(void)state;
-	room_run("ip link set dev gg0 xdp off; tc qdisc del dev gg1 clsact; ip rule del pref 10000");
+	room_run(
+		"ip link set dev gg0 xdp off; tc qdisc del dev gg1 clsact; ip rule del pref 10000");
 	pid = fork();
 	if (!pid) {
 		if (setgid(65534) || setuid(65534))

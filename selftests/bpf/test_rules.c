@@ -81,7 +81,6 @@ static void a_policy_rule_is_obeyed(void **state)
 		{"from $other table 77", true, false, false},
 		{"iif gg2 table 77", true, true, true},
 		{"table 77", true, true, true},
-		{"not fwmark 1 table 77", true, true, true},
 		{"ipproto tcp table 77", true, true, true},
 		{"ipproto udp table 77", true, false, false},
 		{"dport 25 table 77", true, true, false},

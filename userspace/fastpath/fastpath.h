@@ -282,9 +282,10 @@ int fastpath_unguarded(const struct fastpath *fp);
 /* Puts a listening socket into socks; fd stays the caller's. host mode. */
 int fastpath_listener(struct fastpath *fp, enum gg_sock slot, int fd);
 void fastpath_heartbeat(struct fastpath *fp);
-/* gateway mode: the kernel has, or since the start had, policies of IPsec, of which XDP knows
- * nothing: it leaves to the stack what is to be sent on. The thread of fastpath_heartbeat. */
-bool fastpath_stack_forwards(const struct fastpath *fp);
+/* gateway mode: what XDP knows nothing of, and leaves to the stack what is to be sent on for:
+ * policies of IPsec, from the first one on until the next start, or policy rules that ask for
+ * marks, as long as there are any. NULL: nothing. The thread of fastpath_heartbeat. */
+const char *fastpath_stack_forwards(const struct fastpath *fp);
 void fastpath_set_when_down(struct fastpath *fp, bool open);
 void fastpath_set_sample(struct fastpath *fp, uint32_t sample);
 void fastpath_set_limits(struct fastpath *fp, uint32_t per_source, uint32_t per_cpu);

@@ -115,9 +115,10 @@ struct fastpath {
 	struct nets nets;
 	struct gg_conf switches;
 	struct gg_meta meta;
-	int rules_fd; /* rtnetlink, gateway mode; -1: none */
-	int ipsec_fd; /* of ipsec_open, gateway mode; -1: none */
-	bool ipsec;   /* what is to be forwarded is the stack's, until the next start */
+	int rules_fd;         /* rtnetlink, gateway mode; -1: none */
+	int ipsec_fd;         /* of ipsec_open, gateway mode; -1: none */
+	bool ipsec;           /* policies, now or since the start */
+	const char *by_stack; /* fastpath_stack_forwards */
 	struct route_need route;
 	struct fastpath_part
 		parts[FASTPATH_PARTS]; /* under lock; the looking thread alone writes */
@@ -324,8 +325,12 @@ enum route_state { ROUTE_GONE, ROUTE_STANDS, ROUTE_BEHIND };
 /* Whether all of that is there, whatever else is: enum route_state. Needs no rights. -errno. */
 int route_stands(const struct route_need *need, uint32_t *ret);
 
-/* Whether the policy rules of both families are the kernel's own and ours, and no others. */
-bool route_main_only(int fd);
+/* What the policy rules of both families are, but ours; the worst where it can't be asked. */
+struct route_others {
+	bool main_only; /* the kernel's own */
+	bool marks;     /* some ask for a mark, which netfilter may give a packet and XDP not see */
+};
+struct route_others route_others(int fd);
 
 /* ---- lookup.c ---- */
 
@@ -469,6 +474,8 @@ int nets_tidy(struct fastpath *fp, size_t most);
 
 /* ---- switches.c ---- */
 
+/* Flags of gg_conf for what else than the main table has a say in where packets go. */
+__u32 switches_ways(struct fastpath *fp);
 /* Writes fp->switches to conf. With fp->lock held, or before others know fp. */
 int switches_write(struct fastpath *fp);
 /* An entry that says this is about to be put, in whatever map: the programs look it up from now on.

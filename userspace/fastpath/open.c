@@ -63,12 +63,14 @@ static int build(struct fastpath *fp, struct start *s, char *err, size_t err_siz
 		.heartbeat = entries_now(),
 	};
 	snprintf(fp->meta.build, sizeof(fp->meta.build), "%s", GREYGATE_VERSION);
-	if (s->conf->mode == GG_MODE_GATEWAY)
+	if (s->conf->mode == GG_MODE_GATEWAY) {
 		fp->ipsec_fd = ipsec_open(&fp->ipsec);
+		fp->rules_fd = netlink_open();
+	}
 	fp->switches = (struct gg_conf){
 		.mode = s->conf->mode,
 		.flags = (s->conf->open_when_down ? GG_CONF_OPEN_WHEN_DOWN : 0) |
-			 (fp->ipsec ? GG_CONF_STACK_FORWARDS : 0) |
+			 (s->conf->mode == GG_MODE_GATEWAY ? switches_ways(fp) : 0) |
 			 (s->conf->observe && s->conf->mode == GG_MODE_HOST ? GG_CONF_OBSERVE : 0),
 		.heartbeat_limit = s->conf->heartbeat_limit,
 		.sample = s->conf->sample,
@@ -119,7 +121,6 @@ static int attach_gateway(struct fastpath *fp, struct start *s, char *err, size_
 	const struct fastpath_conf *conf = s->conf;
 	int i, code;
 
-	fp->rules_fd = netlink_open();
 	s->has_route = true;
 	code = route_add(conf, err, err_size);
 	if (!code)

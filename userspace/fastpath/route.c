@@ -30,9 +30,10 @@
 #define TABLE 26489
 /* Of the rules. Each time that others come before them they sink, until the next start. */
 #define PRIORITY 10000
-#define LEAST_PRIORITY 1 /* with 0 the kernel would put the next ones of others behind each other  \
-			  */
-#define PROTOCOL 67      /* who made it: one that no routing daemon uses */
+#define LEAST_PRIORITY                                                                             \
+	1           /* with 0 the kernel would put the next ones of others behind each other       \
+		     */
+#define PROTOCOL 67 /* who made it: one that no routing daemon uses */
 
 static const unsigned char families[] = {AF_INET, AF_INET6};
 
@@ -104,7 +105,7 @@ static int find_rules(int fd, unsigned char family, netlink_fn see, void *arg)
 /* ---- the rules of others ---- */
 
 struct seen {
-	bool main, other;
+	bool main, other, marks;
 };
 
 /* What a rule may say without choosing between packets or routes. */
@@ -161,21 +162,27 @@ static void see_any_rule(const struct nlmsghdr *h, void *arg)
 
 	if (h->nlmsg_type != RTM_NEWRULE || interface_of(h))
 		return;
+	if (netlink_find(h, sizeof(struct fib_rule_hdr), FRA_FWMASK, sizeof(uint32_t)))
+		s->marks = true;
 	if (!is_usual(h, table))
 		s->other = true;
 	else if (table == RT_TABLE_MAIN)
 		s->main = true;
 }
 
-bool route_main_only(int fd)
+struct route_others route_others(int fd)
 {
+	struct route_others o = {.main_only = true};
+
 	for (size_t i = 0; i < sizeof(families); i++) {
 		struct seen s = {};
 
-		if (find_rules(fd, families[i], see_any_rule, &s) || !s.main || s.other)
-			return false;
+		if (find_rules(fd, families[i], see_any_rule, &s))
+			s.other = s.marks = true;
+		o.main_only = o.main_only && s.main && !s.other;
+		o.marks = o.marks || s.marks;
 	}
-	return true;
+	return o;
 }
 
 /* ---- whether it stands ---- */

@@ -260,19 +260,29 @@ int fastpath_listener(struct fastpath *fp, enum gg_sock slot, int fd)
 	return bpf_map_update_elem(fp->maps[MAP_SOCKS], &key, &value, BPF_ANY) ? -errno : 0;
 }
 
+__u32 switches_ways(struct fastpath *fp)
+{
+	struct route_others others = {};
+
+	if (fp->rules_fd >= 0)
+		others = route_others(fp->rules_fd);
+	fp->ipsec = fp->ipsec || ipsec_changed(fp->ipsec_fd);
+	fp->by_stack = fp->ipsec      ? "IPsec policies"
+		       : others.marks ? "policy rules that ask for marks"
+				      : NULL;
+	return (others.main_only ? GG_CONF_MAIN_ROUTES : 0) |
+	       (fp->by_stack ? GG_CONF_STACK_FORWARDS : 0);
+}
+
 void fastpath_heartbeat(struct fastpath *fp)
 {
 	const __u32 own = GG_CONF_MAIN_ROUTES | GG_CONF_STACK_FORWARDS;
-	__u32 routes = 0, was;
+	const __u32 ways = switches_ways(fp);
+	__u32 was;
 
-	if (fp->rules_fd >= 0 && route_main_only(fp->rules_fd))
-		routes = GG_CONF_MAIN_ROUTES;
-	fp->ipsec = fp->ipsec || ipsec_changed(fp->ipsec_fd);
-	if (fp->ipsec)
-		routes |= GG_CONF_STACK_FORWARDS;
 	pthread_mutex_lock(&fp->lock);
 	was = fp->switches.flags;
-	fp->switches.flags = (was & ~own) | routes;
+	fp->switches.flags = (was & ~own) | ways;
 	/* Before the heartbeat, on which the programs' trust in it depends. */
 	if (fp->switches.flags != was)
 		switches_write(fp);
@@ -281,9 +291,9 @@ void fastpath_heartbeat(struct fastpath *fp)
 	pthread_mutex_unlock(&fp->lock);
 }
 
-bool fastpath_stack_forwards(const struct fastpath *fp)
+const char *fastpath_stack_forwards(const struct fastpath *fp)
 {
-	return fp->ipsec;
+	return fp->by_stack;
 }
 
 void fastpath_set_when_down(struct fastpath *fp, bool open)
