@@ -191,7 +191,13 @@ static __always_inline __u64 index_is(struct index_lanes l, __u8 wanted, __u8 ma
 	return l.keys & index_zeros((l.bytes & masks) ^ all, INDEX_BYTE_TOPS);
 }
 
-enum index_glance { INDEX_NO_GLANCE, INDEX_FLOODS, INDEX_ALLOWED, INDEX_MAYBE_AWAY };
+enum index_glance {
+	INDEX_NO_GLANCE,
+	INDEX_FLOODS,
+	INDEX_ALLOWED,
+	INDEX_MAYBE_AWAY,
+	INDEX_NOBODY, /* no entry in the truth */
+};
 
 static __always_inline enum index_glance index_tells(struct index_lanes a, struct index_lanes b,
 						     __u8 place)
@@ -221,18 +227,25 @@ index_glance_at(const struct gg_bucket *b, const __u64 *head, __u64 geometry, __
 {
 	const __u64 wanted = key * INDEX_EACH_KEY;
 	const struct index_lanes none = {};
+	struct index_lanes first, second, last;
 	enum index_glance told;
 	__u32 state;
 
 	state = INDEX_READ(__u32, &b->state);
 	index_order();
-	told = index_tells(index_half(b, 0, wanted), index_half(b, 1, wanted), place);
+	first = index_half(b, 0, wanted);
+	second = index_half(b, 1, wanted);
+	last = index_last(b, wanted);
+	if (!(first.keys | second.keys | last.keys)) {
+		told = state & GG_BUCKET_FULL ? INDEX_MAYBE_AWAY : INDEX_NOBODY;
+		return index_stands(b, state, head, geometry) ? told : INDEX_NO_GLANCE;
+	}
+	told = index_tells(first, second, place);
 	if (!told)
-		told = index_tells(index_last(b, wanted), none, place);
-	if (!index_stands(b, state, head, geometry))
+		told = index_tells(last, none, place);
+	/* None: another one's key, or a meaning that takes more than a glance. */
+	if (!told || !index_stands(b, state, head, geometry))
 		return INDEX_NO_GLANCE;
-	if (!told)
-		return state & GG_BUCKET_FULL ? INDEX_MAYBE_AWAY : INDEX_NO_GLANCE;
 	if (state >> GG_BUCKET_ENDS_SHIFT && index_ended(state, bpf_ktime_get_coarse_ns()))
 		return INDEX_NO_GLANCE;
 	return told;

@@ -19,6 +19,7 @@
 #include "hidden.h"
 #include "index.h"
 #include "limit.h"
+#include "listed.h"
 #include "lists.h"
 #include "maps.h"
 #include "parse.h"
@@ -74,6 +75,7 @@ other:
 struct standing {
 	struct gg_entry *entry; /* in force; NULL: none, or the index knows enough */
 	struct index_hit hit;   /* word NULL: the index doesn't know enough */
+	__u32 listed;           /* of listed_find; 0: none, or an entry comes before it */
 };
 
 static __always_inline void read_entry(const struct gg_entry *e, struct gg_facts *ret)
@@ -137,6 +139,13 @@ static __always_inline void look_up(const struct gg_conf *switches, const struct
 		ret->entry = read_host(p, &ret->hit, now, facts);
 	if (ret->entry || facts->unjudged)
 		return;
+	ret->listed = p->is4 ? listed_find(addr, false) : 0;
+	if (ret->listed & LISTED_LIST) {
+		facts->verdict = GG_DENY;
+		facts->action = listed_action(ret->listed);
+		facts->hits = ret->listed & LISTED_OFTEN ? GG_ASKED_DROPS : 0;
+		return;
+	}
 	ret->entry = find_net(switches, p->from, p->is4, now);
 	if (ret->entry)
 		read_entry(ret->entry, facts);
@@ -156,6 +165,11 @@ static __always_inline void mark(struct standing *s, const struct packet *p, boo
 			return;
 		}
 		s->entry = bpf_map_lookup_elem(&host4, p->from + 12);
+	}
+	if (s->listed & LISTED_LIST) {
+		__builtin_memcpy(&addr, p->from + 12, 4);
+		listed_mark(s->listed, addr, dropped, alone);
+		return;
 	}
 	if (!s->entry)
 		return;
@@ -299,6 +313,7 @@ static __always_inline enum gg_stat at_first_look(struct xdp_md *ctx)
 	struct gg_facts facts = {};
 	enum index_glance told;
 	struct plain p;
+	__u32 list;
 
 	switches = plain_to_first(ctx, &p);
 	if (!switches)
@@ -311,6 +326,13 @@ static __always_inline enum gg_stat at_first_look(struct xdp_md *ctx)
 	told = index_glance(((struct iphdr *)p.ip)->saddr);
 	if (told == INDEX_FLOODS && facts.kind == GG_KIND_NEW)
 		return GG_STAT_drop_new;
+	if (told == INDEX_NOBODY && facts.kind == GG_KIND_NEW) {
+		list = listed_floods(((struct iphdr *)p.ip)->saddr);
+		if (list) {
+			count_list(list);
+			return GG_STAT_drop_new;
+		}
+	}
 	if (told != INDEX_ALLOWED)
 		return GG_STAT_packets;
 	if (facts.kind != GG_KIND_NEW)

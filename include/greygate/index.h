@@ -54,10 +54,14 @@ static inline __u32 gg_index_slot(__u32 n)
 struct gg_index_head {
 	__u64 geometry;
 	__u32 layout; /* GG_INDEX_LAYOUT: an index of another one is made anew, never read */
+	/* Of index4: the element that is the first line of listed.h, behind all buckets, and their
+	 * geometry, as above. */
+	__u32 listed_first;
+	__u64 listed;
 };
 
 /* To be raised when anything below changes its meaning. */
-#define GG_INDEX_LAYOUT 3
+#define GG_INDEX_LAYOUT 4
 
 /* A slot's byte: what its entry means, from here on. */
 #define GG_SLOT_MEANING 0x07

@@ -337,6 +337,10 @@ def xdp(found, table):
                       f">= {least}" if least else "", ratio >= least if least else None, digits=2)
         table.note(f"with -f ipv4 xdp-filter drops {number(pps['xdp_filter_ipv4'] / 1e6, 2)}: "
                    f"{here['xdp_filter_ipv4']['ratio']:.2f}")
+        for name, words, least in XDP_PEERS.get(hosts, XDP_PEERS[1000000]):
+            ratio = here["listed"]["pps"] / pps[name]
+            table.add(f"the same as a list, {size}, {words}", pps["listed"] / 1e6, pps[name] / 1e6, ratio,
+                      f">= {least}" if least else "", ratio >= least if least else None, digits=2)
         # What takes no time at all is no faster than that.
         table.note(f"bare XDP_DROP itself is {pps['xdp_drop'] / pps['nftables']:.1f} x nftables and "
                    f"{pps['xdp_drop'] / pps['xdp_filter']:.1f} x xdp-filter")
@@ -354,7 +358,8 @@ def xdp(found, table):
         table.note(f"sent through a veth pair by the CPU that drops: {number(pair['greygate']['pps'] / 1e6, 2)}, "
                    f"{pair['nftables']['ratio']:.2f} x nftables, {pair['xdp_filter']['ratio']:.2f} x xdp-filter, "
                    f"{pair['xdp_drop']['ratio']:.2f} x bare")
-        table.note(f"the first SYNs of each source, judged one by one: {o['first'] / 1e6:.2f}")
+        table.note(f"the first SYNs of each source, judged one by one: {o['first'] / 1e6:.2f}; of a list's "
+                   f"{o['first_listed'] / 1e6:.2f}")
 
 
 # In the order of the table.

@@ -6,11 +6,11 @@
  * end: bare XDP_DROP (the ceiling), the same after one look at as much memory as greygate's index
  * takes, and after one at the least memory that tells so many addresses from all others (the
  * ceiling of whoever has to look, whatever is kept), greygate with a million host entries and
- * 100 000 prefixes, nftables sets of the same at netdev ingress (addresses in a hash, prefixes in
- * an interval set behind it), xdp-filter with as many of the addresses as it holds (10 000), as it
- * comes and with nothing but addresses to look at. Live frames from random ones of the addresses
- * come by turns, a fraction of a second each; what counts is the median of the rounds, and of their
- * ratios.
+ * 100 000 prefixes, once as entries of its own and once as an imported list, nftables sets of the
+ * same at netdev ingress (addresses in a hash, prefixes in an interval set behind it), xdp-filter
+ * with as many of the addresses as it holds (10 000), as it comes and with nothing but addresses to
+ * look at. Live frames from random ones of the addresses come by turns, a fraction of a second
+ * each; what counts is the median of the rounds, and of their ratios.
  *
  * They come in two ways. In the first they are made where the far end receives: the program that
  * makes a frame ends in the one that stands there, and what passes goes up into the stack from that
@@ -42,6 +42,7 @@
 #include <unistd.h>
 
 #include "selftests/bench/frame.h"
+#include "selftests/bench/filter.h"
 #include "selftests/bench/xdpgen.h"
 #include "frames.skel.h"
 #include "xdpgen.skel.h"
@@ -49,37 +50,15 @@
 #define ROUNDS 11
 #define ROUND_NS 300000000ull
 #define WARM_UP_FRAMES (1 << 18)
-#define FILTER_HOSTS 10000 /* max_entries of xdp-filter's maps */
 #define NETS 100000
 #define FIRST_FRAMES 8 /* of each source, before the rounds */
 #define VIP "192.0.2.25"
 
-static struct fastpath *fastpath;
+static struct fastpath *fastpath, *listing; /* of the daemon's own entries; of a list's */
+static struct imports *listed;
 static struct xdpgen_bpf *skel;
 static struct frames_bpf *ends; /* a bare drop, which is the ceiling, and a bare pass */
 static uint32_t hosts = 1000000;
-
-static void die(const char *what)
-{
-	fprintf(stderr, "xdp: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static void run(const char *command)
-{
-	if (system(command)) {
-		fprintf(stderr, "xdp: failed: %s\n", command);
-		exit(1);
-	}
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
 
 static void attach(const char *interface, struct bpf_program *program)
 {
@@ -108,61 +87,105 @@ static uint64_t drop_count(void)
 
 /* ---- greygate ---- */
 
-static void greygate_start(const char *interface)
+static struct fastpath *greygate_open(const char *interface, const char *bpffs)
 {
-	const struct verdict_entry deny = {
-		.verdict = GG_DENY, .action = GG_DROP_NEW, .origin = GG_BY_IMPORT};
 	const struct fastpath_attachment *how;
 	struct fastpath_conf conf = {
 		.mode = GG_MODE_RELAY,
 		.xdp = FASTPATH_NATIVE,
-		.bpffs = "/sys/fs/bpf/greygate",
+		.bpffs = bpffs,
 		.interfaces = {interface},
 		.interface_count = 1,
 		.vip_count = 1,
 		.hosts = hosts + hosts / 4,
 		.nets = NETS + NETS / 4,
+		.imported = hosts + NETS,
 		.heartbeat_limit = 60,
 	};
 	struct endpoint vip;
-	struct prefix p = {.len = 128};
+	struct fastpath *fp;
 	char err[300];
-	uint32_t i, addr;
 
 	if (endpoint_parse(VIP ":25", &vip))
 		die(VIP);
 	conf.vips = &vip;
-	if (fastpath_open(&conf, &fastpath, err, sizeof(err))) {
+	if (fastpath_open(&conf, &fp, err, sizeof(err))) {
 		fprintf(stderr, "xdp: %s\n", err);
 		exit(1);
 	}
+	fastpath_attachments(fp, &how);
+	fprintf(stderr, "greygate: %s, %s\n", how->how, how->with);
+	return fp;
+}
+
+/* The n-th of what is denied: addresses, then prefixes. */
+static struct prefix denied(uint32_t n)
+{
+	const uint32_t addr = n < hosts ? xdpgen_host(n) : net_of(n - hosts);
+	struct prefix p = {.len = n < hosts ? 128 : 96 + 24};
+
 	p.addr.b[10] = p.addr.b[11] = 0xff;
-	for (i = 0; i < hosts; i++) {
-		addr = xdpgen_host(i);
-		memcpy(p.addr.b + 12, &addr, 4);
-		if (fastpath_put(fastpath, &p, &deny))
-			die("fastpath_put");
-	}
-	p.len = 96 + 24;
-	for (i = 0; i < NETS; i++) {
-		addr = net_of(i);
-		memcpy(p.addr.b + 12, &addr, 4);
+	memcpy(p.addr.b + 12, &addr, 4);
+	return p;
+}
+
+/* As the daemon has them of itself. */
+static void greygate_start(const char *interface)
+{
+	const struct verdict_entry deny = {
+		.verdict = GG_DENY, .action = GG_DROP_NEW, .origin = GG_BY_IMPORT};
+
+	fastpath = greygate_open(interface, "/sys/fs/bpf/greygate");
+	for (uint32_t i = 0; i < hosts + NETS; i++) {
+		const struct prefix p = denied(i);
+
 		if (fastpath_put(fastpath, &p, &deny))
 			die("fastpath_put");
 	}
 	if (fastpath_tidy(fastpath))
 		die("fastpath_tidy");
-	fastpath_attachments(fastpath, &how);
-	fprintf(stderr, "greygate: %s, %s\n", how->how, how->with);
+}
+
+/* As greygate import and a list in the configuration have them. */
+static void listed_start(const char *interface)
+{
+	struct import_item *items = calloc(hosts + NETS, sizeof(*items));
+	const uint8_t rank[GG_LISTS] = {0};
+
+	if (!items)
+		die("a list");
+	for (uint32_t i = 0; i < hosts + NETS; i++) {
+		const struct prefix p = denied(i);
+
+		items[i] = (struct import_item){
+			.addr = p.addr, .len = p.len, .list = 1, .says = IMPORT_DENY};
+	}
+	if (imports_make(items, hosts + NETS, rank, &listed))
+		die("imports_make");
+	free(items);
+	listed->action[1] = GG_DROP_NEW;
+	listing = greygate_open(interface, "/sys/fs/bpf/greygate-listed");
+	if (fastpath_tidy(listing) || fastpath_import(listing, listed, NULL, 0, NULL))
+		die("fastpath_import");
+}
+
+static uint64_t dropped_by(struct fastpath *fp)
+{
+	uint64_t stats[GG_STAT_MAX];
+
+	if (fastpath_stats(fp, stats))
+		die("fastpath_stats");
+	return stats[GG_STAT_drop_new];
 }
 
 static uint64_t greygate_count(void)
 {
-	uint64_t stats[GG_STAT_MAX];
+	return dropped_by(fastpath);
+}
 
-	if (fastpath_stats(fastpath, stats))
-		die("fastpath_stats");
-	return stats[GG_STAT_drop_new];
+static uint64_t listed_count(void)
+{
+	return dropped_by(listing);
 }
 
 /* ---- one look at memory ---- */
@@ -255,71 +278,6 @@ static uint64_t nftables_count(void)
 	return sum;
 }
 
-/* ---- xdp-filter ---- */
-
-#define FILTER_PINS "/sys/fs/bpf/xdp-filter"
-
-static int filter_stats = -1;
-
-static void filter_load(const char *interface, const char *features)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "xdp-filter load %s -m native %s 2>/dev/null", interface,
-		 features);
-	run(command);
-}
-
-/* Ethernet, IPv4, IPv6, TCP and UDP. The maps are those of filter_start. */
-static void filter_start_all(const char *interface)
-{
-	filter_load(interface, "");
-}
-
-/* Its own command adds one address a call; what that writes for the first is written for all. */
-static void filter_start(const char *interface)
-{
-	int cpus = libbpf_num_possible_cpus(), map;
-	char command[128], text[INET_ADDRSTRLEN];
-	uint32_t i, addr = xdpgen_host(0);
-	uint64_t *values;
-
-	filter_load(interface, "-f ipv4");
-	snprintf(command, sizeof(command), "xdp-filter ip %s -m src",
-		 inet_ntop(AF_INET, &addr, text, sizeof(text)));
-	run(command);
-	map = bpf_obj_get(FILTER_PINS "/filter_ipv4");
-	filter_stats = bpf_obj_get(FILTER_PINS "/xdp_stats_map");
-	values = calloc(cpus, sizeof(*values));
-	if (map < 0 || filter_stats < 0 || !values || bpf_map_lookup_elem(map, &addr, values))
-		die("xdp-filter's maps");
-	for (i = 0; i < FILTER_HOSTS && i < hosts; i++) {
-		addr = xdpgen_host(i);
-		if (bpf_map_update_elem(map, &addr, values, BPF_ANY))
-			die("xdp-filter's map");
-	}
-	free(values);
-	close(map);
-}
-
-static uint64_t filter_count(void)
-{
-	struct {
-		uint64_t packets, bytes;
-	} * each;
-	int cpus = libbpf_num_possible_cpus(), i;
-	uint32_t key = XDP_DROP;
-	uint64_t sum = 0;
-
-	each = calloc(cpus, sizeof(*each));
-	if (!each || bpf_map_lookup_elem(filter_stats, &key, each))
-		die("xdp-filter's counters");
-	for (i = 0; i < cpus; i++)
-		sum += each[i].packets;
-	free(each);
-	return sum;
-}
-
 /* ---- the flood ---- */
 
 enum way { ARRIVING, THROUGH_PAIR, WAYS };
@@ -345,6 +303,10 @@ static struct row {
 	 .words = "greygate, drop_new",
 	 .start = greygate_start,
 	 .count = greygate_count},
+	{.name = "listed",
+	 .words = "greygate, a list",
+	 .start = listed_start,
+	 .count = listed_count},
 	{.name = "look", .words = "one look, XDP_DROP", .start = look_start, .count = drop_count},
 	{.name = "least",
 	 .words = "least look, XDP_DROP",
@@ -368,8 +330,8 @@ static struct row {
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-static struct xdpgen_bpf *few; /* the same of FILTER_HOSTS */
-static double first_pps;       /* greygate's, of the frames before the rounds */
+static struct xdpgen_bpf *few;         /* the same of FILTER_HOSTS */
+static double first_pps, first_listed; /* greygate's, of the frames before the rounds */
 static bool told;
 
 /* One call for all frames: each costs milliseconds of waiting at its end. Returns ns. */
@@ -394,6 +356,12 @@ static uint64_t flood(int prog_fd, int ifindex, uint32_t frames)
 	ns = now_ns() - begin;
 	sched_setscheduler(0, SCHED_OTHER, &shared);
 	return ns;
+}
+
+static double first_frames(const struct row *r)
+{
+	return FIRST_FRAMES * 1e9 * hosts /
+	       flood(bpf_program__fd(skel->progs.turns), r->near, FIRST_FRAMES * hosts);
 }
 
 static int compare(const void *a, const void *b)
@@ -512,8 +480,9 @@ static void report(void)
 	size_t i;
 	int way;
 
-	printf("{\"row\": \"xdp\", \"hosts\": %u, \"nets\": %d, \"rounds\": %d, \"first\": %.0f",
-	       hosts, NETS, ROUNDS, first_pps);
+	printf("{\"row\": \"xdp\", \"hosts\": %u, \"nets\": %d, \"rounds\": %d, \"first\": %.0f, "
+	       "\"first_listed\": %.0f",
+	       hosts, NETS, ROUNDS, first_pps, first_listed);
 	for (way = 0; way < WAYS; way++) {
 		fprintf(stderr, "%-34s %8s %10s %10s %10s\n", words[way], "Mpps", "greygate /",
 			"ns beyond", "uncounted");
@@ -528,8 +497,8 @@ static void report(void)
 		}
 		printf("}");
 	}
-	fprintf(stderr, "greygate, the first %d frames of each source: %.2f Mpps\n", FIRST_FRAMES,
-		first_pps / 1e6);
+	fprintf(stderr, "greygate, the first %d frames of each source: %.2f Mpps; a list: %.2f\n",
+		FIRST_FRAMES, first_pps / 1e6, first_listed / 1e6);
 	printf("}\n");
 }
 
@@ -555,8 +524,8 @@ int main(int argc, char **argv)
 	skel = load_flood(hosts);
 	few = load_flood(FILTER_HOSTS);
 	set_up();
-	first_pps = FIRST_FRAMES * 1e9 * hosts /
-		    flood(bpf_program__fd(skel->progs.turns), rows[1].near, FIRST_FRAMES * hosts);
+	first_pps = first_frames(&rows[1]);
+	first_listed = first_frames(&rows[2]);
 	for (round = 0; round < ROUNDS; round++)
 		for (way = 0; way < WAYS; way++)
 			for (i = 0; i < ROWS; i++)
@@ -568,6 +537,8 @@ int main(int argc, char **argv)
 		}
 	report();
 	fastpath_close(&fastpath);
+	fastpath_close(&listing);
+	imports_free(&listed);
 	xdpgen_bpf__destroy(skel);
 	xdpgen_bpf__destroy(few);
 	frames_bpf__destroy(ends);

@@ -62,9 +62,10 @@ int index_open(struct fastpath *fp)
 			x->bucket = NULL;
 			return -errno;
 		}
-		x->room = info.max_entries - 1;
+		x->room = info.max_entries - 1 - (i == INDEX4 ? listed_lines(fp->imported) : 0);
 		head_of(x)->layout = GG_INDEX_LAYOUT;
 	}
+	listed_open(fp);
 	return 0;
 }
 

@@ -80,7 +80,8 @@ struct nets {
 	const struct nets *next; /* NETS_TWIN: imports and skip of the spare tries */
 	struct prefix *changed;  /* NETS_FILLING: own prefixes, since it began */
 	size_t changed_count, changed_room;
-	int failed; /* one could not be noted */
+	int failed;     /* one could not be noted */
+	uint64_t lines; /* geometry of what listed_build has made; 0: nothing */
 };
 
 /* What settings need of the policy route: a rule for each interface, in each family. */
@@ -412,6 +413,18 @@ void index_add(struct fastpath *fp, enum map_id id, const void *keys,
 	       const struct gg_entry *entries, uint32_t n);
 void index_enforce(struct fastpath *fp, enum map_id id);
 
+/* ---- listed.c ---- */
+
+/* Elements of index4 behind its buckets, for so many entries of lists. */
+uint32_t listed_lines(size_t imported);
+/* Out of force: what stands there may be another version's, or of other lists. */
+void listed_open(struct fastpath *fp);
+/* Under fp->nets.lock. Out of force, before net4 is exchanged; anew from fp->nets, when it is and
+ * every program that ran before has ended; as they were, if it was not exchanged. */
+void listed_off(struct fastpath *fp);
+void listed_build(struct fastpath *fp);
+void listed_again(struct fastpath *fp);
+
 /* One change of a host entry: begin, change the truth, put or del if that went well, end. All under
  * fp->lock. A no-op for prefixes. */
 struct index_edit {
@@ -462,6 +475,8 @@ int entries_bulk_end(struct entries_bulk **b);
 /* ---- nets.c ---- */
 
 void nets_open(struct fastpath *fp);
+/* Whether what a list says there stays out of the kernel. */
+bool nets_skip(const struct nets *n, const struct import_item *item);
 void nets_close(struct fastpath *fp);
 /* Somebody else may have exchanged the tries. Under fp->lock. */
 void nets_again(struct fastpath *fp);

@@ -130,7 +130,8 @@ static void set_sizes(struct xdp_bpf *skel, const struct fastpath_conf *conf)
 	if (conf->hosts) {
 		bpf_map__set_max_entries(skel->maps.host4, conf->hosts);
 		bpf_map__set_max_entries(skel->maps.host6, conf->hosts);
-		bpf_map__set_max_entries(skel->maps.index4, index_elements(MAP_HOST4, conf->hosts));
+		bpf_map__set_max_entries(skel->maps.index4, index_elements(MAP_HOST4, conf->hosts) +
+								    listed_lines(conf->imported));
 		bpf_map__set_max_entries(skel->maps.index6, index_elements(MAP_HOST6, conf->hosts));
 	}
 	if (conf->nets) {

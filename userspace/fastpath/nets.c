@@ -45,7 +45,7 @@ static size_t listed(const struct imports *in, int family)
 
 /* ---- one prefix ---- */
 
-static bool is_skipped(const struct nets *n, const struct import_item *item)
+bool nets_skip(const struct nets *n, const struct import_item *item)
 {
 	for (int i = 0; i < n->skip_count; i++)
 		if (item->len >= n->skip[i].len && prefix_holds(&n->skip[i], &item->addr))
@@ -74,7 +74,7 @@ static const struct import_item *listed_at(const struct nets *n, const struct pr
 {
 	const struct import_item *item = n->imports ? imports_get(n->imports, p) : NULL;
 
-	return item && !is_skipped(n, item) ? item : NULL;
+	return item && !nets_skip(n, item) ? item : NULL;
 }
 
 /* The entry of an own prefix that hides what an earlier start has put there. */
@@ -286,7 +286,7 @@ static int fill_listed(struct filling *w, const struct nets *n, int family, size
 		struct gg_entry entry;
 		union entries_key key;
 
-		if (is_skipped(n, &in->items[i]))
+		if (nets_skip(n, &in->items[i]))
 			continue;
 		entries_net_key(&p, &key);
 		entry = import_entry(in, &in->items[i], now);
@@ -393,6 +393,7 @@ int fastpath_import(struct fastpath *fp, const struct imports *in, const struct 
 	const struct fastpath_progress silent = {NULL, NULL};
 	struct nets next = {.known = true, .imports = in, .skip = skip, .skip_count = skip_count};
 	struct nets *n = &fp->nets;
+	bool exchanged;
 	int code;
 
 	pthread_mutex_lock(&n->lock);
@@ -416,16 +417,23 @@ int fastpath_import(struct fastpath *fp, const struct imports *in, const struct 
 	n->state = code ? NETS_STILL : NETS_TWIN;
 	pthread_mutex_unlock(&fp->lock);
 	/* Waits for every program that runs: milliseconds in which entries must not wait too. */
-	if (!code)
+	if (!code) {
+		listed_off(fp);
 		code = swap(fp);
+		if (code)
+			listed_again(fp);
+	}
 	pthread_mutex_lock(&fp->lock);
 	n->state = NETS_STILL;
 	n->next = NULL;
-	if (!code) {
+	exchanged = !code;
+	if (exchanged) {
 		settle(fp, &next);
 		code = switches_write(fp);
 	}
 	pthread_mutex_unlock(&fp->lock);
+	if (exchanged)
+		listed_build(fp);
 	pthread_mutex_unlock(&n->lock);
 	return code;
 }
