@@ -30,9 +30,8 @@
 #define TABLE 26489
 /* Of the rules. Each time that others come before them they sink, until the next start. */
 #define PRIORITY 10000
-#define LEAST_PRIORITY                                                                             \
-	1           /* with 0 the kernel would put the next ones of others behind each other       \
-		     */
+/* With 0 the kernel would put the next ones of others behind each other, not before. */
+#define LEAST_PRIORITY 1
 #define PROTOCOL 67 /* who made it: one that no routing daemon uses */
 
 static const unsigned char families[] = {AF_INET, AF_INET6};
