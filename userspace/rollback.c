@@ -20,7 +20,7 @@
 /* What the child is told; the end of the channel tells it that the start is over. */
 enum word { ARMED = 'a', KEEP = 'k' };
 
-static void wait_and_detach(int fd, const char *bpffs)
+static void wait_and_clear(int fd, const char *bpffs)
 {
 	const struct timespec pause = {.tv_nsec = 50000000};
 	bool armed = false;
@@ -30,7 +30,7 @@ static void wait_and_detach(int fd, const char *bpffs)
 		armed = word == ARMED;
 	/* A process that was killed may not be quite gone, and its lock with it. */
 	for (int i = 0; armed && i < PATIENCE; i++) {
-		if (fastpath_detach(bpffs, NULL, NULL, err, sizeof(err)) != -EBUSY)
+		if (fastpath_clear(bpffs, 0, NULL, NULL, err, sizeof(err)) != -EBUSY)
 			break;
 		nanosleep(&pause, NULL);
 	}
@@ -61,7 +61,7 @@ int rollback_begin(struct rollback *r, const char *bpffs, char *err, size_t err_
 		if (pair[1] != CHANNEL)
 			dup3(pair[1], CHANNEL, O_CLOEXEC);
 		close_range(CHANNEL + 1, ~0u, 0);
-		wait_and_detach(CHANNEL, bpffs);
+		wait_and_clear(CHANNEL, bpffs);
 	}
 	close(pair[1]);
 	r->fd = pair[0];
@@ -77,8 +77,10 @@ static void tell(const struct rollback *r, enum word word)
 		errno = 0;
 }
 
-void rollback_arm(struct rollback *r)
+void rollback_arm(void *rollback)
 {
+	const struct rollback *r = rollback;
+
 	if (r->fd >= 0)
 		tell(r, ARMED);
 }

@@ -19,11 +19,11 @@ struct rollback {
 	pid_t child;
 };
 
-/* Forks it, before there are threads. bpffs: as for fastpath_detach. -errno and err. */
+/* Forks it, before there are threads. bpffs: as for fastpath_clear. -errno and err. */
 int rollback_begin(struct rollback *r, const char *bpffs, char *err, size_t err_size);
 /* From now on everything below bpffs is this start's own: it goes unless rollback_end says
- * otherwise, also when this process is killed. */
-void rollback_arm(struct rollback *r);
+ * otherwise, also when this process is killed. For fastpath_conf: of a struct rollback. */
+void rollback_arm(void *rollback);
 /* The start has succeeded, or has failed and holds no lock of bpffs any more. Waits until all is as
  * it is to be. */
 void rollback_end(struct rollback *r, bool succeeded);

@@ -125,6 +125,9 @@ static int load_fastpath(struct process *p, const struct config *c)
 		return rc;
 	}
 	conf.held_lock = p->takeover.pins_lock;
+	/* What an earlier start left stays in force: verdicts of a daemon that is to come back. */
+	conf.first = rollback_arm;
+	conf.first_arg = &p->rollback;
 	if (c->mode == GG_MODE_HOST && p->takeover.channel >= 0)
 		listen_at_once(p, &conf);
 	p->takeover.pins_lock = 0;
@@ -156,9 +159,6 @@ static int open_fastpath(struct process *p, const struct config *c)
 	rc = load_fastpath(p, c);
 	if (rc)
 		return rc;
-	/* What an earlier start left stays in force: verdicts of a daemon that is to come back. */
-	if (!fastpath_reused(d->fastpath) && !fastpath_replaced(d->fastpath)[0])
-		rollback_arm(&p->rollback);
 	if (fastpath_observe_why(d->fastpath))
 		log_message(LOG_ERROR, "correspondents are not observed: %s",
 			    fastpath_observe_why(d->fastpath));

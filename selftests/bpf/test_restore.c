@@ -11,10 +11,9 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
-#include <sys/ptrace.h>
-#include <sys/syscall.h>
 
 #include "heir.h"
+#include "killed.h"
 #include "parts.h"
 
 /* ---- a successor, killed ---- */
@@ -28,8 +27,7 @@ static void become_heir(enum version version, const struct fastpath_conf *conf, 
 	ssize_t len;
 
 	fcntl(lock, F_SETFD, 0);
-	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-	raise(SIGSTOP);
+	dies_here();
 	if (version == SAME)
 		_exit(heir_start(conf->mode, hosts, lock));
 	len = readlink("/proc/self/exe", path, sizeof(path) - 1);
@@ -44,72 +42,15 @@ static void become_heir(enum version version, const struct fastpath_conf *conf, 
 	_exit(4);
 }
 
-/* Number of a call that others can see something of; -1: it is none. */
-static int change_of(const struct __ptrace_syscall_info *i)
-{
-	switch (i->entry.nr) {
-	case SYS_mkdir:
-	case SYS_rmdir:
-	case SYS_unlink:
-	case SYS_rename:
-	case SYS_renameat2:
-	case SYS_sendto:
-	case SYS_sendmsg:
-		return (int)i->entry.nr;
-	case SYS_bpf:
-		if (i->entry.args[0] == BPF_OBJ_PIN || i->entry.args[0] == BPF_LINK_CREATE ||
-		    i->entry.args[0] == BPF_LINK_UPDATE || i->entry.args[0] == BPF_LINK_DETACH)
-			return 10000 + (int)i->entry.args[0];
-		return -1;
-	default:
-		return -1;
-	}
-}
-
-/* Pins are made and removed by the dozen: of such a row the first and one in its midst. */
-struct row {
-	int change, length;
-};
-
-static bool changes_something(const struct __ptrace_syscall_info *i, struct row *row)
-{
-	const int change = i->op == PTRACE_SYSCALL_INFO_ENTRY ? change_of(i) : -1;
-
-	if (change < 0)
-		return false;
-	row->length = change == row->change ? row->length + 1 : 0;
-	row->change = change;
-	return (change != SYS_unlink && change != 10000 + BPF_OBJ_PIN) || !row->length ||
-	       row->length == 10;
-}
-
 /* Before its nth change; false: it made fewer, and got through. */
 static bool start_and_die_at(int n, enum version version, const struct fastpath_conf *conf,
 			     uint32_t hosts, int lock)
 {
-	struct row row = {.change = -1};
 	pid_t pid = fork();
-	int status;
 
 	if (!pid)
 		become_heir(version, conf, hosts, lock);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSTOPPED(status));
-	ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
-	while (WIFSTOPPED(status)) {
-		struct __ptrace_syscall_info i;
-
-		if (WSTOPSIG(status) == (SIGTRAP | 0x80) &&
-		    ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(i), &i) > 0 &&
-		    changes_something(&i, &row) && n-- == 0)
-			kill(pid, SIGKILL);
-		else
-			ptrace(PTRACE_SYSCALL, pid, NULL, NULL);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-	}
-	if (WIFEXITED(status) && WEXITSTATUS(status))
-		fail_msg("the successor did not start: %d", WEXITSTATUS(status));
-	return WIFSIGNALED(status);
+	return die_at(pid, n);
 }
 
 /* ---- what should be there then ---- */

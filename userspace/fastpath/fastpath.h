@@ -61,6 +61,10 @@ struct fastpath_conf {
 	int listeners[GG_SOCK_MAX];
 	int held_lock; /* descriptor of bpffs, locked by a predecessor that changes nothing any
 			* more, which becomes the fast path's; 0: none */
+	/* Called when nothing is pinned in bpffs, before anything is made or attached: all that
+	 * fastpath_clear finds there from then on is of this start. NULL: nobody wants to know. */
+	void (*first)(void *arg);
+	void *first_arg;
 };
 
 /* How one interface got its program; for the log and status. */

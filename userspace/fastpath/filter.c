@@ -13,8 +13,11 @@
 #include <bpf/libbpf.h>
 #include <egress.skel.h>
 #include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <tc.skel.h>
@@ -30,36 +33,47 @@ static struct bpf_tc_hook hook_of(int ifindex, enum bpf_tc_attach_point point)
 		.sz = sizeof(struct bpf_tc_hook), .ifindex = ifindex, .attach_point = point};
 }
 
-struct kind {
+/* What an interface has for filters of its own. */
+struct qdisc {
 	int ifindex;
-	bool ingress;
+	bool there, ingress; /* ingress: of that name, which has no way out */
 };
 
 static void see_qdisc(const struct nlmsghdr *h, void *arg)
 {
 	const struct tcmsg *t = NLMSG_DATA(h);
 	const char *kind = netlink_find(h, sizeof(*t), TCA_KIND, 1);
-	struct kind *k = arg;
+	struct qdisc *q = arg;
 
-	if (h->nlmsg_type == RTM_NEWQDISC && t->tcm_ifindex == k->ifindex && kind &&
-	    t->tcm_parent == TC_H_INGRESS && strcmp(kind, "clsact"))
-		k->ingress = true;
+	if (h->nlmsg_type != RTM_NEWQDISC || t->tcm_ifindex != q->ifindex || !kind ||
+	    t->tcm_parent != TC_H_INGRESS)
+		return;
+	q->there = true;
+	q->ingress = strcmp(kind, "clsact") != 0;
 }
 
-/* An ingress qdisc takes a filter of the way out, too, and runs it on the way in. 1, 0, -errno. */
-static int lacks_egress(int ifindex)
+static int find_qdisc(int ifindex, struct qdisc *ret)
 {
 	const struct tcmsg header = {.tcm_family = AF_UNSPEC, .tcm_ifindex = ifindex};
-	struct kind k = {.ifindex = ifindex};
 	struct netlink_message m;
 	int fd = netlink_open(), code;
 
 	if (fd < 0)
 		return fd;
+	*ret = (struct qdisc){.ifindex = ifindex};
 	netlink_begin(&m, RTM_GETQDISC, 0, &header, sizeof(header));
-	code = netlink_dump(fd, &m, see_qdisc, &k);
+	code = netlink_dump(fd, &m, see_qdisc, ret);
 	close(fd);
-	return code ? code : k.ingress;
+	return code;
+}
+
+/* An ingress qdisc takes a filter of the way out, too, and runs it on the way in. 1, 0, -errno. */
+static int lacks_egress(int ifindex)
+{
+	struct qdisc q;
+	int code = find_qdisc(ifindex, &q);
+
+	return code ? code : q.ingress;
 }
 
 /* Id of the program there now; -ENOENT: none. */
@@ -96,59 +110,126 @@ static int standing(int ifindex, enum bpf_tc_attach_point point, uint32_t *ret_h
 	return code < 0 ? -errno : code;
 }
 
-/* Finds or makes clsact. The handle of a first filter of ours; that of the other side knows whether
- * clsact was there before both. */
-static int prepare(int ifindex, enum bpf_tc_attach_point point, uint32_t *ret_handle)
+/* The handle of a first filter of ours beside a qdisc that is there; that of the other side knows
+ * whether it was there before both. */
+static uint32_t handle_beside(int ifindex, enum bpf_tc_attach_point point)
 {
-	struct bpf_tc_hook hook = hook_of(ifindex, point);
-	int code = bpf_tc_hook_create(&hook), other;
+	uint32_t handle = HANDLE_FOUND;
+	int other =
+		standing(ifindex, point == BPF_TC_EGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS, &handle);
 
-	if (code && code != -EEXIST)
-		return code;
-	*ret_handle = code ? HANDLE_FOUND : HANDLE_MADE;
-	if (!code)
-		return 0;
-	other = standing(ifindex, point == BPF_TC_EGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS,
-			 ret_handle);
 	if (other >= 0)
 		close(other);
-	return 0;
+	return handle;
 }
+
+/* Filters of an interface but one of ours; but: its handle, 0: none. */
+struct others {
+	uint32_t but;
+	int count;
+};
 
 static void see_filter(const struct nlmsghdr *h, void *arg)
 {
-	int *filters = arg;
+	const struct tcmsg *t = NLMSG_DATA(h);
+	struct others *o = arg;
 
-	*filters += h->nlmsg_type == RTM_NEWTFILTER;
+	if (h->nlmsg_type != RTM_NEWTFILTER)
+		return;
+	/* What holds a priority's filters together is shown as one, without a handle. */
+	if (o->but && TC_H_MAJ(t->tcm_info) >> 16 == PRIORITY &&
+	    (!t->tcm_handle || t->tcm_handle == o->but))
+		return;
+	o->count++;
 }
 
-static bool has_filters(int fd, int ifindex, uint32_t direction)
+static int count_others(int fd, int ifindex, uint32_t direction, uint32_t but)
 {
 	const struct tcmsg header = {.tcm_family = AF_UNSPEC,
 				     .tcm_ifindex = ifindex,
 				     .tcm_parent = TC_H_MAKE(TC_H_CLSACT, direction)};
 	struct netlink_message m;
-	int filters = 0;
+	struct others o = {.but = but};
 
 	netlink_begin(&m, RTM_GETTFILTER, 0, &header, sizeof(header));
-	return netlink_dump(fd, &m, see_filter, &filters) || filters;
+	return netlink_dump(fd, &m, see_filter, &o) ? 1 : o.count;
 }
 
-/* clsact, where it came with a filter of this handle and none is left. */
-static void tidy(int ifindex, uint32_t handle)
+/* clsact, where it came with the filter of this handle on one side and no other is in it: with the
+ * filter, in one step. True: it went. */
+static bool take_qdisc(int ifindex, enum bpf_tc_attach_point point, uint32_t handle)
 {
 	struct bpf_tc_hook both = hook_of(ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
+	const bool out = point == BPF_TC_EGRESS;
+	bool alone;
 	int fd;
 
 	if (handle != HANDLE_MADE)
-		return;
+		return false;
 	fd = netlink_open();
 	if (fd < 0)
-		return;
-	if (!has_filters(fd, ifindex, TC_H_MIN_INGRESS) &&
-	    !has_filters(fd, ifindex, TC_H_MIN_EGRESS))
-		bpf_tc_hook_destroy(&both);
+		return false;
+	alone = !count_others(fd, ifindex, TC_H_MIN_INGRESS, out ? 0 : handle) &&
+		!count_others(fd, ifindex, TC_H_MIN_EGRESS, out ? handle : 0);
 	close(fd);
+	return alone && !bpf_tc_hook_destroy(&both);
+}
+
+static void filter_message(struct netlink_message *m, int ifindex, enum bpf_tc_attach_point point,
+			   int prog_fd, const struct bpf_prog_info *info)
+{
+	const struct tcmsg header = {
+		.tcm_family = AF_UNSPEC,
+		.tcm_ifindex = ifindex,
+		.tcm_handle = HANDLE_MADE,
+		.tcm_parent = TC_H_MAKE(TC_H_CLSACT, point == BPF_TC_EGRESS ? TC_H_MIN_EGRESS
+									    : TC_H_MIN_INGRESS),
+		.tcm_info = TC_H_MAKE(PRIORITY << 16, htons(ETH_P_ALL))};
+	char name[sizeof(info->name) + 16];
+	struct rtattr *options;
+
+	netlink_begin(m, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof(header));
+	netlink_put(m, TCA_KIND, "bpf", sizeof("bpf"));
+	options = netlink_nest(m, TCA_OPTIONS);
+	netlink_put_u32(m, TCA_BPF_FD, (uint32_t)prog_fd);
+	snprintf(name, sizeof(name), "%s:[%u]", info->name, info->id);
+	netlink_put(m, TCA_BPF_NAME, name, strlen(name) + 1);
+	netlink_put_u32(m, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+	netlink_nest_end(m, options);
+}
+
+/* clsact and the filter that says who made it in one call: whoever is killed leaves no clsact that
+ * a later start takes for somebody else's. -EEXIST: there is one by now. */
+static int put_with_qdisc(int ifindex, enum bpf_tc_attach_point point, int prog_fd)
+{
+	const struct tcmsg header = {.tcm_family = AF_UNSPEC,
+				     .tcm_ifindex = ifindex,
+				     .tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0),
+				     .tcm_parent = TC_H_CLSACT};
+	struct bpf_tc_hook hook = hook_of(ifindex, point),
+			   both = hook_of(ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE_MADE, .priority = PRIORITY);
+	struct netlink_message qdisc, filter;
+	struct bpf_prog_info info = {};
+	uint32_t size = sizeof(info);
+	int fd = netlink_open(), code, made;
+
+	if (fd < 0)
+		return fd;
+	if (bpf_obj_get_info_by_fd(prog_fd, &info, &size)) {
+		close(fd);
+		return -errno;
+	}
+	netlink_begin(&qdisc, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof(header));
+	netlink_put(&qdisc, TCA_KIND, "clsact", sizeof("clsact"));
+	filter_message(&filter, ifindex, point, prog_fd, &info);
+	code = netlink_do_both(fd, &qdisc, &filter, &made);
+	close(fd);
+	if (made && !code)
+		bpf_tc_detach(&hook, &opts);
+	if (!made && code)
+		bpf_tc_hook_destroy(&both);
+	return made ? made : code;
 }
 
 static int put(int ifindex, enum bpf_tc_attach_point point, int prog_fd)
@@ -156,18 +237,22 @@ static int put(int ifindex, enum bpf_tc_attach_point point, int prog_fd)
 	struct bpf_tc_hook hook = hook_of(ifindex, point);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .priority = PRIORITY, .prog_fd = prog_fd,
 		    .flags = BPF_TC_F_REPLACE);
-	int old = standing(ifindex, point, &opts.handle), code = 0;
+	int old = standing(ifindex, point, &opts.handle), code;
+	struct qdisc q;
 
-	if (old >= 0)
+	if (old >= 0) {
 		close(old);
-	else
-		code = prepare(ifindex, point, &opts.handle);
-	if (code)
-		return code;
-	code = bpf_tc_attach(&hook, &opts);
-	if (code && old < 0)
-		tidy(ifindex, opts.handle);
-	return code;
+		return bpf_tc_attach(&hook, &opts);
+	}
+	code = find_qdisc(ifindex, &q);
+	if (!code && !q.there) {
+		code = put_with_qdisc(ifindex, point, prog_fd);
+		if (code != -EEXIST)
+			return code;
+		code = 0;
+	}
+	opts.handle = handle_beside(ifindex, point);
+	return code ? code : bpf_tc_attach(&hook, &opts);
 }
 
 static void take_away(int ifindex, enum bpf_tc_attach_point point)
@@ -179,8 +264,8 @@ static void take_away(int ifindex, enum bpf_tc_attach_point point)
 	if (fd < 0)
 		return;
 	close(fd);
-	bpf_tc_detach(&hook, &opts);
-	tidy(ifindex, opts.handle);
+	if (!take_qdisc(ifindex, point, opts.handle))
+		bpf_tc_detach(&hook, &opts);
 }
 
 static enum bpf_tc_attach_point point_of(const struct filters *f)

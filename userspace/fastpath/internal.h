@@ -157,6 +157,8 @@ int pins_path(char ret[PINS_PATH], const char *dir, const char *name);
 int pins_dir(char ret[PINS_PATH], const char *bpffs, bool building);
 /* v1, v1-new, v2, ...: bpffs may hold other people's things. */
 bool pins_is_dir(const char *name);
+/* Whether there are any, of whatever schema, but those of a start that did not finish. */
+bool pins_any(const char *bpffs);
 /* Removes those of other schemas, with the socket lookup links pinned there; ret gets their names,
  * and that of this schema too where strange pins stood there. */
 void pins_clear_others(const char *bpffs, bool strange, char *ret, size_t size);

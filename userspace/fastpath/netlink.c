@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 int netlink_open(void)
@@ -38,13 +39,27 @@ void netlink_put(struct netlink_message *m, uint16_t type, const void *value, si
 
 	a->rta_type = type;
 	a->rta_len = (unsigned short)RTA_LENGTH(size);
-	memcpy(RTA_DATA(a), value, size);
+	if (size)
+		memcpy(RTA_DATA(a), value, size);
 	m->h.nlmsg_len = (uint32_t)(NLMSG_ALIGN(m->h.nlmsg_len) + RTA_SPACE(size));
 }
 
 void netlink_put_u32(struct netlink_message *m, uint16_t type, uint32_t value)
 {
 	netlink_put(m, type, &value, sizeof(value));
+}
+
+struct rtattr *netlink_nest(struct netlink_message *m, uint16_t type)
+{
+	struct rtattr *outer = (void *)((char *)&m->h + NLMSG_ALIGN(m->h.nlmsg_len));
+
+	netlink_put(m, type, NULL, 0);
+	return outer;
+}
+
+void netlink_nest_end(struct netlink_message *m, struct rtattr *outer)
+{
+	outer->rta_len = (unsigned short)((char *)&m->h + m->h.nlmsg_len - (char *)outer);
 }
 
 static int ask(int fd, struct netlink_message *m)
@@ -92,6 +107,25 @@ int netlink_get(int fd, struct netlink_message *m, netlink_fn see, void *arg)
 int netlink_do(int fd, struct netlink_message *m)
 {
 	return netlink_get(fd, m, NULL, NULL);
+}
+
+int netlink_do_both(int fd, struct netlink_message *first, struct netlink_message *second,
+		    int *ret_first)
+{
+	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	struct iovec both[] = {{&first->h, NLMSG_ALIGN(first->h.nlmsg_len)},
+			       {&second->h, second->h.nlmsg_len}};
+	const struct msghdr message = {.msg_name = &kernel,
+				       .msg_namelen = sizeof(kernel),
+				       .msg_iov = both,
+				       .msg_iovlen = 2};
+
+	first->h.nlmsg_flags |= NLM_F_ACK;
+	second->h.nlmsg_flags |= NLM_F_ACK;
+	if (sendmsg(fd, &message, 0) < 0)
+		return *ret_first = -errno;
+	*ret_first = read_answer(fd, NULL, NULL);
+	return read_answer(fd, NULL, NULL);
 }
 
 int netlink_dump(int fd, struct netlink_message *m, netlink_fn see, void *arg)

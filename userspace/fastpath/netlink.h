@@ -21,8 +21,15 @@ void netlink_begin(struct netlink_message *m, uint16_t type, uint16_t flags, con
 		   size_t size);
 void netlink_put(struct netlink_message *m, uint16_t type, const void *value, size_t size);
 void netlink_put_u32(struct netlink_message *m, uint16_t type, uint32_t value);
+/* What is put until the end stands inside that attribute. */
+struct rtattr *netlink_nest(struct netlink_message *m, uint16_t type);
+void netlink_nest_end(struct netlink_message *m, struct rtattr *outer);
 /* Sends it and waits for what became of it. */
 int netlink_do(int fd, struct netlink_message *m);
+/* Sends two at once: who is killed meanwhile has sent both or neither. The second is done whatever
+ * became of the first, which is *ret_first. -errno of the second; neither was sent: of both. */
+int netlink_do_both(int fd, struct netlink_message *first, struct netlink_message *second,
+		    int *ret_first);
 typedef void (*netlink_fn)(const struct nlmsghdr *h, void *arg);
 /* Besides shows the one thing that was asked for. */
 int netlink_get(int fd, struct netlink_message *m, netlink_fn see, void *arg);

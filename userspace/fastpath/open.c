@@ -301,6 +301,8 @@ int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char 
 		snprintf(fp->dir, sizeof(fp->dir), "%s", conf->bpffs);
 		pins_dir(s.used, fp->dir, false);
 		pins_dir(s.built, fp->dir, true);
+		if (conf->first && !pins_any(fp->dir))
+			conf->first(conf->first_arg);
 		code = start(fp, &s, err, err_size);
 		if (code)
 			take_back(&s);

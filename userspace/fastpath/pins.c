@@ -40,6 +40,35 @@ bool pins_is_dir(const char *name)
 	return digits && (!name[1 + digits] || !strcmp(name + 1 + digits, "-new"));
 }
 
+static bool is_empty(const char *dir)
+{
+	struct dirent *entry;
+	bool empty = true;
+	DIR *d = opendir(dir);
+
+	while (d && empty && (entry = readdir(d)))
+		empty = entry->d_name[0] == '.';
+	if (d)
+		closedir(d);
+	return empty;
+}
+
+bool pins_any(const char *bpffs)
+{
+	char building[PINS_PATH], dir[PINS_PATH];
+	struct dirent *entry;
+	bool any = false;
+	DIR *d = opendir(bpffs);
+
+	pins_dir(building, bpffs, true);
+	while (d && !any && (entry = readdir(d)))
+		any = pins_is_dir(entry->d_name) && !pins_path(dir, bpffs, entry->d_name) &&
+		      strcmp(dir, building) != 0 && !is_empty(dir);
+	if (d)
+		closedir(d);
+	return any;
+}
+
 void pins_clear_others(const char *bpffs, bool strange, char *ret, size_t size)
 {
 	char own[16], dir[PINS_PATH];
