@@ -3,6 +3,7 @@
  * greygated: arguments, signals, stop. What a start opens is in startup.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -311,6 +312,18 @@ static void unload_settings(struct process *p)
 	config_free(&config);
 }
 
+/* What is opened later must not get the number of a standard one that is closed: the log would go
+ * into it, and a child would hold it that keeps no more than these. */
+static void fill_standard(void)
+{
+	int fd = 0;
+
+	while (fd >= 0 && fd <= STDERR_FILENO)
+		fd = open("/dev/null", O_RDWR);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	static struct process process;
@@ -320,6 +333,7 @@ int main(int argc, char **argv)
 	const struct config *config;
 	int option;
 
+	fill_standard();
 	while ((option = getopt(argc, argv, "c:tfpVh")) != -1) {
 		switch (option) {
 		case 'c':

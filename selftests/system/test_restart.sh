@@ -123,6 +123,42 @@ check "-p prints what -t takes" "$BUILD/greygated" -t -c "$T/every.conf"
 like "-p prints every section" "$(grep -cE '^#?[a-z]+ .*\{$' "$T/every.conf")" '^1[0-9]$'
 is "help fits 80 columns" "$({ "$BUILD/greygated" -h; "$BUILD/greygate" --help; cat "$T/every.conf"; } | grep -cE '.{81}')" 0
 
+# ---- a first start that is killed in its midst ----
+conf
+caught=
+halfway() { [ -e "$T/bpf/greygate/v1-new/meta" ] && kill -STOP "$gate_pid"; }
+for _ in 1 2 3 4 5; do
+	start_on gate "$BUILD/greygated" -c "$T/greygate.conf" -f >"$T/gate.out" 2>>"$T/gate.log"
+	gate_pid=$started
+	until halfway || [ -e "$PIN" ] || gone "$gate_pid"; do :; done
+	[ -e "$PIN" ] || caught=yes
+	gate_kill
+	[ -z "$caught" ] || break
+	on gate "$BUILD/greygate" -c "$T/greygate.conf" detach >/dev/null 2>&1
+done
+if [ -n "$caught" ]; then
+	check "kill -9 in the midst of a first start: nothing is attached or pinned" wait_for 10 clean
+else
+	skip "kill -9 in the midst of a first start" "it was too fast for this machine"
+fi
+
+# ---- without standard input, output and error ----
+helpers() { pgrep '^greygate-' | wc -l; }
+for how in '<&-' '>&-' '2>&-' '<&- >&- 2>&-'; do
+	eval "nsenter --net=/run/netns/gate \"$BUILD/greygated\" -c \"$T/greygate.conf\" -f >>\"$T/gate.out\" 2>>\"$T/gate.log\" $how &"
+	gate_pid=$!
+	check "$how: it starts" wait_for 10 gg status
+	is "$how: nothing is in their place" "$(readlink /proc/"$gate_pid"/fd/[012] | grep -cE 'socket|anon')" 0
+	kill -USR2 "$gate_pid"
+	check "$how: it upgrades" wait_for 10 is_another "$gate_pid"
+	wait_for 10 gone "$gate_pid"
+	gate_pid=$(pid_now)
+	kill -TERM "$gate_pid"
+	check "$how: it ends" wait_for 10 gone "$gate_pid"
+	soon "$how: and its helpers with it" 0 helpers
+done
+on gate "$BUILD/greygate" -c "$T/greygate.conf" detach >/dev/null
+
 conf
 gate_start || bail "greygated starts"
 pass "after all that it starts"
