@@ -150,6 +150,31 @@ static int open_group(struct listeners *l, int i, int workers, bool transparent)
 	return rc;
 }
 
+static int refused(const struct config *c, const struct endpoint *at, int rc, char *err,
+		   size_t err_size)
+{
+	char text[ENDPOINT_TEXT];
+
+	snprintf(err, err_size, "listen %s: %s; %s", endpoint_text(at, text), strerror(-rc),
+		 bind_mend(-rc, c->mode == GG_MODE_GATEWAY));
+	return rc;
+}
+
+int listeners_check(const struct config *c, char *err, size_t err_size)
+{
+	static struct listeners planned;
+	int rc = 0;
+
+	planned.count = 0;
+	plan(c, &planned);
+	for (int i = 0; i < planned.count && !rc; i++) {
+		rc = probe_free(&planned.at[i], c->mode == GG_MODE_GATEWAY);
+		if (rc)
+			refused(c, &planned.at[i], rc, err, err_size);
+	}
+	return rc;
+}
+
 int listeners_open(const struct config *c, int workers, struct listeners *held,
 		   struct listeners *ret, char *err, size_t err_size)
 {
@@ -157,15 +182,12 @@ int listeners_open(const struct config *c, int workers, struct listeners *held,
 	memset(ret->fd, -1, sizeof(ret->fd));
 	plan(c, ret);
 	for (int i = 0; i < ret->count; i++) {
-		char text[ENDPOINT_TEXT];
 		int rc = 0;
 
 		if (!take_held(held, workers, ret, i))
 			rc = open_group(ret, i, workers, c->mode == GG_MODE_GATEWAY);
 		if (rc < 0) {
-			snprintf(err, err_size, "listen %s: %s; %s",
-				 endpoint_text(&ret->at[i], text), strerror(-rc),
-				 bind_mend(-rc, c->mode == GG_MODE_GATEWAY));
+			refused(c, &ret->at[i], rc, err, err_size);
 			listeners_close(ret);
 			return rc;
 		}

@@ -23,6 +23,9 @@ struct listeners {
  * nothing is open and err names the endpoint, the cause and the mend. */
 int listeners_open(const struct config *c, int workers, struct listeners *held,
 		   struct listeners *ret, char *err, size_t err_size);
+/* Whether it could bind all of them, as things are now; nothing is left open. -errno and err as of
+ * listeners_open. */
+int listeners_check(const struct config *c, char *err, size_t err_size);
 void listeners_close(struct listeners *l);
 /* First listener of a family, for the socket map; -1: none. */
 int listeners_of(const struct listeners *l, bool is4);

@@ -16,12 +16,12 @@
 #include "forget.h"
 #include "kernel_conf.h"
 #include "lacking.h"
-#include "loop/ring.h"
 #include "notices.h"
 #include "offers.h"
 #include "policy/conduct.h"
 #include "probe.h"
 #include "process.h"
+#include "rehearsal.h"
 #include "remains.h"
 #include "taken.h"
 #include "verifier.h"
@@ -255,7 +255,7 @@ static int start_all(struct process *p, const struct config *c)
 	if (!rc)
 		rc = privileges_check(p->err, sizeof(p->err));
 	if (!rc)
-		rc = ring_check(p->err, sizeof(p->err));
+		rc = rehearsal_rings(c->user, p->err, sizeof(p->err));
 	if (!rc && kernel_wanted(c))
 		rc = rollback_begin(&p->rollback, c->bpffs, p->err, sizeof(p->err));
 	if (!rc)

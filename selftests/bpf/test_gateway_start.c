@@ -291,8 +291,13 @@ static void a_failed_start_leaves_things_as_they_were(void **state)
 	struct fastpath_conf conf = gateway();
 	struct fastpath *fp;
 	int foreign = attach_foreign("gg1");
+	char err[400];
 
 	(void)state;
+	/* Asked beforehand it is said, too. */
+	assert_int_equal(fastpath_vacant(conf.bpffs, "gg0", err, sizeof(err)), 0);
+	assert_int_equal(fastpath_vacant(conf.bpffs, "gg1", err, sizeof(err)), -EBUSY);
+	assert_non_null(strstr(err, "interface gg1: XDP program somebody (id "));
 	/* The last step of all fails. */
 	REFUSED(&conf, -EBUSY, "gg1", "somebody");
 	in_force(0, 0, 0);
@@ -300,6 +305,9 @@ static void a_failed_start_leaves_things_as_they_were(void **state)
 	detach_foreign("gg1", foreign);
 
 	fp = room_open(&conf);
+	assert_int_equal(fastpath_vacant(conf.bpffs, "gg1", err, sizeof(err)), 0);
+	assert_int_equal(fastpath_vacant(ROOM_BPFFS "-other", "gg1", err, sizeof(err)),
+			 -EADDRINUSE);
 	fastpath_close(&fp);
 	conf.interfaces[conf.interface_count++] = "gg2";
 	foreign = attach_foreign("gg2");

@@ -257,6 +257,38 @@ static void warn_of_veth(const char *name, const struct attach *a, struct fastpa
 			 "greygate doctor");
 }
 
+/* 0 where nobody is in the way of a start's program. */
+static int is_vacant(const char *name, const struct occupant *there, char *err, size_t err_size)
+{
+	if (there->fd >= 0 && there->owner == OWNER_OTHER)
+		return words_fail(
+			err, err_size, -EBUSY,
+			"interface %s: XDP program %s (id %u) of somebody else is attached and "
+			"can't share; remove it (ip link set dev %s xdp off) or take %s out "
+			"of interfaces",
+			name, there->info.name, there->info.id, name, name);
+	if (there->owner == OWNER_ALIVE)
+		return attach_rival(name, there->info.id, err, err_size);
+	return 0;
+}
+
+int fastpath_vacant(const char *bpffs, const char *interface, char *err, size_t err_size)
+{
+	struct pins_ids own = {};
+	struct occupant there;
+	int code;
+
+	words_mute();
+	pins_own(bpffs, &own);
+	code = owner_look((int)if_nametoindex(interface), &own, &there);
+	if (code)
+		return 0;
+	code = is_vacant(interface, &there, err, err_size);
+	if (there.fd >= 0)
+		close(there.fd);
+	return code;
+}
+
 int attach_interface(const char *name, enum fastpath_xdp mode, const int maps[MAP_COUNT],
 		     const struct pins_ids *own, struct attach *ret,
 		     struct fastpath_attachment *ret_how, char *err, size_t err_size)
@@ -274,18 +306,10 @@ int attach_interface(const char *name, enum fastpath_xdp mode, const int maps[MA
 				  "interface %s: cannot be asked for its XDP "
 				  "program: %s",
 				  name, words_reason(code));
-	if (there.fd >= 0 && there.owner == OWNER_OTHER)
-		code = words_fail(
-			err, err_size, -EBUSY,
-			"interface %s: XDP program %s (id %u) of somebody else is attached and "
-			"can't share; remove it (ip link set dev %s xdp off) or take %s out "
-			"of interfaces",
-			name, there.info.name, there.info.id, name, name);
-	else if (there.owner == OWNER_ALIVE)
-		code = attach_rival(name, there.info.id, err, err_size);
-	else if (there.fd >= 0)
+	code = is_vacant(name, &there, err, err_size);
+	if (!code && there.fd >= 0)
 		code = attach_replace(name, mode, &there, maps, &a, &how, err, err_size);
-	else
+	else if (!code)
 		code = attach_free(name, mode, &there, own, maps, &a, &how, err, err_size);
 	if (there.fd >= 0)
 		close(there.fd);

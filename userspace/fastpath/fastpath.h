@@ -247,12 +247,26 @@ int fastpath_tidy(struct fastpath *fp);
  * tests. False: it can't be read, as in a kernel without such namespaces. */
 bool fastpath_clock_offset(const char *root, long long *ret);
 
+/* Whether a start could put the XDP program on an interface, as far as who is there says: 0;
+ * -EBUSY: somebody else's that can't share; -EADDRINUSE: another greygated is at work there; err
+ * says what the start would. bpffs: as of fastpath_conf. Needs its rights, and changes nothing. */
+int fastpath_vacant(const char *bpffs, const char *interface, char *err, size_t err_size);
+/* How much of the path of a directory, open as fd, leads to the mount it is in. */
+size_t fastpath_mount(const char *dir, int fd);
 /* Whether its packets have the Ethernet header that the programs read; what can't be asked is taken
  * to. False: *ret_type is its ARPHRD_*. Any thread, any process. */
 bool fastpath_ethernet(const char *interface, int *ret_type);
 /* For people: what to do about one without. */
 const char *fastpath_without_ethernet(enum gg_mode mode);
 
+/* The interface of which another one is a port; false: of none, or it can't be asked. Any thread,
+ * any process. */
+struct fastpath_master {
+	char name[IF_NAMESIZE];
+	char kind[16];  /* as bridge, bond, vrf; "": not known */
+	bool stands_in; /* it can be in interfaces in the port's place */
+};
+bool fastpath_master(const char *interface, struct fastpath_master *ret);
 /* gateway mode: an interface that is a port of another one, past which strangers go: what it means,
  * and the mend, for people. Any thread, any process. */
 #define FASTPATH_PORT 350

@@ -169,8 +169,6 @@ int pins_remove(const char *dir);
 int pins_swap(const char *bpffs, bool *ret_had_old);
 /* The pins of the tries in force and of the spare ones change names. */
 int pins_exchange(const struct fastpath *fp);
-/* How much of the path of a directory, open as fd, leads to the mount it is in. */
-size_t pins_mount(const char *dir, int fd);
 /* Whether there is a pin of that name in force, as far as can be told. */
 bool pins_has(const struct fastpath *fp, const char *name);
 /* Ids of maps pinned here, in force or not, that every program of ours uses. */

@@ -49,31 +49,41 @@ static bool can_stand_for_it(const char *kind)
 	return false;
 }
 
-bool fastpath_port(const char *interface, char ret[FASTPATH_PORT])
+bool fastpath_master(const char *interface, struct fastpath_master *ret)
 {
 	const struct ifinfomsg header = {.ifi_index = (int)if_nametoindex(interface)};
 	int fd = header.ifi_index ? netlink_open() : -1, code;
 	struct netlink_message m;
-	char master[IF_NAMESIZE];
 	struct port p = {};
-	int len;
 
 	if (fd < 0)
 		return false;
 	netlink_begin(&m, RTM_GETLINK, 0, &header, sizeof(header));
 	code = netlink_get(fd, &m, see_link, &p);
 	close(fd);
-	if (code || !p.master || !if_indextoname(p.master, master))
+	if (code || !p.master || !if_indextoname(p.master, ret->name))
+		return false;
+	snprintf(ret->kind, sizeof(ret->kind), "%s", p.kind);
+	ret->stands_in = can_stand_for_it(p.kind);
+	return true;
+}
+
+bool fastpath_port(const char *interface, char ret[FASTPATH_PORT])
+{
+	struct fastpath_master m;
+	int len;
+
+	if (!fastpath_master(interface, &m))
 		return false;
 	len = snprintf(ret, FASTPATH_PORT,
 		       "interface %s: its master is %s (%s), whose are the packets that come by "
 		       "it: strangers go past the daemon to the mail server; ",
-		       interface, master, p.kind[0] ? p.kind : "kind not known");
-	if (can_stand_for_it(p.kind))
+		       interface, m.name, m.kind[0] ? m.kind : "kind not known");
+	if (m.stands_in)
 		len += snprintf(ret + len, FASTPATH_PORT - (size_t)len,
 				"name %s in interfaces in its place, with xdp = off where its "
 				"driver has no native XDP, or take %s out of it: ",
-				master, interface);
+				m.name, interface);
 	snprintf(ret + len, FASTPATH_PORT - (size_t)len, "ip link set dev %s nomaster", interface);
 	return true;
 }

@@ -317,7 +317,7 @@ int fastpath_open(const struct fastpath_conf *conf, struct fastpath **ret, char 
 		if (fp->pins_fd < 0)
 			code = words_fail(err, err_size, -errno, "pins %s: %s", s.used,
 					  strerror(errno));
-		fp->mount_len = pins_mount(s.used, fp->pins_fd);
+		fp->mount_len = fastpath_mount(s.used, fp->pins_fd);
 	}
 	if (code) {
 		fastpath_leave(&fp);

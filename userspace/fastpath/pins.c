@@ -223,7 +223,7 @@ bool pins_has(const struct fastpath *fp, const char *name)
 	return !faccessat(fp->pins_fd, name, F_OK, 0) || errno != ENOENT;
 }
 
-size_t pins_mount(const char *dir, int fd)
+size_t fastpath_mount(const char *dir, int fd)
 {
 	size_t len = strlen(dir), mount = len;
 	struct stat held, there;

@@ -28,7 +28,7 @@ static const char *setup_mend(int err)
 {
 	switch (err) {
 	case -EPERM:
-		return "allow it: sysctl kernel.io_uring_disabled=0";
+		return "allow it: sysctl -w kernel.io_uring_disabled=0";
 	case -ENOSYS:
 		return "allow the io_uring system calls in this container's seccomp profile";
 	case -EINVAL:
