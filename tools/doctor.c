@@ -3,7 +3,7 @@
  * greygate doctor: what stands in greygate's way on this machine, and the command that mends it.
  */
 #include <errno.h>
-#include <liburing.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <net/if.h>
 #include <pwd.h>
@@ -21,8 +21,6 @@
 #include "../userspace/core/utf8.h"
 #include "cli.h"
 #include "doctor.h"
-
-#define KERNEL_PACKAGE "apt install linux-image-amd64"
 
 void doctor_say(const struct doctor *d, enum doctor_level level, const char *check,
 		const char *about, const char *mend, const char *format, ...)
@@ -78,7 +76,7 @@ static void check_release(const struct doctor *d)
 	if (sscanf(name.release, "%d.%d", &major, &minor) != 2)
 		return;
 	doctor_say(d, major > 6 || (major == 6 && minor >= 1) ? DOCTOR_OK : DOCTOR_FAIL, "kernel",
-		   "", KERNEL_PACKAGE, "Linux %s; 6.1 or newer is needed", name.release);
+		   "", DOCTOR_KERNEL, "Linux %s; 6.1 or newer is needed", name.release);
 }
 
 static const struct feature {
@@ -137,7 +135,7 @@ static void check_features(const struct doctor *d)
 		if (has_feature(&features[i]))
 			continue;
 		missing++;
-		doctor_say(d, features[i].missing, "bpf", "", KERNEL_PACKAGE,
+		doctor_say(d, features[i].missing, "bpf", "", DOCTOR_KERNEL,
 			   "the kernel has no %s: %s", features[i].name, features[i].without);
 	}
 	if (!missing)
@@ -150,10 +148,25 @@ static void check_btf(const struct doctor *d)
 
 	snprintf(path, sizeof(path), "%s/sys/kernel/btf/vmlinux", d->root);
 	if (access(path, F_OK))
-		doctor_say(d, DOCTOR_WARN, "btf", "", KERNEL_PACKAGE,
+		doctor_say(d, DOCTOR_WARN, "btf", "", DOCTOR_KERNEL,
 			   "no type information of the kernel: bpftool prints less");
 	else
 		doctor_say(d, DOCTOR_OK, "btf", "", "", "the kernel has its type information");
+}
+
+/* Of a mount's directory the mount itself is what can be mounted anew. */
+static const char *mount_of(const char *dir, char quoted[PATH_MAX + 100])
+{
+	char path[PATH_MAX];
+	int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	snprintf(path, sizeof(path), "%s", dir);
+	if (fd >= 0) {
+		path[fastpath_mount(dir, fd)] = '\0';
+		close(fd);
+	}
+	doctor_quote(path, quoted, PATH_MAX + 100);
+	return quoted;
 }
 
 static void check_bpffs(const struct doctor *d)
@@ -176,31 +189,12 @@ static void check_bpffs(const struct doctor *d)
 		doctor_say(d, DOCTOR_FAIL, "bpffs", "", mend,
 			   "%s is no BPF file system: nothing can be pinned", dir);
 	} else if (fs.f_flags & ST_RDONLY) {
-		snprintf(mend, sizeof(mend), "mount -o remount,rw %s", quoted);
+		snprintf(mend, sizeof(mend), "mount -o remount,rw %s", mount_of(dir, quoted));
 		doctor_say(d, DOCTOR_FAIL, "bpffs", "", mend,
 			   "%s is mounted read-only: nothing can be pinned", dir);
 	} else {
 		doctor_say(d, DOCTOR_OK, "bpffs", "", "", "%s is a BPF file system", dir);
 	}
-}
-
-static void check_uring(const struct doctor *d)
-{
-	struct io_uring_params p = {.flags = IORING_SETUP_SINGLE_ISSUER |
-					     IORING_SETUP_DEFER_TASKRUN};
-	struct io_uring ring;
-	int rc = io_uring_queue_init_params(8, &ring, &p);
-
-	if (!rc)
-		io_uring_queue_exit(&ring);
-	if (!rc)
-		doctor_say(d, DOCTOR_OK, "io_uring", "", "", "allowed");
-	else if (rc == -EINVAL)
-		doctor_say(d, DOCTOR_FAIL, "io_uring", "", KERNEL_PACKAGE, "too old: %s",
-			   strerror(-rc));
-	else
-		doctor_say(d, DOCTOR_FAIL, "io_uring", "", "sysctl -w kernel.io_uring_disabled=0",
-			   "refused: %s (or by a container's system call filter)", strerror(-rc));
 }
 
 /* ---- the user ---- */
@@ -225,10 +219,10 @@ void doctor_machine(const struct doctor *d)
 	check_btf(d);
 	doctor_clock(d);
 	check_bpffs(d);
-	check_uring(d);
 	doctor_settings(d);
 	doctor_limits(d);
 	check_user(d);
+	doctor_start(d);
 }
 
 /* ---- the daemon ---- */

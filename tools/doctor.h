@@ -23,6 +23,7 @@ struct finding {
 	const char *mend; /* a command, or "" when all is well */
 };
 
+#define DOCTOR_KERNEL "apt install linux-image-amd64"
 #define DOCTOR_COMMAND (2 * PATH_MAX + 60)
 #define DOCTOR_PROC "mount -t proc proc /proc" /* where nothing of it can be read */
 
@@ -47,6 +48,10 @@ void doctor_machine(const struct doctor *d);
 void doctor_clock(const struct doctor *d);
 void doctor_settings(const struct doctor *d);
 void doctor_limits(const struct doctor *d);
+/* What a start would be refused for. */
+void doctor_start(const struct doctor *d);
+/* Whether one could put its XDP program on an interface. */
+void doctor_vacant(const struct doctor *d, const char *name);
 void doctor_interface(const struct doctor *d, const char *name);
 
 /* Gateway mode, of each protected address; and of one of these ways. */
@@ -62,16 +67,21 @@ bool doctor_names(const struct config *c, const char *interface);
 void doctor_quote(const char *text, char *ret, size_t size);
 /* This command over again, behind another. */
 void doctor_mend_again(const struct doctor *d, const char *before, char *ret, size_t size);
-/* What puts `by` into interfaces, for a name there or NULL: a command when the configuration is
- * written so that it does just that, words otherwise. */
+/* What puts `by` into interfaces, for a name there or NULL, or takes a name out (by NULL): a
+ * command when the configuration is written so that it does just that, words otherwise. */
 void doctor_mend_list(const struct doctor *d, const char *name, const char *by, char *ret,
 		      size_t size);
 /* What has a key on one value from now on: a command, or words as above. */
 void doctor_mend_value(const struct doctor *d, const char *key, const char *value, char *ret,
 		       size_t size);
+/* For a name in interfaces whose interface is a port of that one: what puts the other in its place,
+ * or takes it out where the other is there by then. */
+void doctor_mend_port(const struct doctor *d, const char *port, const struct fastpath_master *m,
+		      char *ret, size_t size);
 /* For a name in interfaces that no interface has; false: none is left to take its place. */
 bool doctor_mend_missing(const struct doctor *d, const char *name, char *ret, size_t size);
-/* For an interface that interfaces doesn't name: in the place of a missing one, if there is one. */
+/* For an interface that interfaces doesn't name: in the place of a port of it or of a missing one,
+ * if there is one. */
 void doctor_mend_unnamed(const struct doctor *d, const char *name, char *ret, size_t size);
 
 /* What an interface's driver says of itself, and the findings from it. */

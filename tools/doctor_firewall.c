@@ -9,6 +9,7 @@
  * what can't be told from here, such as a source, may drop. Rules of iptables-legacy are not seen,
  * nor drops in other hooks than input.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <spawn.h>
@@ -178,38 +179,58 @@ void doctor_rules(const struct doctor *d, const char *ruleset)
 			   "no rule of nft keeps strangers from the daemon");
 }
 
-/* False: there is no nft, or its listing is not whole. */
-static bool list_rules(char *ret, size_t size)
+/* By the path first; in that of a user who has become root sbin is often missing. */
+static int spawn_nft(pid_t *ret, const posix_spawn_file_actions_t *actions)
 {
+	static const char *const names[] = {"nft", "/usr/sbin/nft", "/sbin/nft"};
 	static char *const argv[] = {(char *)"nft", (char *)"-t", (char *)"list", (char *)"ruleset",
 				     NULL};
+	int code = ENOENT;
+
+	for (size_t i = 0; code == ENOENT && i < sizeof(names) / sizeof(names[0]); i++)
+		code = posix_spawnp(ret, names[i], actions, NULL, argv, environ);
+	return code;
+}
+
+/* 0; -ENOENT: there is no nft; else its listing can't be had, or is not whole. */
+static int list_rules(char *ret, size_t size)
+{
 	posix_spawn_file_actions_t actions;
-	int ends[2], status = -1;
+	int ends[2], status = -1, code;
 	size_t length = 0;
 	ssize_t n = 0;
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC))
-		return false;
+		return -errno;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
 	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-	if (posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ))
-		pid = -1;
+	code = spawn_nft(&pid, &actions);
 	posix_spawn_file_actions_destroy(&actions);
 	close(ends[1]);
 	while (length < size - 1 && (n = read(ends[0], ret + length, size - 1 - length)) > 0)
 		length += (size_t)n;
 	close(ends[0]);
 	ret[length] = '\0';
-	return pid > 0 && waitpid(pid, &status, 0) == pid && !status && !n && length < size - 1;
+	if (code)
+		return -code;
+	return waitpid(pid, &status, 0) == pid && !status && !n && length < size - 1 ? 0 : -EIO;
 }
 
 void doctor_firewall(const struct doctor *d)
 {
 	char *ruleset = geteuid() ? NULL : malloc(RULESET_MAX);
+	int code = ruleset ? list_rules(ruleset, RULESET_MAX) : 0;
 
-	if (ruleset && list_rules(ruleset, RULESET_MAX))
+	if (code)
+		doctor_say(d, DOCTOR_WARN, "firewall", "",
+			   code == -ENOENT ? "apt install nftables" : "nft -t list ruleset",
+			   "the rules can't be read: %s",
+			   code == -ENOENT
+				   ? "there is no nft"
+				   : "nft doesn't list them, or more than can be looked at");
+	else if (ruleset)
 		doctor_rules(d, ruleset);
 	free(ruleset);
 }

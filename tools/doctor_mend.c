@@ -132,7 +132,13 @@ void doctor_mend_list(const struct doctor *d, const char *name, const char *by, 
 	char where[400];
 
 	if (at.line && at.plain && is_simple(file)) {
-		if (name)
+		if (!by)
+			snprintf(ret, size,
+				 "sed -i '/^[[:space:]]*" KEY
+				 "/{s/\"%s\"[[:space:]]*,[[:space:]]*//;"
+				 "s/[[:space:]]*,[[:space:]]*\"%s\"//}' %.300s",
+				 name, name, file);
+		else if (name)
 			snprintf(ret, size,
 				 "sed -i '/^[[:space:]]*" KEY "/s/\"%s\"/\"%s\"/' %.300s", name, by,
 				 file);
@@ -145,7 +151,9 @@ void doctor_mend_list(const struct doctor *d, const char *name, const char *by, 
 		snprintf(where, sizeof(where), "line %d of %.300s", at.line, file);
 	else
 		snprintf(where, sizeof(where), "%.300s", file);
-	if (name)
+	if (!by)
+		snprintf(ret, size, "take \"%s\" out of " KEY ", %s", name, where);
+	else if (name)
 		snprintf(ret, size, "write \"%s\" for \"%s\" in " KEY ", %s", by, name, where);
 	else
 		snprintf(ret, size, "add \"%s\" inside the braces of " KEY ", %s", by, where);
@@ -205,17 +213,31 @@ static void find_missing(const struct config *c, struct names *ret)
 			append(ret, c->interfaces[i]);
 }
 
-/* Interfaces that are not in the list: those that lead to protected addresses before others. */
+/* The first in the list whose place the master can take; NULL: none. */
+static const char *port_of(const struct config *c, const char *master)
+{
+	struct fastpath_master m;
+
+	for (int i = 0; i < c->interface_count; i++)
+		if (fastpath_master(c->interfaces[i], &m) && m.stands_in && !strcmp(m.name, master))
+			return c->interfaces[i];
+	return NULL;
+}
+
+/* Interfaces that are not in the list, nor come into it in the place of a port: those that lead to
+ * protected addresses before others. */
 static void find_others(const struct config *c, struct names *ret)
 {
 	struct if_nameindex *all = if_nameindex();
 	char out[IF_NAMESIZE];
 
 	for (int i = 0; c->mode == GG_MODE_GATEWAY && i < c->protect_count; i++)
-		if (!fastpath_way_out(&c->protect[i].addr, out) && !doctor_names(c, out))
+		if (!fastpath_way_out(&c->protect[i].addr, out) && !doctor_names(c, out) &&
+		    !port_of(c, out))
 			append(ret, out);
 	for (struct if_nameindex *i = all; i && i->if_index; i++)
-		if (strcmp(i->if_name, "lo") != 0 && !doctor_names(c, i->if_name))
+		if (strcmp(i->if_name, "lo") != 0 && !doctor_names(c, i->if_name) &&
+		    !port_of(c, i->if_name))
 			append(ret, i->if_name);
 	if (all)
 		if_freenameindex(all);
@@ -236,6 +258,15 @@ static const char *partner(const struct names *from, const char *name, const str
 	return nth >= 0 && nth < to->count ? to->name[nth] : NULL;
 }
 
+void doctor_mend_port(const struct doctor *d, const char *port, const struct fastpath_master *m,
+		      char *ret, size_t size)
+{
+	const char *taker = doctor_names(d->config, m->name) ? NULL : port_of(d->config, m->name);
+	const bool first = taker && !strcmp(taker, port);
+
+	doctor_mend_list(d, port, first ? m->name : NULL, ret, size);
+}
+
 bool doctor_mend_missing(const struct doctor *d, const char *name, char *ret, size_t size)
 {
 	struct exchange e;
@@ -250,8 +281,9 @@ bool doctor_mend_missing(const struct doctor *d, const char *name, char *ret, si
 
 void doctor_mend_unnamed(const struct doctor *d, const char *name, char *ret, size_t size)
 {
+	const char *port = port_of(d->config, name);
 	struct exchange e;
 
 	find_exchange(d->config, &e);
-	doctor_mend_list(d, partner(&e.others, name, &e.missing), name, ret, size);
+	doctor_mend_list(d, port ? port : partner(&e.others, name, &e.missing), name, ret, size);
 }

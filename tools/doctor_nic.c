@@ -332,6 +332,25 @@ static bool check_header(const struct doctor *d, const char *name)
 	return false;
 }
 
+/* Nor that, in gateway mode: what comes by a port is its master's. */
+static bool check_master(const struct doctor *d, const char *name)
+{
+	struct fastpath_master m;
+	char mend[500];
+
+	if (!d->config || d->config->mode != GG_MODE_GATEWAY || !fastpath_master(name, &m))
+		return true;
+	if (m.stands_in)
+		doctor_mend_port(d, name, &m, mend, sizeof(mend));
+	else
+		snprintf(mend, sizeof(mend), "ip link set dev %s nomaster", name);
+	doctor_say(d, DOCTOR_FAIL, "master", name, mend,
+		   "a port of %s (%s), whose are the packets that come by it: greygated does not "
+		   "start as a gateway",
+		   m.name, *m.kind ? m.kind : "kind not known");
+	return false;
+}
+
 void doctor_interface(const struct doctor *d, const char *name)
 {
 	struct nic nic = {0};
@@ -340,10 +359,11 @@ void doctor_interface(const struct doctor *d, const char *name)
 		check_missing(d, name);
 		return;
 	}
-	if (!check_header(d, name))
+	if (!check_header(d, name) || !check_master(d, name))
 		return;
 	if (read_nic(name, &nic))
 		doctor_nic(d, name, &nic);
+	doctor_vacant(d, name);
 	if (d->config && d->config->mode == GG_MODE_GATEWAY) {
 		check_forwarding(d, name);
 		check_rp_filter(d, name);

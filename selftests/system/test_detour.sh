@@ -76,6 +76,7 @@ check "strangers knock, and status says that they are not heard" wait_for 60 unh
 check "the log too" told 'strangers that tc hands to the daemon do not reach it'
 kill "$started"; wait "$started" 2>/dev/null
 like "doctor fails for it" "$(findings what firewall)" '^ fail chain input of table inet fw drops strangers'
+like "also where sbin is not in the path" "$(PATH=/usr/bin:/bin findings what firewall)" '^ fail chain input of table inet fw drops'
 check "doctor: the mend" on gate sh -c "$(findings mend firewall | sed 's/^ fail //')"
 is "mends it" "$(findings level firewall)" " ok ok"
 for src in 203.0.113.9 2001:db8:79::9; do

@@ -301,7 +301,16 @@ like "doctor fails for a gateway's driver without native XDP" "$(on gate "$BUILD
 	'^fail +driver +br9: bridge: not known to have native XDP; greygated does not start'
 check "doctor: the mend for it" sh -c "$(mend_of "$T/bridge.conf" driver br9)"
 is "is all that it wants" "$(grep -c '^xdp = *off' "$T/bridge.conf") $(mend_of "$T/bridge.conf" driver br9)" "1 "
-on gate ip link del br9
+# The port of a bridge, by which an address is reached: one name for the other, whoever says it.
+on gate sh -c 'ip link add v8 type veth peer name v9 && ip link set v8 up master br9 && ip route add 198.18.7.7 dev br9'
+sed 's/"g0"/"v8"/; s/^protect = {/&"198.18.7.7:25", /' "$T/greygate.conf" >"$T/port.conf"
+like "doctor fails for the port of a bridge" "$(on gate "$BUILD/greygate" -c "$T/port.conf" doctor)" \
+	'^fail +master +v8: a port of br9 \(bridge\), .*greygated does not start as a gateway'
+is "doctor: the mend is that for the way" "$(mend_of "$T/port.conf" master v8)" "$(mend_of "$T/port.conf" way br9)"
+check "doctor: the mend for it" sh -c "$(mend_of "$T/port.conf" master v8)"
+like "puts the bridge in its place" "$(grep ^interfaces "$T/port.conf")" '"br9"'
+is "and no port is left" "$(grep -c '"v8"' "$T/port.conf") $(mend_of "$T/port.conf" master v8)$(mend_of "$T/port.conf" way br9)" "0 "
+on gate sh -c 'ip link del v8; ip link del br9'
 on gate sh -c 'ip link add v8 numrxqueues 2 numtxqueues 2 type veth peer name v9 numrxqueues 2 numtxqueues 2 &&
 	ip link set v8 up && ip link set v9 up && ethtool -L v9 rx 1 tx 2 && ethtool -L v8 rx 1 tx 2'
 sed 's/"g0"/"v8"/' "$T/greygate.conf" >"$T/pair.conf"
@@ -324,6 +333,9 @@ is "makes one where the settings want it" "$(mend_of "$T/nobpf.conf" bpffs '')" 
 mount -o remount,ro "$T/no bpf/in"
 check "doctor: the mend for one that can't be written to" sh -c "$(mend_of "$T/nobpf.conf" bpffs '')"
 is "has it writable" "$(mend_of "$T/nobpf.conf" bpffs '')$(mkdir "$T/no bpf/in/x" 2>&1)" ""
+mkdir "$T/no bpf/in/greygate"; mount -o remount,ro "$T/no bpf/in"
+check "doctor: the mend where greygate has been" sh -c "$(mend_of "$T/nobpf.conf" bpffs '')"
+is "has it writable, too" "$(mend_of "$T/nobpf.conf" bpffs '')$(mkdir "$T/no bpf/in/y" 2>&1)" ""
 umount "$T/no bpf/in"
 
 # ---- the daemon is gone ----

@@ -43,6 +43,8 @@ squatter=$started
 wait_for 5 sh -c "nsenter --net=/run/netns/gate ss -Hltn | grep -q ':25 '"
 sed -i "s/^listen = .*/listen = {\"$GATE4:25\", \"[::]:25\"}/" "$T/greygate.conf"
 fails "port in use" "$GATE4:25.*(in use|other program|another)" start_with ''
+doctor_says() { on gate "$BUILD/greygate" -c "$1" doctor; }
+like "port in use: doctor tells it, too" "$(doctor_says "$T/greygate.conf")" "^fail +listen +listen $GATE4:25: .* in use"
 kill $squatter; wait $squatter 2>/dev/null
 fails "no such interface" 'nosuch0' start_with 's/^interfaces = .*/interfaces = {"nosuch0"}/'
 on gate ip tuntap add dev t0 mode tun
@@ -61,6 +63,8 @@ on gate ip link del t0
 fails "unknown user" 'nosuchuser' start_with 's/^user = .*/user = "nosuchuser"/'
 mkdir "$T/readonly" && mount -t tmpfs -o ro greygate-ro "$T/readonly"
 fails "unwritable state directory" "$T/readonly" start_with "s:^state_dir = .*:state_dir = \"$T/readonly/state\":"
+like "unwritable state directory: doctor tells it, too" "$(doctor_says "$T/other.conf")" \
+	"^fail +state_dir +store $T/readonly/state: Read-only file system"
 fails "a file as state directory" "$T/greygate.conf" start_with "s:^state_dir = .*:state_dir = \"$T/greygate.conf\":"
 mkdir "$T/nobpf"
 fails "no bpffs" "$T/nobpf.*(bpffs|mount)" start_with "s:^bpffs = .*:bpffs = \"$T/nobpf/greygate\":"
@@ -90,6 +94,9 @@ os.execv(sys.argv[1], sys.argv[1:])
 END
 ringless() { on gate timeout 60 $PYTHON "$T/ringless.py" "$BUILD/greygated" -c "$T/greygate.conf" -f; }
 fails "no io_uring" 'io_uring_setup: .*io_uring_disabled' ringless
+out=$(doctor_says "$T/greygate.conf")
+unlike "doctor finds nothing else that fails" "$out" '^fail'
+like "doctor: io_uring" "$out" '^ok +io_uring '
 # By then the program is on the interface, and the rights to take it away are gone.
 mkdir -p "$T/nobody" && sed -e 's/^user = .*/user = "nobody"/' -e "s:^state_dir = .*:state_dir = \"$T/nobody\":" \
 	"$T/greygate.conf" >"$T/nobody.conf"

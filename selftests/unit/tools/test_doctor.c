@@ -15,6 +15,7 @@
 #include "tools/doctor_mend.c"
 #include "tools/doctor_nic.c"
 #include "tools/doctor_setting.c"
+#include "tools/doctor_start.c"
 #include "tools/doctor_veth.c"
 #include "tools/doctor_way.c"
 
@@ -285,9 +286,44 @@ static void an_address_without_a_way(void **state)
 	}
 }
 
+/* Without IPv6 a wildcard serves IPv4 beside it; an address of its own serves nobody. */
+static void ipv6_switched_off(void **state)
+{
+	struct endpoint any[] = {{.addr.b = {[10] = 0xff, 0xff}, .port = 25}, {.port = 25}},
+			one = {.addr.b = {0x20, 1, [15] = 1}, .port = 25};
+	const struct {
+		const char *off;
+		struct config config;
+		int count;
+		enum doctor_level level;
+	} t[] = {
+		{"0\n", {.listen = any, .listen_count = 2}, 0, 0},
+		{"1\n", {.listen = any, .listen_count = 1}, 0, 0},
+		{"1\n", {.listen = any, .listen_count = 2}, 1, DOCTOR_WARN},
+		{"1\n",
+		 {.listen = any, .listen_count = 2, .protect = &one, .protect_count = 1},
+		 1,
+		 DOCTOR_FAIL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct doctor d = doctor(&t[i].config);
+
+		put("/proc/sys/net/ipv6/conf/all/disable_ipv6", t[i].off);
+		check_ipv6(&d);
+		assert_int_equal(count, t[i].count);
+		if (count)
+			said("ipv6", t[i].level, "sysctl -w net.ipv6.conf.all.disable_ipv6=0");
+	}
+	remove_file("/proc/sys/net/ipv6/conf/all/disable_ipv6");
+}
+
 static void the_machine_at_hand(void **state)
 {
-	struct config c = {.user = (char *)"no-such-user", .bpffs = (char *)"/proc/greygate"};
+	struct config c = {.user = (char *)"no-such-user",
+			   .bpffs = (char *)"/proc/greygate",
+			   .state_dir = (char *)"/proc/no/state"};
 	struct doctor d = doctor(&c);
 
 	(void)state;
@@ -295,6 +331,10 @@ static void the_machine_at_hand(void **state)
 	doctor_machine(&d);
 	said("user", DOCTOR_FAIL, "useradd --system --no-create-home no-such-user");
 	said("bpffs", DOCTOR_FAIL, "mount -t bpf bpf /proc");
+	if (!geteuid()) {
+		said("listen", DOCTOR_OK, "");
+		said("state_dir", DOCTOR_FAIL, "mkdir -p /proc/no");
+	}
 	assert_true(count >= 8);
 }
 
@@ -391,6 +431,7 @@ int main(void)
 		cmocka_unit_test(reverse_path_filter_is_the_larger_of_two),
 		cmocka_unit_test(an_interface_that_is_not_there),
 		cmocka_unit_test(an_address_without_a_way),
+		cmocka_unit_test(ipv6_switched_off),
 		cmocka_unit_test(the_machine_at_hand),
 		cmocka_unit_test(mends_for_a_shell),
 		cmocka_unit_test(limits_of_whom),

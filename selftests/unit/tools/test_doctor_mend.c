@@ -46,6 +46,13 @@ int fastpath_way_out(const struct addr *to, char ret[IF_NAMESIZE])
 	return 0;
 }
 
+/* p1 and q1 are ports of g1. */
+bool fastpath_master(const char *interface, struct fastpath_master *ret)
+{
+	*ret = (struct fastpath_master){"g1", "bridge", true};
+	return !strcmp(interface, "p1") || !strcmp(interface, "q1");
+}
+
 static void put(const char *text)
 {
 	FILE *f = fopen(file, "w");
@@ -218,6 +225,53 @@ static void mends_fit_each_other(void **state)
 	}
 }
 
+/* A master takes the place of the first of its ports, whichever check says so; the others go. */
+static void masters_for_their_ports(void **state)
+{
+	static const struct {
+		const char *names[3], *before, *after;
+	} t[] = {
+		{{"g0", "p1"}, "{\"g0\", \"p1\"}", "{\"g0\", \"g1\"}"},
+		{{"p1", "g0", "q1"}, "{\"p1\", \"g0\", \"q1\"}", "{\"g1\", \"g0\"}"},
+		{{"q1", "p1", "g0"}, "{ \"q1\" , \"p1\" , \"g0\" }", "{ \"g1\" , \"g0\" }"},
+		{{"p1", "g1"}, "{\"p1\", \"g1\"}", "{\"g1\"}"},
+	};
+	static const char *const orders[][3] = {{"p1", "q1", "g1"}, {"g1", "q1", "p1"}};
+	const struct fastpath_master g1 = {"g1", "bridge", true};
+	char mends[3][500], text[500], wanted[500];
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof(t) / sizeof(t[0]); i++) {
+		struct config c = {.mode = GG_MODE_GATEWAY, .interfaces = (char **)t[i / 2].names};
+		const struct doctor d = {.config = &c, .config_file = file};
+		size_t n;
+		FILE *f;
+
+		while (c.interface_count < 3 && c.interfaces[c.interface_count])
+			c.interface_count++;
+		snprintf(text, sizeof(text), "interfaces = %s\n", t[i / 2].before);
+		put(text);
+		/* All are said before one is run. */
+		for (int k = 0; k < 3; k++) {
+			const char *name = orders[i % 2][k];
+
+			mends[k][0] = '\0';
+			if (doctor_names(&c, name) && *name != 'g')
+				doctor_mend_port(&d, name, &g1, mends[k], sizeof(mends[k]));
+			else if (!doctor_names(&c, name) && *name == 'g')
+				doctor_mend_unnamed(&d, name, mends[k], sizeof(mends[k]));
+		}
+		for (int k = 0; k < 3; k++)
+			assert_int_equal(system(mends[k]), 0);
+		f = fopen(file, "r");
+		n = fread(text, 1, sizeof(text) - 1, f);
+		fclose(f);
+		text[n] = '\0';
+		snprintf(wanted, sizeof(wanted), "interfaces = %s\n", t[i / 2].after);
+		assert_string_equal(text, wanted);
+	}
+}
+
 /* More names are wrong than there are interfaces to take their places. */
 static void no_interface_is_left(void **state)
 {
@@ -252,6 +306,7 @@ int main(void)
 		cmocka_unit_test(each_value),
 		cmocka_unit_test(files_that_no_command_is_made_for),
 		cmocka_unit_test(mends_fit_each_other),
+		cmocka_unit_test(masters_for_their_ports),
 		cmocka_unit_test(no_interface_is_left),
 	};
 

@@ -28,6 +28,11 @@ long doctor_number(const struct doctor *d, const char *path)
 	return -1;
 }
 
+void doctor_vacant(const struct doctor *d, const char *name)
+{
+	(void)d, (void)name;
+}
+
 static struct doctor doctor(const struct config *config)
 {
 	count = 0;
