@@ -71,6 +71,9 @@ void doctor_mend_again(const struct doctor *d, const char *before, char *ret, si
  * command when the configuration is written so that it does just that, words otherwise. */
 void doctor_mend_list(const struct doctor *d, const char *name, const char *by, char *ret,
 		      size_t size);
+/* What sets net.ipvFAMILY.conf.NAME.KEY. */
+void doctor_mend_sysctl(char *ret, size_t size, int family, const char *name, const char *key,
+			int value);
 /* What has a key on one value from now on: a command, or words as above. */
 void doctor_mend_value(const struct doctor *d, const char *key, const char *value, char *ret,
 		       size_t size);
@@ -104,6 +107,8 @@ enum doctor_level doctor_without_native(const struct config *c);
 bool doctor_channels(int fd, const char *name, struct nic *ret);
 /* 0: can't be told. */
 int doctor_mtu(const char *name);
+/* False: it is up, or can't be asked. */
+bool doctor_down(const char *name);
 /* Whether a feature is on and can be switched off; fd: any socket. */
 bool doctor_feature(int fd, const char *name, const char *feature);
 

@@ -126,10 +126,15 @@ void doctor_nic(const struct doctor *d, const char *name, const struct nic *nic)
 {
 	char mend[80];
 	int wanted = nic->cpus < nic->channels_max ? nic->cpus : nic->channels_max;
+	const bool gateway = d->config && d->config->mode == GG_MODE_GATEWAY;
 
 	snprintf(mend, sizeof(mend), "ip link set dev %s up", name);
-	doctor_say(d, nic->up ? DOCTOR_OK : DOCTOR_WARN, "link", name, mend, "%s",
-		   nic->up ? "up" : "down");
+	/* Half a gateway is none. */
+	doctor_say(d,
+		   nic->up   ? DOCTOR_OK
+		   : gateway ? DOCTOR_FAIL
+			     : DOCTOR_WARN,
+		   "link", name, mend, "%s", nic->up ? "up" : "down");
 	check_driver(d, name, nic);
 	check_mtu(d, name, nic->mtu);
 	say_offload(d, name, nic->lro, "lro", "packets that were put together can't be sent on");
@@ -220,6 +225,19 @@ int doctor_mtu(const char *name)
 	return mtu;
 }
 
+bool doctor_down(const char *name)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq r = {0};
+	bool down;
+
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	down = fd >= 0 && !ioctl(fd, SIOCGIFFLAGS, &r) && !(r.ifr_flags & IFF_UP);
+	if (fd >= 0)
+		close(fd);
+	return down;
+}
+
 static bool read_nic(const char *name, struct nic *ret)
 {
 	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
@@ -231,7 +249,7 @@ static bool read_nic(const char *name, struct nic *ret)
 		return false;
 	*ret = (struct nic){.cpus = (int)sysconf(_SC_NPROCESSORS_ONLN)};
 	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
-	ret->up = !ioctl(fd, SIOCGIFFLAGS, &r) && r.ifr_flags & IFF_UP;
+	ret->up = !doctor_down(name);
 	ret->mtu = doctor_mtu(name);
 	if (ask_driver(fd, name, &driver))
 		snprintf(ret->driver, sizeof(ret->driver), "%s", driver.driver);
@@ -247,7 +265,7 @@ static bool read_nic(const char *name, struct nic *ret)
 /* ---- the kernel's settings for it ---- */
 
 /* A dot in an interface's name is no separator where the others are slashes. */
-static void mend_sysctl(char *ret, size_t size, int family, const char *name, const char *key,
+void doctor_mend_sysctl(char *ret, size_t size, int family, const char *name, const char *key,
 			int value)
 {
 	const char c = strchr(name, '.') ? '/' : '.';
@@ -271,7 +289,7 @@ static void check_forwarding(const struct doctor *d, const char *name)
 			 name);
 		on = doctor_number(d, path);
 		/* A change of all is one of each interface; all = 1 written again is none. */
-		mend_sysctl(mend, sizeof(mend), family, all ? name : "all", "forwarding", 1);
+		doctor_mend_sysctl(mend, sizeof(mend), family, all ? name : "all", "forwarding", 1);
 		/* The kernel wants both for IPv6. */
 		if (on > 0 && family == 6)
 			on = all;
@@ -287,7 +305,7 @@ static void check_rp_filter(const struct doctor *d, const char *name)
 	long all = doctor_number(d, "/proc/sys/net/ipv4/conf/all/rp_filter"), own;
 
 	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/rp_filter", name);
-	mend_sysctl(mend, sizeof(mend), 4, name, "rp_filter", 2);
+	doctor_mend_sysctl(mend, sizeof(mend), 4, name, "rp_filter", 2);
 	own = doctor_number(d, path);
 	if (all < 0 || own < 0)
 		return;

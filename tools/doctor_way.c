@@ -9,39 +9,53 @@
 #include "../userspace/fastpath/fastpath.h"
 #include "doctor.h"
 
-static bool lacks_ipv6(const char *name)
+/* Why an interface can lead nowhere, and what mends it; false: nothing is known against it. */
+static bool ails(const struct doctor *d, const char *name, bool is4, char why[80], char mend[200])
 {
 	const int mtu = doctor_mtu(name);
+	char path[120];
 
-	return mtu && mtu < DOCTOR_MTU6;
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
+	if (doctor_down(name)) {
+		snprintf(why, 80, "%s is down", name);
+		snprintf(mend, 200, "ip link set dev %s up", name);
+	} else if (!is4 && mtu && mtu < DOCTOR_MTU6) {
+		snprintf(why, 80, "%s has no IPv6, its MTU of %d is below %d", name, mtu,
+			 DOCTOR_MTU6);
+		snprintf(mend, 200, "ip link set dev %s mtu 1500", name);
+	} else if (!is4 && doctor_number(d, path) == 1) {
+		snprintf(why, 80, "%s has no IPv6, disable_ipv6 is 1", name);
+		doctor_mend_sysctl(mend, 200, 6, name, "disable_ipv6", 0);
+	} else {
+		return false;
+	}
+	return true;
 }
 
-/* An interface without which an address of IPv6 has no route, and can't get one; NULL: none. */
-static const char *narrow(const struct doctor *d, const struct fastpath_way *w)
+/* The same of the interface by which an address should be reached, or of any one that may be it. */
+static bool cannot(const struct doctor *d, const struct fastpath_way *w, char why[80],
+		   char mend[200])
 {
 	const struct config *c = d->config;
+	const bool is4 = addr_is4(&w->to->addr);
 
-	if (addr_is4(&w->to->addr) || w->code == -ENODEV)
-		return NULL;
-	if (lacks_ipv6(w->out))
-		return w->out;
-	for (int i = 0; c && !*w->out && i < c->interface_count; i++)
-		if (lacks_ipv6(c->interfaces[i]))
-			return c->interfaces[i];
-	return NULL;
+	if (!w->code || w->code == -ENODEV)
+		return false;
+	if (*w->out)
+		return ails(d, w->out, is4, why, mend);
+	for (int i = 0; c && i < c->interface_count; i++)
+		if (ails(d, c->interfaces[i], is4, why, mend))
+			return true;
+	return false;
 }
 
 void doctor_way(const struct doctor *d, const struct fastpath_way *w)
 {
-	char what[FASTPATH_NO_WAY], mend[500], text[ENDPOINT_TEXT];
-	const char *out = w->code ? narrow(d, w) : NULL;
+	char what[FASTPATH_NO_WAY], why[80], mend[500], text[ENDPOINT_TEXT];
 
 	endpoint_text(w->to, text);
-	if (out) {
-		snprintf(mend, sizeof(mend), "ip link set dev %s mtu 1500", out);
-		doctor_say(d, DOCTOR_FAIL, "way", "", mend,
-			   "no route to %s: %s has no IPv6, its MTU of %d is below %d", text, out,
-			   doctor_mtu(out), DOCTOR_MTU6);
+	if (cannot(d, w, why, mend)) {
+		doctor_say(d, DOCTOR_FAIL, "way", "", mend, "no route to %s: %s", text, why);
 	} else if (w->code) {
 		fastpath_no_way(w, what, mend);
 		doctor_say(d, DOCTOR_FAIL, "way", "", mend, "%s", what);

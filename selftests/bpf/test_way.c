@@ -80,8 +80,8 @@ static void each_address_without_one(void **state)
 	is_way(&w[1], "[2001:db8:5::25]:25", -ENETUNREACH, false, "gg1");
 	is_way(&w[2], "192.0.2.25:25", 0, true, "gg1");
 	says(&w[1], "no route to [2001:db8:5::25]:25: Network is unreachable",
-	     "ip -6 route add 2001:db8:5::25 dev gg1");
-	room_run("ip -6 route add 2001:db8:5::25 dev gg1"); /* as it says */
+	     "ip -6 route replace 2001:db8:5::25 dev gg1");
+	room_run("ip -6 route replace 2001:db8:5::25 dev gg1"); /* as it says */
 	assert_int_equal(WAYS(w, 2, "[2001:db8:5::25]:25"), 1);
 	is_way(&w[0], "[2001:db8:5::25]:25", 0, true, "gg1");
 	room_run("ip -6 route del 2001:db8:5::25 dev gg1");
@@ -89,7 +89,7 @@ static void each_address_without_one(void **state)
 	assert_int_equal(WAYS(w, 2, "198.51.100.25:25"), 1);
 	is_way(&w[0], "198.51.100.25:25", -ENETUNREACH, false, "");
 	says(&w[0], "no route to 198.51.100.25:25: Network is unreachable",
-	     "ip route add 198.51.100.25 dev INTERFACE");
+	     "ip route replace 198.51.100.25 dev INTERFACE");
 	assert_int_equal(WAYS(w, 1, "198.51.100.25:25"), 1);
 	is_way(&w[0], "198.51.100.25:25", -ENETUNREACH, false, "gg0");
 }

@@ -124,7 +124,16 @@ like "doctor: an interface too narrow for IPv6" "$(findings what)" \
 	"^ fail no route to .$MAIL6.:25: g1 has no IPv6, its MTU of 600 is below 1280"
 check "doctor: the mend" on gate sh -c "$(findings mend | sed -n 's/^ fail //p')"
 unlike "mends it" "$(findings what)$(findings what mtu)" '1280'
+on gate sh -c 'echo 1 >/proc/sys/net/ipv6/conf/g1/disable_ipv6'
+like "doctor: an interface without IPv6" "$(findings what)" "^ fail no route to .$MAIL6.:25: g1 has no IPv6, disable_ipv6 is 1"
+check "doctor: the mend" on gate sh -c "$(findings mend | sed -n 's/^ fail //p')"
+unlike "mends it" "$(findings what)" 'disable_ipv6'
 ip -n gate addr add 2001:db8:2::1/64 dev g1 nodad
+ip -n gate route add unreachable $MAIL4; ip -n gate -6 route add unreachable $MAIL6
+is "doctor: routes that say no" "$(findings what | grep -c '^ fail no route to')" 2
+check "doctor: the mends" on gate sh -ec "$(findings mend | sed -n 's/^ fail //p' | sed 's/INTERFACE/g1/')"
+is "mend it" "$(findings level)" "g1 ok ok"
+ip -n gate route del $MAIL4 dev g1; ip -n gate -6 route del $MAIL6 dev g1
 port() { gg status | tr -s ' \n' ' ' | grep -q 'interface g0: its master is br0 (bridge)'; }
 if ip -n gate link add br0 type bridge 2>/dev/null; then
 	at=$(log_size)
@@ -147,6 +156,9 @@ is "mends it" "$(findings level)" "g1 ok ok"
 unlike "status tells no more of it" "$(gg status)" 'kernel: no route to '
 ip -n gate link set g1 down
 like "without the interface status tells of both addresses" "$(gg status | grep -c 'kernel: no route to ')" '^2$'
+like "doctor: an interface that is down" "$(findings what)" "^ fail no route to $MAIL4:25: g1 is down"
+like "doctor: its mend" "$(findings mend)" '^ fail ip link set dev g1 up$'
+like "doctor: a gateway's interface fails for it" "$(findings what link)" '^g1 fail down'
 refuse "no way at all is nothing of the kind" problem 'g.'
 gate_stop
 is "it stops" $? 0

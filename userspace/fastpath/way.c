@@ -102,6 +102,6 @@ void fastpath_no_way(const struct fastpath_way *w, char ret[FASTPATH_NO_WAY],
 		return;
 	}
 	snprintf(ret, FASTPATH_NO_WAY, "no route to %s: %s", text, strerror(-w->code));
-	snprintf(ret_mend, FASTPATH_NO_WAY, "ip %sroute add %s dev %s",
+	snprintf(ret_mend, FASTPATH_NO_WAY, "ip %sroute replace %s dev %s",
 		 addr_is4(&w->to->addr) ? "" : "-6 ", address, w->out[0] ? w->out : "INTERFACE");
 }

@@ -263,14 +263,14 @@ static void an_address_without_a_way(void **state)
 	} t[] = {
 		{{&v4, -ENETUNREACH, false, "g1"},
 		 "no route to 192.0.2.25:25: Network is unreachable",
-		 "ip route add 192.0.2.25 dev g1"},
+		 "ip route replace 192.0.2.25 dev g1"},
 		{{&v6, -EHOSTUNREACH, false, "g1"},
 		 "no route to [2001::1]:25: No route to host",
-		 "ip -6 route add 2001::1 dev g1"},
+		 "ip -6 route replace 2001::1 dev g1"},
 		/* Nobody knows which is the inner one. */
 		{{&v6, -ENETUNREACH, false, ""},
 		 "no route to [2001::1]:25: Network is unreachable",
-		 "ip -6 route add 2001::1 dev INTERFACE"},
+		 "ip -6 route replace 2001::1 dev INTERFACE"},
 		{{&v4, -ENODEV, false, "g1"},
 		 "no interface leads to 192.0.2.25:25: is it an address of this machine?",
 		 "ip route get 192.0.2.25"},

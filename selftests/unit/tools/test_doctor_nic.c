@@ -51,7 +51,6 @@ static void interfaces(void **state)
 		const char *check, *mend;
 		struct nic nic;
 	} t[] = {
-		{"link", "ip link set dev eth0 up", {.driver = "igb", .mtu = 1500}},
 		{"mtu", "ip link set dev eth0 mtu 1500", {.driver = "igb", .mtu = 9000}},
 		{"lro", "ethtool -K eth0 lro off", {.driver = "igb", .lro = true}},
 		{"rx-gro-hw", "ethtool -K eth0 rx-gro-hw off", {.driver = "igb", .gro_hw = true}},
@@ -83,6 +82,25 @@ static void interfaces(void **state)
 		doctor_nic(&d, "eth0", &t[i].nic);
 		said(t[i].check, DOCTOR_WARN, t[i].mend);
 	}
+}
+
+/* A gateway needs each of its interfaces. */
+static void one_that_is_down(void **state)
+{
+	static const struct nic nic = {.driver = "igb", .mtu = 1500};
+	struct config c = {.mode = GG_MODE_GATEWAY};
+	struct doctor d = doctor(&c);
+
+	(void)state;
+	doctor_nic(&d, "eth0", &nic);
+	said("link", DOCTOR_FAIL, "ip link set dev eth0 up");
+	c.mode = GG_MODE_RELAY;
+	d = doctor(&c);
+	doctor_nic(&d, "eth0", &nic);
+	said("link", DOCTOR_WARN, "ip link set dev eth0 up");
+	d = doctor(NULL);
+	doctor_nic(&d, "eth0", &nic);
+	said("link", DOCTOR_WARN, "ip link set dev eth0 up");
 }
 
 static void mtu_of_ipv6(void **state)
@@ -255,6 +273,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(interfaces),
+		cmocka_unit_test(one_that_is_down),
 		cmocka_unit_test(mtu_of_ipv6),
 		cmocka_unit_test(drivers_without_native_xdp),
 		cmocka_unit_test(queues_of_a_pair),
