@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "commands_show.h"
+#include "reloader.h"
 #include "source.h"
 #include "store/mend.h"
 
@@ -36,6 +37,12 @@ void command_settle(struct control_reply *r, struct daemon *d)
 				    strerror(err), store_mend(-err));
 	if (said)
 		json_object_set_new(control_summary(r), "unsaved", said);
+}
+
+void command_waits(void *reply)
+{
+	control_row(reply, json_pack("{s:s}", "step", "waiting"));
+	control_flush(reply);
 }
 
 /* "192.0.2.7/24" with the host bits cleared, for the mend of a prefix that has them. */
@@ -255,7 +262,7 @@ static int reload(struct control_reply *r, json_t *args, void *daemon)
 	int rc;
 
 	(void)args;
-	rc = daemon_reload(daemon, err, sizeof(err));
+	rc = reloader_wait(err, sizeof(err), command_waits, r);
 	if (rc) {
 		size_t len = strlen(err);
 

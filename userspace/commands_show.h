@@ -32,6 +32,10 @@ int import_list(struct control_reply *r, json_t *args, void *daemon);
 
 /* What was changed so far is on disk when it returns, or the summary says why not (unsaved). */
 void command_settle(struct control_reply *r, struct daemon *d);
+/* The work waits, or takes its time: a client that hears nothing for a minute would take us for
+ * gone.
+ */
+void command_waits(void *reply);
 /* No control characters in it. */
 bool text_printable(const char *text);
 

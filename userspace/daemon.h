@@ -255,14 +255,16 @@ void daemon_endpoints(struct daemon *d);
 	"%d protected endpoints have no room in the kernel's map and are not guarded by it: the "  \
 	"daemon decides there alone; name in listen the addresses that are used instead of "       \
 	"0.0.0.0 and [::]"
-/* Once a second from the main thread: heartbeat, last_seen, expired entries, addresses. */
+/* Once a second from the main thread: heartbeat, last_seen, expired entries, addresses. That the
+ * kernel hears of us is to prove that this thread turns, signals and verdicts with it: so nothing
+ * that it does may read files of lists, or wait for somebody who does. */
 void daemon_tick(struct daemon *d);
 
 /* The certificates that the settings name; *ret NULL when they name none. 0, -EINVAL and why. */
 int daemon_tls(const struct config *c, struct tls_context **ret_server,
 	       struct tls_context **ret_client, char *err, size_t err_size);
 /* Reads the config file again; a bad one changes nothing: -EINVAL and the complaints in err. 0: it
- * is in force, also in the kernel. Either is logged. Any thread but the workers. */
+ * is in force, also in the kernel. Either is logged. The thread of reloader.h, which others ask. */
 int daemon_reload(struct daemon *d, char *err, size_t err_size);
 
 #endif

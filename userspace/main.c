@@ -26,6 +26,7 @@
 #include "offers.h"
 #include "probe.h"
 #include "process.h"
+#include "reloader.h"
 #include "starter.h"
 #include "taken.h"
 #include "traps.h"
@@ -72,7 +73,8 @@ static void stop(struct process *p)
 	/* The maps, then, belong to the daemon before or behind this one. */
 	const bool theirs = p->upgrade.heir || (p->takeover.channel >= 0 && !p->takeover.serving);
 
-	control_close(&p->control); /* first: it reads what the workers own */
+	reloader_stop();
+	control_close(&p->control); /* before the workers: it reads what they own */
 	atomic_store(&d->draining, true);
 	for (int i = 0; i < d->worker_count; i++)
 		if (d->workers[i])
@@ -107,15 +109,6 @@ static void stop(struct process *p)
 	ends_free(&d->ends);
 }
 
-static void reload(struct daemon *d)
-{
-	char err[4096];
-
-	notify("RELOADING=1");
-	daemon_reload(d, err, sizeof(err));
-	notify("READY=1");
-}
-
 /* True: the daemon is to end. */
 static bool take_signal(struct process *p, int signals)
 {
@@ -124,7 +117,7 @@ static bool take_signal(struct process *p, int signals)
 	if (read(signals, &got, sizeof(got)) != sizeof(got))
 		return false;
 	if (got.ssi_signo == SIGHUP)
-		reload(&p->daemon);
+		reloader_ask();
 	else if (got.ssi_signo == SIGUSR2)
 		upgrade_begin(&p->upgrade);
 	else

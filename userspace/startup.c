@@ -22,6 +22,7 @@
 #include "probe.h"
 #include "process.h"
 #include "rehearsal.h"
+#include "reloader.h"
 #include "remains.h"
 #include "taken.h"
 #include "verifier.h"
@@ -303,6 +304,12 @@ static int start_all(struct process *p, const struct config *c)
 		rc = verifier_start(d);
 		if (rc)
 			snprintf(p->err, sizeof(p->err), "verifier thread: %s; " THREAD_MEND,
+				 strerror(-rc));
+	}
+	if (!rc) {
+		rc = reloader_start(d);
+		if (rc)
+			snprintf(p->err, sizeof(p->err), "reload thread: %s; " THREAD_MEND,
 				 strerror(-rc));
 	}
 	if (!rc)

@@ -125,6 +125,16 @@ static bool lend(struct daemon *d)
 	return still;
 }
 
+static int fill_kernel(struct daemon *d)
+{
+	int rc = lacking_sync(d);
+
+	lacking_make_whole(d);
+	/* The lists may be as long again. */
+	fastpath_heartbeat(d->fastpath);
+	return rc < 0 ? rc : listing_again(&d->lists, atomic_load(&d->config));
+}
+
 static void take_back(struct daemon *d)
 {
 	int rc;
@@ -137,15 +147,11 @@ static void take_back(struct daemon *d)
 	pthread_mutex_lock(&d->verdict_lock);
 	d->lent = false;
 	pthread_mutex_unlock(&d->verdict_lock);
-	pthread_mutex_unlock(&d->config_lock);
 	if (d->writer)
 		store_writer_resume(d->writer, d->store);
-	if (!d->fastpath)
-		return;
-	rc = lacking_sync(d);
-	lacking_make_whole(d);
-	if (rc >= 0)
-		rc = listing_again(&d->lists, atomic_load(&d->config));
+	/* Imports are still refused, and a reload waits: not we for its lists. */
+	rc = d->fastpath ? fill_kernel(d) : 0;
+	pthread_mutex_unlock(&d->config_lock);
 	if (rc < 0)
 		log_message(LOG_ERROR, "kernel maps: %s; restart greygated", strerror(-rc));
 }

@@ -263,6 +263,27 @@ like "a key that needs a restart is named" "$out" 'workers.*restart|restart.*wor
 cp "$T/good.conf" "$T/greygate.conf"
 check "the good file again" gg reload
 
+# ---- a reload that waits ----
+# For a file that somebody is still to write, as for one on a disk that hangs, for long lists and for imports.
+heartbeat() { bpftool -j map dump pinned "$PIN/meta" | grep -oE '"heartbeat": ?[0-9]+' | tail -n 1; }
+heard_since() { [ -n "$1" ] && [ "$(heartbeat)" != "$1" ]; }
+rm "$T/greygate.conf" && mkfifo "$T/greygate.conf"
+at=$(log_size)
+kill -HUP "$gate_pid"
+for i in 1 2 3 4; do
+	before=$(heartbeat)
+	check "while a reload waits the kernel hears that the daemon lives: $i" wait_for 5 heard_since "$before"
+done
+gg reload >"$T/waited" 2>&1 &
+job=$!
+unlike "and it is not done" "$(logged "+$at" event=reload)" done
+cat "$T/good.conf" >"$T/greygate.conf"
+check "then it is" log_wait "+$at" event=reload verdict=done
+cat "$T/good.conf" >"$T/greygate.conf"
+wait $job
+is "who has asked meanwhile gets one of its own" "$? $(cat "$T/waited")" "0 the new configuration is in force"
+rm "$T/greygate.conf" && cp "$T/good.conf" "$T/greygate.conf"
+
 # ---- SIGTERM ----
 rm -f "$T/in" "$T/go"
 talk $OTHER $GATE4 'EHLO client.example.org' 'MAIL FROM:<drain@sender.example>' \
