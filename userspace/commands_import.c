@@ -9,6 +9,7 @@
 #define UPGRADE "the daemon is being upgraded"
 #define UPGRADED "nothing was changed; repeat it once the new process serves"
 #define ERRORS (40 * LIST_ERROR) /* complaints about lines that are shown */
+#define PLACES_LEFT 16 /* of control's clients, by imports that wait, for other commands */
 
 /* What the client sees of the work while it goes on. */
 static void tell(size_t done, size_t all, void *reply)
@@ -35,12 +36,11 @@ static int take_words(struct control_reply *r, const json_t *args, struct listin
 	const char *action = control_text(args, "action");
 	char known[300];
 
-	what->file = control_text(args, "file");
 	what->message = control_text(args, "message");
 	what->skip_bad = json_is_true(json_object_get(args, "skip_bad"));
 	what->has_format = format;
-	if (!what->file)
-		what->file = what->name;
+	if (control_text(args, "file"))
+		what->file = control_text(args, "file");
 	if (format && list_format_find(format, &what->format))
 		return control_fail(r, list_formats(known, sizeof(known)),
 				    "\"%.60s\" is not a format", format);
@@ -56,27 +56,6 @@ static int take_words(struct control_reply *r, const json_t *args, struct listin
 	    (strlen(what->message) > LIST_MESSAGE || !config_sentence_ok(what->message)))
 		return control_fail(r, "one line of printable ASCII, at most 200 bytes",
 				    "the message is too long or not in printable ASCII");
-	return 0;
-}
-
-/* What the configuration says of a list is said there. */
-static int check_section(struct control_reply *r, const struct config *c,
-			 const struct listing_import *what)
-{
-	for (int i = 0; i < c->list_count; i++) {
-		const struct config_list *l = &c->lists[i];
-
-		if (strcmp(l->name, what->name) != 0)
-			continue;
-		if ((what->verdict && what->verdict != config_list_verdict(l)) ||
-		    (what->action && what->action != l->action) || what->message)
-			return control_fail(r,
-					    "change it there and reload, or import under another "
-					    "name",
-					    "list %s stands in the configuration, with its "
-					    "verdict, action and message",
-					    what->name);
-	}
 	return 0;
 }
 
@@ -118,16 +97,18 @@ static int failed(struct control_reply *r, const struct listing_import *what,
 	case -ENOSPC:
 		return control_fail(r, "nothing was changed; raise limit imports, or remove a list",
 				    "%.200s: no room for it", what->file);
-	case -EAGAIN:
-		return control_fail(r, UPGRADED, "%.200s: not imported: " UPGRADE, what->file);
+	case -EEXIST:
+		return control_fail(r, "change it there and reload, or import under another name",
+				    "list %s stands in the configuration, with its verdict, action "
+				    "and message",
+				    what->name);
 	default:
 		return control_fail(r, "nothing was changed", "%.200s: %s", what->file,
 				    strerror(-rc));
 	}
 }
 
-static int take_list(struct control_reply *r, struct daemon *d, const struct config *c,
-		     struct listing_import *what)
+static int take_text(struct control_reply *r, struct daemon *d, struct listing_import *what)
 {
 	const struct fastpath_progress progress = {tell, r};
 	struct listing_imported got = {0};
@@ -136,7 +117,7 @@ static int take_list(struct control_reply *r, struct daemon *d, const struct con
 	int rc;
 
 	what->progress = &progress;
-	rc = listing_import(&d->lists, c, what, &got);
+	rc = listing_import(&d->lists, what, &got);
 	copy = strdup(what->errors);
 	if (copy)
 		complain(r, copy);
@@ -160,18 +141,36 @@ static int take_list(struct control_reply *r, struct daemon *d, const struct con
 	return 0;
 }
 
-static int remove_list(struct control_reply *r, struct daemon *d, const struct config *c,
-		       const char *name)
+static int take_list(struct control_reply *r, struct daemon *d, struct listing_import *what)
+{
+	char *text = NULL;
+	int rc;
+
+	if (control_file(r) < 0)
+		return control_fail(r, "use greygate import", "no file came with the request");
+	rc = listing_file(control_file(r), &text, &what->len);
+	if (rc)
+		return control_fail(r, NULL, "%.200s: cannot be read: %s", what->file,
+				    strerror(-rc));
+	what->text = text;
+	what->size = ERRORS;
+	what->errors = calloc(1, what->size);
+	rc = what->errors ? take_text(r, d, what)
+			  : control_fail(r, NULL, "%.200s: out of memory", what->file);
+	free(what->errors);
+	free(text);
+	return rc;
+}
+
+static int remove_list(struct control_reply *r, struct daemon *d, const char *name)
 {
 	char kept[LIST_ERROR];
-	int rc = listing_remove(&d->lists, c, name, kept);
+	int rc = listing_remove(&d->lists, name, kept);
 	json_t *s = control_summary(r);
 
 	if (rc == -ENOENT)
 		return control_fail(r, "greygate status shows the lists", "no list %s was imported",
 				    name);
-	if (rc == -EAGAIN)
-		return control_fail(r, UPGRADED, "%s: not removed: " UPGRADE, name);
 	if (rc)
 		return control_fail(r, "it is still in force", "%s: %s", name, strerror(-rc));
 	json_object_set_new(s, "list", json_string(name));
@@ -181,12 +180,25 @@ static int remove_list(struct control_reply *r, struct daemon *d, const struct c
 	return 0;
 }
 
+/* A text is read in its turn: those who wait cost no memory. */
+static int in_turn(struct control_reply *r, struct daemon *d, struct listing_import *what,
+		   bool remove)
+{
+	int rc = listing_begin(&d->lists, command_waits, r);
+
+	if (rc)
+		return control_fail(r, UPGRADED, "%.200s: not %s: " UPGRADE, what->file,
+				    remove ? "removed" : "imported");
+	rc = remove ? remove_list(r, d, what->name) : take_list(r, d, what);
+	listing_end(&d->lists);
+	return rc;
+}
+
 int import_list(struct control_reply *r, json_t *args, void *daemon)
 {
+	static _Atomic int at_once;
 	struct listing_import what = {.name = control_text(args, "name")};
-	struct daemon *d = daemon;
-	const struct config *c = atomic_load(&d->config);
-	char *text = NULL;
+	const bool remove = json_is_true(json_object_get(args, "remove"));
 	int rc;
 
 	if (!what.name || !config_list_name_ok(what.name))
@@ -195,25 +207,17 @@ int import_list(struct control_reply *r, json_t *args, void *daemon)
 			"up to 31 letters, digits, dots, dashes and underscores, but not "
 			". or ..",
 			"\"%.60s\" is not a name of a list", what.name ? what.name : "");
-	if (json_is_true(json_object_get(args, "remove")))
-		return remove_list(r, d, c, what.name);
-	rc = take_words(r, args, &what);
-	if (!rc)
-		rc = check_section(r, c, &what);
+	what.file = what.name;
+	rc = remove ? 0 : take_words(r, args, &what);
 	if (rc)
 		return rc;
-	if (control_file(r) < 0)
-		return control_fail(r, "use greygate import", "no file came with the request");
-	rc = listing_file(control_file(r), &text, &what.len);
-	if (rc)
-		return control_fail(r, NULL, "%.200s: cannot be read: %s", what.file,
-				    strerror(-rc));
-	what.text = text;
-	what.size = ERRORS;
-	what.errors = calloc(1, what.size);
-	rc = what.errors ? take_list(r, d, c, &what)
-			 : control_fail(r, NULL, "%.200s: out of memory", what.file);
-	free(what.errors);
-	free(text);
+	if (atomic_fetch_add(&at_once, 1) < CONTROL_CLIENTS - PLACES_LEFT)
+		rc = in_turn(r, daemon, &what, remove);
+	else
+		rc = control_fail(r, "nothing was changed; repeat it when some of them are done",
+				  "%.200s: not %s: %d imports wait for their turn already",
+				  what.file, remove ? "removed" : "imported",
+				  CONTROL_CLIENTS - PLACES_LEFT);
+	atomic_fetch_sub(&at_once, 1);
 	return rc;
 }

@@ -65,10 +65,13 @@ struct listing {
 	pthread_mutex_t lock;
 	pthread_mutex_t loading; /* taken before lock: one at a time, for seconds */
 	char why[LIST_ERROR];    /* the last change could not be put in force; "": it could */
-	int kept;                /* directory; -1: nothing is kept */
-	const char *state_dir;   /* where that is; borrowed */
-	bool restored;           /* numbers are those of the last start */
-	_Atomic bool lent;       /* imports are refused, see listing_lend */
+	/* Of the last load, under loading: what is in force is by these, also while newer ones wait
+	 * for their turn. Borrowed, and never freed before the listing. */
+	const struct config *config;
+	int kept;              /* directory; -1: nothing is kept */
+	const char *state_dir; /* where that is; borrowed */
+	bool restored;         /* numbers are those of the last start */
+	_Atomic bool lent;     /* imports are refused, see listing_lend */
 	/* What they are put into; set before the first load. */
 	struct verdicts *verdicts;
 	struct fastpath *fastpath; /* NULL: none */
@@ -94,7 +97,7 @@ void listing_free(struct listing *l);
  * in force. Takes as long as the files are; not for workers. */
 void listing_load(struct listing *l, const struct config *c);
 /* Puts what is in force into the kernel once more. 0 or -errno. */
-int listing_again(struct listing *l, const struct config *c);
+int listing_again(struct listing *l);
 
 /* From now on imports are refused with -EAGAIN: the kernel's maps become a successor's, which fills
  * the same ones. -EBUSY: one is under way and goes on; asked again until it has ended. The caller
@@ -129,20 +132,24 @@ struct listing_imported {
 	const char *cut;         /* what looks as if not all of it had come; NULL: nothing */
 };
 
-/* All or nothing: 0, or -errno and everything is as it was. -EBADMSG: bad lines. -EINVAL: not of
- * this format. -ENODATA: empty. -EUSERS: one list too many. -ENOSPC: one entry too
- * many. -ENOENT: a pin of the kernel's maps is gone.
+/* An import's turn: one after the other, each for seconds. wait: called while another's goes on, at
+ * once and every few seconds; may wait itself. 0, and the turn is the caller's until listing_end;
  * -EAGAIN: see listing_lend. */
-int listing_import(struct listing *l, const struct config *c, const struct listing_import *what,
+int listing_begin(struct listing *l, void (*wait)(void *arg), void *arg);
+void listing_end(struct listing *l);
+/* In one's turn. All or nothing: 0, or -errno and everything is as it was. -EBADMSG: bad lines.
+ * -EINVAL: not of this format. -ENODATA: empty. -EUSERS: one list too many. -ENOSPC: one entry too
+ * many. -ENOENT: a pin of the kernel's maps is gone. -EEXIST: the configuration names the list,
+ * with another verdict or action, or with a message of its own. */
+int listing_import(struct listing *l, const struct listing_import *what,
 		   struct listing_imported *ret);
 /* Why an imported list won't outlive a restart, and what mends it, in ret; NULL: it will. Under
  * lock. */
 const char *listing_unkept(const struct listing *l, const struct listed *one, char ret[LIST_ERROR]);
-/* An imported list goes; of one that the configuration names what was imported goes, and its file
- * is read again. -ENOENT, -EAGAIN. ret_kept: "", or why it comes back at the next start all the
+/* In one's turn. An imported list goes; of one that the configuration names what was imported goes,
+ * and its file is read again. -ENOENT. ret_kept: "", or why it comes back at the next start all the
  * same, and what mends that. */
-int listing_remove(struct listing *l, const struct config *c, const char *name,
-		   char ret_kept[LIST_ERROR]);
+int listing_remove(struct listing *l, const char *name, char ret_kept[LIST_ERROR]);
 
 /* ---- asking ---- */
 

@@ -4,8 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "listing_plan.h"
+
+#define TELL_EVERY 5 /* s */
 
 /* ---- what changes ---- */
 
@@ -137,6 +140,13 @@ static int goes_with(const struct config_list *conf, enum list_format format)
 	return list_usual(format) == LIST_DENY && config_list_verdict(conf) == GG_ALLOW ? -EDOM : 0;
 }
 
+/* What the configuration says of a list is said there. */
+static bool says_otherwise(const struct listing_import *what, const struct config_list *section)
+{
+	return (what->verdict && what->verdict != config_list_verdict(section)) ||
+	       (what->action && what->action != section->action) || what->message;
+}
+
 /* What the list is to be: of its section, else as it is told, as it was, as is usual. */
 static int settle(const struct listing_import *what, const struct config_list *section,
 		  const struct listed *one, struct stage *s)
@@ -154,7 +164,7 @@ static int settle(const struct listing_import *what, const struct config_list *s
 				     : LIST_CIDR;
 	s->stamp = kept_stamp(section ? section->file : NULL);
 	if (section)
-		return goes_with(section, s->format);
+		return says_otherwise(what, section) ? -EEXIST : goes_with(section, s->format);
 	k.format = s->format;
 	if (!verdict && was && was->format == s->format)
 		verdict = was->verdict;
@@ -271,14 +281,34 @@ static int import(struct listing *l, const struct listing_import *what, struct p
 	return 0;
 }
 
-/* Takes l->loading, or -EAGAIN. */
-static int begin(struct listing *l)
+/* False: it has taken longer than TELL_EVERY. */
+static bool await_turn(struct listing *l)
 {
-	pthread_mutex_lock(&l->loading);
-	if (!atomic_load(&l->lent))
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += TELL_EVERY;
+	return !pthread_mutex_clocklock(&l->loading, CLOCK_MONOTONIC, &until);
+}
+
+int listing_begin(struct listing *l, void (*wait)(void *arg), void *arg)
+{
+	bool mine = !pthread_mutex_trylock(&l->loading);
+
+	while (!mine && !atomic_load(&l->lent)) {
+		wait(arg);
+		mine = await_turn(l);
+	}
+	if (mine && !atomic_load(&l->lent))
 		return 0;
-	pthread_mutex_unlock(&l->loading);
+	if (mine)
+		pthread_mutex_unlock(&l->loading);
 	return -EAGAIN;
+}
+
+void listing_end(struct listing *l)
+{
+	pthread_mutex_unlock(&l->loading);
 }
 
 int listing_lend(struct listing *l)
@@ -296,41 +326,32 @@ void listing_take_back(struct listing *l)
 	atomic_store(&l->lent, false);
 }
 
-int listing_import(struct listing *l, const struct config *c, const struct listing_import *what,
+int listing_import(struct listing *l, const struct listing_import *what,
 		   struct listing_imported *ret)
 {
 	static struct plan p; /* under l->loading */
 	struct listing_imported got = {0};
-	int rc;
+	int rc = plan_current(l, l->config, &p);
 
-	rc = begin(l);
-	if (rc)
-		return rc;
-	rc = plan_current(l, c, &p);
 	if (!rc)
 		rc = import(l, what, &p, &got);
 	if (!rc)
 		plan_finish(l, &p);
 	else
 		plan_free(&p);
-	pthread_mutex_unlock(&l->loading);
 	if (!rc || rc == -EBADMSG)
 		*ret = got;
 	return rc;
 }
 
-int listing_remove(struct listing *l, const struct config *c, const char *name,
-		   char ret_kept[LIST_ERROR])
+int listing_remove(struct listing *l, const char *name, char ret_kept[LIST_ERROR])
 {
 	static struct plan p; /* under l->loading */
-	bool section = plan_section(c, name);
-	int slot, kept = 0, rc = begin(l);
+	const bool section = plan_section(l->config, name);
+	int slot, kept = 0, rc = -ENOENT;
 
 	ret_kept[0] = 0;
-	if (rc)
-		return rc;
-	rc = -ENOENT;
-	plan_current(l, c, &p);
+	plan_current(l, l->config, &p);
 	slot = slot_for(l, name);
 	if (slot >= 0 && l->lists[slot].name[0] && l->lists[slot].imported) {
 		for (int i = 0; i < p.count && !section; i++)
@@ -347,7 +368,7 @@ int listing_remove(struct listing *l, const struct config *c, const char *name,
 	}
 	plan_free(&p);
 	if (!rc && section) {
-		plan_load(l, c);
+		plan_load(l, l->config);
 		kept = l->lists[slot].unkept;
 	}
 	if (kept)
@@ -355,6 +376,5 @@ int listing_remove(struct listing *l, const struct config *c, const char *name,
 			 "what was imported comes back at the next start: %.150s/lists: %s; %s, "
 			 "then import it and remove it again",
 			 l->state_dir ? l->state_dir : "", strerror(-kept), plan_mend(kept));
-	pthread_mutex_unlock(&l->loading);
 	return rc;
 }

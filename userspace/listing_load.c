@@ -222,6 +222,7 @@ void plan_load(struct listing *l, const struct config *c)
 	static struct plan p; /* under l->loading */
 	int rc;
 
+	l->config = c;
 	if (l->kept >= 0 && !l->restored)
 		plan_restore(l, c);
 	l->restored = true;
@@ -255,13 +256,13 @@ void listing_load(struct listing *l, const struct config *c)
 	pthread_mutex_unlock(&l->loading);
 }
 
-int listing_again(struct listing *l, const struct config *c)
+int listing_again(struct listing *l)
 {
 	static struct plan p; /* under l->loading */
 	int rc;
 
 	pthread_mutex_lock(&l->loading);
-	plan_current(l, c, &p);
+	plan_current(l, l->config, &p);
 	rc = plan_commit(l, &p, true, NULL);
 	plan_free(&p);
 	pthread_mutex_unlock(&l->loading);

@@ -132,7 +132,7 @@ static int fill_kernel(struct daemon *d)
 	lacking_make_whole(d);
 	/* The lists may be as long again. */
 	fastpath_heartbeat(d->fastpath);
-	return rc < 0 ? rc : listing_again(&d->lists, atomic_load(&d->config));
+	return rc < 0 ? rc : listing_again(&d->lists);
 }
 
 static void take_back(struct daemon *d)

@@ -276,5 +276,78 @@ like "the same list twice at once: one" "$(gg import crowd2 "$L/crowd2")" '^crow
 wait $job
 like "and the other" "$(cat "$T/first")" 'crowd2: 20000 entries in force; '
 like "one of them is in force, and whole" "$(texts | xargs)" '^1=10000 ([23])=10000 1=10000 \1=10000$'
+
+# ---- many at once ----
+# 48 under way: one of a long list, and of nothing, which costs no time, those that wait for it.
+cat >"$T/crowd.py" <<'END'
+import json, socket, sys
+path, long, empty = sys.argv[1:]
+class Client:
+    def __init__(self, command, args, file=None):
+        self.s = socket.socket(socket.AF_UNIX)
+        self.s.settimeout(120)
+        self.s.connect(path)
+        line = json.dumps({"command": command, "args": args}).encode() + b"\n"
+        self.file = open(file) if file else None
+        socket.send_fds(self.s, [line], [self.file.fileno()] if file else [])
+        self.f = self.s.makefile()
+    def line(self):
+        return json.loads(self.f.readline())
+    def end(self):
+        while True:
+            o = self.line()
+            if "row" not in o:
+                return o.get("error", "done")
+    def is_over(self):
+        self.s.setblocking(False)
+        try:
+            return any("row" not in json.loads(l) for l in self.s.recv(65536, socket.MSG_PEEK).splitlines())
+        except BlockingIOError:
+            return False
+        finally:
+            self.s.settimeout(120)
+first = Client("import", {"name": "long", "verdict": "deny"}, long)
+print(first.line()["row"]["step"])
+others = [Client("import", {"name": "none"}, empty) for i in range(47)]
+print({o.line().get("row", {}).get("step") for o in others})
+print(Client("import", {"name": "none"}, empty).end())
+print("deny:", Client("deny", {"prefix": "198.51.100.77"}).end(), sum(o.is_over() for o in others))
+print(first.end(), {o.end() for o in others})
+END
+seq_list 300000 0 >"$L/long"
+$PYTHON "$T/crowd.py" "$T/run/control.sock" "$L/long" "$L/empty" >"$T/said" 2>&1
+is "who waits for his turn hears so, a 49th is turned away, deny is not kept waiting" "$(cat "$T/said")" "reading
+{'waiting'}
+none: not imported: 48 imports wait for their turn already
+deny: done 0
+done {'none: empty'}"
+check "away with the long list" gg import long --remove
+
+# ---- an import that a reload overtakes ----
+# Long to read, and nothing in it.
+$PYTHON -c 'print("198.18.7.1\n" + ("# " + "x" * 997 + "\n") * 200000, end="")' >"$L/slow"
+echo 203.0.113.8 >"$L/old"
+printf '203.0.113.9\n2001:db8:79::/64\n' >"$L/turned"
+dns=${extra%%$'\n'*}
+before="$dns
+list \"old\" { file = \"$L/old\"  verdict = deny }
+list \"turned\" { file = \"$L/turned\"  verdict = allow }"
+after="$dns
+list \"turned\" { file = \"$L/turned\"  verdict = deny }
+list \"fresh\" { file = \"$L/old\"  verdict = deny }"
+for i in 1 2 3 4; do
+	extra=$before; gate_conf; gg reload >/dev/null
+	extra=$after; gate_conf
+	gg import slow "$L/slow" --verdict deny >"$T/first" 2>&1 &
+	job=$!
+	sleep 0.0$((2 * i))
+	gg reload >/dev/null
+	wait $job
+	is "$i: an import and a reload at once: the lists of the new configuration" "$(order | grep -oE 'old|turned|fresh' | xargs)" \
+		"turned fresh"
+	like "$i: an address of the one that is new" "$(gg explain 203.0.113.8)" 'deny by list fresh'
+	for a in 203.0.113.9 2001:db8:79::9; do like "$i: of one that denies now" "$(gg explain $a)" 'deny by list turned'; done
+	like "$i: of the import" "$(gg explain 198.18.7.1)" 'deny by list slow'
+done
 gate_stop
 is "it stops" $? 0

@@ -27,7 +27,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define CONTROL_CLIENTS 16   /* that are served at once */
+#define CONTROL_CLIENTS 64   /* that are served at once */
 #define CONTROL_QUEUE 1024   /* that wait for a place; who comes then waits in connect() */
 #define CONTROL_LINE 65536   /* bytes of a request, newline included */
 #define CONTROL_IDLE 60000   /* ms without a request before a client is dropped */

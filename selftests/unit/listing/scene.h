@@ -51,9 +51,21 @@ static inline void load(int count)
 	listing_load(&scene->lists, &scene->config);
 }
 
+static inline void wait_never(void *arg)
+{
+	(void)arg;
+	fail_msg("another's turn");
+}
+
 static inline int take_out(const char *name)
 {
-	return listing_remove(&scene->lists, &scene->config, name, scene->kept);
+	int rc = listing_begin(&scene->lists, wait_never, NULL);
+
+	if (rc)
+		return rc;
+	rc = listing_remove(&scene->lists, name, scene->kept);
+	listing_end(&scene->lists);
+	return rc;
 }
 
 /* Of all tests of a program, where begin() and what follows are of each. */
@@ -153,7 +165,13 @@ static inline int try_import(const char *name, const char *text, enum gg_verdict
 					    .errors = errors,
 					    .size = sizeof(errors)};
 
-	return listing_import(&scene->lists, &scene->config, &what, &imported);
+	int rc = listing_begin(&scene->lists, wait_never, NULL);
+
+	if (rc)
+		return rc;
+	rc = listing_import(&scene->lists, &what, &imported);
+	listing_end(&scene->lists);
+	return rc;
 }
 
 static inline void import(const char *name, const char *text, enum gg_verdict verdict)

@@ -20,7 +20,9 @@ static const char *changes(const char *text, enum list_format format, enum gg_ve
 					    .errors = errors,
 					    .size = sizeof(errors)};
 
-	assert_int_equal(listing_import(&scene->lists, &scene->config, &what, &imported), 0);
+	assert_int_equal(listing_begin(&scene->lists, wait_never, NULL), 0);
+	assert_int_equal(listing_import(&scene->lists, &what, &imported), 0);
+	listing_end(&scene->lists);
 	snprintf(counts, sizeof(counts), "%d %d %d %d", (int)imported.added, (int)imported.removed,
 		 (int)imported.changed, (int)imported.unchanged);
 	return counts;
@@ -34,6 +36,7 @@ static void what_an_import_changes(void **state)
 			  other[] = "192.0.2.1 REJECT go\n192.0.2.2 OK\nbad.example REJECT\n";
 
 	(void)state;
+	load(0);
 	assert_string_equal(changes(one, LIST_CIDR, GG_DENY, GG_REJECT, NULL), "2 0 0 0");
 	assert_string_equal(changes(one, LIST_CIDR, GG_DENY, GG_REJECT, NULL), "0 0 0 2");
 	assert_string_equal(changes(one, LIST_SPAMD, GG_DENY, GG_REJECT, NULL), "0 0 0 2");
@@ -276,6 +279,34 @@ static void a_directory_that_was_taken_away(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+/* What an import leaves as it is, is so by the settings of the last load: it may have been asked
+ * for before that, and have waited for its turn. */
+static void the_settings_of_the_last_load(void **state)
+{
+	static const char *const others[] = {"10.0.0.1", "2001:db8::1"};
+
+	(void)state;
+	write_file(0, "10.0.0.0/24\n");
+	write_file(1, "10.0.0.1\n2001:db8::1\n");
+	for (int i = 0; i < 2; i++) {
+		load(1);
+		import("feed", "10.0.1.0/24\n", GG_DENY);
+		load(2);
+		if (i)
+			assert_int_equal(take_out("feed"), 0);
+		else
+			import("feed", "10.0.2.0/24\n", GG_DENY);
+		assert_string_equal(address(others[0]), "allow b:1");
+		assert_string_equal(address(others[1]), "allow b:2");
+		assert_string_equal(address("10.0.2.1"), i ? "none" : "deny feed:1");
+	}
+	/* What they say of a list nobody else says. */
+	assert_int_equal(try_import("b", "10.0.3.0/24\n", GG_DENY, NULL), -EEXIST);
+	assert_string_equal(address(others[0]), "allow b:1");
+	import("b", "10.0.3.0/24\n", GG_ALLOW);
+	assert_string_equal(address("10.0.3.1"), "allow b:1");
+}
+
 /* What looks like a fetch that broke off is put in force, and said. */
 static void half_a_list(void **state)
 {
@@ -284,6 +315,7 @@ static void half_a_list(void **state)
 	char *text = malloc(SIZE), *end = text, *half = NULL;
 
 	(void)state;
+	load(0);
 	for (int i = 0; i < MANY; i++) {
 		half = i == MANY / 2 - 1 ? end : half;
 		end += snprintf(end, (size_t)(text + SIZE - end), "10.%d.%d.1\n", i / 256, i % 256);
@@ -309,6 +341,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_damaged_is_said_and_set_aside, begin, end),
 		cmocka_unit_test_setup_teardown(a_number_that_two_have, begin, end),
 		cmocka_unit_test_setup_teardown(a_directory_that_was_taken_away, begin, end),
+		cmocka_unit_test_setup_teardown(the_settings_of_the_last_load, begin, end),
 		cmocka_unit_test_setup_teardown(half_a_list, begin, end),
 	};
 

@@ -263,6 +263,7 @@ static void an_import_is_whole_before_the_lists_are_lent(void **state)
 	struct listing *l = &scene->lists;
 
 	(void)state;
+	load(0);
 	import("feed", "192.0.2.0/24\n", GG_DENY);
 	assert_int_equal(try_import("feed", "192.0.2.0/25\n2001:db8::/32\n", GG_DENY, &progress),
 			 0);
@@ -281,6 +282,46 @@ static void an_import_is_whole_before_the_lists_are_lent(void **state)
 	assert_string_equal(address("10.0.0.1"), "deny other:1");
 	assert_int_equal(take_out("feed"), 0);
 	assert_string_equal(address("192.0.2.1"), "none");
+}
+
+static atomic_int waits;
+
+static void count_wait(void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(&waits, 1);
+}
+
+static void *take_turn(void *ret)
+{
+	*(int *)ret = listing_begin(&scene->lists, count_wait, NULL);
+	if (!*(int *)ret)
+		listing_end(&scene->lists);
+	return NULL;
+}
+
+/* At once, and again while it lasts; an upgrade ends the wait, if not at once. */
+static void who_waits_for_a_turn_is_told(void **state)
+{
+	struct listing *l = &scene->lists;
+	pthread_t thread;
+	int rc;
+
+	(void)state;
+	for (int lent = 0; lent < 2; lent++) {
+		atomic_store(&waits, 0);
+		assert_int_equal(listing_begin(l, wait_never, NULL), 0);
+		assert_int_equal(pthread_create(&thread, NULL, take_turn, &rc), 0);
+		while (atomic_load(&waits) < 2 - lent)
+			usleep(1000);
+		if (lent)
+			assert_int_equal(listing_lend(l), -EBUSY);
+		else
+			listing_end(l);
+		pthread_join(thread, NULL);
+		assert_int_equal(rc, lent ? -EAGAIN : 0);
+	}
+	listing_end(l);
 }
 
 static _Atomic bool over;
@@ -338,6 +379,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(lists_come_and_go, begin, end),
 		cmocka_unit_test_setup_teardown(an_import_is_whole_before_the_lists_are_lent, begin,
 						end),
+		cmocka_unit_test_setup_teardown(who_waits_for_a_turn_is_told, begin, end),
 		cmocka_unit_test_setup_teardown(nobody_sees_half, begin, end),
 	};
 
