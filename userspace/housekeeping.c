@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/reply.h"
+#include "core/ends.h"
 #include "core/log.h"
 #include "core/owners.h"
 #include "correspondents.h"
@@ -21,36 +23,41 @@
 #define VIPS_EVERY 5     /* s */
 #define ENDED_EVERY 60   /* s between two looks for limits that have ended unseen */
 #define RECORD_STEPS 600 /* seconds for one round over the records */
-#define EXTEND_MAX 1024  /* entries that live on by one read-back; more wait for the next */
+#define EXTEND_MAX 1024  /* entries that live on by one tick; more wait for the next */
+#define STEP_MS 200      /* of a tick for what the store hears of: it may hang, we must not */
 
 struct sweeping {
 	struct daemon *daemon;
 	struct policy_conf lifetimes;
 	uint32_t now;
-	struct prefix extend[EXTEND_MAX];
-	uint32_t to[EXTEND_MAX];
-	size_t count;
+	int64_t until; /* ms of reply_now */
+	bool more;     /* was left for the next tick */
 };
+
+/* Entries that are to live on, the first to expire first: a walk has always the same order, and
+ * would always leave out the same ones. Main thread only. */
+static struct ends due;
+
+/* When an entry that was seen then is to expire; 0: it is not time for that yet. */
+static uint32_t new_end(const struct daemon *d, const struct verdict_entry *own, uint32_t seen)
+{
+	return daemon_slide(own->expires, seen, daemon_keep(atomic_load(&d->config), own->origin));
+}
 
 static void on_seen(const struct prefix *p, const struct gg_entry *e, uint32_t last_seen, void *arg)
 {
 	struct sweeping *s = arg;
 	struct verdict_entry own;
-	uint32_t to;
 
 	if (e->verdict != GG_ALLOW || !verdict_earned(e->origin) || !last_seen)
 		return;
-	/* Only those that it is time for: the first of all who were ever seen would for ever take
-	 * the places of the others. */
-	if (s->count == EXTEND_MAX || !verdicts_get(s->daemon->verdicts, p, s->now, &own) ||
-	    !verdict_earned(own.origin))
+	if (!verdicts_get(s->daemon->verdicts, p, s->now, &own) || !verdict_earned(own.origin) ||
+	    !new_end(s->daemon, &own, last_seen))
 		return;
-	to = daemon_slide(own.expires, last_seen,
-			  daemon_keep(atomic_load(&s->daemon->config), own.origin));
-	if (!to)
-		return;
-	s->extend[s->count] = *p;
-	s->to[s->count++] = to;
+	/* Who finds no room waits for the next time, when the others are no longer due. */
+	if (due.count == due.room)
+		ends_grow(&due);
+	ends_add(&due, p, own.expires);
 }
 
 uint32_t daemon_slide(uint32_t expires, uint32_t seen, uint32_t keep)
@@ -74,10 +81,34 @@ static void read_back(struct daemon *d, uint32_t now)
 {
 	struct sweeping s = {.daemon = d, .now = now};
 
-	if (fastpath_sweep(d->fastpath, on_seen, &s) < 0)
-		return;
-	for (size_t i = 0; i < s.count; i++)
-		verdict_extend(d, &s.extend[i], s.to[i]);
+	/* Those that have not had their turn are found again. */
+	ends_clear(&due);
+	fastpath_sweep(d->fastpath, on_seen, &s);
+}
+
+static void extend(struct daemon *d, const struct prefix *p)
+{
+	struct verdict_entry own;
+	uint32_t to = 0;
+
+	if (verdicts_get(d->verdicts, p, daemon_now(), &own) && verdict_earned(own.origin))
+		to = new_end(d, &own, fastpath_seen(d->fastpath, p));
+	if (to)
+		verdict_extend(d, p, to);
+}
+
+static void extend_some(struct daemon *d)
+{
+	const int64_t until = reply_now() + STEP_MS;
+	struct prefix p;
+
+	for (int i = 0; i < EXTEND_MAX && ends_take(&due, UINT32_MAX, &p); i++) {
+		extend(d, &p);
+		if (reply_now() >= until)
+			return;
+	}
+	if (!due.count)
+		ends_free(&due);
 }
 
 static bool over(const struct cell *cell, void *arg)
@@ -96,7 +127,10 @@ static bool drop_expired(const struct prefix *p, const struct verdict_entry *e, 
 {
 	struct sweeping *s = arg;
 
-	if (e->expires && e->expires <= s->now)
+	if (!e->expires || e->expires > s->now)
+		return false;
+	s->more = reply_now() >= s->until;
+	if (!s->more)
 		verdict_expire(s->daemon, p);
 	return false;
 }
@@ -272,6 +306,7 @@ static void tell_of_stack(const struct daemon *d)
 void daemon_tick(struct daemon *d)
 {
 	static uint32_t ticks;
+	static bool more; /* has expired */
 	const struct config *c = atomic_load(&d->config);
 	uint32_t learned = daemon_keep(c, GG_BY_LEARNING);
 	uint32_t written = daemon_keep(c, GG_BY_CORRESPONDENT);
@@ -291,6 +326,7 @@ void daemon_tick(struct daemon *d)
 		fastpath_events(d->fastpath, on_event, d);
 		if (ticks % (every ? every : 1) == 0)
 			read_back(d, s.now);
+		extend_some(d);
 		if (ticks % ENDED_EVERY == 0)
 			fastpath_limits_ended(d->fastpath, on_ended, d);
 		lacking_step(d);
@@ -299,8 +335,11 @@ void daemon_tick(struct daemon *d)
 	}
 	ending_step(d);
 	/* A successor knows of renewals that we don't. At 0 s nothing is over yet: all are seen. */
-	if (!d->lent && ticks % (every ? every : 1) == 0)
+	if (!d->lent && (more || ticks % (every ? every : 1) == 0)) {
+		s.until = reply_now() + STEP_MS;
 		verdicts_walk(d->verdicts, 0, drop_expired, &s);
+		more = s.more;
+	}
 	owners_renew(d->record_owners, RECORD_STEPS, over, &s);
 	owners_renew(d->conduct_owners, RECORD_STEPS, NULL, NULL);
 }

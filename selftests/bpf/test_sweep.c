@@ -37,6 +37,13 @@ static void find(const struct prefix *p, const struct gg_entry *e, uint32_t last
 		assert_int_equal(last_seen, 0);
 }
 
+static uint32_t seen(const char *text)
+{
+	const struct prefix p = room_prefix(text);
+
+	return fastpath_seen(fp, &p);
+}
+
 static void a_sweep_sees_every_entry_with_its_time(void **state)
 {
 	struct found f = {};
@@ -52,6 +59,10 @@ static void a_sweep_sees_every_entry_with_its_time(void **state)
 	assert_int_equal(f.count, 4);
 	assert_true(f.host4 && f.host6 && f.net4 && f.net6);
 	assert_in_range(f.last_seen, now - 7, now + 2);
+	/* Of one alone the same. */
+	assert_in_range(seen("192.0.2.7"), f.last_seen - 1, f.last_seen + 1);
+	assert_int_equal(seen("2001:db8::/48"), 0);
+	assert_int_equal(seen("192.0.2.8"), 0);
 }
 
 static void a_sweep_sees_thousands_once_each(void **state)

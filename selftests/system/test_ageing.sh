@@ -39,26 +39,28 @@ ip -n gate route add 198.18.0.0/16 via 192.0.2.7
 
 # ---- more of what is used than one look at the kernel lets live on ----
 many=1500
-write_to() { # how many: whom our users wrote to, and two more; prints how many were taken
-	$PYTHON - "$T/run/control.sock" "$1" <<-'END'
+write_to() { # how many, from which, for: whom our users wrote to, and two more; prints how many were taken
+	$PYTHON - "$T/run/control.sock" "$@" <<-'END'
 		import json, socket, sys
 		s = socket.socket(socket.AF_UNIX)
 		s.connect(sys.argv[1])
 		f = s.makefile("rw")
-		names = ["198.18.%d.%d" % (i >> 8, i & 255) for i in range(int(sys.argv[2]))]
+		n, first = int(sys.argv[2]), int(sys.argv[3])
+		names = ["198.18.%d.%d" % (i >> 8, i & 255) for i in range(first, first + n)]
 		done = 0
 		for name in names + ["198.19.0.1", "2001:db8:ffff::1"]:
-		    print(json.dumps({"command": "correspondent-add", "args": {"name": name, "for": "25s"}}), file=f, flush=True)
+		    print(json.dumps({"command": "correspondent-add", "args": {"name": name, "for": sys.argv[4]}}), file=f, flush=True)
 		    done += "done" in json.loads(f.readline())
 		print(done)
 	END
 }
 # The kernel sees them and the daemon doesn't, as in host and gateway mode: their SYNs go no further, for
 # want of a checksum.
-knock() { # how many
-	on client $PYTHON - $GATE4 "$1" <<-'END'
+knock() { # how many, from which
+	on client $PYTHON - $GATE4 "$@" <<-'END'
 		import socket, struct, sys
-		for i in range(int(sys.argv[2])):
+		n, first = int(sys.argv[2]), int(sys.argv[3])
+		for i in range(first, first + n):
 		    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as s:
 		        s.bind(("198.18.%d.%d" % (i >> 8, i & 255), 0))
 		        s.sendto(struct.pack("!HHIIBBHHH", 2000, 25, 1, 0, 5 << 4, 2, 1024, 0, 0), (sys.argv[1], 0))
@@ -68,9 +70,9 @@ seen() { # how many hosts the kernel has seen
 	bpftool -j map dump pinned "$PIN/host4" | $PYTHON -c 'import json, sys
 print(sum(e["formatted"]["value"]["last_seen"] > 0 for e in json.load(sys.stdin)))'
 }
-is "our users write to $many hosts, and to two more" "$(write_to $many)" $((many + 2))
+is "our users write to $many hosts, and to two more" "$(write_to $many 0 25s)" $((many + 2))
 # A busy kernel may have no room for some of them.
-all_seen() { knock $many; [ "$(seen)" = $many ]; }
+all_seen() { knock $many 0; [ "$(seen)" = $many ]; }
 check "the many knock, and the kernel has seen each of them" wait_for 5 all_seen
 
 # ---- learned and trapped, hosts and networks ----
@@ -124,4 +126,16 @@ check "forgotten" gg forget 2001:db8:77::8
 refuse "the network has gone from the kernel" net_is 2001:db8:77::/64 GG_
 is "and from memory: what is left is the host that earned its place" "$(verdicts) $(kernel)" \
 	"$((many + 1)) $many 1 0 0 0 0"
+
+# ---- what is used all the while, and by so many ----
+# At each look at the kernel all of them are due again, and they are more than live on at once.
+extra="correspondent { life = 24s }" greylist=${greylist/keep = 12s/keep = 24s}
+check "a life of 24 seconds" gate_renew
+first=$((128 << 8))
+is "our users write to $many other hosts, for 24 seconds" "$(write_to $many $first 24s)" $((many + 2))
+for ((end = SECONDS + 36; SECONDS < end;)); do knock $many $first; sleep 1; done
+is "who goes on knocking all that time stays" \
+	"$(gg correspondent list --json | grep -cE '"198\.18\.1(2[89]|3[0-9])\.')" $many
+is "and is allowed by the kernel" "$(bpftool -j map dump pinned "$PIN/host4" | $PYTHON -c 'import json, sys
+print(sum(e["formatted"]["key"]["addr"][2] > 127 for e in json.load(sys.stdin)))')" $many
 gate_stop; is "it stops" $? 0

@@ -275,6 +275,15 @@ int fastpath_get(struct fastpath *fp, const struct prefix *p, struct gg_entry *r
 	return code;
 }
 
+uint32_t fastpath_seen(struct fastpath *fp, const struct prefix *p)
+{
+	struct gg_entry e;
+
+	return fastpath_get(fp, p, &e) || !e.last_seen
+		       ? 0
+		       : (uint32_t)((int64_t)e.last_seen + entries_offset());
+}
+
 static bool is_over(const struct gg_entry *e, uint64_t now)
 {
 	return e->expires && e->expires <= now;

@@ -196,6 +196,9 @@ int fastpath_put_asking(struct fastpath *fp, const struct prefix *p, const struc
 bool fastpath_alone(const struct verdict_entry *e);
 int fastpath_del(struct fastpath *fp, const struct prefix *p); /* -ENOENT */
 int fastpath_get(struct fastpath *fp, const struct prefix *p, struct gg_entry *ret);
+/* When the programs used it last, as far as a sweep has found that: CLOCK_REALTIME s; 0: never, or
+ * it isn't there. */
+uint32_t fastpath_seen(struct fastpath *fp, const struct prefix *p);
 /* What the programs find for an address, imported lists too: its prefix and entry. -ENOENT. */
 int fastpath_find(struct fastpath *fp, const struct addr *a, struct prefix *ret_prefix,
 		  struct gg_entry *ret);
