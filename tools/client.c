@@ -150,12 +150,13 @@ static int close_it(void *fd)
 	return close(*(int *)fd);
 }
 
-/* Reads up to the closing line. -1: the daemon went away or spoke something else. */
+/* Reads up to the closing line. -ETIMEDOUT: it did not come, and the daemon is still there; -EPIPE:
+ * it went away or spoke something else. */
 static int read_answer(FILE *f, cli_row_fn see, void *arg, json_t **ret_summary)
 {
 	char *line = NULL;
 	size_t size = 0;
-	int rc = -1;
+	int rc = -EPIPE;
 
 	while (rc < 0 && getline(&line, &size, f) > 0) {
 		json_t *answer = json_loads(line, JSON_REJECT_DUPLICATES, NULL), *row;
@@ -178,6 +179,8 @@ static int read_answer(FILE *f, cli_row_fn see, void *arg, json_t **ret_summary)
 		}
 		json_decref(answer);
 	}
+	if (rc < 0 && ferror(f) && errno == EAGAIN)
+		rc = -ETIMEDOUT;
 	free(line);
 	return rc;
 }
@@ -193,20 +196,23 @@ int cli_send(const struct cli *cli, const char *command, json_t *args, int file,
 {
 	const cookie_io_functions_t io = {.read = read_on, .close = close_it};
 	char *path = cli_control_path(cli);
-	int fd = path ? dial(path) : -1, rc = CLI_FAILED;
+	int fd = path ? dial(path) : -1, rc = -EPIPE;
 	FILE *f = fd >= 0 ? fopencookie(&fd, "r", io) : NULL;
 
 	if (!f)
 		json_decref(args);
-	else if (!send_request(fd, command, args, file) ||
-		 (rc = read_answer(f, see, arg, ret_summary)) < 0) {
+	else if (send_request(fd, command, args, file))
+		rc = read_answer(f, see, arg, ret_summary);
+	if (f && rc == -ETIMEDOUT)
+		cli_complain("the daemon on %s has said nothing for %d seconds; what was asked may "
+			     "still be done, see greygate status",
+			     path, PATIENCE);
+	else if (f && rc < 0)
 		cli_complain("the daemon on %s broke off; its log says why", path);
-		rc = CLI_FAILED;
-	}
 	if (f)
 		fclose(f);
 	free(path);
-	return rc;
+	return rc < 0 ? CLI_FAILED : rc;
 }
 
 bool cli_print_json(const json_t *row, void *arg)

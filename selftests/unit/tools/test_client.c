@@ -157,6 +157,33 @@ static void a_refusal_is_heard(void **state)
 	assert_false(send_request(-1, "status", NULL, -1));
 }
 
+/* What is asked of a daemon that is only slow is done in the end. */
+static void silence_is_no_end(void **state)
+{
+	const cookie_io_functions_t io = {.read = read_on, .close = close_it};
+	static const char half[] = "{\"row\":{\"n\":1}}\n{\"do";
+	const struct timeval patience = {.tv_usec = 1000};
+	FILE *f;
+
+	(void)state;
+	for (int gone = 0; gone < 2; gone++) {
+		int ends[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+		assert_int_equal(
+			setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)),
+			0);
+		assert_int_equal(write(ends[1], half, strlen(half)), strlen(half));
+		if (gone)
+			close(ends[1]);
+		f = fopencookie(&ends[0], "r", io);
+		assert_int_equal(read_answer(f, NULL, NULL, NULL), gone ? -EPIPE : -ETIMEDOUT);
+		fclose(f);
+		if (!gone)
+			close(ends[1]);
+	}
+}
+
 static int set_up(void **state)
 {
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
@@ -183,6 +210,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_interruption_is_no_end),
 		cmocka_unit_test(an_end_is_one),
+		cmocka_unit_test(silence_is_no_end),
 		cmocka_unit_test(a_refusal_is_heard),
 	};
 
