@@ -53,9 +53,11 @@ int listing_order(const struct listing *l, const struct config *c, int ret[LISTI
 			}
 	first = n;
 	for (int k = 0; k < LISTING_MAX; k++) {
+		const struct listed *one = &l->lists[k];
 		int at = n;
 
-		if (!l->lists[k].name[0] || section[k])
+		/* A first import has its place before it is in force. */
+		if (!one->name[0] || section[k] || (!one->set && !one->own))
 			continue;
 		for (; at > first && is_before(&l->lists[k], &l->lists[ret[at - 1]]); at--)
 			ret[at] = ret[at - 1];

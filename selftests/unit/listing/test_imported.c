@@ -307,6 +307,18 @@ static void the_settings_of_the_last_load(void **state)
 	assert_string_equal(address("10.0.3.1"), "allow b:1");
 }
 
+/* Nobody is told of a list that an import has not yet put in force. */
+static void a_list_on_its_way(void **state)
+{
+	(void)state;
+	load(0);
+	import("feed", "10.0.0.1\n2001:db8::1\n", GG_DENY);
+	memcpy(scene->lists.lists[LISTING_MAX - 1].name, "coming", sizeof("coming"));
+	assert_string_equal(in_order(), "feed ");
+	import("coming", "10.0.0.2\n", GG_DENY);
+	assert_string_equal(in_order(), "coming feed ");
+}
+
 /* What looks like a fetch that broke off is put in force, and said. */
 static void half_a_list(void **state)
 {
@@ -342,6 +354,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_number_that_two_have, begin, end),
 		cmocka_unit_test_setup_teardown(a_directory_that_was_taken_away, begin, end),
 		cmocka_unit_test_setup_teardown(the_settings_of_the_last_load, begin, end),
+		cmocka_unit_test_setup_teardown(a_list_on_its_way, begin, end),
 		cmocka_unit_test_setup_teardown(half_a_list, begin, end),
 	};
 
