@@ -236,8 +236,9 @@ void plan_load(struct listing *l, const struct config *c)
 	rc = plan_fit(l, &p);
 	if (rc) {
 		pthread_mutex_lock(&l->lock);
-		snprintf(l->why, sizeof(l->why), "lists: %s%s; they stay as they were",
-			 strerror(-rc), rc == -ENOSPC ? ": raise limit imports" : "");
+		snprintf(l->why, sizeof(l->why), "lists: %s; they stay as they were",
+			 rc == -ENOSPC ? "they have become too many entries: raise limit imports"
+				       : strerror(-rc));
 		pthread_mutex_unlock(&l->lock);
 		log_message(LOG_ERROR, "%s", l->why);
 		plan_free(&p);

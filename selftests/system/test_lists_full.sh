@@ -50,7 +50,7 @@ all_refused "as they are"
 { numbers 3000; echo 203.0.113.8; } >"$L/feed"
 gg reload >/dev/null
 all_refused "after a reload"
-like "which says so" "$(why)" 'raise limit imports; they stay as they were'
+like "which says so" "$(why)" 'lists: they have become too many entries: raise limit imports; they stay as they were'
 for end in gate_stop gate_kill; do
 	$end
 	check "$end: greygated starts" gate_start
