@@ -40,7 +40,8 @@ struct gg_facts {
 	enum gg_limit limit; /* see gg_asks_limit */
 	bool pit;            /* the tarpit would take the segment: the caller can answer it */
 	bool sampled;        /* of an allowed source: the daemon shall have a look */
-	bool self;           /* from an address to the same address: this host talks to itself */
+	bool self;          /* this host talks to itself: from an address to the same address, or as
+			       lookup.bpf.c knows more */
 	bool gateway;       /* the mail server is behind this host: what is local is the daemon's */
 	bool openings_only; /* no entry concerns more than what opens a connection */
 };

@@ -52,6 +52,20 @@ static __always_inline int give_to_daemon(struct bpf_sk_lookup *ctx, const struc
 	return switches->flags & GG_CONF_OPEN_WHEN_DOWN ? SK_PASS : SK_DROP;
 }
 
+/* From one protected address to another, too: both are this host's, and a stranger who lies in the
+ * name of one never gets an answer. The interface doesn't tell: that of what a host sends to itself
+ * is the one that has the address. */
+static __always_inline bool is_self(const struct gg_conf *switches, const struct gg_vip_key *local,
+				    const __u8 remote[16])
+{
+	struct gg_vip_key other __attribute__((aligned(8))) = {.port = local->port};
+
+	if (same_address(local->addr, remote))
+		return true;
+	__builtin_memcpy(other.addr, remote, sizeof(other.addr));
+	return is_protected(switches, &other);
+}
+
 static __always_inline void read_addresses(struct bpf_sk_lookup *ctx, struct gg_vip_key *local,
 					   __u8 remote[16])
 {
@@ -127,7 +141,7 @@ int greygate_lookup(struct bpf_sk_lookup *ctx)
 		facts.sampled =
 			is_sampled(switches, entry, remote, ctx->remote_port, ctx->local_port, now);
 	}
-	facts.self = same_address(local.addr, remote);
+	facts.self = facts.verdict == GG_UNKNOWN && is_self(switches, &local, remote);
 	route = gg_classify(&facts).route;
 	if (entry) {
 		mark_entry(entry, remote, ctx->family == AF_INET, route != GG_TO_DAEMON, now);

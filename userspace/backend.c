@@ -2,6 +2,7 @@
 #include "backend.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -171,6 +172,30 @@ bool backend_is_current(const struct worker *w, const struct delivery *d)
 bool backend_is_listed(const struct worker *w, const struct delivery *d)
 {
 	return backend_is_current(w, d) && d->backend < w->config->backend_count;
+}
+
+static bool is_protected(const struct config *c, const struct endpoint *e)
+{
+	for (int i = 0; i < c->protect_count; i++)
+		if (endpoint_eq(&c->protect[i], e))
+			return true;
+	return false;
+}
+
+int backend_socket(const struct config *c, const struct endpoint *peer, int flags)
+{
+	const struct endpoint own = {.addr = peer->addr};
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(&own, &sa);
+	int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0), one = 1;
+
+	if (fd < 0)
+		return -errno;
+	/* An address that this machine doesn't have is connect's to complain of. */
+	if (c->mode == GG_MODE_HOST && is_protected(c, peer) &&
+	    !setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one)))
+		(void)!bind(fd, (struct sockaddr *)&sa, len);
+	return fd;
 }
 
 static bool connect_to(struct worker *w, struct delivery *d)

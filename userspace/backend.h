@@ -34,6 +34,10 @@ bool backend_is_down(const struct daemon *d, int which, uint64_t now);
  * when it is so of each and every client the log says it. */
 void backend_named(struct daemon *d, const struct config *c, int which, bool welcome);
 
+/* A TCP socket to a mail server, flags as of socket(2), not connected. In host mode, where peer is
+ * a protected endpoint, it comes from the same address: the kernel would take it from the first one
+ * of the network, and the socket lookup for a stranger's. A descriptor or -errno. */
+int backend_socket(const struct config *c, const struct endpoint *peer, int flags);
 /* enum upstream_tls that a connection to a mail server is to have; in_the_clear: a handshake with
  * it has failed already. */
 uint8_t backend_tls(const struct config *c, bool in_the_clear);

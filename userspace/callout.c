@@ -32,7 +32,7 @@ static struct upstream_client ourselves(const struct callout *c, const struct co
 
 /* ---- open and close ---- */
 
-static int connect_to(struct callout *c)
+static int connect_to(struct callout *c, const struct config *conf)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(&c->peer, &sa);
@@ -42,19 +42,21 @@ static int connect_to(struct callout *c)
 	c->out.len = c->len = c->at = 0;
 	c->distrusted = false;
 	c->touched = callout_now();
-	c->fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->fd < 0 || (connect(c->fd, (struct sockaddr *)&sa, len) && errno != EINPROGRESS))
+	c->fd = backend_socket(conf, &c->peer, SOCK_NONBLOCK);
+	if (c->fd < 0)
+		rc = c->fd;
+	else if (connect(c->fd, (struct sockaddr *)&sa, len) && errno != EINPROGRESS)
 		rc = -errno;
 	if (rc)
 		callout_close(c);
 	return rc;
 }
 
-int callout_open(struct callout *c, const struct endpoint *peer)
+int callout_open(struct callout *c, const struct config *conf, const struct endpoint *peer)
 {
 	c->peer = *peer;
 	c->in_the_clear = c->shaking = c->secured = false;
-	return connect_to(c);
+	return connect_to(c, conf);
 }
 
 void callout_close(struct callout *c)
@@ -241,7 +243,7 @@ static bool without_tls(struct callout *c, const struct config *conf)
 	    !upstream_securing(&c->up))
 		return false;
 	c->in_the_clear = true;
-	return !connect_to(c);
+	return !connect_to(c, conf);
 }
 
 enum callout_event callout_step(struct callout *c, const struct daemon *d, short revents)

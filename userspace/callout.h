@@ -44,7 +44,7 @@ static inline bool callout_is_open(const struct callout *c)
 	return c->fd >= 0;
 }
 /* Begins to connect. 0 or a negative errno. */
-int callout_open(struct callout *c, const struct endpoint *peer);
+int callout_open(struct callout *c, const struct config *conf, const struct endpoint *peer);
 void callout_close(struct callout *c);
 /* What to poll the descriptor for. */
 short callout_events(const struct callout *c);

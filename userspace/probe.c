@@ -64,7 +64,7 @@ static void begin(struct daemon *d, const struct config *c)
 	if (probe.backend >= count)
 		probe.backend = 0;
 	probe.began = callout_now();
-	if (callout_open(&probe.to, &targets[probe.backend]))
+	if (callout_open(&probe.to, c, &targets[probe.backend]))
 		failed(d, c, "connect");
 }
 

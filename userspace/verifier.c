@@ -152,7 +152,7 @@ static bool connect_next(struct prober *p)
 			p->passed_over |= !p->last_resort;
 			continue;
 		}
-		if (!callout_open(&p->to, &targets[p->backend]))
+		if (!callout_open(&p->to, c, &targets[p->backend]))
 			return true;
 	}
 	if (!p->passed_over || p->last_resort)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "backend.h"
 #include "delivery.h"
 #include "proxy/header.h"
 #include "transparent.h"
@@ -51,7 +52,7 @@ static int open_as_client(struct worker *w, struct delivery *d)
 static int open_backend(const struct worker *w, struct delivery *d)
 {
 	d->peer = w->config->backend[d->backend];
-	return socket(addr_is4(&d->peer.addr) ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return backend_socket(w->config, &d->peer, 0);
 }
 
 int way_open(struct worker *w, struct delivery *d)

@@ -226,6 +226,30 @@ static void the_host_itself_reaches_the_mail_server(void **state)
 	}
 }
 
+/* As by the address that the kernel chooses towards the second one of a network. */
+static void one_protected_address_is_no_stranger_to_another(void **state)
+{
+	const struct endpoint all[] = {
+		room_endpoint("127.0.0.1:2525"),  room_endpoint("[2001:db8::25]:2525"),
+		room_endpoint("127.0.0.78:2525"), room_endpoint("[2001:db8::78]:2525"),
+		room_endpoint("127.0.0.77:25"),
+	};
+	size_t side;
+
+	(void)state;
+	assert_int_equal(fastpath_vips(fp, all, 5), 0);
+	for (side = 0; side < 2; side++) {
+		assert_int_equal(answers(side, sides[side].other), MTA);
+		/* That another port of an address is protected says nothing of this one. */
+		assert_int_equal(answers(side, sides[side].client), DAEMON);
+		room_put(fp, sides[side].other, GG_DENY, GG_REJECT, 0);
+		assert_int_equal(answers(side, sides[side].other), DAEMON);
+		clear(sides[side].other);
+	}
+	assert_int_equal(fastpath_vips(fp, all, 2), 0);
+	assert_int_equal(answers(0, sides[0].other), DAEMON);
+}
+
 static void other_ports_are_left_alone(void **state)
 {
 	size_t side;
@@ -407,6 +431,7 @@ int main(void)
 		cmocka_unit_test(each_verdict_leads_to_its_listener),
 		cmocka_unit_test(prefixes_count_and_hosts_win_over_them),
 		cmocka_unit_test(the_host_itself_reaches_the_mail_server),
+		cmocka_unit_test(one_protected_address_is_no_stranger_to_another),
 		cmocka_unit_test(other_ports_are_left_alone),
 		cmocka_unit_test(a_connection_outlives_a_change_of_verdict),
 		cmocka_unit_test(a_connection_leaves_its_mark),

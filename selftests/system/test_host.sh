@@ -107,6 +107,27 @@ refuse "a file with an error is refused" gg reload
 check "the log says that too" log_wait "+$at" event=reload verdict=refused
 gate_conf
 
+# ---- the mail server on a protected address that is the second one of its network ----
+for where in 192.0.2.26:25 '[2001:db8:1::26]:25'; do
+	gate_stop; is "backend = $where: SIGTERM: exit code 0" $? 0
+	# What is at the mail server by now comes from no address that XCLIENT is for: it is not told.
+	backend="\"$where\"" protect="\"$where\"" upstream='xclient = no' gate_conf
+	at=$(log_size)
+	check "backend = $where: greygated starts" gate_start
+	src=203.0.113.8 dst=${where%:25}
+	case $where in \[*) src=2001:db8:78::8 dst=${dst//[][]/} ;; esac
+	talk $src "$dst" 'EHLO client.example.org' 'MAIL FROM:<second@sender.example>' \
+		'RCPT TO:<user1@example.net>' QUIT >/dev/null
+	sleep 1.1
+	like "backend = $where: a stranger's retry is delivered" \
+		"$(attempt $src "$dst" second@sender.example user1@example.net)" "$STORED"
+	is "backend = $where: and the daemon is no client of its own" \
+		"$(tail -c "+$at" "$T/gate.log" | grep '"event":"connect"' | grep -vc "\"src\":\"$src\"")" 0
+done
+gate_stop; is "SIGTERM: exit code 0" $? 0
+gate_conf
+check "and back" gate_start
+
 # ---- the daemon is gone ----
 gg deny 203.0.113.66 --action drop_new >/dev/null
 gate_kill
