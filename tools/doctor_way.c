@@ -69,6 +69,20 @@ void doctor_way(const struct doctor *d, const struct fastpath_way *w)
 	}
 }
 
+/* By what strangers may go past the programs of an interface. */
+static void say_past(const struct doctor *d, const char *interface)
+{
+	char what[FASTPATH_PORT], mend[FASTPATH_PORT + 200], upper[16], kind[16];
+	const struct config *c = d->config;
+
+	if (fastpath_ahead(interface, what, mend) || fastpath_tcx(interface, what, mend))
+		doctor_say(d, DOCTOR_WARN, "way", "", mend, "%s", what);
+	if (!fastpath_upper(interface, c->interfaces, c->interface_count, upper, kind))
+		return;
+	doctor_mend_unnamed(d, upper, mend, sizeof(mend));
+	doctor_say(d, DOCTOR_FAIL, "way", "", mend, FASTPATH_UPPER, interface, upper, kind);
+}
+
 void doctor_ways(const struct doctor *d)
 {
 	const struct config *c = d->config;
@@ -78,4 +92,6 @@ void doctor_ways(const struct doctor *d)
 
 	for (int i = 0; i < n; i++)
 		doctor_way(d, &ways[i]);
+	for (int i = 0; i < c->interface_count; i++)
+		say_past(d, c->interfaces[i]);
 }

@@ -96,8 +96,8 @@ static const char *remedy(const struct daemon *d, const struct fastpath_part *p,
 	else if (p->state == FASTPATH_OTHER && p->kind == FASTPATH_XDP)
 		snprintf(ret, GUARD_MEND, "ip link set dev %s xdp off", p->interface);
 	else if (p->state == FASTPATH_OTHER && p->kind != FASTPATH_LOOKUP)
-		snprintf(ret, GUARD_MEND, "tc filter del dev %s %s pref 25", p->interface,
-			 p->kind == FASTPATH_TC ? "ingress" : "egress");
+		snprintf(ret, GUARD_MEND, "tc filter del dev %s %s pref %u", p->interface,
+			 p->kind == FASTPATH_TC ? "ingress" : "egress", fastpath_filter(p));
 	else
 		snprintf(ret, GUARD_MEND, "kill -USR2 %d", (int)getpid());
 	return ret;

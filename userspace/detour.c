@@ -24,20 +24,45 @@ static void describe(const struct fastpath_way *w, char ret[DETOUR_TEXT])
 		 endpoint_text(w->to, text), w->out, w->out);
 }
 
+/* What stands over or before the programs of an interface. */
+static int find_at(const struct config *c, const char *interface,
+		   void (*see)(const char *text, void *arg), void *arg)
+{
+	char text[DETOUR_TEXT], what[FASTPATH_PORT], mend[FASTPATH_PORT], upper[16], kind[16];
+	int found = 0;
+
+	if (fastpath_port(interface, what)) {
+		see(what, arg);
+		found++;
+	}
+	if (fastpath_ahead(interface, what, mend)) {
+		snprintf(text, sizeof(text), "%s; %s", what, mend);
+		see(text, arg);
+		found++;
+	}
+	if (fastpath_upper(interface, c->interfaces, c->interface_count, upper, kind)) {
+		snprintf(
+			text, sizeof(text),
+			FASTPATH_UPPER
+			"; add \"%s\" to interfaces, with xdp = off where its driver has no native "
+			"XDP, and restart, or take it away: ip link del dev %s",
+			interface, upper, kind, upper, upper);
+		see(text, arg);
+		found++;
+	}
+	return found;
+}
+
 int detour_find(const struct config *c, void (*see)(const char *text, void *arg), void *arg)
 {
 	struct fastpath_way ways[CONFIG_TARGETS];
-	char text[DETOUR_TEXT], port[FASTPATH_PORT];
+	char text[DETOUR_TEXT];
 	int found = 0, n;
 
 	if (c->mode != GG_MODE_GATEWAY)
 		return 0;
-	for (int i = 0; i < c->interface_count; i++) {
-		if (!fastpath_port(c->interfaces[i], port))
-			continue;
-		see(port, arg);
-		found++;
-	}
+	for (int i = 0; i < c->interface_count; i++)
+		found += find_at(c, c->interfaces[i], see, arg);
 	n = fastpath_ways(c->protect, c->protect_count, c->interfaces, c->interface_count, ways);
 	for (int i = 0; i < n; i++) {
 		if (ways[i].named)

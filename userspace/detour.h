@@ -10,7 +10,7 @@
 
 #include "daemon.h"
 
-#define DETOUR_TEXT (2 * FASTPATH_NO_WAY + 80)
+#define DETOUR_TEXT (2 * FASTPATH_PORT + 80)
 
 struct detour {
 	struct daemon *daemon;

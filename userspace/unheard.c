@@ -64,20 +64,23 @@ static bool read_segments(uint64_t *ret)
 	return unheard_segments(text, ret);
 }
 
-/* Whether the kernel can hand anybody over: what goes past the daemon for want of a part, or by the
- * port of another interface, no firewall has dropped. */
+/* Whether the kernel can hand anybody over: what goes past the daemon for want of a part, or by an
+ * interface that another one stands over or before, no firewall has dropped. */
 static bool hands_over(struct daemon *d, const struct config *c)
 {
 	struct fastpath_part parts[FASTPATH_PARTS];
 	const int n = fastpath_parts(d->fastpath, parts);
-	char port[FASTPATH_PORT];
+	char text[FASTPATH_PORT], mend[FASTPATH_PORT], upper[16], kind[16];
 
 	for (int i = 0; i < n; i++)
 		if (parts[i].state != FASTPATH_STANDS &&
 		    (parts[i].kind == FASTPATH_POLICY || parts[i].kind == FASTPATH_TC))
 			return false;
 	for (int i = 0; i < c->interface_count; i++)
-		if (fastpath_port(c->interfaces[i], port))
+		if (fastpath_port(c->interfaces[i], text) ||
+		    fastpath_ahead(c->interfaces[i], text, mend) ||
+		    fastpath_upper(c->interfaces[i], c->interfaces, c->interface_count, upper,
+				   kind))
 			return false;
 	return true;
 }

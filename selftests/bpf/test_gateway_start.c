@@ -328,6 +328,119 @@ static void a_filter_of_somebody_else_in_our_place_is_named(void **state)
 	in_force(0, 0, 0);
 }
 
+static int filters_at(uint32_t priority)
+{
+	char command[100];
+	int n = -1;
+	FILE *f;
+
+	snprintf(command, sizeof(command),
+		 "tc filter show dev gg0 ingress pref %u | grep -c greygate_tc", priority);
+	f = popen(command, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%d", &n), 1);
+	pclose(f);
+	return n;
+}
+
+/* As an earlier version had it, whose program a start takes over, and a start that fails gives back
+ * where it was; detach finds it too. */
+static void a_filter_at_the_former_priority_is_taken_over(void **state)
+{
+	struct fastpath_conf conf = gateway();
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = 0x67726579, .priority = 1);
+	struct fastpath *fp = room_open(&conf);
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)if_nametoindex("gg0"),
+		    .attach_point = BPF_TC_INGRESS);
+	int foreign;
+
+	(void)state;
+	assert_int_equal(filters_at(1), 1);
+	for (int step = 0; step < 3; step++) {
+		fastpath_close(&fp);
+		assert_int_equal(bpf_tc_query(&hook, &opts), 0);
+		opts.prog_fd = bpf_prog_get_fd_by_id(opts.prog_id);
+		opts.flags = opts.prog_id = 0;
+		opts.priority = 25;
+		assert_int_equal(bpf_tc_attach(&hook, &opts), 0);
+		close(opts.prog_fd);
+		room_run("tc filter del dev gg0 ingress pref 1");
+		opts = (struct bpf_tc_opts){
+			.sz = sizeof(opts), .handle = 0x67726579, .priority = 1};
+		if (step == 0) {
+			foreign = attach_foreign("gg2");
+			conf.interfaces[conf.interface_count++] = "gg2";
+			REFUSED(&conf, -EBUSY, "gg2", "somebody");
+			conf.interface_count--;
+			detach_foreign("gg2", foreign);
+			assert_int_equal(filters_at(25), 1);
+			assert_int_equal(filters_at(1), 0);
+		} else if (step == 2) {
+			break;
+		}
+		fp = room_open(&conf);
+		assert_int_equal(filters_at(25), 0);
+		assert_int_equal(filters_at(1), 1);
+	}
+	room_detach();
+	assert_int_equal(filters_at(25), 0);
+	in_force(0, 0, 0);
+	assert_int_equal(qdiscs(), 0);
+}
+
+/* Another kind of filter keeps its priority; that it stands before ours is told. */
+static void what_stands_before_ours_is_named(void **state)
+{
+	char what[FASTPATH_PORT], mend[FASTPATH_PORT];
+	struct fastpath_conf conf = gateway();
+	struct fastpath *fp;
+
+	(void)state;
+	room_run(
+		"tc qdisc add dev gg0 clsact && tc filter add dev gg0 ingress protocol all pref 10 "
+		"u32 match u32 0 0 flowid 1:1");
+	fp = room_open(&conf);
+	assert_false(fastpath_ahead("gg0", what, mend));
+	fastpath_close(&fp);
+	room_detach();
+	room_run("tc filter add dev gg0 ingress protocol all pref 1 u32 match u32 0 0 flowid 1:1");
+	fp = room_open(&conf);
+	assert_int_equal(filters_at(25), 1);
+	assert_true(fastpath_ahead("gg0", what, mend));
+	assert_non_null(
+		strstr(what, "interface gg0: a tc filter of somebody else (u32, priority 1)"));
+	assert_non_null(strstr(mend, "tc filter show dev gg0 ingress"));
+	assert_false(fastpath_ahead("gg1", what, mend));
+	fastpath_close(&fp);
+	room_run("tc filter del dev gg0 ingress pref 1");
+	fp = room_open(&conf);
+	assert_int_equal(filters_at(1), 1);
+	assert_int_equal(filters_at(25), 0);
+	/* The kernel asks the newest one of a priority first. */
+	filter_add("gg0", BPF_TC_INGRESS, 7, 1);
+	assert_true(fastpath_ahead("gg0", what, mend));
+	assert_non_null(strstr(what, "(bpf, priority 1)"));
+	fastpath_close(&fp);
+	room_detach();
+	room_run("tc qdisc del dev gg0 clsact");
+}
+
+static void what_stands_over_an_interface_is_named(void **state)
+{
+	char *const named[] = {(char *)"gg0", (char *)"mv0"};
+	char name[16], kind[16];
+
+	(void)state;
+	if (system("ip link add mv0 link gg0 type macvlan 2>/dev/null"))
+		skip();
+	assert_true(fastpath_upper("gg0", named, 1, name, kind));
+	assert_string_equal(name, "mv0");
+	assert_string_equal(kind, "macvlan");
+	assert_false(fastpath_upper("gg0", named, 2, name, kind));
+	assert_false(fastpath_upper("gg1", named, 1, name, kind));
+	room_run("ip link del mv0");
+}
+
 static void generic_xdp_is_refused(void **state)
 {
 	struct fastpath_conf conf = gateway();
@@ -365,6 +478,9 @@ int main(void)
 		cmocka_unit_test_teardown(a_qdisc_of_somebody_else_stays, clean),
 		cmocka_unit_test_teardown(a_failed_start_leaves_things_as_they_were, clean),
 		cmocka_unit_test_teardown(a_filter_of_somebody_else_in_our_place_is_named, clean),
+		cmocka_unit_test_teardown(a_filter_at_the_former_priority_is_taken_over, clean),
+		cmocka_unit_test_teardown(what_stands_before_ours_is_named, clean),
+		cmocka_unit_test_teardown(what_stands_over_an_interface_is_named, clean),
 		cmocka_unit_test_teardown(generic_xdp_is_refused, clean),
 		cmocka_unit_test_teardown(without_forwarding_it_does_not_start, clean),
 	};

@@ -147,6 +147,15 @@ if ip -n gate link add br0 type bridge 2>/dev/null; then
 else
 	skip "an interface becomes the port of a bridge" "this kernel has no bridge"
 fi
+upper() { gg status | tr -s ' \n' ' ' | grep -q 'an address of mv0 (macvlan) over it'; }
+if ip -n gate link add mv0 link g0 type macvlan 2>/dev/null; then
+	check "a macvlan over an interface: status says so" wait_for 20 upper
+	like "doctor fails for it" "$(findings what way)" ' fail interface g0: what is for an address of mv0 '
+	ip -n gate link del mv0
+	check "without it status is content" wait_for 20 well
+else
+	skip "a macvlan over an interface" "this kernel has no macvlan"
+fi
 ip -n gate -6 route del 2001:db8:2::/64 dev g1
 like "doctor: an address without a route fails" "$(findings what)" "^ fail no route to .$MAIL6.:25: Network is unreachable"
 like "status has the same, and its mend" "$(COLUMNS=200 gg status)" \

@@ -275,6 +275,22 @@ bool fastpath_master(const char *interface, struct fastpath_master *ret);
 #define FASTPATH_PORT 350
 bool fastpath_port(const char *interface, char ret[FASTPATH_PORT]);
 
+/* gateway mode: what may send strangers past the daemon who come by an interface, and the mend, for
+ * people. False: nothing does, or it can't be asked. Any thread, any process. */
+/* A tc filter of somebody else before ours. */
+bool fastpath_ahead(const char *interface, char ret[FASTPATH_PORT], char ret_mend[FASTPATH_PORT]);
+/* A tcx program, which runs before all filters. Needs CAP_NET_ADMIN. */
+bool fastpath_tcx(const char *interface, char ret[FASTPATH_PORT], char ret_mend[FASTPATH_PORT]);
+/* A macvlan or ipvlan over it that is not in interfaces itself, and is no other network
+ * namespace's: name and kind, for the format; *ret_name is "" where there is none. */
+#define FASTPATH_UPPER                                                                             \
+	"interface %s: what is for an address of %s (%s) over it is that one's: strangers who "    \
+	"come by it go past the daemon"
+bool fastpath_upper(const char *interface, char *const *interfaces, int interface_count,
+		    char ret_name[16], char ret_kind[16]);
+/* The priority of the tc filter at our place, of a part that is one. */
+uint32_t fastpath_filter(const struct fastpath_part *part);
+
 /* The interface by which a packet from here to an address that isn't ours leaves, as the routes are
  * now. -ENODEV: it is ours; -ENETUNREACH and what else the kernel says: there is no way. Any
  * thread, any process. */

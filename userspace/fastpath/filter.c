@@ -2,7 +2,10 @@
 /*
  * A tc program on an interface: on the way in what marks the daemon's packets (gateway mode), on
  * the way out what watches whom the protected side writes to. A filter of clsact, found again by
- * its priority and handle. An earlier start's is exchanged in one step. What isn't ours stays:
+ * its priority and handle. It is of use before all others, which may end the walk or send packets
+ * elsewhere; what it passes goes on to them. Where another kind of filter has that priority, it
+ * stands behind, and ahead.c says so. An earlier start's is exchanged in one step, or where that
+ * had to stand elsewhere goes once ours stands. What isn't ours stays:
  * filters of others, clsact as long as it has one, and a clsact (or ingress) that was there before.
  * Who made it stands in the handle of the filter: that lasts exactly as long as it matters.
  */
@@ -25,7 +28,14 @@
 
 #define HANDLE_MADE 0x67726579u  /* clsact came with the filter, and goes with it */
 #define HANDLE_FOUND 0x6772657au /* it was there */
-#define PRIORITY 25
+/* The best first; an earlier version had but the last. */
+static const uint32_t priorities[] = {1, 25};
+#define PRIORITIES ((int)(sizeof(priorities) / sizeof(priorities[0])))
+
+struct place {
+	uint32_t handle, id; /* of the filter, of its program */
+	int priority;        /* index of priorities */
+};
 
 static struct bpf_tc_hook hook_of(int ifindex, enum bpf_tc_attach_point point)
 {
@@ -76,37 +86,45 @@ static int lacks_egress(int ifindex)
 	return code ? code : q.ingress;
 }
 
-/* Id of the program there now; -ENOENT: none. */
-static int find(int ifindex, enum bpf_tc_attach_point point, uint32_t *ret_handle, uint32_t *ret_id)
+/* What stands at one of our priorities; -ENOENT: nothing. */
+static int find_at(int ifindex, enum bpf_tc_attach_point point, int priority, struct place *ret)
 {
 	static const uint32_t handles[] = {HANDLE_MADE, HANDLE_FOUND};
 	struct bpf_tc_hook hook = hook_of(ifindex, point);
-	int code = point == BPF_TC_EGRESS ? lacks_egress(ifindex) : 0;
+	int code = -ENOENT;
 
-	if (code)
-		return code < 0 ? code : -ENOENT;
-	for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++) {
-		LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handles[i], .priority = PRIORITY);
+	for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]) && code; i++) {
+		LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handles[i],
+			    .priority = priorities[priority]);
 
 		code = bpf_tc_query(&hook, &opts);
-		if (code)
-			continue;
-		*ret_handle = handles[i];
-		*ret_id = opts.prog_id;
-		return 0;
+		if (!code)
+			*ret = (struct place){opts.handle, opts.prog_id, priority};
 	}
 	return code;
 }
 
-/* The program there now, or -errno. */
-static int standing(int ifindex, enum bpf_tc_attach_point point, uint32_t *ret_handle)
+/* The first of our places that is taken; -ENOENT: none. */
+static int find(int ifindex, enum bpf_tc_attach_point point, struct place *ret)
 {
-	uint32_t id;
-	int code = find(ifindex, point, ret_handle, &id);
+	int code = point == BPF_TC_EGRESS ? lacks_egress(ifindex) : 0;
+
+	if (code)
+		return code < 0 ? code : -ENOENT;
+	code = -ENOENT;
+	for (int i = 0; i < PRIORITIES && code; i++)
+		code = find_at(ifindex, point, i, ret);
+	return code;
+}
+
+/* The program there now, or -errno. */
+static int standing(int ifindex, enum bpf_tc_attach_point point, struct place *ret)
+{
+	int code = find(ifindex, point, ret);
 
 	if (code)
 		return code;
-	code = bpf_prog_get_fd_by_id(id);
+	code = bpf_prog_get_fd_by_id(ret->id);
 	return code < 0 ? -errno : code;
 }
 
@@ -114,18 +132,16 @@ static int standing(int ifindex, enum bpf_tc_attach_point point, uint32_t *ret_h
  * whether it was there before both. */
 static uint32_t handle_beside(int ifindex, enum bpf_tc_attach_point point)
 {
-	uint32_t handle = HANDLE_FOUND;
-	int other =
-		standing(ifindex, point == BPF_TC_EGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS, &handle);
+	struct place beside;
 
-	if (other >= 0)
-		close(other);
-	return handle;
+	if (find(ifindex, point == BPF_TC_EGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS, &beside))
+		return HANDLE_FOUND;
+	return beside.handle;
 }
 
-/* Filters of an interface but one of ours; but: its handle, 0: none. */
+/* Filters of an interface but one of ours; NULL: none is. */
 struct others {
-	uint32_t but;
+	const struct place *but;
 	int count;
 };
 
@@ -137,13 +153,13 @@ static void see_filter(const struct nlmsghdr *h, void *arg)
 	if (h->nlmsg_type != RTM_NEWTFILTER)
 		return;
 	/* What holds a priority's filters together is shown as one, without a handle. */
-	if (o->but && TC_H_MAJ(t->tcm_info) >> 16 == PRIORITY &&
-	    (!t->tcm_handle || t->tcm_handle == o->but))
+	if (o->but && TC_H_MAJ(t->tcm_info) >> 16 == priorities[o->but->priority] &&
+	    (!t->tcm_handle || t->tcm_handle == o->but->handle))
 		return;
 	o->count++;
 }
 
-static int count_others(int fd, int ifindex, uint32_t direction, uint32_t but)
+static int count_others(int fd, int ifindex, uint32_t direction, const struct place *but)
 {
 	const struct tcmsg header = {.tcm_family = AF_UNSPEC,
 				     .tcm_ifindex = ifindex,
@@ -155,22 +171,22 @@ static int count_others(int fd, int ifindex, uint32_t direction, uint32_t but)
 	return netlink_dump(fd, &m, see_filter, &o) ? 1 : o.count;
 }
 
-/* clsact, where it came with the filter of this handle on one side and no other is in it: with the
- * filter, in one step. True: it went. */
-static bool take_qdisc(int ifindex, enum bpf_tc_attach_point point, uint32_t handle)
+/* clsact, where it came with this filter on one side and no other is in it: with the filter, in one
+ * step. True: it went. */
+static bool take_qdisc(int ifindex, enum bpf_tc_attach_point point, const struct place *p)
 {
 	struct bpf_tc_hook both = hook_of(ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
 	const bool out = point == BPF_TC_EGRESS;
 	bool alone;
 	int fd;
 
-	if (handle != HANDLE_MADE)
+	if (p->handle != HANDLE_MADE)
 		return false;
 	fd = netlink_open();
 	if (fd < 0)
 		return false;
-	alone = !count_others(fd, ifindex, TC_H_MIN_INGRESS, out ? 0 : handle) &&
-		!count_others(fd, ifindex, TC_H_MIN_EGRESS, out ? handle : 0);
+	alone = !count_others(fd, ifindex, TC_H_MIN_INGRESS, out ? NULL : p) &&
+		!count_others(fd, ifindex, TC_H_MIN_EGRESS, out ? p : NULL);
 	close(fd);
 	return alone && !bpf_tc_hook_destroy(&both);
 }
@@ -184,7 +200,7 @@ static void filter_message(struct netlink_message *m, int ifindex, enum bpf_tc_a
 		.tcm_handle = HANDLE_MADE,
 		.tcm_parent = TC_H_MAKE(TC_H_CLSACT, point == BPF_TC_EGRESS ? TC_H_MIN_EGRESS
 									    : TC_H_MIN_INGRESS),
-		.tcm_info = TC_H_MAKE(PRIORITY << 16, htons(ETH_P_ALL))};
+		.tcm_info = TC_H_MAKE(priorities[0] << 16, htons(ETH_P_ALL))};
 	char name[sizeof(info->name) + 16];
 	struct rtattr *options;
 
@@ -208,7 +224,7 @@ static int put_with_qdisc(int ifindex, enum bpf_tc_attach_point point, int prog_
 				     .tcm_parent = TC_H_CLSACT};
 	struct bpf_tc_hook hook = hook_of(ifindex, point),
 			   both = hook_of(ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE_MADE, .priority = PRIORITY);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE_MADE, .priority = priorities[0]);
 	struct netlink_message qdisc, filter;
 	struct bpf_prog_info info = {};
 	uint32_t size = sizeof(info);
@@ -232,40 +248,64 @@ static int put_with_qdisc(int ifindex, enum bpf_tc_attach_point point, int prog_
 	return made ? made : code;
 }
 
-static int put(int ifindex, enum bpf_tc_attach_point point, int prog_fd)
+static void detach(int ifindex, enum bpf_tc_attach_point point, const struct place *p)
 {
 	struct bpf_tc_hook hook = hook_of(ifindex, point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .priority = PRIORITY, .prog_fd = prog_fd,
-		    .flags = BPF_TC_F_REPLACE);
-	int old = standing(ifindex, point, &opts.handle), code;
-	struct qdisc q;
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = p->handle, .priority = priorities[p->priority]);
 
-	if (old >= 0) {
-		close(old);
-		return bpf_tc_attach(&hook, &opts);
+	bpf_tc_detach(&hook, &opts);
+}
+
+/* At the first priority from that one on that is to be had, beside a qdisc that is there. */
+static int put_beside(int ifindex, enum bpf_tc_attach_point point, int prog_fd, struct place *own)
+{
+	struct bpf_tc_hook hook = hook_of(ifindex, point);
+	int code;
+
+	for (;; own->priority++) {
+		LIBBPF_OPTS(bpf_tc_opts, opts, .handle = own->handle,
+			    .priority = priorities[own->priority], .prog_fd = prog_fd,
+			    .flags = BPF_TC_F_REPLACE);
+
+		code = bpf_tc_attach(&hook, &opts);
+		if (!code || own->priority == PRIORITIES - 1)
+			return code;
 	}
-	code = find_qdisc(ifindex, &q);
-	if (!code && !q.there) {
+}
+
+/* from: index of the best priority that it may have. */
+static int put(int ifindex, enum bpf_tc_attach_point point, int prog_fd, int from)
+{
+	struct place old, own = {.priority = from};
+	bool was = !find(ifindex, point, &old);
+	struct qdisc q;
+	int code = was ? 0 : find_qdisc(ifindex, &q);
+
+	if (!code && !was && !q.there) {
 		code = put_with_qdisc(ifindex, point, prog_fd);
 		if (code != -EEXIST)
 			return code;
 		code = 0;
 	}
-	opts.handle = handle_beside(ifindex, point);
-	return code ? code : bpf_tc_attach(&hook, &opts);
+	if (code)
+		return code;
+	own.handle = was ? old.handle : handle_beside(ifindex, point);
+	code = put_beside(ifindex, point, prog_fd, &own);
+	/* Another version may have left one at each of them. */
+	for (int i = 0; i < PRIORITIES && !code; i++)
+		if (i != own.priority && !find_at(ifindex, point, i, &old))
+			detach(ifindex, point, &old);
+	return code;
 }
 
 static void take_away(int ifindex, enum bpf_tc_attach_point point)
 {
-	struct bpf_tc_hook hook = hook_of(ifindex, point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .priority = PRIORITY);
-	int fd = standing(ifindex, point, &opts.handle);
+	struct place p;
 
-	if (fd < 0)
+	if (find(ifindex, point, &p))
 		return;
-	close(fd);
-	if (!take_qdisc(ifindex, point, opts.handle))
-		bpf_tc_detach(&hook, &opts);
+	if (!take_qdisc(ifindex, point, &p))
+		detach(ifindex, point, &p);
 }
 
 static enum bpf_tc_attach_point point_of(const struct filters *f)
@@ -275,16 +315,17 @@ static enum bpf_tc_attach_point point_of(const struct filters *f)
 
 /* The program there now, -1: none; -errno where it must stay. */
 static int look(const struct filters *f, const char *name, const struct pins_ids *own, int *ret_old,
-		char *err, size_t err_size)
+		int *ret_priority, char *err, size_t err_size)
 {
 	int ifindex = (int)if_nametoindex(name), old;
-	uint32_t handle, id;
 	enum owner owner;
+	struct place p;
 
 	*ret_old = -1;
-	if (find(ifindex, point_of(f), &handle, &id))
+	if (find(ifindex, point_of(f), &p))
 		return 0;
-	old = bpf_prog_get_fd_by_id(id);
+	*ret_priority = p.priority;
+	old = bpf_prog_get_fd_by_id(p.id);
 	if (old < 0)
 		return 0;
 	owner = owner_of(old, own);
@@ -294,17 +335,18 @@ static int look(const struct filters *f, const char *name, const struct pins_ids
 	}
 	close(old);
 	if (owner == OWNER_ALIVE)
-		return attach_rival(name, id, err, err_size);
+		return attach_rival(name, p.id, err, err_size);
 	return words_fail(err, err_size, -EBUSY,
-			  "interface %s: a tc filter of somebody else has priority %d, handle "
-			  "0x%x; remove it (tc filter del dev %s %s pref %d)",
-			  name, PRIORITY, handle, name, f->out ? "egress" : "ingress", PRIORITY);
+			  "interface %s: a tc filter of somebody else has priority %u, handle "
+			  "0x%x; remove it (tc filter del dev %s %s pref %u)",
+			  name, priorities[p.priority], p.handle, name,
+			  f->out ? "egress" : "ingress", priorities[p.priority]);
 }
 
 static int attach_one(struct filters *f, const char *name, int prog_fd, const struct pins_ids *own,
 		      char *err, size_t err_size)
 {
-	int ifindex = (int)if_nametoindex(name), old, code;
+	int ifindex = (int)if_nametoindex(name), old, priority = 0, code;
 
 	if (f->out && lacks_egress(ifindex))
 		return words_fail(err, err_size, -EOPNOTSUPP,
@@ -312,10 +354,10 @@ static int attach_one(struct filters *f, const char *name, int prog_fd, const st
 				  "clsact in its place (tc qdisc del dev %s ingress, tc qdisc add "
 				  "dev %s clsact, and its filters again)",
 				  name, name, name);
-	code = look(f, name, own, &old, err, err_size);
+	code = look(f, name, own, &old, &priority, err, err_size);
 	if (code)
 		return code;
-	code = put(ifindex, point_of(f), prog_fd);
+	code = put(ifindex, point_of(f), prog_fd, 0);
 	if (code) {
 		if (old >= 0)
 			close(old);
@@ -325,6 +367,7 @@ static int attach_one(struct filters *f, const char *name, int prog_fd, const st
 				  name, words_reason(code));
 	}
 	f->ifindex[f->count] = ifindex;
+	f->old_priority[f->count] = priority;
 	f->old_fd[f->count++] = old;
 	return 0;
 }
@@ -387,7 +430,8 @@ void filter_undo(struct filters *f)
 			take_away(f->ifindex[f->count], point_of(f));
 			continue;
 		}
-		put(f->ifindex[f->count], point_of(f), f->old_fd[f->count]);
+		put(f->ifindex[f->count], point_of(f), f->old_fd[f->count],
+		    f->old_priority[f->count]);
 		close(f->old_fd[f->count]);
 	}
 }
@@ -402,20 +446,29 @@ void filter_close(struct filters *f)
 
 int filter_id(int ifindex, bool out, uint32_t *ret)
 {
-	uint32_t handle, id = 0;
-	int code = find(ifindex, out ? BPF_TC_EGRESS : BPF_TC_INGRESS, &handle, &id);
+	struct place p = {};
+	int code = find(ifindex, out ? BPF_TC_EGRESS : BPF_TC_INGRESS, &p);
 
 	/* The kernel's words for: no filter, no clsact, no such interface. */
 	if (code && code != -ENOENT && code != -EINVAL && code != -ENODEV)
 		return code;
-	*ret = id;
+	*ret = p.id;
 	return 0;
+}
+
+uint32_t fastpath_filter(const struct fastpath_part *part)
+{
+	struct place p = {};
+
+	find((int)if_nametoindex(part->interface),
+	     part->kind == FASTPATH_TC_OUT ? BPF_TC_EGRESS : BPF_TC_INGRESS, &p);
+	return priorities[p.priority];
 }
 
 enum owner filter_owner(int ifindex, bool out, const struct pins_ids *own)
 {
-	uint32_t handle;
-	int fd = standing(ifindex, out ? BPF_TC_EGRESS : BPF_TC_INGRESS, &handle);
+	struct place p;
+	int fd = standing(ifindex, out ? BPF_TC_EGRESS : BPF_TC_INGRESS, &p);
 	enum owner owner;
 
 	if (fd < 0)
@@ -428,8 +481,9 @@ enum owner filter_owner(int ifindex, bool out, const struct pins_ids *own)
 bool filter_on(const char *name)
 {
 	struct bpf_prog_info info = {};
-	uint32_t size = sizeof(info), handle;
-	int fd = standing((int)if_nametoindex(name), BPF_TC_INGRESS, &handle);
+	uint32_t size = sizeof(info);
+	struct place p;
+	int fd = standing((int)if_nametoindex(name), BPF_TC_INGRESS, &p);
 	bool ours;
 
 	if (fd < 0)
@@ -444,8 +498,8 @@ static int clear_one(const struct if_nameindex *i, bool out, const struct pins_i
 		     bool orphans, void (*report)(const char *line, void *arg), void *arg)
 {
 	enum bpf_tc_attach_point point = out ? BPF_TC_EGRESS : BPF_TC_INGRESS;
-	uint32_t handle;
-	int fd = standing((int)i->if_index, point, &handle);
+	struct place p;
+	int fd = standing((int)i->if_index, point, &p);
 	enum owner owner;
 	char line[128];
 
@@ -479,9 +533,10 @@ int filter_clear(const struct pins_ids *own, bool orphans, const struct filters 
 	int cleared = 0;
 
 	for (i = all; i && i->if_index; i++) {
-		if (!is_kept(keep_in, i->if_index))
+		/* Another version may have left one at each of our priorities. */
+		for (int k = 0; k < PRIORITIES && !is_kept(keep_in, i->if_index); k++)
 			cleared += clear_one(i, false, own, orphans, report, arg);
-		if (!is_kept(keep_out, i->if_index))
+		for (int k = 0; k < PRIORITIES && !is_kept(keep_out, i->if_index); k++)
 			cleared += clear_one(i, true, own, orphans, report, arg);
 	}
 	if (all)

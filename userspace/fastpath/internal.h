@@ -287,7 +287,8 @@ enum fastpath_xdp attach_mode(const struct fastpath_conf *conf);
 struct filters {
 	bool out; /* on the way out */
 	int ifindex[FASTPATH_INTERFACES];
-	int old_fd[FASTPATH_INTERFACES]; /* -1: none */
+	int old_fd[FASTPATH_INTERFACES];       /* -1: none */
+	int old_priority[FASTPATH_INTERFACES]; /* where that stood, for filter.c */
 	int count;
 };
 

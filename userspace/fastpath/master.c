@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Interfaces that are ports of another one: of a bridge, a bond, a VRF. What comes by a port is the
- * master's by the time the policy rules see it, and those of the port's name never hold.
+ * Interfaces that are ports of another one: of a bridge, a bond, a VRF; and what stands over one
+ * with addresses of its own, a macvlan or ipvlan. What comes by a port is the master's by the time
+ * the policy rules see it, as what is for such an address is the upper one's, and those of the
+ * port's name, or the lower one's, never hold.
  */
 #include "internal.h"
 #include "netlink.h"
@@ -17,25 +19,33 @@ struct port {
 	char kind[16];   /* of it, "": not known */
 };
 
-static void see_link(const struct nlmsghdr *h, void *arg)
+/* Of an interface, or of the master whose port it is; "": not known. */
+static void read_kind(const struct nlmsghdr *h, unsigned short which, char *ret, size_t size)
 {
-	const size_t header = sizeof(struct ifinfomsg);
-	const uint32_t *master = netlink_find(h, header, IFLA_MASTER, sizeof(*master));
-	const char *info = netlink_find(h, header, IFLA_LINKINFO, sizeof(struct rtattr));
+	const char *info =
+		netlink_find(h, sizeof(struct ifinfomsg), IFLA_LINKINFO, sizeof(struct rtattr));
 	const struct rtattr *a = (const void *)info;
-	struct port *p = arg;
 	int left;
 
-	if (!master)
-		return;
-	p->master = *master;
+	*ret = '\0';
 	if (!info)
 		return;
 	left = (int)RTA_PAYLOAD((const struct rtattr *)(const void *)(info - RTA_LENGTH(0)));
 	for (; RTA_OK(a, left); a = RTA_NEXT(a, left))
-		if (a->rta_type == IFLA_INFO_SLAVE_KIND)
-			snprintf(p->kind, sizeof(p->kind), "%.*s", (int)RTA_PAYLOAD(a),
-				 (const char *)RTA_DATA(a));
+		if (a->rta_type == which)
+			snprintf(ret, size, "%.*s", (int)RTA_PAYLOAD(a), (const char *)RTA_DATA(a));
+}
+
+static void see_link(const struct nlmsghdr *h, void *arg)
+{
+	const uint32_t *master =
+		netlink_find(h, sizeof(struct ifinfomsg), IFLA_MASTER, sizeof(*master));
+	struct port *p = arg;
+
+	if (!master)
+		return;
+	p->master = *master;
+	read_kind(h, IFLA_INFO_SLAVE_KIND, p->kind, sizeof(p->kind));
 }
 
 /* Masters that can be named in the place of their ports: tc sees what comes by these. */
@@ -86,4 +96,58 @@ bool fastpath_port(const char *interface, char ret[FASTPATH_PORT])
 				m.name, interface);
 	snprintf(ret + len, FASTPATH_PORT - (size_t)len, "ip link set dev %s nomaster", interface);
 	return true;
+}
+
+/* ---- over it ---- */
+
+struct upper {
+	uint32_t lower;
+	char *const *named;
+	int named_count;
+	char *name, *kind; /* of the first one that is not named */
+};
+
+static bool takes_packets(const char *kind)
+{
+	return !strcmp(kind, "macvlan") || !strcmp(kind, "ipvlan");
+}
+
+static void see_upper(const struct nlmsghdr *h, void *arg)
+{
+	const size_t header = sizeof(struct ifinfomsg);
+	const uint32_t *lower = netlink_find(h, header, IFLA_LINK, sizeof(*lower));
+	const char *name = netlink_find(h, header, IFLA_IFNAME, 1);
+	struct upper *u = arg;
+	char kind[16];
+
+	/* An index in another network namespace is another interface's. */
+	if (*u->name || !lower || *lower != u->lower || !name ||
+	    netlink_find(h, header, IFLA_LINK_NETNSID, sizeof(uint32_t)))
+		return;
+	read_kind(h, IFLA_INFO_KIND, kind, sizeof(kind));
+	for (int i = 0; i < u->named_count; i++)
+		if (!strcmp(u->named[i], name))
+			return;
+	if (!takes_packets(kind))
+		return;
+	snprintf(u->name, IF_NAMESIZE, "%s", name);
+	snprintf(u->kind, sizeof(kind), "%s", kind);
+}
+
+bool fastpath_upper(const char *interface, char *const *interfaces, int interface_count,
+		    char ret_name[16], char ret_kind[16])
+{
+	const struct ifinfomsg header = {};
+	struct upper u = {if_nametoindex(interface), interfaces, interface_count, ret_name,
+			  ret_kind};
+	int fd = u.lower ? netlink_open() : -1;
+	struct netlink_message m;
+
+	*ret_name = '\0';
+	if (fd < 0)
+		return false;
+	netlink_begin(&m, RTM_GETLINK, 0, &header, sizeof(header));
+	netlink_dump(fd, &m, see_upper, &u);
+	close(fd);
+	return *ret_name;
 }

@@ -28,6 +28,36 @@ int fastpath_ways(const struct endpoint *to, int n, char *const *interfaces, int
 	return n;
 }
 
+/* Of g1: what stands before its filter, what over it. */
+static const char *ahead, *upper;
+
+bool fastpath_port(const char *interface, char ret[FASTPATH_PORT])
+{
+	(void)interface;
+	(void)ret;
+	return false;
+}
+
+bool fastpath_ahead(const char *interface, char ret[FASTPATH_PORT], char ret_mend[FASTPATH_PORT])
+{
+	if (!ahead || strcmp(interface, "g1") != 0)
+		return false;
+	snprintf(ret, FASTPATH_PORT, "%s", ahead);
+	snprintf(ret_mend, FASTPATH_PORT, "move it");
+	return true;
+}
+
+bool fastpath_upper(const char *interface, char *const *interfaces, int interface_count,
+		    char ret_name[16], char ret_kind[16])
+{
+	(void)interfaces;
+	if (!upper || strcmp(interface, "g1") != 0 || interface_count != 2)
+		return false;
+	snprintf(ret_name, 16, "%s", upper);
+	snprintf(ret_kind, 16, "macvlan");
+	return true;
+}
+
 void fastpath_no_way(const struct fastpath_way *w, char ret[FASTPATH_NO_WAY],
 		     char ret_mend[FASTPATH_NO_WAY])
 {
@@ -123,11 +153,35 @@ static void status_has_all_of_them(void **state)
 	assert_int_equal(detour_find(&relay, note, all), 0);
 }
 
+static void who_comes_past_an_interface_is_told(void **state)
+{
+	char *const interfaces[] = {(char *)"g0", (char *)"g1"};
+	struct config c = config;
+	char all[1000] = "";
+
+	(void)state;
+	c.interfaces = (char **)interfaces;
+	c.interface_count = 2;
+	ways[0] = well4;
+	ways[1] = well6;
+	assert_int_equal(detour_find(&c, note, all), 0);
+	ahead = "a filter";
+	upper = "mv0";
+	assert_int_equal(detour_find(&c, note, all), 2);
+	assert_string_equal(all, "a filter; move it|interface g1: what is for an address of mv0 "
+				 "(macvlan) over it is that one's: strangers who come by it go "
+				 "past the daemon; add \"mv0\" to interfaces, with xdp = off where "
+				 "its driver has no native XDP, and restart, or take it away: ip "
+				 "link del dev mv0|");
+	ahead = upper = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_log_tells_what_has_changed),
 		cmocka_unit_test(status_has_all_of_them),
+		cmocka_unit_test(who_comes_past_an_interface_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

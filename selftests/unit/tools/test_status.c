@@ -100,8 +100,8 @@ static void join(char *text)
 
 static const char *const problems[] = {
 	"kernel: " INTERFACE ": tc program on the way out: a tc filter of somebody else has "
-	"priority 25, handle 0x67726579; remove it (tc filter del dev " INTERFACE
-	" egress pref 25); tc filter del dev " INTERFACE " egress pref 25",
+	"priority 1, handle 0x67726579; remove it (tc filter del dev " INTERFACE
+	" egress pref 1); tc filter del dev " INTERFACE " egress pref 1",
 	"backend " BACKEND ": does not answer (connect); greygate tries again by itself; see "
 	"whether it listens there, and what stands between; others are asked first",
 	"list senders: /etc/greygate/lists/s\xc3\xa4nder: cannot be read: Permission denied; what "

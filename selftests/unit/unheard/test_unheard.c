@@ -29,6 +29,25 @@ bool fastpath_port(const char *interface, char ret[FASTPATH_PORT])
 	return port;
 }
 
+bool fastpath_ahead(const char *interface, char ret[FASTPATH_PORT], char ret_mend[FASTPATH_PORT])
+{
+	(void)interface;
+	(void)ret;
+	(void)ret_mend;
+	return false;
+}
+
+bool fastpath_upper(const char *interface, char *const *interfaces, int interface_count,
+		    char ret_name[16], char ret_kind[16])
+{
+	(void)interface;
+	(void)interfaces;
+	(void)interface_count;
+	(void)ret_name;
+	(void)ret_kind;
+	return false;
+}
+
 int fastpath_stats(struct fastpath *fp, uint64_t ret[GG_STAT_MAX])
 {
 	(void)fp;
