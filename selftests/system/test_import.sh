@@ -35,6 +35,20 @@ like "the kernel has it, readable" "$(dump net4 | tr -d '\n ')" '"prefixlen":30,
 like "and for IPv6" "$(dump net6 | tr -d '\n ')" '"prefixlen":48.*GG_BY_IMPORT'
 is "a connection that the daemon answers is one hit" "$(list_row feed hits) $(list_row feed kernel_hits)" "2 0"
 like "explain names the list and its line" "$(gg explain 203.0.113.9)" 'feed'
+was=$extra
+extra=${was/verdict = deny /verdict = deny  action = drop_new }
+check "a reload that changes nothing of it but the action" gate_renew
+for net in 203.0.113.8/30 2001:db8:77::/48; do check "$net: the kernel follows" net_is $net GG_DROP_NEW; done
+extra=$was
+check "and another that takes that back" gate_renew
+for net in 203.0.113.8/30 2001:db8:77::/48; do refuse "$net: there, too" net_is $net GG_DROP_NEW; done
+echo 192.0.2.8 >"$L/instead"
+like "an import in the place of its file" "$(gg import feed "$L/instead")" '^feed: 1 entries in force; added 1, removed 2,'
+like "is in force, with its message" "$(rcpt 192.0.2.8)" '^554 5\.7\.1 see '
+like "instead of the file" "$(rcpt 203.0.113.9)" '^451 '
+check "and removed" gg import feed --remove
+like "the file's entries are in force again" "$(rcpt 203.0.113.9)" '^554 5\.7\.1 see '
+like "and no others" "$(rcpt 192.0.2.8)" '^451 '
 
 # ---- import ----
 printf '203.0.113.64/28\n203.0.113.7 ; me\n# no more\n2001:db8:78::/48\n' >"$L/one"
@@ -179,6 +193,7 @@ like "lets its addresses go" "$(rcpt 203.0.113.7)" '^451 '
 is "and the kernel's" "$(bpftool -j map dump pinned "$PIN/net4" | grep -o '"prefixlen":27' | wc -l)" 0
 
 # ---- what is kept is damaged ----
+printf '192.0.2.8\n2001:db8:79::9\n' | gg import feed - >/dev/null
 echo 203.0.113.7 | gg import hurt - --verdict deny >/dev/null
 gate_stop
 echo garbage >"$T/state/lists/hurt.list"
@@ -187,9 +202,13 @@ check "the log says which one" log_wait event=error message="list hurt: $T/state
 like "so does status" "$(gg status | tr -s '\n ' ' ')" 'problems .*list hurt: .*/hurt\.list: damaged: renamed to hurt\.bad; greygate import hurt FILE'
 is "what is damaged is still there" "$(cat "$T/state/lists/hurt.bad")" garbage
 is "the other list is in force" "$(list_row feed entries)" 2
+like "with what was imported in the place of its file" "$(rcpt 192.0.2.8)" '^554 5\.7\.1 see '
 gate_stop
+printf '203.0.113.8/30\n2001:db8:77::/48\n' >"$L/feed"
 gate_start || bail "greygated starts once more"
 like "the next start says so, too" "$(gg status | tr -s '\n ' ' ')" 'problems .*list hurt: .*damaged'
+like "a file that has changed meanwhile is in force" "$(rcpt 203.0.113.9)" '^554 5\.7\.1 see '
+like "instead of the import" "$(rcpt 192.0.2.8)" '^451 '
 like "until it is imported again" "$(echo 203.0.113.7 | gg import hurt - --verdict deny)" '^hurt: 1 entries in force'
 unlike "and all is well" "$(gg status)" 'hurt.*damaged'
 like "it holds" "$(rcpt 203.0.113.7)" '^554 5\.7\.1'
