@@ -215,6 +215,64 @@ static void a_header_in_pieces_is_dropped(void **state)
 		}
 }
 
+#define DEEP_PIECE(...) SYN6("2001:db8:1::99"), .headers = {__VA_ARGS__}, .fragment = FRAGMENT_MORE
+
+/* A first piece that ends before it says what follows more headers than the parser follows. */
+static void a_long_chain_in_pieces_is_dropped(void **state)
+{
+	static const struct {
+		const char *name;
+		struct frame_spec frame;
+		int left;      /* bytes of the packet behind its extension headers */
+		uint32_t last; /* which of them is the header of a last piece; 0: none */
+		bool hides;
+	} rows[] = {
+		{"in the last header", {DEEP_PIECE(44, 60, 60, 60, 60, 60, 60, 60)}, -8, 0, true},
+		{"before TCP", {DEEP_PIECE(44, 60, 60, 60, 60, 60, 60, 60)}, 0, 0, true},
+		{"before what is no TCP",
+		 {DEEP_PIECE(44, 60, 60, 60, 60, 60, 60, 60), .protocol = 17},
+		 0,
+		 0,
+		 true},
+		{"a byte later",
+		 {DEEP_PIECE(44, 60, 60, 60, 60, 60, 60, 60), .protocol = 17},
+		 1,
+		 0,
+		 false},
+		{"no next header",
+		 {DEEP_PIECE(44, 60, 60, 60, 60, 60, 60, 60), .protocol = 59},
+		 0,
+		 0,
+		 false},
+		{"a piece of a last piece",
+		 {DEEP_PIECE(44, 60, 60, 60, 60, 60, 60, 44, 60)},
+		 -8,
+		 7,
+		 true},
+		{"no piece",
+		 {SYN6("2001:db8:1::99"), .headers = {44, 60, 60, 60, 60, 60, 60, 60}},
+		 -8,
+		 0,
+		 false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct frame f;
+		uint8_t *length;
+
+		frame_build(&f, &rows[i].frame);
+		if (rows[i].last)
+			f.b[14 + 40 + 8 * rows[i].last + 3] &= (uint8_t)~1;
+		f.len += (uint32_t)(rows[i].left - 20);
+		length = f.b + 14 + 4;
+		length[0] = (f.len - 14 - 40) >> 8;
+		length[1] = f.len - 14 - 40;
+		judge(rows[i].name, f.b, f.len, rows[i].hides ? XDP_DROP : XDP_PASS,
+		      rows[i].hides ? GG_STAT_drop_fragment : GG_STAT_deep_headers);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +282,7 @@ int main(void)
 		cmocka_unit_test(lengths_that_contradict_each_other_pass),
 		cmocka_unit_test(padding_after_the_packet_changes_nothing),
 		cmocka_unit_test(a_header_in_pieces_is_dropped),
+		cmocka_unit_test(a_long_chain_in_pieces_is_dropped),
 		cmocka_unit_test(random_bytes_never_hurt),
 		cmocka_unit_test(endpoints_are_judged_as_long_as_they_are_protected),
 	};
