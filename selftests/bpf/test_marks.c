@@ -43,6 +43,8 @@ static void new_connections_leave_their_marks(void **state)
 		{"198.51.100.3", XDP_PASS},  {"198.51.100.6", XDP_PASS},
 		{"2001:db8:1::1", XDP_DROP}, {"2001:db8:1::6", XDP_PASS},
 	};
+	static const char *const nets[] = {"203.0.113.0/24", "2001:db8:2::/48",
+					   "2001:db8:2:1::/64"};
 	struct gg_entry e;
 	uint64_t before;
 	size_t i;
@@ -61,9 +63,16 @@ static void new_connections_leave_their_marks(void **state)
 		/* The coarse clock may lag by a tick. */
 		assert_in_range(e.last_seen, before - 1, entries_now());
 	}
-	/* On a prefix entry too. */
+	/* On a prefix entry too, where it outlives an exchange of lists. */
+	before = entries_now();
 	run_case("203.0.113.44", TCP_SYN, XDP_DROP);
-	assert_int_equal(entry_of("203.0.113.0/24").hits, 1);
+	run_case("2001:db8:2:9::1", TCP_SYN, XDP_DROP);
+	run_case("2001:db8:2:1::1", TCP_SYN, XDP_PASS);
+	for (i = 0; i < sizeof(nets) / sizeof(nets[0]); i++) {
+		e = entry_of(nets[i]);
+		assert_int_equal(e.hits, 1);
+		assert_in_range(e.last_seen, before - 1, entries_now());
+	}
 }
 
 static void other_segments_leave_no_mark(void **state)
