@@ -324,6 +324,30 @@ static void whom_an_operator_lets_in_is_not_dropped_for_want_of_room(void **stat
 }
 
 /* A daemon goes on whose successor did not come: its sessions learn meanwhile. */
+/* Who has no room within a prefix that has one. */
+static void one_family_alone_may_be_too_large(void **state)
+{
+	(void)state;
+	for (int is4 = 0; is4 < 2; is4++) {
+		const struct verdict_entry e = {.verdict = GG_ALLOW, .origin = GG_BY_OPERATOR};
+		uint32_t n, wrong = 0;
+
+		end(NULL);
+		open_with(1000);
+		assert_int_equal(verdicts_new(5000, hash_key, &known), 0);
+		say(is4 ? "10.0.0.0/8" : "2001:db8::/64", GG_DENY);
+		for (n = 0; n < 3000; n++) {
+			const struct prefix p = number(is4, n);
+
+			assert_int_equal(verdicts_put(known, &p, &e), 0);
+		}
+		assert_int_equal(sync_now(), -ENOSPC);
+		for (n = 0; n < 3000; n++)
+			wrong += packet_from(is4, n) == XDP_DROP;
+		assert_int_equal(wrong, 0);
+	}
+}
+
 static void *change_meanwhile(void *arg)
 {
 	const struct timespec pause = {.tv_nsec = 50000};
@@ -383,6 +407,7 @@ int main(void)
 		TEST(an_index_for_the_few_that_stay),
 		TEST(what_does_not_fit_is_left_out_and_said),
 		TEST(whom_an_operator_lets_in_is_not_dropped_for_want_of_room),
+		TEST(one_family_alone_may_be_too_large),
 		TEST(changes_meanwhile_are_in_the_index),
 	};
 
