@@ -424,13 +424,31 @@ static void take_all_slots(struct gg_bucket *b, struct bucket_place but)
 			b->slot[gg_index_slot(i)] = GG_MEANS_ASK | (but.rest ^ GG_SLOT_REST);
 }
 
+/* A flood's entry and its bucket as they are once its end is over: the slot still says flood. */
+static void flood_beyond_its_end(const char *host4, struct gg_bucket *b)
+{
+	const struct prefix p = room_prefix(host4);
+	struct gg_entry e = entry_of(host4);
+	struct gg_key4 key;
+
+	flood_from(host4);
+	memcpy(key.addr, p.addr.b + 12, 4);
+	e.expires = entries_now() - 1;
+	assert_int_equal(bpf_map_update_elem(fp->maps[MAP_HOST4], &key, &e, BPF_EXIST), 0);
+	assert_int_equal(syn_from(host4), XDP_DROP);
+	b->state |= 1 << GG_BUCKET_ENDS_SHIFT;
+	assert_int_equal(syn_from(host4), XDP_PASS);
+	b->state &= (1 << GG_BUCKET_ENDS_SHIFT) - 1;
+	room_put(fp, host4, GG_DENY, GG_DROP_NEW, 0);
+}
+
 /* Its half, the four of no half, the other half; two that stand away, and one that finds no place
  * there either. */
 static void a_crowd_is_told_wherever_it_stands(void **state)
 {
 	enum { AWAY = GG_BUCKET_SLOTS, NOWHERE = AWAY + 2, NEXT };
-	const struct gg_bucket *b = bucket_of("198.51.100.1");
 	struct gg_bucket *const all = fp->index[INDEX4].bucket, *away, before;
+	struct gg_bucket *b = bucket_of("198.51.100.1");
 	char text[NEXT + 1][INET_ADDRSTRLEN];
 	uint32_t addr;
 	int i;
@@ -469,6 +487,10 @@ static void a_crowd_is_told_wherever_it_stands(void **state)
 	assert_int_equal(marks_sweep(fp, entries_now()), 0);
 	for (i = 0; i < NOWHERE; i++)
 		assert_int_equal(entry_of(text[i]).hits, GG_ASKED_DROPS + 1);
+	flood_beyond_its_end(text[0], b);
+	flood_beyond_its_end(text[8], b);
+	flood_beyond_its_end(text[12], b);
+	flood_beyond_its_end(text[AWAY], &all[away_of(text[AWAY]).at]);
 	/* Its end is noted where it stands. */
 	assert_int_equal(bucket_end(&all[away_of(text[AWAY]).at]), 0);
 	room_put(fp, text[AWAY], GG_DENY, GG_DROP_NEW, (uint32_t)time(NULL) + 3600);
