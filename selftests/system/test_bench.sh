@@ -73,6 +73,41 @@ like "how fast" "$said" 'host: connect to banner, us, without us +150\.0 +150\.0
 like "and without XDP" "$said" '^  no XDP at all on the veth pair: 15 000 connections/s, 160\.0 us$'
 mv "$T/raw" "$T/bench/raw"
 
+# A tarpit and a flood: whole, and each with what makes the figure worthless.
+cp "$T/bench/raw" "$T/raw"
+cp "$T/bench/xdp" "$T/xdp"
+: >"$T/bench/xdp"
+tarpit() { # sockets after, answered, held
+	echo "{\"row\": \"tarpit\", \"wanted\": 1000, \"dialled\": {\"opened\": 1000}, \"answered\": $2, \"held\": $3,
+		\"before\": {\"maps_bytes\": 9, \"sockets\": 5, \"rss_kb\": 9}, \"after\": {\"maps_bytes\": 9, \"sockets\": $1, \"rss_kb\": 9}}"
+}
+synflood() { # packets in two seconds
+	echo "{\"row\": \"synflood\", \"quiet\": {\"sessions_s\": 1000}, \"flooded\": {\"sessions_s\": 990},
+		\"flood\": {\"frames\": 6000000, \"seconds\": 3.0}, \"packets\": $1, \"seconds\": 2}"
+}
+times tarpit 5 '' synflood 5 ''
+{ tarpit 5 1010 1000; synflood 4100000; } >"$T/bench/raw"
+report
+is "tarpit and SYN flood: done" $rc 0
+like "conversations that XDP holds" "$said" 'tarpit: conversations held +1 000 +>= 1000 +yes'
+like "and no socket" "$said" '^  sockets more than before +0 +0 +yes'
+like "known sources under a flood" "$said" 'SYN flood: allowed conn\./s, unloaded +990 +1 000 +0\.99 +>= 0\.9 +yes'
+like "that XDP sees" "$said" '^  M SYNs/s that XDP saw, made +2\.0 +2\.0 +1\.02 +>= 0\.5 +yes'
+check "80 columns of both" short_lines
+{ tarpit 6 0 0; synflood 9000; } >"$T/bench/raw"
+report
+like "conversations that somebody else holds" "$said" 'tarpit: conversations held +1 000 +>= 1000 +NO'
+like "and who" "$said" '^  XDP answered 0 and held 0 of them$'
+like "with a socket" "$said" '^  sockets more than before +1 +0 +NO'
+like "a flood that XDP does not see" "$said" 'SYN flood: allowed conn\./s, unloaded +990 +1 000 +0\.99 +>= 0\.9 +NO'
+like "by its own line" "$said" '^  M SYNs/s that XDP saw, made +0\.0 +2\.0 +0\.00 +>= 0\.5 +NO'
+{ tarpit 5 1000 500; } >"$T/bench/raw"
+times tarpit 5 ''
+report
+like "conversations that XDP only began" "$said" 'tarpit: conversations held +1 000 +>= 1000 +NO'
+mv "$T/raw" "$T/bench/raw"
+mv "$T/xdp" "$T/bench/xdp"
+
 # Expiry: on either side one turn's sessions were held up by something else.
 cp "$T/bench/raw" "$T/raw"
 : >"$T/bench/xdp"
