@@ -206,6 +206,35 @@ static void generic_another_layout(void **state)
 	killed_anywhere(&conf, NEXT, conf.hosts, 9);
 }
 
+/* By a successor with the same maps, for one family or both: killed between two steps, or later. */
+static void tries_that_it_has_exchanged_have_their_names(void **state)
+{
+	static const struct {
+		bool names;
+		int families;
+	} rows[] = {{true, 2}, {true, 1}, {true, 0}, {false, 0}};
+	struct fastpath_conf conf = on("gg0", GG_MODE_HOST);
+	struct fastpath *fp = room_open(&conf);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const int *m = fp->maps;
+		__u32 zero = 0;
+
+		if (rows[i].names)
+			assert_int_equal(pins_exchange(fp), 0);
+		for (int f = 0; f < rows[i].families; f++)
+			assert_int_equal(bpf_map_update_elem(m[f ? MAP_NETS6 : MAP_NETS4], &zero,
+							     &m[f ? MAP_SPARE6 : MAP_SPARE4],
+							     BPF_ANY),
+					 0);
+		restore(fp, &conf);
+		fastpath_again(fp);
+		stands(fp, &conf, (int)i);
+	}
+	fastpath_close(&fp);
+}
+
 /* ---- what can't be put back ---- */
 
 static void somebody_elses_program_stays(void **state)
@@ -268,6 +297,7 @@ int main(void)
 		TEST(gateway_another_size),
 		TEST(gateway_another_layout),
 		TEST(generic_another_layout),
+		TEST(tries_that_it_has_exchanged_have_their_names),
 		TEST(somebody_elses_program_stays),
 		TEST(twice_is_once),
 	};

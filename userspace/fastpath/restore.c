@@ -10,6 +10,7 @@
  */
 #include "internal.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -17,6 +18,27 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* The successor may have exchanged tries that were the daemon's too: the names follow what the
+ * programs ask, as the daemon itself does afterwards (nets_again). */
+static void name_in_force(int maps[MAP_COUNT])
+{
+	static const enum map_id ids[][3] = {{MAP_NETS4, MAP_NET4, MAP_SPARE4},
+					     {MAP_NETS6, MAP_NET6, MAP_SPARE6}};
+
+	for (int i = 0; i < 2; i++) {
+		int *net = &maps[ids[i][1]], *spare = &maps[ids[i][2]], fd;
+		struct bpf_map_info info = {};
+		__u32 size = sizeof(info), zero = 0, inner;
+
+		if (bpf_obj_get_info_by_fd(*spare, &info, &size) ||
+		    bpf_map_lookup_elem(maps[ids[i][0]], &zero, &inner) || inner != info.id)
+			continue;
+		fd = *net;
+		*net = *spare;
+		*spare = fd;
+	}
+}
 
 /* Beside what is in force, where that are not these maps. */
 static int build_pins(struct mend *m, const char *built, char *err, size_t err_size)
@@ -94,6 +116,7 @@ int fastpath_restore(const struct fastpath_conf *conf, const int held[FASTPATH_H
 	if (code)
 		return code;
 	memcpy(m.maps, held, sizeof(m.maps));
+	name_in_force(m.maps);
 	mend_begin(&m);
 	n = parts_of(conf, parts);
 	for (i = 0; i < n && parts[i].kind != FASTPATH_LOOKUP; i++)
