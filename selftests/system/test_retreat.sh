@@ -67,9 +67,13 @@ in_kernel() { # address verdict: in the map that the daemon's pins name
 	# shellcheck disable=SC2046
 	bpftool map lookup pinned "$PIN/$(map_of "$1")" key $(key_of "$1") 2>/dev/null | grep -q "$2"
 }
+# The configuration has a list with this action.
+printf '203.0.113.240/28\n2001:db8:67::/48\n' >"$T/list"
+list() { extra="list \"file\" { file = \"$T/list\"  verdict = deny  action = $1 }"; }
 settle_in() { # name
 	local src
 	PIN=$ONE
+	list drop_new
 	gate_conf
 	start "$BUILD/greygated" || bail "$1: greygated starts"
 	for src in $DENIED; do gg deny "$src" --action drop_new >/dev/null; done
@@ -89,6 +93,9 @@ went_back() { # name what-the-log-says
 	is "$1: and its maps pinned" "$(all_pins)" v1
 	is "$1: status lacks nothing" "$(missing)" ""
 	is "$1: nothing went wrong" "$(logged "+$at" event=error)" ""
+	for net in 203.0.113.240/28 2001:db8:67::/48; do
+		check "$1: $net: a list is what this one has read" net_is $net GG_DROP_NEW
+	done
 	like "$1: its pins are its user's" "$(stat -c %U $ONE)" "^$GATE_USER$"
 	n=$((n + 1))
 	check "$1: what is denied now" gg deny 198.18.7.$n
@@ -149,11 +156,20 @@ limit="$limit  hosts = 200000"
 cp "$T/greygate.conf" "$T/good.conf"
 gate_conf
 good=$T/good.conf new_pins=$ONE killed "host, another size"
+limit="per_source = 1000  new_per_source = 0"
+list reject
+gate_conf
+good=$T/good.conf new_pins=$ONE killed "host, another list"
+list drop_new
 at=$(log_size)
 on gate ip link set dev g0 xdp off
 check "host: what somebody takes away then comes back" wait_for 10 logged "+$at" event=kernel verdict=attached interface=g0
 is "host: over its maps" "$(attached_now $ONE)" "${expected[host]}"
 crowd_end host
+gate_kill
+check "host: killed" wait_for 10 no_processes
+start "$BUILD/greygated" || bail "greygated starts after that"
+is "host: what was said after each of them is known" "$(gg list deny | grep -c '^198\.18\.7\.')" "$n"
 
 # A program that never says a word, when the daemon is stopped.
 printf '#!/bin/sh\nexec sleep 1000\n' >"$T/mute" && chmod 755 "$T/mute"
@@ -166,7 +182,7 @@ check "host: a stop waits for its end" gate_stop 20
 like "host: the log says so" "$(logged "+$at" event=upgrade verdict=ended "pid=$next")" SIGTERM
 check "host: it is gone" gone "$next"
 is "host: the old programs stay" "$(attached_now $ONE)" "${expected[host]}"
-limit="per_source = 1000  new_per_source = 0" xdp=generic
+xdp=generic
 gate_conf
 start "$BUILD/greygated" || bail "greygated starts with xdp = generic"
 wait_for 10 all_offer
