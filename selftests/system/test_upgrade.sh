@@ -203,6 +203,25 @@ gate_stop >/dev/null
 gate_conf
 gate_start || bail "the usual listeners"
 
+# ---- what the old process takes back while it ends ----
+greylist="$greylist  promote_net_after = 2" drain_time=60s gate_renew
+learns() { attempt "$1" $GATE4 "a@n${1##*.}.example" user1@example.net >/dev/null; learned "$1"; }
+for src in 203.0.113.7 203.0.113.8; do check "$src is learned" wait_for 8 learns $src; done
+net=203.0.113.0/24
+check "and the network of both" learned $net
+talk 203.0.113.9 $GATE4 "$HELLO" ":touch $T/trapped" ":await $T/trapped.go" "$FROM" 'RCPT TO:<trap@example.net>' \
+	QUIT >"$T/trapped.out" &
+job=$!
+wait_for 5 test -e "$T/trapped"
+check "a session of another host of it, and an upgrade" upgrade
+check "the new process has the network" learned $net
+check "so has the kernel" net_is $net GG_ALLOW
+touch "$T/trapped.go"; wait $job
+taken_back() { ! learned $net && ! net_is $net GG_ALLOW; }
+check "until that session mails a trap" wait_for 5 taken_back
+like "whose host is denied" "$(gg list deny)" '^203\.0\.113\.9 '
+check "what the others have earned stays" learned 203.0.113.8
+
 # ---- the new process dies while the old one has sessions ----
 talk $SRC $GATE4 "$HELLO" ":touch $T/lasting" ":await $T/lasting.go" NOOP QUIT >"$T/lasting.out" &
 job=$!
