@@ -123,7 +123,12 @@ static void open_from(const char *from, const char *to, uint16_t port, const cha
 
 static void an_answered_connection_is_told_once(void **state)
 {
+	const struct prefix p = room_prefix(HOST4);
+	struct gg_vip_key host = {};
+	uint64_t when;
+
 	(void)state;
+	memcpy(host.addr, p.addr.b, sizeof(host.addr));
 	open_from(VIP4, HOST4, 40001, NULL);
 	assert_int_equal(tellings(), 1);
 	assert_told(HOST4);
@@ -132,6 +137,14 @@ static void an_answered_connection_is_told_once(void **state)
 	open_from(VIP6, HOST6, 40001, NULL);
 	assert_int_equal(tellings(), 1);
 	assert_told(HOST6);
+	/* a minute later */
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(egress->maps.named), &host, &when), 0);
+	when -= 61;
+	assert_int_equal(
+		bpf_map_update_elem(bpf_map__fd(egress->maps.named), &host, &when, BPF_EXIST), 0);
+	open_from(VIP4, HOST4, 40003, NULL);
+	assert_int_equal(tellings(), 1);
+	assert_told(HOST4);
 	/* a number that wraps */
 	open_from(VIP4, "198.51.100.10", 40001, NULL);
 	assert_int_equal(tellings(), 1);

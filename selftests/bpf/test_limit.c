@@ -29,6 +29,40 @@ static void a_source_passes_as_often_as_its_limit_allows(void **state)
 	}
 }
 
+static void the_first_connection_takes_one_too(void **state)
+{
+	const struct gg_key4 four = {{198, 51, 100, 99}};
+	const struct gg_half6 six = {{0x20, 0x01, 0x0d, 0xb8, 0, 9}};
+	struct timespec t;
+	uint64_t after;
+
+	(void)state;
+	/* The programs' clock. */
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	after = t.tv_sec * NSEC + t.tv_nsec + fp->switches.source_interval;
+	assert_int_equal(syn_from("198.51.100.99"), XDP_PASS);
+	assert_true(rate_of(MAP_RATE4, &four).full >= after);
+	assert_int_equal(syn_from("2001:db8:9::1"), XDP_PASS);
+	assert_true(rate_of(MAP_RATE6, &six).full >= after);
+}
+
+/* Or whoever floods would seem to be in use. */
+static void what_is_over_the_limit_is_no_use_of_an_entry(void **state)
+{
+	static const char *const denied[] = {"198.51.100.3", "2001:db8:1::4"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(denied) / sizeof(denied[0]); i++) {
+		const struct prefix p = room_prefix(denied[i]);
+		int passed = passed_of(denied[i], 100);
+		struct gg_entry e;
+
+		assert_in_range(passed, BURST, 99);
+		assert_int_equal(fastpath_get(fp, &p, &e), 0);
+		assert_int_equal(e.hits, passed);
+	}
+}
+
 static void others_are_exempt(void **state)
 {
 	const struct gg_key4 allowed = {{198, 51, 100, 6}}, denied = {{198, 51, 100, 1}};
@@ -202,6 +236,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_source_passes_as_often_as_its_limit_allows, fresh),
+		cmocka_unit_test_setup(the_first_connection_takes_one_too, fresh),
+		cmocka_unit_test_setup(what_is_over_the_limit_is_no_use_of_an_entry, fresh),
 		cmocka_unit_test_setup(others_are_exempt, fresh),
 		cmocka_unit_test_setup(load_balancers_are_exempt, fresh),
 		cmocka_unit_test_setup(whom_a_prefix_denies_that_is_left_to_the_daemon_is_not,

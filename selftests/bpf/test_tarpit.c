@@ -221,6 +221,8 @@ static void probes_data_and_ends_get_the_same_closed_window(void **state)
 		{TCP_ACK | TCP_PSH, 0, 100, true},
 		{TCP_ACK | TCP_FIN, 0, 0, true},
 		{TCP_ACK | TCP_RST, 0, 0, false},
+		{TCP_ACK | TCP_RST, 1, 0, false},
+		{TCP_ACK | TCP_RST, 0, 100, false},
 	};
 	struct answer a;
 	struct frame f;
@@ -275,6 +277,17 @@ static void segments_of_other_conversations_are_left_alone(void **state)
 	later(&f, 0, TCP_ACK, ISN, next);
 	f.b[14 + 20 + 1]++;
 	assert_int_equal(program_run(skel, f.b, f.len), XDP_PASS);
+	for (i = 0; i < 2; i++) {
+		const char *neighbour = i ? "2001:db8:1::15" : "198.51.100.15";
+		const struct prefix p = room_prefix(neighbour);
+
+		room_put(fp, neighbour, GG_DENY, GG_TARPIT, 0);
+		later(&f, i, TCP_ACK, ISN, next_of(i));
+		assert_int_equal(program_run(skel, f.b, f.len), XDP_TX);
+		f.b[14 + (i ? 8 + 15 : 12 + 3)] = p.addr.b[15];
+		assert_int_equal(program_run(skel, f.b, f.len), XDP_PASS);
+		assert_int_equal(fastpath_del(fp, &p), 0);
+	}
 }
 
 /* Who can't be there, or has sent to many, gets no answer. */
