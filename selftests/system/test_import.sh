@@ -39,6 +39,8 @@ was=$extra
 extra=${was/verdict = deny /verdict = deny  action = drop_new }
 check "a reload that changes nothing of it but the action" gate_renew
 for net in 203.0.113.8/30 2001:db8:77::/48; do check "$net: the kernel follows" net_is $net GG_DROP_NEW; done
+is "and drops" "$(TALK_TIMEOUT=1.5 talk 203.0.113.9 $GATE4 QUIT)" 'T: connect <timeout>'
+between "which counts" "$(list_row feed kernel_hits)" 1 10
 extra=$was
 check "and another that takes that back" gate_renew
 for net in 203.0.113.8/30 2001:db8:77::/48; do refuse "$net: there, too" net_is $net GG_DROP_NEW; done
@@ -296,6 +298,15 @@ wait $job
 like "and the other" "$(cat "$T/first")" 'crowd2: 20000 entries in force; '
 like "one of them is in force, and whole" "$(texts | xargs)" '^1=10000 ([23])=10000 1=10000 \1=10000$'
 
+# ---- the configuration has another list instead ----
+between "the hits of a list are kept" "$(list_row feed kernel_hits)" 1 10
+extra=${was%list *}
+check "without it" gate_renew
+echo 203.0.113.8 >"$L/other"
+extra="$extra list \"other\" { file = \"$L/other\"  format = cidr  verdict = deny }"
+check "another in its place" gate_renew
+is "begins with none" "$(list_row other hits)" 0
+
 # ---- many at once ----
 # 48 under way: one of a long list, and of nothing, which costs no time, those that wait for it.
 cat >"$T/crowd.py" <<'END'
@@ -368,5 +379,6 @@ for i in 1 2 3 4; do
 	for a in 203.0.113.9 2001:db8:79::9; do like "$i: of one that denies now" "$(gg explain $a)" 'deny by list turned'; done
 	like "$i: of the import" "$(gg explain 198.18.7.1)" 'deny by list slow'
 done
+
 gate_stop
 is "it stops" $? 0
