@@ -180,6 +180,12 @@ static void sync_follows_the_expiry(void **state)
 	assert_int_equal(fastpath_sync(fp, v, now), 1);
 	assert_int_equal(get("192.0.2.7").hits, 3);
 	assert_in_range(get("192.0.2.7").expires, entries_now() + 4990, entries_now() + 5010);
+	/* So it does the owner's number. */
+	e.list = 7;
+	assert_int_equal(verdicts_put(v, &p, &e), 0);
+	assert_int_equal(fastpath_sync(fp, v, now), 1);
+	assert_int_equal(get("192.0.2.7").list, 7);
+	assert_int_equal(fastpath_sync(fp, v, now), 0);
 	/* Gone by then. */
 	assert_int_equal(fastpath_sync(fp, v, now + 6000), 1);
 	verdicts_free(&v);
