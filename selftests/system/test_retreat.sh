@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # An upgrade that comes to nothing after the new process has put its programs and maps in the place of the
-# old ones', in another layout or size: it is killed, or hangs and is ended. The old programs are back over
-# the old maps, and nothing else is left; nobody is refused, no session breaks. Then one that goes well, and
-# what a start finds after both were killed.
+# old ones', in another layout or size, or its lists into the same: it is killed, or hangs and is ended. The
+# old programs are back over the old maps, with the old lists, and nothing else is left; nobody is refused, no
+# session breaks. Then one that goes well, and what a start finds after both were killed.
 # shellcheck source=selftests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=selftests/system/scenes.sh
