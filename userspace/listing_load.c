@@ -222,7 +222,8 @@ void plan_load(struct listing *l, const struct config *c)
 	static struct plan p; /* under l->loading */
 	int rc;
 
-	l->config = c;
+	if (!l->config)
+		l->config = c;
 	if (l->kept >= 0 && !l->restored)
 		plan_restore(l, c);
 	l->restored = true;
@@ -244,6 +245,7 @@ void plan_load(struct listing *l, const struct config *c)
 		plan_free(&p);
 		return;
 	}
+	l->config = c; /* what is refused is by those before */
 	for (int i = 0; i < p.count; i++)
 		if (p.stages[i].fresh)
 			say_read(&l->lists[p.stages[i].slot], "read");

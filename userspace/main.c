@@ -73,6 +73,7 @@ static void stop(struct process *p)
 	/* The maps, then, belong to the daemon before or behind this one. */
 	const bool theirs = p->upgrade.heir || (p->takeover.channel >= 0 && !p->takeover.serving);
 
+	listing_lend(&d->lists); /* nobody waits any more for an import's turn */
 	reloader_stop();
 	control_close(&p->control); /* before the workers: it reads what they own */
 	atomic_store(&d->draining, true);

@@ -347,7 +347,7 @@ def xdp(found, table):
                    f"{here['xdp_filter_ipv4']['ratio']:.2f}")
         for name, words, least in XDP_PEERS.get(hosts, XDP_PEERS[1000000]):
             ratio = here["listed"]["pps"] / pps[name]
-            table.add(f"the same as a list, {size}, {words}", pps["listed"] / 1e6, pps[name] / 1e6, ratio,
+            table.add(f"XDP list Mpps, {size}, {words}", pps["listed"] / 1e6, pps[name] / 1e6, ratio,
                       f">= {least}" if least else "", ratio >= least if least else None, digits=2)
         # What takes no time at all is no faster than that.
         table.note(f"bare XDP_DROP itself is {pps['xdp_drop'] / pps['nftables']:.1f} x nftables and "

@@ -147,7 +147,7 @@ static void the_lookup_program_stays_within_its_budget(void **state)
 
 	(void)state;
 	assert_non_null(skel);
-	load_within(skel->obj, "greygate_lookup", 40000);
+	load_within(skel->obj, "greygate_lookup", 46000);
 	lookup_bpf__destroy(skel);
 }
 

@@ -173,6 +173,16 @@ for turn in 1 2; do
 	like "overtaken $turn: the log says by what" "$(told "policy rules and routes" gone)" 'a rule of others stands before them'
 	scene_meetings "overtaken $turn"
 done
+# Rules that came and went, time and again.
+for family in -4 -6; do for g in g0 g1; do
+	on gate sh -c "ip $family rule add pref 4000 fwmark 0x67726579 iif $g lookup 26489 protocol 67
+		ip $family rule del \$(ip $family rule | sed -n 's/^\([0-9]*\):.*fwmark 0x67726579 iif $g .*/pref \1/p' | grep -v 'pref 4000') iif $g"
+done; done
+high() { ! { on gate ip rule; on gate ip -6 rule; } | grep -q '^4000:'; }
+on gate sh -c 'for i in 1 2; do for g in g0 g1; do ip rule del iif $g table main; ip -6 rule del iif $g table main; done; ip rule del table main suppress_prefixlength 0; done'
+check "sunk: they go back up" wait_for 20 high
+check "sunk: status lacks nothing" wait_for 10 whole
+is "sunk: the rules are as before" "$(routing)" "$with"
 at=$(log_size)
 on gate ip rule add pref 0 from 203.0.113.250 table main
 stuck() { told "policy rules and routes" gone | grep -q 'give it a priority of 2 or more'; }
@@ -180,8 +190,6 @@ check "what can't be passed is told, with the mend" wait_for 10 stuck
 like "status tells it too" "$(gg status)" 'policy rules and routes: a rule of others stands before them.*priority of 2 or more'
 on gate ip rule del pref 0 from 203.0.113.250
 check "all is well when it has gone" wait_for 10 whole
-on gate sh -c 'ip rule del table main suppress_prefixlength 0; for i in 1 2; do for g in g0 g1; do ip rule del iif $g table main; ip -6 rule del iif $g table main; done; done
-	ip rule del table main suppress_prefixlength 0'
 old_pid=$gate_pid
 kill -USR2 "$gate_pid"
 check "an upgrade" wait_for 20 is_another "$old_pid"

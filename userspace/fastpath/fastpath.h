@@ -96,7 +96,7 @@ struct fastpath_part {
 	enum fastpath_state state;
 	char interface[16]; /* "": of none */
 	/* What stands for it, and what was seen last: index of the interface; id of the program,
-	 * for FASTPATH_POLICY 1 when none is missing, 2 when rules of others stand before. 0:
+	 * for FASTPATH_POLICY enum route_state. 0:
 	 * none. */
 	struct fastpath_sight {
 		uint32_t ifindex, id;

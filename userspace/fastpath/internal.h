@@ -194,6 +194,7 @@ bool ipsec_changed(int fd);
 /* ---- parts.c ---- */
 
 #define PARTS_BEHIND "a rule of others stands before them, and what it takes may go past the daemon"
+#define PARTS_SUNK "they have sunk below rules that others took away again, and go back up"
 
 /* All parts of a start with these settings, none seen yet. Returns how many. */
 int parts_of(const struct fastpath_conf *conf, struct fastpath_part ret[FASTPATH_PARTS]);
@@ -322,8 +323,9 @@ int route_clear(const struct fastpath_conf *keep);
 
 void route_need(const struct fastpath_conf *conf, struct route_need *ret);
 /* BEHIND: all is there, and rules of others stand before some of it, and may take what is the
- * daemon's. */
-enum route_state { ROUTE_GONE, ROUTE_STANDS, ROUTE_BEHIND };
+ * daemon's. SUNK: none do, but of those that have there were so many that there is little room for
+ * more. */
+enum route_state { ROUTE_GONE, ROUTE_STANDS, ROUTE_BEHIND, ROUTE_SUNK };
 /* Whether all of that is there, whatever else is: enum route_state. Needs no rights. -errno. */
 int route_stands(const struct route_need *need, uint32_t *ret);
 

@@ -393,7 +393,6 @@ int fastpath_import(struct fastpath *fp, const struct imports *in, const struct 
 	const struct fastpath_progress silent = {NULL, NULL};
 	struct nets next = {.known = true, .imports = in, .skip = skip, .skip_count = skip_count};
 	struct nets *n = &fp->nets;
-	bool exchanged;
 	int code;
 
 	pthread_mutex_lock(&n->lock);
@@ -426,13 +425,13 @@ int fastpath_import(struct fastpath *fp, const struct imports *in, const struct 
 	pthread_mutex_lock(&fp->lock);
 	n->state = NETS_STILL;
 	n->next = NULL;
-	exchanged = !code;
-	if (exchanged) {
+	/* From here on it is done, and the lists are in use: nothing may say otherwise. */
+	if (!code) {
 		settle(fp, &next);
-		code = switches_write(fp);
+		switches_write(fp);
 	}
 	pthread_mutex_unlock(&fp->lock);
-	if (exchanged)
+	if (!code)
 		listed_build(fp);
 	pthread_mutex_unlock(&n->lock);
 	return code;

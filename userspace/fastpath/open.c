@@ -66,6 +66,7 @@ static int build(struct fastpath *fp, struct start *s, char *err, size_t err_siz
 	if (s->conf->mode == GG_MODE_GATEWAY) {
 		fp->ipsec_fd = ipsec_open(&fp->ipsec);
 		fp->rules_fd = netlink_open();
+		fp->switches.mode = s->conf->mode;
 	}
 	fp->switches = (struct gg_conf){
 		.mode = s->conf->mode,

@@ -122,6 +122,9 @@ static void judge(struct fastpath_part *p)
 	} else if (p->kind == FASTPATH_POLICY && p->seen.id == ROUTE_BEHIND) {
 		p->state = FASTPATH_GONE;
 		snprintf(p->why, sizeof(p->why), PARTS_BEHIND);
+	} else if (p->kind == FASTPATH_POLICY && p->seen.id == ROUTE_SUNK) {
+		p->state = FASTPATH_GONE;
+		snprintf(p->why, sizeof(p->why), PARTS_SUNK);
 	} else if (has_interface(p->kind) && !p->seen.ifindex) {
 		judge_name(p);
 	} else if (!p->seen.id) {

@@ -50,15 +50,15 @@ static bool is_empty(const char *dir)
 		empty = entry->d_name[0] == '.';
 	if (d)
 		closedir(d);
-	return empty;
+	return d && empty; /* what can't be read may hold something */
 }
 
 bool pins_any(const char *bpffs)
 {
 	char building[PINS_PATH], dir[PINS_PATH];
 	struct dirent *entry;
-	bool any = false;
 	DIR *d = opendir(bpffs);
+	bool any = !d;
 
 	pins_dir(building, bpffs, true);
 	while (d && !any && (entry = readdir(d)))

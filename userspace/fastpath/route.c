@@ -28,7 +28,8 @@
 #include <unistd.h>
 
 #define TABLE 26489
-/* Of the rules. Each time that others come before them they sink, until the next start. */
+/* Of the rules. Each time that others come before them they sink; when half of the way down is gone
+ * and others are not in the way, they are put back. */
 #define PRIORITY 10000
 /* With 0 the kernel would put the next ones of others behind each other, not before. */
 #define LEAST_PRIORITY 1
@@ -249,6 +250,14 @@ static void see_route(const struct nlmsghdr *h, void *arg)
 		t->route = true;
 }
 
+/* The last one that is before all of others. */
+static uint32_t place_before(const struct there *t)
+{
+	if (!t->others || t->lowest > PRIORITY)
+		return PRIORITY;
+	return t->lowest > LEAST_PRIORITY ? t->lowest - 1 : LEAST_PRIORITY;
+}
+
 /* As route_stands. */
 static int family_stands(int fd, unsigned char family, const struct route_need *need)
 {
@@ -256,7 +265,7 @@ static int family_stands(int fd, unsigned char family, const struct route_need *
 	struct there t = {.need = need};
 	struct netlink_message m;
 	int code = find_rules(fd, family, see_needed, &t);
-	bool behind = false;
+	bool behind = false, sunk = false;
 
 	if (code)
 		return code;
@@ -264,6 +273,7 @@ static int family_stands(int fd, unsigned char family, const struct route_need *
 		if (t.rule[i] == NO_RULE)
 			return ROUTE_GONE;
 		behind = behind || t.rule[i] == BEHIND;
+		sunk = sunk || t.priority[i] < PRIORITY / 2;
 	}
 	netlink_begin(&m, RTM_GETROUTE, 0, &header, sizeof(header));
 	netlink_put_u32(&m, RTA_TABLE, TABLE);
@@ -271,11 +281,17 @@ static int family_stands(int fd, unsigned char family, const struct route_need *
 	/* Of a table that there is not. */
 	if (code && code != -ENOENT)
 		return code;
-	return !t.route ? ROUTE_GONE : behind ? ROUTE_BEHIND : ROUTE_STANDS;
+	if (!t.route)
+		return ROUTE_GONE;
+	if (behind)
+		return ROUTE_BEHIND;
+	return sunk && place_before(&t) == PRIORITY ? ROUTE_SUNK : ROUTE_STANDS;
 }
 
 int route_stands(const struct route_need *need, uint32_t *ret)
 {
+	static const int severity[] = {
+		[ROUTE_STANDS] = 0, [ROUTE_SUNK] = 1, [ROUTE_BEHIND] = 2, [ROUTE_GONE] = 3};
 	int fd = netlink_open(), code = 0, worst = ROUTE_STANDS;
 
 	if (fd < 0)
@@ -284,7 +300,7 @@ int route_stands(const struct route_need *need, uint32_t *ret)
 		if (!need->family[i])
 			continue;
 		code = family_stands(fd, families[i], need);
-		if (code >= 0 && worst != ROUTE_GONE && code != ROUTE_STANDS)
+		if (code >= 0 && severity[code] > severity[worst])
 			worst = code;
 	}
 	close(fd);
@@ -295,14 +311,6 @@ int route_stands(const struct route_need *need, uint32_t *ret)
 }
 
 /* ---- adding and removing ---- */
-
-/* The last one that is before all of others. */
-static uint32_t place_before(const struct there *t)
-{
-	if (!t->others || t->lowest > PRIORITY)
-		return PRIORITY;
-	return t->lowest > LEAST_PRIORITY ? t->lowest - 1 : LEAST_PRIORITY;
-}
 
 /* The rule of one interface at its place; then the one that stands elsewhere goes. */
 static int add_rule(int fd, unsigned char family, const struct there *t, int place)

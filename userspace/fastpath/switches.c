@@ -266,6 +266,8 @@ __u32 switches_ways(struct fastpath *fp)
 
 	if (fp->rules_fd >= 0)
 		others = route_others(fp->rules_fd);
+	else if (fp->switches.mode == GG_MODE_GATEWAY)
+		others.marks = true; /* better slow than by another way */
 	fp->ipsec = fp->ipsec || ipsec_changed(fp->ipsec_fd);
 	fp->by_stack = fp->ipsec      ? "IPsec policies"
 		       : others.marks ? "policy rules that ask for marks"
