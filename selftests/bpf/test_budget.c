@@ -137,7 +137,7 @@ static void the_xdp_program_stays_within_its_budget(void **state)
 
 	(void)state;
 	assert_non_null(skel);
-	load_within(skel->obj, "greygate_xdp", 100000);
+	load_within(skel->obj, "greygate_xdp", 125000);
 	xdp_bpf__destroy(skel);
 }
 
